@@ -1,0 +1,5 @@
+"""`python -m tudui` is the command `tudui`."""
+
+from tudui.cli import main
+
+main()

@@ -1,0 +1,67 @@
+"""A config as YAML that can be read back, and the JSON Schema that editors check it by."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from tudui.config.loss_spec import loss_specs
+from tudui.config.schema import Config
+
+
+def to_yaml(config: Config, comments: Mapping[str, str] | None = None) -> str:
+    """Return the config as YAML, with a comment beside each dotted key that has one."""
+    yaml = YAML()
+    yaml.width = 200
+    yaml.representer.add_representer(type(None), _null)
+    out = io.StringIO()
+    yaml.dump(_commented(config.model_dump(mode="json"), "", comments or {}), out)
+    return out.getvalue()
+
+
+def worth_a_comment(provenance: Mapping[str, str]) -> dict[str, str]:
+    """Return the provenance of what is neither a default nor written in a file or flag as it stands: what was found."""
+    return {key: origin for key, origin in provenance.items() if origin.startswith(("recipe", "auto"))}
+
+
+def _null(representer: Any, _: None) -> Any:
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+def _commented(values: dict[str, Any], above: str, comments: Mapping[str, str]) -> CommentedMap:
+    mapping = CommentedMap()
+    for name, value in values.items():
+        key = f"{above}{name}"
+        if isinstance(value, dict):
+            mapping[name] = _commented(value, f"{key}.", comments)
+        elif isinstance(value, list):
+            mapping[name] = CommentedSeq(value)
+            mapping[name].fa.set_flow_style()
+        else:
+            mapping[name] = value
+        if comment := comments.get(key):
+            mapping.yaml_add_eol_comment(comment, name, column=36)
+    return mapping
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a config file, with a variant of the loss section for each registered loss."""
+    schema = Config.model_json_schema()
+    variants = []
+    for name, spec in sorted(loss_specs().items()):
+        variant = spec.parameters.model_json_schema()
+        schema["$defs"].update(variant.pop("$defs", {}))
+        variant["properties"]["name"] = {"const": name}
+        variant["required"] = ["name"]
+        variant["title"], variant["description"] = name, f"{spec.title}: {spec.formula}"
+        variants.append(variant)
+    schema["properties"]["loss"] = {"anyOf": [{"enum": sorted(loss_specs())}, *variants]}
+    for section in ("optimizer", "schedule"):  # a name alone stands for the section
+        names = sorted(schema["properties"][section]["discriminator"]["mapping"])
+        variants = schema["properties"][section].pop("oneOf")
+        del schema["properties"][section]["discriminator"]
+        schema["properties"][section]["anyOf"] = [{"enum": names}, *variants]
+    schema["$defs"].pop("LossParameters", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A Tudui config"}

@@ -1,0 +1,98 @@
+"""What a loss tells about itself without torch, and where losses are found: the entry points `tudui.losses`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tudui.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Loss = Callable[[Tensor, Tensor], Tensor]  # (logits [B, K] float, labels [B] int64) -> loss per sample [B]
+
+ENTRY_POINTS = "tudui.losses"
+
+
+class LossParameters(BaseModel):
+    """The `loss` section of a config; each loss extends it by parameters of its own."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    name: str
+    form: Literal["recipe", "plain"] = Field(
+        "recipe", description="recipe: the defaults that train; plain: what torch.nn does on one-hot targets"
+    )
+
+    @property
+    def variant(self) -> str:
+        """The first half of the key of the recipe table."""
+        return self.form
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what a user should know about these values, such as one that has no effect."""
+        return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassInfo:
+    """What a loss may know of the data."""
+
+    names: tuple[str, ...]
+    counts: tuple[int, ...]  # training images per class
+
+    @property
+    def number(self) -> int:
+        """K, the number of classes."""
+        return len(self.names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSpec:
+    """One loss: its name, its parameters, and the function that makes it, which alone imports torch."""
+
+    name: str
+    title: str
+    formula: str
+    robust_to: str
+    source: str
+    parameters: type[LossParameters]
+    build: "Callable[[Any, ClassInfo], Loss]"
+    rates: Mapping[tuple[str, str], float]  # (variant, optimizer) -> learning rate that trains digits and CIFAR-10
+    elementwise: "Callable[[Any, Tensor, Tensor], Tensor] | None" = None  # residual losses: on plain numbers
+
+    def rate(self, parameters: LossParameters, optimizer: str) -> float | None:
+        """Return the recipe's learning rate, or None where none was measured."""
+        return self.rates.get((parameters.variant, optimizer))
+
+
+@cache
+def loss_specs() -> dict[str, LossSpec]:
+    """Return every registered loss by name, Tudui's own and those of other packages."""
+    specs: dict[str, LossSpec] = {}
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        where = f"entry point {ENTRY_POINTS}: {point.name} = {point.value}"
+        try:
+            spec = point.load()
+        except Exception as error:  # another package's import may fail in any way
+            raise ConfigError([f"{where}: cannot be loaded: {error}; mend or uninstall that package"]) from error
+        if not isinstance(spec, LossSpec):
+            raise ConfigError([f"{where}: must be a tudui.losses.LossSpec (got {type(spec).__name__})"])
+        if spec.name != point.name:
+            raise ConfigError([f"{where}: names its loss '{spec.name}'; both names must be the same"])
+        if point.name in specs:
+            raise ConfigError([f"{where}: a loss of this name is registered already; uninstall one of the packages"])
+        specs[point.name] = spec
+    return specs
+
+
+def loss_spec(name: str) -> LossSpec:
+    """Return the loss of this name; ConfigError, with the nearest name, where there is none."""
+    specs = loss_specs()
+    if name not in specs:
+        raise ConfigError([f"unknown loss '{name}'{did_you_mean(name, specs)}; known: {', '.join(sorted(specs))}"])
+    return specs[name]

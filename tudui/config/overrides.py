@@ -1,0 +1,26 @@
+"""Settings that come from the command line: flags and `--set section.key=value`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tudui.config.yaml_file import read_value
+from tudui.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Override:
+    """One setting, and how the user wrote it."""
+
+    key: str
+    value: Any
+    origin: str
+
+
+def parse_set(text: str) -> Override:
+    """Read the text after `--set`, such as `optimizer.lr=0.1`; the value is YAML."""
+    origin = f"--set {text}"
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or not key or not all(key.split(".")):
+        raise ConfigError([f"{origin}: must be KEY=VALUE, such as optimizer.lr=0.1"])
+    return Override(key, read_value(value, origin), origin)

@@ -1,0 +1,195 @@
+"""Every setting of a run, its type, range, default and meaning."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
+
+from tudui.config.loss_spec import LossParameters, loss_spec
+from tudui.errors import ConfigError, did_you_mean
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+DATA_SETS = ("digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "svhn")
+FOLDER = "folder:"
+
+
+class Section(BaseModel):
+    """A part of the config: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class AugmentConfig(Section):
+    """Random changes of training images, drawn anew for every image and epoch."""
+
+    flip: bool = Field(False, description="mirror an image left to right, half of the time")
+    shift: int = Field(0, ge=0, le=16, description="move an image by up to this many pixels each way")
+
+
+class DataConfig(Section):
+    """Which images, how they are split and prepared."""
+
+    name: str = Field("digits", description=f"{', '.join(DATA_SETS)}, or {FOLDER}PATH for your own images")
+    dir: str | None = Field(None, description="folder that holds a copy of the data set (or receives the download)")
+    validation: Fraction = Field(0.1, description="share of the training images held out, stratified; 0: none")
+    shuffle: bool = Field(True, description="draw a new order every epoch")
+    normalize: Literal["standardize", "none"] = Field(
+        "standardize", description="standardize: mean 0, deviation 1 per channel; none: pixels in [0, 1]"
+    )
+    augment: AugmentConfig = AugmentConfig()
+    on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what an unreadable image file leads to")
+    cache: bool = Field(True, description="keep decoded image folders in the user's cache")
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name in DATA_SETS or (name.startswith(FOLDER) and name != FOLDER):
+            return name
+        raise ValueError(f"must be one of {', '.join(DATA_SETS)}, {FOLDER}PATH{did_you_mean(name, DATA_SETS)}")
+
+
+LearningRate = Annotated[
+    Positive | Literal["auto"], Field(description="peak learning rate; auto: the rate of the loss's recipe")
+]
+WeightDecay = Annotated[NotNegative, Field(description="pull of every weight towards 0")]
+Betas = Annotated[tuple[Fraction, Fraction], Field(strict=False, description="decay of the two running means")]
+
+
+class SgdConfig(Section):
+    """Stochastic gradient descent."""
+
+    name: Literal["sgd"] = "sgd"
+    lr: LearningRate = "auto"
+    momentum: Fraction = 0.9
+    nesterov: bool = True
+    weight_decay: WeightDecay = 5e-4
+
+
+class AdamConfig(Section):
+    """Adam; weight decay is added to the gradient."""
+
+    name: Literal["adam"]
+    lr: LearningRate = "auto"
+    betas: Betas = (0.9, 0.999)
+    weight_decay: WeightDecay = 0.0
+
+
+class AdamWConfig(Section):
+    """Adam with weight decay apart from the gradient."""
+
+    name: Literal["adamw"]
+    lr: LearningRate = "auto"
+    betas: Betas = (0.9, 0.999)
+    weight_decay: WeightDecay = 0.01
+
+
+OptimizerConfig = Annotated[SgdConfig | AdamConfig | AdamWConfig, Field(discriminator="name")]
+
+WarmUp = Annotated[NotNegative, Field(description="epochs over which the rate rises from 0 in a straight line")]
+
+
+class ConstantConfig(Section):
+    """One rate throughout; the only schedule under which a finished run can be extended."""
+
+    name: Literal["constant"]
+    warmup: WarmUp = 0.0
+
+
+class CosineConfig(Section):
+    """Half a cosine from the peak down to `final` times the peak."""
+
+    name: Literal["cosine"]
+    warmup: WarmUp = 0.0
+    final: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+class OneCycleConfig(Section):
+    """Up to the peak and down again, each half a cosine."""
+
+    name: Literal["one-cycle"] = "one-cycle"
+    peak: Annotated[float, Field(gt=0, lt=1, description="share of the run at which the rate is highest")] = 0.3
+    start: Annotated[float, Field(ge=0, le=1, description="first rate, times the peak")] = 0.04
+    final: Annotated[float, Field(ge=0, le=1, description="last rate, times the peak")] = 0.0
+
+
+class StepConfig(Section):
+    """The rate is multiplied by `factor` every `every` epochs."""
+
+    name: Literal["step"]
+    warmup: WarmUp = 0.0
+    every: int = Field(30, ge=1)
+    factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
+ScheduleConfig = Annotated[ConstantConfig | CosineConfig | OneCycleConfig | StepConfig, Field(discriminator="name")]
+
+
+class TrainConfig(Section):
+    """The loop."""
+
+    epochs: int = Field(10, ge=1, le=1_000_000, description="passes over the training images")
+    batch_size: int = Field(64, ge=1, le=1_000_000, description="images per step")
+    drop_last: bool = Field(True, description="leave out the last batch of an epoch where it is not full")
+    clip: Positive | None = Field(None, description="largest norm of the gradient; longer ones are shortened to it")
+    early_stopping: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="stop after this many epochs without a better validation accuracy"
+    )
+    channels_last: bool = Field(True, description="memory format of images and convolutions; faster, same function")
+    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
+        "auto", description="CPU threads; part of the result, since another number rounds differently"
+    )
+    init_from: str | None = Field(None, description="weights file or run whose weights are the start")
+
+
+class LogConfig(Section):
+    """What is written down, and how often."""
+
+    every: int = Field(10, ge=1, description="steps between two lines of the record")
+    details_every: int = Field(1, ge=1, description="epochs between two histograms, image grids, confusion matrices")
+    images: int = Field(32, ge=0, le=256, description="validation images shown with their predicted class; 0: none")
+    tensorboard: bool = Field(True, description="write TensorBoard events beside the JSON lines")
+
+
+class CheckpointConfig(Section):
+    """What is kept besides the last state."""
+
+    every: int = Field(1, ge=1, description="epochs between two checkpoints")
+    best: bool = Field(True, description="also keep the weights of the best validation accuracy")
+
+
+class Config(Section):
+    """A whole run. The same config and seed give the same run."""
+
+    loss: SerializeAsAny[LossParameters] = Field(default_factory=lambda: loss_spec("ce").parameters(name="ce"))
+    data: DataConfig = DataConfig()
+    optimizer: OptimizerConfig = SgdConfig()
+    schedule: ScheduleConfig = OneCycleConfig()
+    train: TrainConfig = TrainConfig()
+    log: LogConfig = LogConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    seed: int = Field(0, ge=0, lt=2**31, description="governs split, initial weights, order and augmentation")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N, mps (mps is untested)"
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "fp32", description="arithmetic of forward and backward; weights stay fp32; auto: bf16 where it is native"
+    )
+    expect: (
+        Annotated[tuple[Fraction, Fraction], Field(strict=False, description="band of test accuracy that was measured")]
+        | None
+    ) = None
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _loss_of_its_own_class(cls, loss: Any) -> Any:
+        if isinstance(loss, str):
+            loss = {"name": loss}
+        if not isinstance(loss, dict):
+            return loss
+        try:
+            spec = loss_spec(str(loss.get("name", "ce")))
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return spec.parameters.model_validate({"name": spec.name} | loss)

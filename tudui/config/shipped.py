@@ -1,0 +1,28 @@
+"""The configs that travel with Tudui, found by name."""
+
+from pathlib import Path
+
+from tudui.errors import ConfigError, did_you_mean
+
+PACKAGE = Path(__file__).parent.parent
+
+
+def shipped_configs() -> dict[str, Path]:
+    """Return the shipped configs of runs by name: inside the wheel, or beside the package in a source checkout."""
+    folder = next(folder for folder in (PACKAGE / "configs", PACKAGE.parent / "configs") if folder.is_dir())
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def find_config(name: str) -> Path:
+    """Return the file that `--config` means: a path, or the name of a shipped config."""
+    if Path(name).is_file():
+        return Path(name)
+    shipped = shipped_configs()
+    if name in shipped:
+        return shipped[name]
+    raise ConfigError(
+        [
+            f"--config {name}: no such file, and no shipped config{did_you_mean(name, shipped)}; "
+            f"shipped: {', '.join(shipped)}"
+        ]
+    )

@@ -1,0 +1,113 @@
+"""YAML 1.2 to plain values, keeping for every key the line and column where it stands."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLStreamError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from tudui.errors import ConfigError
+
+Key = tuple[str, ...]
+MAX_BYTES = 256 * 1024
+SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
+
+
+@dataclass
+class Document:
+    """The values of a file and, per key, the position `line:column` (from 1) to name in an error."""
+
+    values: dict[str, Any]
+    positions: dict[Key, str] = field(default_factory=dict)
+
+
+class _Reader:
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.yaml = YAML(typ="safe", pure=True)
+        self.positions: dict[Key, str] = {}
+        self.problems: list[str] = []
+
+    def parse(self, text: str) -> Any:
+        try:
+            node = self.yaml.compose(text)
+            return None if node is None else self.value(node, ())
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+            self.problems.append(f"{self.source}:{where}: not YAML: {error.problem or error.context}")
+        except (YAMLError, YAMLStreamError) as error:
+            self.problems.append(f"{self.source}: not YAML: {' '.join(str(error).split())}")
+        except RecursionError:
+            self.problems.append(f"{self.source}: nested too deeply; a config has three levels at most")
+        return None
+
+    def problem(self, node: Node, key: Key, what: str) -> None:
+        name = f"{'.'.join(key)}: " if key else ""
+        mark = node.start_mark
+        self.problems.append(f"{self.source}:{mark.line + 1}:{mark.column + 1}: {name}{what}")
+
+    def value(self, node: Node, key: Key) -> Any:
+        if node.anchor is not None:  # also what an alias points to: nothing can be expanded a billion times
+            self.problem(node, key, "anchors and aliases are not supported; write the value out")
+            return None
+        if isinstance(node, MappingNode):
+            return self.mapping(node, key)
+        if isinstance(node, SequenceNode):
+            return [self.value(item, (*key, str(index))) for index, item in enumerate(node.value)]
+        assert isinstance(node, ScalarNode)
+        if node.tag not in SCALARS:
+            self.problem(node, key, f"the tag {node.tag} is not supported; write a plain value")
+            return None
+        try:
+            return self.yaml.constructor.construct_object(node)
+        except (ConstructorError, ValueError, OverflowError) as error:
+            self.problem(node, key, f"cannot be read: {error}")
+            return None
+
+    def mapping(self, node: MappingNode, key: Key) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name_node, value_node in node.value:
+            name = str(name_node.value)
+            path = (*key, name)
+            if name in values:
+                self.problem(name_node, path, f"set twice, first at {self.positions[path]}; remove one")
+                continue
+            self.positions[path] = f"{name_node.start_mark.line + 1}:{name_node.start_mark.column + 1}"
+            values[name] = self.value(value_node, path)
+        return values
+
+
+def read_yaml(path: Path) -> Document:
+    """Read a YAML mapping; ConfigError names everything that is no plain YAML, with line and column."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    if len(data) > MAX_BYTES:
+        raise ConfigError([f"{path}: {len(data)} bytes are too many for a config; {MAX_BYTES} are allowed"])
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: not UTF-8 text (byte {error.start})"]) from None
+    reader = _Reader(str(path))
+    values = reader.parse(text)
+    if values is None and not reader.problems:
+        values = {}
+    if not isinstance(values, dict) and not reader.problems:
+        reader.problems.append(f"{path}:1:1: a config is a mapping `key: value` (got {type(values).__name__})")
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return Document(values, reader.positions)
+
+
+def read_value(text: str, source: str) -> Any:
+    """Read one YAML value, as written after `=` in an override."""
+    reader = _Reader(source)
+    value = reader.parse(text)
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return value

@@ -1,0 +1,74 @@
+"""Images and labels: where they come from, how they are split, and in what order and shape the loop sees them."""
+
+from pathlib import Path
+
+import torch
+
+from tudui.config.schema import FOLDER, DataConfig
+from tudui.data.dataset import Dataset, Preparation, Source, Split
+from tudui.data.draw import EpochDraw, draw_epoch
+from tudui.data.split import stratified
+from tudui.errors import DataError
+
+__all__ = ["Dataset", "EpochDraw", "Preparation", "Source", "Split", "draw_epoch", "load_data", "read_source"]
+
+TEST_SHARE = 0.2  # of a source that has no test images of its own
+UNEQUAL = 3  # a largest class this many times the smallest is worth a word
+
+
+def read_source(config: DataConfig) -> Source:
+    """Return the images of a source as they are, before any split is drawn."""
+    if config.name == "digits":
+        from tudui.data.digits import read_digits
+
+        return read_digits()
+    if config.name.startswith(FOLDER):
+        from tudui.data.folder import read_folder
+
+        return read_folder(Path(config.name.removeprefix(FOLDER)), config)
+    from tudui.data.torchvision_sets import read_torchvision_set
+
+    return read_torchvision_set(config)
+
+
+def load_data(config: DataConfig, seed: int) -> Dataset:
+    """Return train, validation and test; DataError where images are missing or unreadable.
+
+    The test split never depends on the seed: runs of different seeds are scored on the same images.
+    """
+    source = read_source(config)
+    notes = list(source.notes)
+    parts = dict(source.parts)
+    if "test" not in parts:
+        kept, held_out = stratified(source.labels[parts["train"]], share=TEST_SHARE, seed=0, purpose="test")
+        parts["test"], parts["train"] = parts["train"][held_out], parts["train"][kept]
+        notes.append(
+            f"{config.name} has no test images of its own: a stratified fifth ({len(held_out)} images) was set aside, "
+            f"the same for every seed"
+        )
+    if "validation" not in parts and config.validation > 0:
+        kept, held_out = stratified(
+            source.labels[parts["train"]], share=config.validation, seed=seed, purpose="validation"
+        )
+        parts["validation"], parts["train"] = parts["train"][held_out], parts["train"][kept]
+    splits = {name: Split(source.store, rows, source.labels[rows]) for name, rows in parts.items()}
+    counts = torch.bincount(splits["train"].labels, minlength=len(source.classes)).tolist()
+    if min(counts) == 0:
+        empty = [name for name, count in zip(source.classes, counts, strict=True) if count == 0]
+        raise DataError(f"{config.name}: no training image of class {', '.join(empty)}; add some or leave it out")
+    if max(counts) > UNEQUAL * min(counts):
+        notes.append(
+            f"{config.name}: classes are very unequal, {min(counts)} ({source.classes[counts.index(min(counts))]}) to "
+            f"{max(counts)} ({source.classes[counts.index(max(counts))]}) training images; "
+            f"look at the balanced accuracy, or give the rare ones weight with loss.class_weights=balanced (ce)"
+        )
+    standardize = config.normalize == "standardize"
+    return Dataset(
+        name=config.name,
+        classes=source.classes,
+        train=splits["train"],
+        validation=splits.get("validation"),
+        test=splits["test"],
+        preparation=Preparation.standardizing(splits["train"]) if standardize else Preparation(),
+        notes=tuple(notes),
+    )

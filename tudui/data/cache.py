@@ -1,0 +1,49 @@
+"""Where Tudui keeps what it can make again: decoded image folders and downloads."""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def cache_folder() -> Path:
+    """Return the user's cache folder: $TUDUI_CACHE, else the platform's own."""
+    if chosen := os.environ.get("TUDUI_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "tudui" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "tudui"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tudui"
+
+
+def read_cached(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
+    """Return the memory-mapped images and their description, or None where the cache does not hold them."""
+    entry = cache_folder() / "folders" / key
+    try:
+        images = np.load(entry / "images.npy", mmap_mode="c")  # copy-on-write: torch warns of read-only arrays
+        description: dict[str, Any] = json.loads((entry / "description.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return images, description
+
+
+def write_cached(key: str, images: np.ndarray, description: dict[str, Any]) -> None:
+    """Keep images under the key; a cache that cannot be written is left alone."""
+    parent = cache_folder() / "folders"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=parent, prefix=".writing-"))
+    except OSError:
+        return
+    try:
+        np.save(aside / "images.npy", images)
+        (aside / "description.json").write_text(json.dumps(description))
+        aside.rename(parent / key)
+    except OSError:  # full, read-only, or written by another process in the meantime
+        shutil.rmtree(aside, ignore_errors=True)

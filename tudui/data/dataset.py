@@ -1,0 +1,106 @@
+"""What a data set is to the rest of Tudui: bytes of images, integer labels, names of classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+IMAGE_SHAPE = (3, 32, 32)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Some rows of a store of images; validation and training share one store, so nothing is held twice."""
+
+    store: Tensor  # uint8 [M, 3, 32, 32], possibly memory-mapped
+    rows: Tensor  # int64 [N]: which rows of the store belong to this split
+    labels: Tensor  # int64 [N]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def images(self) -> Tensor:
+        """All images of the split, uint8 [N, 3, 32, 32]; a copy."""
+        return self.store[self.rows]
+
+    def subset(self, positions: Tensor) -> "Split":
+        """Return the split of these positions (int64, 0 to N - 1), on the same store."""
+        return Split(self.store, self.rows[positions], self.labels[positions])
+
+    def to(self, device: torch.device) -> "Split":
+        """Return the split with its images on the device; only its own rows travel."""
+        if device.type == "cpu":
+            return self
+        rows = torch.arange(len(self), device=device)
+        return Split(self.images.to(device), rows, self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How bytes become the numbers that the network sees: (pixel / 255 - mean) / std, per channel."""
+
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return float32 [B, 3, 32, 32] of uint8 [B, 3, 32, 32], on the same device."""
+        factor = torch.tensor([1 / (255 * std) for std in self.std], device=images.device).view(3, 1, 1)
+        offset = torch.tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)], device=images.device)
+        return images.float().mul_(factor).add_(offset.view(3, 1, 1))
+
+    @classmethod
+    def standardizing(cls, split: Split) -> "Preparation":
+        """Return the preparation that gives the split's images mean 0 and deviation 1 per channel."""
+        counts = torch.zeros(3, 256, dtype=torch.int64)
+        pixels = len(split) * 32 * 32
+        for start in range(0, len(split), 4096):
+            images = split.store[split.rows[start : start + 4096]]
+            for channel in range(3):
+                counts[channel] += torch.bincount(images[:, channel].flatten(), minlength=256)
+        values = torch.arange(256, dtype=torch.float64) / 255
+        share = counts.double() / pixels
+        mean = share @ values
+        std = (share @ values.square() - mean.square()).clamp(min=0).sqrt()
+        # a channel of one colour has no deviation to divide by
+        return cls(tuple(mean.tolist()), tuple(torch.where(std > 1e-6, std, 1.0).tolist()))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set that is ready for the loop."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split | None
+    test: Split
+    preparation: Preparation
+    notes: tuple[str, ...] = ()  # what the user should know about how the data came to be
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        """Training images per class."""
+        return tuple(torch.bincount(self.train.labels, minlength=len(self.classes)).tolist())
+
+    def splits(self) -> dict[str, Split]:
+        """Return the splits that exist, by name."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in named.items() if split is not None}
+
+    def to(self, device: torch.device) -> "Dataset":
+        """Return the data set with all images on the device."""
+        moved = {name: split.to(device) for name, split in self.splits().items()}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a source hands over: one store, and which rows its own parts hold."""
+
+    classes: tuple[str, ...]
+    store: Tensor  # uint8 [M, 3, 32, 32]
+    labels: Tensor  # int64 [M]
+    parts: dict[str, Tensor]  # "train", and if the source has them "validation" and "test": rows of the store
+    notes: Sequence[str] = ()

@@ -1,0 +1,179 @@
+"""One's own images: a folder per class, alone or inside `train/`, `validation/` and `test/`."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from rich.console import Console
+from rich.progress import track
+
+from tudui.config.schema import DataConfig
+from tudui.data.cache import read_cached, write_cached
+from tudui.data.dataset import IMAGE_SHAPE, Source
+from tudui.errors import DataError
+from tudui.seeding import derive_seed
+
+ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+PARTS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+MAX_PIXELS = 80_000_000
+FORMAT = "1"  # part of every cache key: another way to decode is another number
+SHOWN = 10
+
+
+class ImageFile(NamedTuple):
+    """An image file, and what its folders say of it."""
+
+    path: Path
+    part: str
+    label: str
+    size: int
+    changed: int
+
+
+def read_folder(root: Path, config: DataConfig) -> Source:
+    """Return the images of a folder; each is scaled so that its shorter side is 32, and its centre cut out."""
+    files, others = _list(root)
+    if not files:
+        raise DataError(
+            f"{root}: no images; expected {root}/CLASS/*.jpg or {root}/train/CLASS/*.jpg "
+            f"(endings: {' '.join(sorted(ENDINGS))})"
+        )
+    images, bad = _decode_or_recall(root, files, config)
+    notes = []
+    if bad:
+        shown = [f"{name} ({why})" for name, why in list(bad.items())[:SHOWN]]
+        more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        listed = f"{len(bad)} of {len(files)} images cannot be read: {', '.join(shown)}{more}"
+        if config.on_bad_image == "refuse":
+            raise DataError(f"{root}: {listed}; mend or remove them, or leave them out with data.on_bad_image=skip")
+        notes.append(f"{root}: skipped, {listed}")
+    if others:
+        notes.append(f"{root}: {others} files that are no images were left out")
+    good = [file for file in files if str(file.path.relative_to(root)) not in bad]
+    classes = tuple(sorted({file.label for file in files}))
+    if len(classes) < 2:
+        raise DataError(f"{root}: only one class ({classes[0]}); a classifier needs a folder for each of two or more")
+    labels = torch.tensor([classes.index(file.label) for file in good], dtype=torch.int64)
+    # Files lie in class order; a fixed random order makes data.shuffle=false mean what it does for a batch file.
+    order = torch.randperm(len(good), generator=torch.Generator().manual_seed(derive_seed(0, "folder order")))
+    part_of = np.array([file.part for file in good])[order.numpy()]
+    parts = {part: order[torch.from_numpy(part_of == part)] for part in ("train", "validation", "test")}
+    if not len(parts["train"]):
+        raise DataError(f"{root}/train: no images; put a folder per class there")
+    return Source(
+        classes, torch.from_numpy(images), labels, {name: rows for name, rows in parts.items() if len(rows)}, notes
+    )
+
+
+def _list(root: Path) -> tuple[list[ImageFile], int]:
+    """Return all image files, sorted, and the number of other files."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; give one as folder:PATH")
+    try:
+        inside = {entry.name: Path(entry.path) for entry in os.scandir(root) if entry.is_dir()}
+        has_parts = "train" in inside
+        tops = [
+            (PARTS[name] if has_parts else "train", path)
+            for name, path in sorted(inside.items())
+            if not has_parts or name in PARTS
+        ]
+        if not has_parts:
+            tops = [("train", root)]
+        files, others = [], 0
+        for part, top in tops:
+            for folder in sorted(Path(entry.path) for entry in os.scandir(top) if entry.is_dir()):
+                for path in sorted(_files_below(folder)):
+                    if path.suffix.lower() not in ENDINGS:
+                        others += 1
+                        continue
+                    status = path.stat()
+                    files.append(ImageFile(path, part, folder.name, status.st_size, status.st_mtime_ns))
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
+    return files, others
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (Path(parent) / name for name in names if not name.startswith("."))
+
+
+def _decode_or_recall(root: Path, files: list[ImageFile], config: DataConfig) -> tuple[np.ndarray, dict[str, str]]:
+    """Return uint8 [N, 3, 32, 32] of the readable images, and why each of the others is not."""
+    digest = hashlib.sha256(f"{FORMAT}\n{root.resolve()}\n".encode())
+    for file in files:
+        digest.update(f"{file.path.relative_to(root)}\0{file.size}\0{file.changed}\n".encode(errors="surrogateescape"))
+    key = digest.hexdigest()[:32]
+    if config.cache and (cached := read_cached(key)):
+        images, description = cached
+        return images, description["bad"]
+    images, bad = _decode(root, files)
+    if config.cache and not (bad and config.on_bad_image == "refuse"):
+        write_cached(key, images, {"folder": str(root.resolve()), "bad": bad})
+    return images, bad
+
+
+def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, str]]:
+    images = np.empty((len(files), *IMAGE_SHAPE), dtype=np.uint8)
+    bad: dict[str, str] = {}
+    filled = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside Python's lock
+        decoded = track(
+            pool.map(_decode_or_reason, (file.path for file in files), chunksize=64),
+            f"Reading {root.name}",
+            total=len(files),
+            console=Console(stderr=True),
+            transient=True,
+            disable=not sys.stderr.isatty(),
+        )
+        for file, image in zip(files, decoded, strict=True):
+            if isinstance(image, str):
+                bad[str(file.path.relative_to(root))] = image
+            else:
+                images[filled] = image
+                filled += 1
+    return images[:filled], bad
+
+
+def _decode_or_reason(path: Path) -> np.ndarray | str:
+    try:
+        return decode_image(path)
+    except DataError as error:
+        return str(error)
+
+
+def decode_image(path: Path) -> np.ndarray:
+    """Return one image file as uint8 [3, 32, 32]; DataError says why it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(f"{image.width}x{image.height} pixels are too many")
+            image.draft("RGB", (64, 64))  # lets the JPEG decoder shrink large pictures while it reads them
+            square = ImageOps.fit(_to_rgb(ImageOps.exif_transpose(image)), IMAGE_SHAPE[1:], Image.Resampling.BILINEAR)
+            return np.asarray(square).transpose(2, 0, 1)
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError("no such file") from None
+    except Exception as error:  # a broken file makes Pillow's decoders raise almost anything
+        raise DataError(" ".join(str(error).split()).replace(repr(str(path)), "file") or type(error).__name__) from None
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Return RGB: transparency over white, 16-bit grey scaled to bytes."""
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image, dtype=np.float64)
+        top = 65535 if values.max(initial=0) > 255 else 255
+        image = Image.fromarray((values / top * 255).clip(0, 255).round().astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")

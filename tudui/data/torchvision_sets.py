@@ -1,0 +1,182 @@
+"""CIFAR-10, CIFAR-100, MNIST, Fashion-MNIST and SVHN: torchvision downloads and checks them, or a copy is read."""
+
+import contextlib
+import hashlib
+import pickle
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tudui.config.schema import DataConfig
+from tudui.data.cache import cache_folder
+from tudui.data.dataset import Source
+from tudui.errors import DataError
+
+
+class Cifar(NamedTuple):
+    """The layout of a CIFAR folder; md5 sums as published on its home page and in torchvision."""
+
+    torchvision_class: str
+    folder: str
+    files: dict[str, tuple[str, ...]]
+    md5: dict[str, str]
+    labels_key: str
+    meta_file: str
+    names_key: str
+
+
+CIFAR = {
+    "cifar10": Cifar(
+        "CIFAR10", "cifar-10-batches-py",
+        {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)},
+        {
+            "data_batch_1": "c99cafc152244af753f735de768cd75f", "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+            "data_batch_3": "54ebc095f3ab1f0389bbae665268c751", "data_batch_4": "634d18415352ddfa80567beed471001a",
+            "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb", "test_batch": "40351d587109b95175f43aff81a1287e",
+        },
+        "labels", "batches.meta", "label_names",
+    ),
+    "cifar100": Cifar(
+        "CIFAR100", "cifar-100-python", {"train": ("train",), "test": ("test",)},
+        {"train": "16019d7e3df5f24257cddd939b257f8d", "test": "f0ef6b0ae62326f3e7ffdfab6717acfc"},
+        "fine_labels", "meta", "fine_label_names",
+    ),
+}  # fmt: skip
+
+
+def read_torchvision_set(config: DataConfig) -> Source:
+    """Return a data set from `data.dir`, else from the cache, else from its host."""
+    root = Path(config.dir) if config.dir else cache_folder() / "datasets"
+    if config.name in CIFAR:
+        return _read_cifar(config.name, CIFAR[config.name], root)
+    return {"mnist": _read_mnist, "fashion-mnist": _read_mnist, "svhn": _read_svhn}[config.name](config.name, root)
+
+
+ARRAYS = {
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy.core.numeric", "_frombuffer"),
+    ("numpy._core.numeric", "_frombuffer"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+}
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """An unpickler that knows numpy's arrays and plain containers, and nothing that could run code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ARRAYS:
+            raise pickle.UnpicklingError(f"holds {module}.{name}, which no data set needs")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
+    folder = root if (root / layout.meta_file).is_file() else root / layout.folder
+    if not folder.is_dir():
+        _download(name, root, lambda datasets: getattr(datasets, layout.torchvision_class)(root, download=True))
+    images: list[np.ndarray] = []
+    labels: list[int] = []
+    parts: dict[str, Tensor] = {}
+    differing: list[str] = []
+    for part, files in layout.files.items():
+        start = sum(len(array) for array in images)
+        for file in files:
+            content, md5 = _read_pickle(folder / file)
+            differing += [file] if md5 != layout.md5[file] else []
+            try:
+                array = np.asarray(content["data"], dtype=np.uint8).reshape(-1, 3, 32, 32)
+                images.append(array)
+                labels += [int(label) for label in content[layout.labels_key]]
+            except (KeyError, TypeError, ValueError) as error:
+                raise DataError(f"{folder / file}: not a batch of {name}: {error!r}; fetch the file again") from None
+        parts[part] = torch.arange(start, sum(len(array) for array in images))
+    meta, _ = _read_pickle(folder / layout.meta_file)
+    classes = tuple(str(label) for label in meta.get(layout.names_key, ()))
+    if len(labels) != sum(map(len, images)) or not labels or not 0 <= min(labels) <= max(labels) < len(classes):
+        raise DataError(f"{folder}: labels do not fit the images and the {len(classes)} classes; fetch the files again")
+    notes = [
+        f"{folder}: the md5 of {', '.join(differing)} is not the official one: this is another copy of {name}"
+    ] if differing else []  # fmt: skip
+    store = torch.from_numpy(np.concatenate(images))
+    return Source(classes, store, torch.tensor(labels), parts, notes)
+
+
+def _read_pickle(path: Path) -> tuple[dict[str, Any], str]:
+    """Return what a file written by `pickle` holds, and its md5."""
+    try:
+        with path.open("rb") as file:
+            md5 = hashlib.file_digest(file, "md5").hexdigest()
+            file.seek(0)
+            content = _ArraysOnly(file, encoding="latin1").load()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}; fetch the data set again") from None
+    except Exception as error:  # random bytes make the unpickler raise almost anything
+        raise DataError(f"{path}: not a file of this data set: {error}; fetch it again") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: not a file of this data set; fetch it again")
+    return content, md5
+
+
+def _read_mnist(name: str, root: Path) -> Source:
+    kind = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}[name]
+
+    def read(train: bool) -> Callable[[Any], Any]:
+        return lambda datasets: getattr(datasets, kind)(root, train=train, download=True)
+
+    train, test = _download(name, root, read(True)), _download(name, root, read(False))
+    # 28x28 grey, framed to 32x32 by black, as LeNet had it
+    grey = torch.nn.functional.pad(torch.cat([train.data, test.data]), (2, 2, 2, 2))
+    store = grey.unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
+    return _two_parts(tuple(train.classes), store, [train.targets, test.targets])
+
+
+def _read_svhn(name: str, root: Path) -> Source:
+    train, test = (_download(name, root, partial(_open_svhn, root=root, split=split)) for split in ("train", "test"))
+    store = torch.from_numpy(np.concatenate([train.data, test.data]))
+    return _two_parts(tuple("0123456789"), store, [torch.as_tensor(part.labels) for part in (train, test)])
+
+
+def _open_svhn(datasets: Any, *, root: Path, split: str) -> Any:
+    return datasets.SVHN(root, split=split, download=True)
+
+
+def _two_parts(classes: tuple[str, ...], store: Tensor, labels: list[Tensor]) -> Source:
+    train, test = (len(part) for part in labels)
+    parts = {"train": torch.arange(train), "test": torch.arange(train, train + test)}
+    return Source(classes, store, torch.cat(labels).to(torch.int64), parts)
+
+
+def _download(name: str, root: Path, open_set: Callable[[Any], Any]) -> Any:
+    """Open a torchvision data set, which fetches it where it is missing; DataError names the ways on without a host."""
+    from torchvision import datasets
+
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with _timeout(30), contextlib.redirect_stdout(sys.stderr):
+            return open_set(datasets)
+    except (OSError, RuntimeError) as error:
+        why = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"{name}: not in {root}, and its host cannot be reached ({why}). Without the network: "
+            f"--data-dir DIR with a copy of it, --data folder:PATH with images of your own, "
+            f"or --data digits, which needs no download"
+        ) from None
+
+
+@contextlib.contextmanager
+def _timeout(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,52 @@
+"""Files that must survive: written aside, flushed to the disk, then renamed into place."""
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from tudui.errors import DiskError
+
+
+@contextmanager
+def written_aside(path: Path, *, keep: Path | None = None) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `path` when the block ends well; DiskError where it cannot be written.
+
+    The file it replaces, if any, is renamed to `keep`.
+    """
+    aside = path.with_name(f"{path.name}.part")
+    try:
+        with aside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if keep and path.exists():
+            path.replace(keep)
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise DiskError(f"{path}: cannot be written: {error.strerror or error}; free or choose another place") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole text file aside and rename it into place."""
+    with written_aside(path) as file:
+        file.write(text.encode())
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Return strict JSON; what is not a number becomes null."""
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inside) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inside) for inside in value]
+    return value

@@ -1,0 +1,35 @@
+"""What every loss refuses: shapes and labels that torch would broadcast or read past."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tudui.config.loss_spec import Loss
+
+
+def checked(loss: "Loss", name: str, classes: int) -> "Loss":
+    """Return the loss behind a check of its arguments and of its result's shape."""
+    import torch
+
+    def call(logits: "Tensor", labels: "Tensor") -> "Tensor":
+        if logits.ndim != 2 or logits.shape[1] != classes or not logits.is_floating_point():
+            raise ValueError(
+                f"{name}: logits must be float [batch, {classes}] (got {logits.dtype} {list(logits.shape)})"
+            )
+        if labels.dtype != torch.int64 or labels.shape != logits.shape[:1]:
+            raise ValueError(
+                f"{name}: labels must be int64 [{len(logits)}], one class per row of logits "
+                f"(got {labels.dtype} {list(labels.shape)})"
+            )
+        # on a GPU this look would make the CPU wait; the data set's labels were checked when it was loaded
+        if labels.device.type == "cpu" and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+            raise ValueError(
+                f"{name}: labels must lie in 0 to {classes - 1} (got {int(labels.min())} to {int(labels.max())})"
+            )
+        values = loss(logits, labels)
+        if values.shape != labels.shape:
+            raise ValueError(f"{name}: must return one value per sample (got {list(values.shape)})")
+        return values
+
+    return call

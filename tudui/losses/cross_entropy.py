@@ -1,0 +1,73 @@
+"""Cross entropy: the negative logarithm of the true class's softmax probability."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tudui.config.loss_spec import Loss
+
+PositiveNumber = Annotated[float, Field(gt=0)]
+
+
+class CrossEntropyParameters(LossParameters):
+    """Parameters of `ce`."""
+
+    name: Literal["ce"] = "ce"
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
+    class_weights: Annotated[tuple[PositiveNumber, ...], Field(strict=False)] | Literal["balanced"] | None = Field(
+        None, description="a factor per class, in the classes' order; balanced: N / (K x images of the class)"
+    )
+
+
+def build(parameters: CrossEntropyParameters, classes: ClassInfo) -> "Loss":
+    """Return cross entropy of logits; a class's weight multiplies the loss of its samples."""
+    import torch
+    from torch.nn import functional
+
+    from tudui.errors import ConfigError
+
+    weights: Tensor | None = None
+    if parameters.class_weights == "balanced":
+        total = sum(classes.counts)
+        weights = torch.tensor([total / (classes.number * max(count, 1)) for count in classes.counts])
+    elif parameters.class_weights is not None:
+        if len(parameters.class_weights) != classes.number:
+            raise ConfigError(
+                [
+                    f"loss.class_weights: {len(parameters.class_weights)} weights for {classes.number} classes; "
+                    f"give one for each of {', '.join(classes.names[:12])}"
+                ]
+            )
+        weights = torch.tensor(parameters.class_weights)
+
+    def cross_entropy(logits: "Tensor", labels: "Tensor") -> "Tensor":
+        weight = None if weights is None else weights.to(logits)
+        return functional.cross_entropy(
+            logits, labels, weight, reduction="none", label_smoothing=parameters.label_smoothing
+        )
+
+    return cross_entropy
+
+
+CE = LossSpec(
+    name="ce",
+    title="cross entropy",
+    formula="-log p_y, p = softmax(logits)",
+    robust_to="neither wrong labels nor overconfidence; its gradient p - onehot never vanishes on a wrong class",
+    source="torch.nn.functional.cross_entropy; Bishop, Pattern Recognition and Machine Learning, 4.3.4",
+    parameters=CrossEntropyParameters,
+    build=build,
+    rates={
+        ("recipe", "sgd"): 0.05,
+        ("recipe", "adam"): 0.002,
+        ("recipe", "adamw"): 0.002,
+        ("plain", "sgd"): 0.05,
+        ("plain", "adam"): 0.002,
+        ("plain", "adamw"): 0.002,
+    },
+)

@@ -1,0 +1,340 @@
+"""`train`: the only place that joins config, data, loop, checkpoints and sinks."""
+
+import json
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+import tudui
+from tudui.config import Config, load_config
+from tudui.config.dump import to_yaml
+from tudui.config.load import flatten
+from tudui.data import Dataset, load_data
+from tudui.errors import Interrupted, UsageError
+from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
+from tudui.files import json_text, write_text, written_aside
+from tudui.losses import ClassInfo, build_loss, loss_specs
+from tudui.run_folder import RunFolder
+from tudui.signals import stop_on_signal
+from tudui.sinks import Sink
+from tudui.sinks.jsonl import jsonl_sink
+from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, save_checkpoint
+from tudui.training.device import resolve_machine
+from tudui.training.engine import fit, predict_logits, score
+from tudui.training.state import TrainState, new_state
+from tudui.weights import read_weights
+
+if TYPE_CHECKING:
+    from tudui.config.loss_spec import Loss
+
+# What may differ between a run and its continuation: where the data lies and whether it is cached.
+FREE_ON_RESUME = {"data.dir", "data.cache"}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to; `result.json` holds the same."""
+
+    run_dir: Path
+    status: str  # "finished" or "diverged"
+    values: Mapping[str, Any]
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Test accuracy after the last epoch; None for a run that diverged."""
+        test = self.values["test"]
+        return None if test is None else float(test["accuracy"])
+
+
+def train(
+    config: Config,
+    run_dir: Path,
+    *,
+    resume: bool = False,
+    sinks: Iterable[Sink] = (),
+    provenance: Mapping[str, str] | None = None,
+) -> RunResult:
+    """Train as the config says and leave a run folder; Interrupted after Ctrl-C or SIGTERM, with the state saved."""
+    config, reasons = resolve_machine(config)
+    folder = RunFolder(run_dir)
+    _check_folder(folder, config, resume=resume)
+    folder.create()
+    write_text(folder.config, to_yaml(config, {**(provenance or {}), **reasons}))
+    torch.set_num_threads(int(config.train.threads))
+    data = load_data(config.data, config.seed).to(torch.device(config.device))
+    run = _Run(config, folder, data)
+    warning = run.restore() if resume else None
+    progress = run.state.progress
+    with ExitStack() as stack:
+        run.sinks = [stack.enter_context(jsonl_sink(folder.record)), *run.open_tensorboard(stack), *sinks]
+        request = stack.enter_context(stop_on_signal())
+        if warning:
+            run.emit(Warned(step=progress.step, message=warning))
+        if progress.step == 0:
+            run.start()
+        for event in fit(run.state, data, run.loss, config) if not run.patience_is_spent() else ():
+            run.emit(event)
+            if event.diverged:
+                return run.end_diverged(event)
+            if event.epoch_done:
+                run.end_epoch()
+            if request.signal_number is not None:
+                run.save(LAST)
+                raise Interrupted(
+                    f"stopped at step {event.step} of {event.steps_planned}, everything saved; "
+                    f"go on with: tudui train --resume {run_dir}",
+                    signal_number=request.signal_number,
+                )
+            if event.epoch_done and run.patience_is_spent():
+                break
+        return run.end_finished()
+
+
+class _Run:
+    """What `train` does around the loop, event by event."""
+
+    def __init__(self, config: Config, folder: RunFolder, data: Dataset) -> None:
+        self.config, self.folder, self.data = config, folder, data
+        self.classes = ClassInfo(names=data.classes, counts=data.class_counts)
+        self.loss: Loss = build_loss(config.loss, self.classes)
+        self.state: TrainState = new_state(config, data)
+        self.sinks: list[Sink] = []
+        if config.train.init_from:
+            weights = read_weights(Path(config.train.init_from), classes=len(data.classes))
+            self.state.network.model.load_state_dict(weights.tensors)
+
+    def restore(self) -> str | None:
+        """Go back to the newest checkpoint, if there is one; return what the user should hear."""
+        checkpoint, warning = newest_checkpoint(self.folder.checkpoints)
+        self.folder.cut_back(checkpoint.lengths if checkpoint else {})
+        if checkpoint:
+            self.state.load_state_dict(checkpoint.state)
+        return warning
+
+    def open_tensorboard(self, stack: ExitStack) -> list[Sink]:
+        if not self.config.log.tensorboard:
+            return []
+        from tudui.sinks.tensorboard import tensorboard_sink
+
+        sink = tensorboard_sink(
+            self.folder.tensorboard,
+            model=self.state.network.model,
+            data=self.data,
+            config=flatten(self.config),
+            config_text=to_yaml(self.config),
+            last_step=self.state.progress.step,
+        )
+        return [stack.enter_context(sink)]
+
+    def emit(self, event: Event) -> None:
+        for sink in self.sinks:
+            sink(event)
+
+    def start(self) -> None:
+        self.emit(
+            RunStarted(
+                name=self.folder.root.name,
+                config=self.config.model_dump(mode="json"),
+                parameters=sum(parameter.numel() for parameter in self.state.network.model.parameters()),
+                classes=self.data.classes,
+                images={name: len(split) for name, split in self.data.splits().items()},
+                steps_planned=self.state.steps_planned,
+            )
+        )
+        for note in (*self.config.loss.warnings(), *self.data.notes):
+            self.emit(Warned(step=0, message=note))
+
+    def end_epoch(self) -> None:
+        """Evaluate, remember the best, save."""
+        progress = self.state.progress
+        if self.data.validation is not None:
+            evaluated, _ = self.evaluate("validation")
+            self.emit(evaluated)
+            self.warn_of_collapse(evaluated)
+            if evaluated.accuracy > progress.best_accuracy:
+                progress.best_epoch, progress.best_accuracy = progress.epoch, evaluated.accuracy
+                if self.config.checkpoint.best:
+                    self.save(BEST)
+        if progress.epoch % self.config.checkpoint.every == 0 or progress.epoch == self.config.train.epochs:
+            self.save(LAST)
+
+    def warn_of_collapse(self, evaluated: Evaluated) -> None:
+        predicted = [sum(column) for column in zip(*evaluated.confusion, strict=True)]
+        collapsed = sum(count > 0 for count in predicted) == 1 and len(predicted) > 1
+        if collapsed and not self.state.progress.collapsed:
+            name = self.data.classes[predicted.index(max(predicted))]
+            message = (
+                f"collapsed in epoch {evaluated.epoch}: every validation image is predicted as '{name}' "
+                f"(loss {self.config.loss.name}, peak learning rate {self.config.optimizer.lr:g}); "
+                f"try a lower --lr, --set train.clip=1, or another loss"
+            )
+            self.emit(Warned(step=evaluated.step, message=message))
+        self.state.progress.collapsed = collapsed
+
+    def patience_is_spent(self) -> bool:
+        patience, progress = self.config.train.early_stopping, self.state.progress
+        if patience is None or self.data.validation is None:
+            return False
+        return progress.epoch_images == 0 and progress.epoch - progress.best_epoch >= patience
+
+    def save(self, name: str) -> None:
+        path = self.folder.checkpoints / name
+        config = self.config.model_dump(mode="json")
+        save_checkpoint(path, self.state, self.data, config, lengths=self.folder.lengths())
+
+    def evaluate(
+        self, split: str, *, weights: str = "last", losses: "Mapping[str, Loss] | None" = None
+    ) -> tuple[Evaluated, torch.Tensor]:
+        """Return the scores and logits [N, K] of a split."""
+        progress, images = self.state.progress, self.data.splits()[split]
+        model = self.state.network.model.eval()
+        logits = predict_logits(self.state.network, images)
+        model.train()
+        detailed = progress.epoch % self.config.log.details_every == 0
+        evaluated = score(
+            logits,
+            images.labels,
+            classes=self.data.classes,
+            loss=self.loss,
+            losses=losses or {},
+            split=split,
+            weights=weights,
+            epoch=progress.best_epoch if weights == "best" else progress.epoch,
+            step=progress.step,
+            predictions_shown=self.config.log.images if detailed else 0,
+        )
+        return evaluated, logits
+
+    def end_diverged(self, event: StepEnd) -> RunResult:
+        assert event.diverged is not None
+        return self.end(
+            "diverged", {"diverged": asdict(event.diverged), "validation": None, "test": None, "best": None}
+        )
+
+    def end_finished(self) -> RunResult:
+        """Read the test images: once for the last weights, once for those selected on validation."""
+        every_loss = {name: build_loss(spec.parameters(name=name), self.classes) for name, spec in loss_specs().items()}
+        validation = self.evaluate("validation")[0] if self.data.validation is not None else None
+        test, logits = self.evaluate("test", losses=every_loss)
+        self.emit(test)
+        self.write_predictions(logits)
+        progress = self.state.progress
+        best = test
+        selected = self.folder.checkpoints / BEST
+        if validation and self.config.checkpoint.best and progress.best_epoch != progress.epoch:
+            last_weights = {name: tensor.clone() for name, tensor in self.state.network.model.state_dict().items()}
+            self.state.network.model.load_state_dict(load_checkpoint(selected).state["model"])
+            best, _ = self.evaluate("test", weights="best")
+            self.state.network.model.load_state_dict(last_weights)
+            self.emit(best)
+        return self.end(
+            "finished",
+            {
+                "validation": _scores(validation) if validation else None,
+                "test": _scores(test),
+                "best": {
+                    "epoch": best.epoch,
+                    "validation_accuracy": progress.best_accuracy if validation else None,
+                    "test_accuracy": best.accuracy,
+                },
+            },
+        )
+
+    def write_predictions(self, logits: torch.Tensor) -> None:
+        test = self.data.test
+        with written_aside(self.folder.predictions) as file:
+            np.savez(
+                file,
+                index=test.rows.cpu().numpy(),
+                label=test.labels.cpu().numpy(),
+                probabilities=logits.softmax(1).half().cpu().numpy(),
+            )
+
+    def end(self, status: str, values: Mapping[str, Any]) -> RunResult:
+        progress = self.state.progress
+        images = progress.step * self.config.train.batch_size
+        result = {
+            "status": status,
+            "seed": self.config.seed,
+            "loss": self.config.loss.name,
+            "data": self.config.data.name,
+            "epochs": progress.epoch,
+            "steps": progress.step,
+            **values,
+            "versions": versions(),
+            "hardware": hardware(self.config),
+            "timing": {
+                "seconds": progress.seconds,
+                "images_per_second": images / max(progress.seconds, 1e-9),
+            },
+        }
+        self.emit(RunEnded(step=progress.step, status=status, result=result))
+        write_text(self.folder.result, json_text(result, indent=2) + "\n")
+        return RunResult(self.folder.root, status, result)
+
+
+def _scores(evaluated: Evaluated) -> dict[str, float]:
+    names = ("accuracy", "balanced_accuracy", "nll", "ece", "loss")
+    return {name: getattr(evaluated, name) for name in names}
+
+
+def _check_folder(folder: RunFolder, config: Config, *, resume: bool) -> None:
+    """Refuse a folder that holds another run, or one that is finished; the message names the ways out."""
+    if not folder.config.exists():
+        if folder.root.is_dir() and any(folder.root.iterdir()):
+            raise UsageError(f"{folder.root}: not empty and not a run; choose another --run-dir")
+        return
+    other = "choose another --run-dir"
+    if not resume:
+        state = "finished" if folder.result.exists() else "begun"
+        way = "" if folder.result.exists() else f"go on with: tudui train --resume {folder.root}; or "
+        raise UsageError(f"{folder.root}: holds a run already ({state}); {way}{other}")
+    there, here = flatten(load_config(folder.config).config), flatten(config)
+    differing = {key for key in {**there, **here} if there.get(key) != here.get(key) and key not in FREE_ON_RESUME}
+    if differing == {"train.epochs"} and here["train.epochs"] > there["train.epochs"]:
+        if config.schedule.name != "constant":
+            raise UsageError(
+                f"{folder.root}: the {config.schedule.name} schedule ends with epoch {there['train.epochs']}; "
+                f"only a run with schedule constant can be extended; train anew with --epochs {here['train.epochs']}"
+            )
+        return
+    if differing:
+        shown = ", ".join(f"{key} {there.get(key)} -> {here.get(key)}" for key in sorted(differing)[:4])
+        raise UsageError(f"{folder.root}: belongs to another config ({shown}); {other}, or leave these as they were")
+    if folder.result.exists():
+        status = json.loads(folder.result.read_text())["status"]
+        raise UsageError(
+            f"{folder.root}: this run has {status} already; {other}, or read it with: tudui evaluate {folder.root}"
+        )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    return {
+        "tudui": tudui.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "torchvision", "numpy")},
+    }
+
+
+def hardware(config: Config) -> dict[str, Any]:
+    """Return what the run was computed on."""
+    processor = platform.processor() or platform.machine()
+    if sys.platform == "linux":
+        with Path("/proc/cpuinfo").open() as lines:
+            processor = next(
+                (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), processor
+            )
+    gpu = torch.cuda.get_device_name(config.device) if config.device.startswith("cuda") else None
+    return {
+        "device": config.device, "gpu": gpu, "cpu": processor, "threads": config.train.threads,
+        "precision": config.precision,
+    }  # fmt: skip

@@ -1,0 +1,7 @@
+"""Where events go: the record in JSON lines, TensorBoard, the terminal."""
+
+from collections.abc import Callable
+
+from tudui.events import Event
+
+Sink = Callable[[Event], None]

@@ -1,0 +1,126 @@
+"""A run on the terminal: a progress bar where there is one, plain lines elsewhere."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
+from tudui.sinks import Sink
+
+
+@contextmanager
+def console_sink(console: Console) -> Iterator[Sink]:
+    """Show events on the console until the block ends."""
+    if console.is_terminal:
+        with Progress(*_columns(), console=console, transient=True) as progress:
+            yield _Bar(console, progress)
+    else:
+        yield _Lines(console)
+
+
+def _columns() -> list[ProgressColumn]:
+    return [
+        TextColumn("{task.fields[epoch]}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[scores]}"),
+        TimeRemainingColumn(compact=True),
+    ]
+
+
+class _Lines:
+    """One line per epoch."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.epochs = 0
+        self.pending: StepEnd | None = None
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self.started(event)
+            case StepEnd():
+                self.steps(event)
+            case Evaluated(split="validation", weights="last"):
+                self.epoch_line(f"  validation {_percent(event.accuracy)}, loss {event.loss:.4f}")
+            case Warned():
+                self.epoch_line()
+                self.console.print(f"[yellow]warning:[/] {_plain(event.message)}", soft_wrap=True, highlight=False)
+            case RunEnded():
+                self.epoch_line()
+                self.ended(event)
+
+    def started(self, event: RunStarted) -> None:
+        images = ", ".join(f"{number:,} {split}" for split, number in event.images.items())
+        loss = event.config["loss"]["name"]
+        self.console.print(
+            f"{_plain(event.name)}: loss {loss}, {event.parameters:,} parameters, {len(event.classes)} classes, "
+            f"images: {images}",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
+
+    def steps(self, event: StepEnd) -> None:
+        if event.epoch_done:
+            self.epoch_line()
+            self.pending = event
+
+    def epoch_line(self, validation: str = "") -> None:
+        """Print the line of the epoch that is done, once its validation is known or something else follows."""
+        if (event := self.pending) is None:
+            return
+        self.pending = None
+        self.console.print(
+            f"epoch {event.epoch:>3}/{event.epochs_planned}  loss {event.epoch_loss:.4f}  "
+            f"accuracy {_percent(event.epoch_accuracy)}{validation}  "
+            f"{event.timing['images_per_second']:,.0f} images/s",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
+
+    def ended(self, event: RunEnded) -> None:
+        result = event.result
+        table = Table(title=f"{result['loss']}, seed {result['seed']}: {event.status}", title_justify="left")
+        for column in ("", "accuracy", "NLL", "ECE", "loss"):
+            table.add_column(column, justify="left" if not column else "right")
+        for split in ("validation", "test"):
+            if scores := result.get(split):
+                table.add_row(
+                    split, _percent(scores["accuracy"]), *(f"{scores[name]:.4f}" for name in ("nll", "ece", "loss"))
+                )
+        if table.row_count:
+            self.console.print(table)
+        seconds, speed = result["timing"]["seconds"], result["timing"]["images_per_second"]
+        self.console.print(
+            f"{result['steps']:,} steps in {seconds:.1f} s in the loop, {speed:,.0f} images/s", highlight=False
+        )
+
+
+class _Bar(_Lines):
+    """A bar that moves with every event, and the finished epochs above it."""
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        super().__init__(console)
+        self.progress = progress
+        self.task = progress.add_task("", total=None, epoch="starting", scores="")
+
+    def steps(self, event: StepEnd) -> None:
+        super().steps(event)
+        self.progress.update(
+            self.task,
+            total=event.steps_planned,
+            completed=event.step,
+            epoch=f"epoch {event.epoch}/{event.epochs_planned}",
+            scores=f"loss {event.epoch_loss:.3f}  acc {_percent(event.epoch_accuracy)}  "
+            f"{event.timing['images_per_second']:,.0f} img/s",
+        )
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f} %"
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

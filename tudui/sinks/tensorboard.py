@@ -1,0 +1,156 @@
+"""A run as TensorBoard shows it: one event folder, one tag per curve, one entry among the hyper-parameters."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.compat.proto.node_def_pb2 import NodeDef
+from tensorboard.compat.proto.step_stats_pb2 import RunMetadata
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from tudui.data import Dataset
+from tudui.events import Evaluated, Event, Histogram, RunEnded, RunStarted, StepEnd, Warned
+from tudui.sinks import Sink
+from tudui.sinks.pictures import confusion_picture, prediction_grid
+
+SCORES = ("accuracy", "loss", "nll", "ece")
+HPARAM_METRICS = [f"{score}/{split}" for split in ("test", "validation") for score in SCORES]
+MAX_CLASSES_SHOWN = 100
+
+
+@contextmanager
+def tensorboard_sink(
+    folder: Path, *, model: nn.Module, data: Dataset, config: Mapping[str, Any], config_text: str, last_step: int
+) -> Iterator[Sink]:
+    """Write events to the folder; what an earlier process wrote after `last_step` is withdrawn."""
+    writer = SummaryWriter(str(folder), purge_step=last_step + 1 if last_step else None)
+
+    def emit(event: Event) -> None:
+        match event:
+            case RunStarted():
+                _start(writer, event, model, config, config_text)
+            case StepEnd():
+                _steps(writer, event)
+            case Evaluated(weights="last"):
+                _scores(writer, event, data)
+            case Warned():
+                writer.add_text("warnings", event.message, event.step)
+            case RunEnded():
+                _, _, ended = hparams({}, dict.fromkeys(HPARAM_METRICS, 0.0))
+                writer._get_file_writer().add_summary(ended)
+        writer.flush()  # a checkpoint may follow, which counts on everything before it
+
+    try:
+        yield emit
+    finally:
+        writer.close()
+
+
+def _start(
+    writer: SummaryWriter, event: RunStarted, model: nn.Module, config: Mapping[str, Any], config_text: str
+) -> None:
+    # through add_summary, because SummaryWriter.add_hparams makes a second run folder
+    values = {key: value if isinstance(value, bool | int | float) else str(value) for key, value in config.items()}
+    experiment, session, _ = hparams(values, dict.fromkeys(HPARAM_METRICS, 0.0))
+    writer._get_file_writer().add_summary(experiment)
+    writer._get_file_writer().add_summary(session)
+    writer.add_text("config", "\n".join(f"    {line}" for line in config_text.splitlines()), 0)
+    writer._get_file_writer().add_graph((_graph(model), RunMetadata()))
+    layers = [name for name, _ in model.named_parameters()]
+    writer.add_custom_scalars(
+        {
+            "loss and accuracy": {
+                "loss": ["Multiline", ["loss/train", "loss/validation", "loss/test"]],
+                "accuracy": ["Multiline", ["accuracy/train", "accuracy/validation", "accuracy/test"]],
+            },
+            "gradients": {
+                "gradient norm of the weights": [
+                    "Multiline", [f"gradient_norm/{layer}" for layer in layers if layer.endswith("weight")]
+                ],
+                "total gradient norm": ["Multiline", ["gradient_norm/total"]],
+                "change of the weights per step": [
+                    "Multiline", [f"update_ratio/{layer}" for layer in layers if layer.endswith("weight")]
+                ],
+            },
+            "learning rate": {"learning rate": ["Multiline", ["learning_rate"]]},
+        }
+    )  # fmt: skip
+
+
+def _steps(writer: SummaryWriter, event: StepEnd) -> None:
+    scalars = {
+        "loss/train": event.loss,
+        "accuracy/train": event.accuracy,
+        "learning_rate": event.learning_rate,
+        "images_per_second": event.timing["images_per_second"],
+        **{f"gradient_norm/{layer}": norm for layer, norm in event.gradient_norm.items()},
+        **{f"update_ratio/{layer}": ratio for layer, ratio in event.update_ratio.items()},
+    }
+    for tag, value in scalars.items():
+        writer.add_scalar(tag, value, event.step)
+    for tag, counted in event.histograms.items():
+        _histogram(writer, tag, counted, event.step)
+
+
+def _histogram(writer: SummaryWriter, tag: str, counted: Histogram, step: int) -> None:
+    writer.add_histogram_raw(
+        tag,
+        min=counted.edges[0],
+        max=counted.edges[-1],
+        num=sum(counted.counts),
+        sum=counted.total,
+        sum_squares=counted.total_of_squares,
+        bucket_limits=list(counted.edges[1:]),
+        bucket_counts=list(counted.counts),
+        global_step=step,
+    )
+
+
+def _scores(writer: SummaryWriter, event: Evaluated, data: Dataset) -> None:
+    for score in SCORES:
+        writer.add_scalar(f"{score}/{event.split}", getattr(event, score), event.step)
+    for name, accuracy in event.per_class_accuracy.items():
+        if accuracy is not None and len(event.per_class_accuracy) <= MAX_CLASSES_SHOWN:
+            writer.add_scalar(f"accuracy_per_class/{event.split}/{name}", accuracy, event.step)
+    if event.predicted:
+        split = data.splits()[event.split]
+        shown = len(event.predicted)
+        images = split.store[split.rows[:shown]].cpu().numpy()
+        picture = prediction_grid(images, split.labels[:shown].tolist(), event.predicted, data.classes)
+        writer.add_image(f"predictions/{event.split}", picture, event.step, dataformats="HWC")
+    if event.confusion and len(data.classes) <= MAX_CLASSES_SHOWN:
+        picture = confusion_picture(event.confusion, data.classes)
+        writer.add_image(f"confusion/{event.split}", picture, event.step, dataformats="HWC")
+
+
+def _graph(model: nn.Module) -> GraphDef:
+    """Return the network as a chain of its layers, each with its parameters inside."""
+    name = type(model).__name__
+    nodes = [_node("images", "Input", [], [-1, 3, 32, 32])]
+    for layer, module in model.named_children():
+        scope = f"{name}/{layer}"
+        parameters = [
+            _node(f"{scope}/{parameter}", "Parameter", [], list(tensor.shape))
+            for parameter, tensor in module.named_parameters()
+        ]
+        described = AttrValue(s=str(module).encode())
+        inputs = [nodes[-1].name, *(parameter.name for parameter in parameters)]
+        node = NodeDef(name=f"{scope}/{type(module).__name__}", op=type(module).__name__, input=inputs)
+        node.attr["module"].CopyFrom(described)
+        nodes += [*parameters, node]
+    nodes.append(_node("logits", "Output", [nodes[-1].name], []))
+    return GraphDef(node=nodes)
+
+
+def _node(name: str, kind: str, inputs: list[str], shape: list[int]) -> NodeDef:
+    node = NodeDef(name=name, op=kind, input=inputs)
+    if shape:
+        dimensions = [TensorShapeProto.Dim(size=size) for size in shape]
+        node.attr["_output_shapes"].list.shape.append(TensorShapeProto(dim=dimensions))
+    return node

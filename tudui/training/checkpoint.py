@@ -1,0 +1,85 @@
+"""Checkpoints: last, the one before it, and the best; read without executing anything in them."""
+
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tudui.data import Dataset, Preparation
+from tudui.errors import WeightsError
+from tudui.files import written_aside
+from tudui.training.state import TrainState
+
+FORMAT = 1
+LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds."""
+
+    path: Path
+    state: dict[str, Any]  # as TrainState.state_dict returned it
+    config: dict[str, Any]
+    preparation: Preparation
+    classes: tuple[str, ...]
+    lengths: dict[str, int]  # of the files that grow with the run, when the state was saved
+
+
+def save_checkpoint(
+    path: Path, state: TrainState, data: Dataset, config: dict[str, Any], *, lengths: dict[str, int]
+) -> None:
+    """Write a checkpoint; `last.pt` leaves the one it replaces as `previous.pt`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "format": FORMAT,
+        "state": state.state_dict(),
+        "config": config,
+        "preparation": asdict(data.preparation),
+        "classes": list(data.classes),
+        "lengths": lengths,
+    }
+    keep = path.with_name(PREVIOUS) if path.name == LAST else None
+    with written_aside(path, keep=keep) as file:
+        torch.save(content, file)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint; WeightsError says what is wrong with the file."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file") from None
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise WeightsError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]})") from None
+    if not isinstance(content, dict) or "format" not in content:
+        raise WeightsError(f"{path}: not a checkpoint of Tudui")
+    if content["format"] != FORMAT:
+        raise WeightsError(f"{path}: has format {content['format']}; this version of Tudui reads {FORMAT}")
+    return Checkpoint(
+        path=path,
+        state=content["state"],
+        config=content["config"],
+        preparation=Preparation(*(tuple(content["preparation"][name]) for name in ("mean", "std"))),
+        classes=tuple(content["classes"]),
+        lengths=content["lengths"],
+    )
+
+
+def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, str | None]:
+    """Return the newest readable checkpoint of a folder, or None, and a word where the newest was not readable."""
+    problem: WeightsError | None = None
+    for name in (LAST, PREVIOUS):
+        if not (folder / name).exists():
+            continue
+        try:
+            checkpoint = load_checkpoint(folder / name)
+        except WeightsError as error:
+            problem = problem or error
+            continue
+        return checkpoint, f"{problem}; going on from {folder / name}" if problem else None
+    if problem:
+        raise WeightsError(f"{problem}; there is no other checkpoint, so train again in a new folder")
+    return None, None

@@ -1,0 +1,61 @@
+"""What is measured of gradients and weights, per layer, on the device."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tudui.events import Histogram
+
+BINS = 64
+
+
+def layer_names(model: nn.Module) -> tuple[str, ...]:
+    """Return the names of the parameters, such as `conv1.weight`, in the order of all measures here."""
+    return tuple(name for name, _ in model.named_parameters())
+
+
+def gradients_of(model: nn.Module) -> list[Tensor]:
+    """Return the gradients after a backward; a parameter without one counts as zeros."""
+    return [p.grad if p.grad is not None else torch.zeros_like(p) for p in model.parameters()]
+
+
+def norms(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the 2-norm of each tensor, float32 [P]."""
+    return torch.stack(torch._foreach_norm(list(tensors)))
+
+
+def clip_(gradients: Sequence[Tensor], layer_norms: Tensor, largest: float) -> None:
+    """Shorten the gradients in place so that their total norm is at most `largest`, as clip_grad_norm_ does."""
+    factor = (largest / (torch.linalg.vector_norm(layer_norms) + 1e-6)).clamp(max=1.0)
+    torch._foreach_mul_(list(gradients), factor)
+
+
+def histogram(values: Tensor) -> Histogram | None:
+    """Return the histogram of a tensor's finite values; None where there is none."""
+    values = values.detach().float().flatten()
+    values = values[values.isfinite()]
+    if not len(values):
+        return None
+    low, high = values.aminmax()
+    spread = max(abs(float(low)), 1e-12) * 1e-6 if low == high else 0.0  # one value still needs a bin of some width
+    low, high = low - spread, high + spread
+    counts = torch.histc(values, BINS, float(low), float(high))
+    edges = torch.linspace(float(low), float(high), BINS + 1, dtype=torch.float64)
+    doubles = values.double()
+    return Histogram(
+        edges=tuple(edges.tolist()),
+        counts=tuple(int(count) for count in counts.tolist()),
+        total=float(doubles.sum()),
+        total_of_squares=float(doubles.square().sum()),
+    )
+
+
+def histograms(model: nn.Module) -> dict[str, Histogram]:
+    """Return `gradient/<layer>` and `weight/<layer>` of every parameter."""
+    found: dict[str, Histogram] = {}
+    for name, parameter in model.named_parameters():
+        for kind, tensor in (("gradient", parameter.grad), ("weight", parameter)):
+            if tensor is not None and (counted := histogram(tensor)):
+                found[f"{kind}/{name}"] = counted
+    return found

@@ -1,0 +1,42 @@
+"""A model together with the way its inputs are prepared and its arithmetic is done."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tudui.data import Preparation
+
+
+@dataclass(frozen=True)
+class Network:
+    """From bytes to logits, the same in training, evaluation and prediction."""
+
+    model: nn.Module
+    preparation: Preparation
+    device: torch.device
+    autocast: torch.dtype | None = None  # bf16 or fp16 in forward and backward; weights stay fp32
+    channels_last: bool = True
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return logits float32 [B, K] of images uint8 [B, 3, 32, 32] on the device."""
+        inputs = self.preparation(images)
+        if self.channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        with self.arithmetic():
+            logits: Tensor = self.model(inputs)
+        return logits.float()
+
+    def arithmetic(self) -> AbstractContextManager[object]:
+        """Return the context in which forward passes run."""
+        if self.autocast is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.autocast)
+
+
+def place(model: nn.Module, device: torch.device, *, channels_last: bool) -> nn.Module:
+    """Return the model on the device, in the memory format of its inputs."""
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    return model.to(device)

@@ -1,0 +1,44 @@
+"""Learning-rate schedules: small functions from the number of the step to a factor of the peak rate."""
+
+import math
+from collections.abc import Callable
+
+from tudui.config.schema import ConstantConfig, CosineConfig, OneCycleConfig, ScheduleConfig, StepConfig
+
+Schedule = Callable[[int], float]  # step, from 0 -> factor of the learning rate
+
+
+def build_schedule(config: ScheduleConfig, *, steps: int, steps_per_epoch: int) -> Schedule:
+    """Return the factor of each of `steps` steps."""
+    if isinstance(config, OneCycleConfig):
+        return _one_cycle(config, steps)
+    warmup = round(config.warmup * steps_per_epoch)
+    after = _after_warmup(config, steps, steps_per_epoch, warmup)
+    return lambda step: (step + 1) / warmup * after(warmup) if step < warmup else after(step)
+
+
+def _after_warmup(
+    config: ConstantConfig | CosineConfig | StepConfig, steps: int, steps_per_epoch: int, warmup: int
+) -> Schedule:
+    if isinstance(config, CosineConfig):
+        length = max(steps - warmup, 1)
+        return lambda step: _cosine(1.0, config.final, min((step - warmup) / length, 1.0))
+    if isinstance(config, StepConfig):
+        return lambda step: config.factor ** (step // (config.every * steps_per_epoch))
+    return lambda step: 1.0
+
+
+def _one_cycle(config: OneCycleConfig, steps: int) -> Schedule:
+    top = max(config.peak * steps - 1, 0.0)
+    last = max(steps - 1, 1)
+
+    def factor(step: int) -> float:
+        if step < top:
+            return _cosine(config.start, 1.0, step / top)
+        return _cosine(1.0, config.final, min((step - top) / max(last - top, 1e-9), 1.0))
+
+    return factor
+
+
+def _cosine(first: float, last: float, share: float) -> float:
+    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2

@@ -1,0 +1,91 @@
+"""All state of the loop under one name: made, saved and restored as one thing."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from tudui.config import Config
+from tudui.data import Dataset
+from tudui.errors import UsageError
+from tudui.model import build_model
+from tudui.training.device import AUTOCAST
+from tudui.training.network import Network, place
+from tudui.training.optimizer import build_optimizer
+from tudui.training.schedule import Schedule, build_schedule
+
+
+@dataclass
+class Progress:
+    """Everything the loop knows besides tensors; whole at every yield."""
+
+    epoch: int = 0  # epochs done
+    step: int = 0  # steps done
+    epoch_loss_sum: float = 0.0  # over the images of the running epoch
+    epoch_correct: int = 0
+    epoch_images: int = 0
+    best_epoch: int = 0
+    best_accuracy: float = -1.0
+    collapsed: bool = False  # said already
+    seconds: float = 0.0  # in the loop
+
+
+@dataclass
+class TrainState:
+    """Model, optimizer and progress."""
+
+    network: Network
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    scaler: torch.amp.GradScaler | None  # fp16 only
+    clip: float | None
+    steps_per_epoch: int
+    epochs_planned: int
+    progress: Progress = field(default_factory=Progress)
+
+    @property
+    def steps_planned(self) -> int:
+        """Steps of the whole run."""
+        return self.epochs_planned * self.steps_per_epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors and plain values only."""
+        return {
+            "model": self.network.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict() if self.scaler else None,
+            "progress": asdict(self.progress),
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.network.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.scaler:
+            self.scaler.load_state_dict(saved["scaler"])
+        self.progress = Progress(**saved["progress"])
+
+
+def new_state(config: Config, data: Dataset) -> TrainState:
+    """Return the state before the first step of a run whose device, threads and precision are decided."""
+    device = torch.device(config.device)
+    images, batch = len(data.train), config.train.batch_size
+    steps_per_epoch = images // batch if config.train.drop_last else -(-images // batch)
+    if steps_per_epoch == 0:
+        raise UsageError(
+            f"train.batch_size: {batch} is more than the {images} training images, so no batch is ever full; "
+            f"take a smaller one or train.drop_last=false"
+        )
+    model = place(build_model(len(data.classes), seed=config.seed), device, channels_last=config.train.channels_last)
+    autocast = AUTOCAST[config.precision]
+    return TrainState(
+        network=Network(model, data.preparation, device, autocast, config.train.channels_last),
+        optimizer=build_optimizer(model, config.optimizer),
+        schedule=build_schedule(
+            config.schedule, steps=config.train.epochs * steps_per_epoch, steps_per_epoch=steps_per_epoch
+        ),
+        scaler=torch.amp.GradScaler(device.type) if autocast == torch.float16 else None,
+        clip=config.train.clip,
+        steps_per_epoch=steps_per_epoch,
+        epochs_planned=config.train.epochs,
+    )

@@ -1,0 +1,160 @@
+"""Weights of the Tudui network from anywhere: a run, a checkpoint, a plain state_dict, a whole saved module.
+
+Nothing in a file is executed: it is read by torch's weights-only unpickler, with the classes of this network allowed.
+"""
+
+import pickle
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tudui.data import Preparation
+from tudui.errors import WeightsError
+from tudui.model import LAYERS, Tudui
+from tudui.run_folder import RunFolder
+from tudui.training.checkpoint import BEST, Checkpoint, load_checkpoint, newest_checkpoint
+
+MODULES = (nn.Sequential, nn.Conv2d, nn.MaxPool2d, nn.Flatten, nn.Linear)
+TENSORS = tuple(f"{layer}.{kind}" for layer in LAYERS for kind in ("weight", "bias"))
+SHAPES = {name: tuple(tensor.shape) for name, tensor in Tudui(10).state_dict().items()}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The network's tensors, and what their origin tells about them."""
+
+    tensors: dict[str, Tensor]  # conv1.weight to linear2.bias
+    origin: str
+    preparation: Preparation | None = None  # None: the file does not say
+    classes: tuple[str, ...] | None = None
+    config: Mapping[str, Any] | None = None
+
+    @property
+    def number_of_classes(self) -> int:
+        """K, the rows of the last layer."""
+        return len(self.tensors["linear2.bias"])
+
+    def model(self) -> Tudui:
+        """Return a network with these weights, ready to predict."""
+        model = Tudui(self.number_of_classes)
+        model.load_state_dict(self.tensors)
+        return model.eval()
+
+
+def read_weights(path: Path, *, classes: int | None = None, best: bool = False) -> Weights:
+    """Read the weights of a run folder or file; WeightsError says what does not fit."""
+    if path.is_dir():
+        weights = _from_checkpoint(_of_run(path, best=best))
+    elif path.is_file():
+        weights = _from_file(path)
+    else:
+        raise WeightsError(f"{path}: no such file or run folder")
+    if classes is not None and weights.number_of_classes != classes:
+        raise WeightsError(
+            f"{path}: its last layer has {weights.number_of_classes} classes, the data has {classes}; "
+            f"choose data with the same classes"
+        )
+    return weights
+
+
+def _of_run(path: Path, *, best: bool) -> Checkpoint:
+    folder = RunFolder(path)
+    if best and (folder.checkpoints / BEST).exists():
+        return load_checkpoint(folder.checkpoints / BEST)
+    checkpoint, _ = newest_checkpoint(folder.checkpoints)
+    if checkpoint is None:
+        raise WeightsError(f"{path}: no checkpoint in {folder.checkpoints}; is it a run folder that was trained?")
+    return checkpoint
+
+
+def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
+    tensors = _named(checkpoint.state["model"], checkpoint.path)
+    return Weights(tensors, str(checkpoint.path), checkpoint.preparation, checkpoint.classes, checkpoint.config)
+
+
+class _SavedModule(nn.Module):
+    """Stands for the class under which a script saved its network; only its tensors are looked at."""
+
+
+def _from_file(path: Path) -> Weights:
+    content = _load(path)
+    if isinstance(content, dict) and "format" in content and "state" in content:
+        return _from_checkpoint(load_checkpoint(path))
+    if isinstance(content, nn.Module):
+        return Weights(_named(content.state_dict(), path), f"{path} (a whole saved module)")
+    if isinstance(content, dict):
+        for key in ("state_dict", "model_state_dict", "model"):  # what scripts call the weights beside other values
+            if isinstance(content.get(key), dict):
+                content = content[key]
+                break
+        return Weights(_named(content, path), f"{path} (a state_dict)")
+    raise WeightsError(f"{path}: holds a {type(content).__name__}, not weights; save model.state_dict()")
+
+
+def _load(path: Path) -> Any:
+    allowed: list[Any] = list(MODULES)
+    try:
+        unknown = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError, EOFError, KeyError, IndexError):
+        unknown = []  # no zip archive, such as a file in the format before PyTorch 1.6: torch.load has the last word
+    known = {f"{module.__module__}.{module.__qualname__}" for module in MODULES}
+    foreign = [name for name in unknown if name not in known]
+    saved_as = [name for name in foreign if _may_be_a_users_class(name)]
+    refused = [name for name in foreign if name not in saved_as] + saved_as[1:]
+    if refused:
+        raise WeightsError(
+            f"{path}: refused, because it holds {', '.join(refused)}, which the Tudui network does not need; "
+            f"save model.state_dict() instead"
+        )
+    allowed += [(_SavedModule, name) for name in saved_as]
+    try:
+        with torch.serialization.safe_globals(allowed):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        found = re.search(r"Unsupported (?:global|class) ?:? ?(?:GLOBAL )?([\w.]+)", str(error))
+        what = f"it holds {found[1]}, which the Tudui network does not need" if found else "it is no weights file"
+        raise WeightsError(f"{path}: refused, because {what}; save model.state_dict() instead") from None
+    except Exception as error:  # random bytes make the loader raise almost anything
+        raise WeightsError(f"{path}: cannot be read as weights ({' '.join(str(error).split())[:120]})") from None
+
+
+def _may_be_a_users_class(name: str) -> bool:
+    package = name.partition(".")[0]
+    installed_with_tudui = {"torch", "torchvision", "numpy", "builtins"}
+    return package not in installed_with_tudui and package not in sys.stdlib_module_names
+
+
+def _named(tensors: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+    """Return the tensors under this network's names, whatever prefix or numbers they had."""
+    found = {str(name): value for name, value in tensors.items() if isinstance(value, Tensor)}
+    ends = {".".join(name.split(".")[-2:]): name for name in found}
+    if set(TENSORS) <= set(ends):
+        named = {name: found[ends[name]] for name in TENSORS}
+    else:
+        numbers = sorted({int(end.split(".")[0]) for end in ends if re.fullmatch(r"\d+\.(weight|bias)", end)})
+        wanted = {f"{number}.{kind}" for number in numbers for kind in ("weight", "bias")}
+        if len(numbers) != len(LAYERS) or not wanted <= set(ends):
+            raise WeightsError(
+                f"{path}: not the Tudui network: expected {len(TENSORS)} tensors ({', '.join(TENSORS[:2])}, ...; "
+                f"or numbered as in its Sequential), got {', '.join(list(found)[:4]) or 'none'}"
+            )
+        named = {
+            f"{layer}.{kind}": found[ends[f"{number}.{kind}"]]
+            for layer, number in zip(LAYERS, numbers, strict=True)
+            for kind in ("weight", "bias")
+        }
+    if len(found) != len(TENSORS):
+        raise WeightsError(f"{path}: not the Tudui network: {len(found)} tensors, expected {len(TENSORS)}")
+    for name, tensor in named.items():
+        expected = SHAPES[name] if not name.startswith("linear2") else (*tensor.shape[:1], *SHAPES[name][1:])
+        if tuple(tensor.shape) != expected or not tensor.is_floating_point():
+            raise WeightsError(f"{path}: {name} is {list(tensor.shape)}, expected {list(expected)}: another network")
+    if len(named["linear2.weight"]) != len(named["linear2.bias"]) or len(named["linear2.bias"]) < 2:
+        raise WeightsError(f"{path}: the last layer's weight and bias do not fit each other")
+    return {name: tensor.detach().float().contiguous() for name, tensor in named.items()}
