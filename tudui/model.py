@@ -3,7 +3,7 @@
 from collections import OrderedDict
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tudui.seeding import derive_seed
 
@@ -11,7 +11,7 @@ LAYERS = ("conv1", "conv2", "conv3", "linear1", "linear2")
 
 
 class Tudui(nn.Sequential):
-    """Three convolutions with max pooling and two linear layers, for images [B, 3, 32, 32].
+    """Three convolutions with max pooling and two linear layers, for prepared images [B, 3, 32, 32]; gives logits [B, K].
 
     Max pooling is the only non-linearity. With 10 classes there are 145,578 parameters.
     Source: the course's `Tudui` class, whose unnamed layers stand in the same order.
@@ -31,12 +31,6 @@ class Tudui(nn.Sequential):
                 linear2=nn.Linear(64, classes),
             )
         )
-        self.classes = classes
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits [B, classes] of prepared images [B, 3, 32, 32]."""
-        logits: Tensor = super().forward(images)
-        return logits
 
 
 def build_model(classes: int, *, seed: int) -> Tudui:

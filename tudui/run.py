@@ -3,7 +3,7 @@
 import json
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -17,10 +17,11 @@ import tudui
 from tudui.config import Config, load_config
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
-from tudui.data import Dataset, load_data
+from tudui.data import Dataset, draw_epoch, load_data
 from tudui.errors import Interrupted, UsageError
 from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import json_text, write_text, written_aside
+from tudui.invocation import tudui_command
 from tudui.losses import ClassInfo, build_loss, loss_specs
 from tudui.run_folder import RunFolder
 from tudui.signals import stop_on_signal
@@ -30,6 +31,7 @@ from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkp
 from tudui.training.device import resolve_machine
 from tudui.training.engine import fit, predict_logits, score
 from tudui.training.state import TrainState, new_state
+from tudui.training.step import eager_step
 from tudui.weights import read_weights
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def train(
                 run.save(LAST)
                 raise Interrupted(
                     f"stopped at step {event.step} of {event.steps_planned}, everything saved; "
-                    f"go on with: tudui train --resume {run_dir}",
+                    f"go on with: {tudui_command()} train --resume {run_dir}",
                     signal_number=request.signal_number,
                 )
             if event.epoch_done and run.patience_is_spent():
@@ -295,7 +297,7 @@ def _check_folder(folder: RunFolder, config: Config, *, resume: bool) -> None:
     other = "choose another --run-dir"
     if not resume:
         state = "finished" if folder.result.exists() else "begun"
-        way = "" if folder.result.exists() else f"go on with: tudui train --resume {folder.root}; or "
+        way = "" if folder.result.exists() else f"go on with: {tudui_command()} train --resume {folder.root}; or "
         raise UsageError(f"{folder.root}: holds a run already ({state}); {way}{other}")
     there, here = flatten(load_config(folder.config).config), flatten(config)
     differing = {key for key in {**there, **here} if there.get(key) != here.get(key) and key not in FREE_ON_RESUME}
@@ -312,7 +314,8 @@ def _check_folder(folder: RunFolder, config: Config, *, resume: bool) -> None:
     if folder.result.exists():
         status = json.loads(folder.result.read_text())["status"]
         raise UsageError(
-            f"{folder.root}: this run has {status} already; {other}, or read it with: tudui evaluate {folder.root}"
+            f"{folder.root}: this run has {status} already; {other}, "
+            f"or read it with: {tudui_command()} evaluate {folder.root}"
         )
 
 
@@ -338,3 +341,40 @@ def hardware(config: Config) -> dict[str, Any]:
         "device": config.device, "gpu": gpu, "cpu": processor, "threads": config.train.threads,
         "precision": config.precision,
     }  # fmt: skip
+
+
+def check(config: Config) -> dict[str, Any]:
+    """Do everything up to the first step, and one step, without writing anything; return what was found."""
+    config, reasons = resolve_machine(config)
+    torch.set_num_threads(int(config.train.threads))
+    uncached = config.data.model_copy(update={"cache": False})
+    data = load_data(uncached, config.seed).to(torch.device(config.device))
+    run = _Run(config, RunFolder(Path()), data)
+    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(torch.device(config.device))
+    images, labels = draw.batch(data.train, 0, config.train.batch_size)
+    values = eager_step(run.state, images, labels, run.loss).tolist()
+    return {
+        "data": f"{data.name}, {', '.join(f'{len(split):,} {name}' for name, split in data.splits().items())} images",
+        "classes": ", ".join(data.classes[:20]) + (", ..." if len(data.classes) > 20 else ""),
+        "batch": f"{list(images.shape)} {images.dtype}",
+        "loss": f"{config.loss.name} = {values[0]:.4f} on the first batch",
+        "gradient_norm": float(np.linalg.norm(values[2:])),
+        "learning_rate": config.optimizer.lr,
+        "steps": run.state.steps_planned,
+        "machine": f"{config.device}, {config.precision}, {config.train.threads} threads",
+        "notes": [*reasons.values(), *config.loss.warnings(), *data.notes],
+    }
+
+
+def first_batches(config: Config, count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, float]]:
+    """Yield outputs [B, K], targets [B] and the mean loss of the first batches, as the untrained network sees them."""
+    config, _ = resolve_machine(config)
+    data = load_data(config.data, config.seed).to(torch.device(config.device))
+    run = _Run(config, RunFolder(Path()), data)
+    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(torch.device(config.device))
+    size = config.train.batch_size
+    for number in range(min(count, run.state.steps_per_epoch)):
+        images, labels = draw.batch(data.train, number * size, (number + 1) * size)
+        with torch.no_grad():
+            outputs = run.state.network(images)
+        yield outputs, labels, float(run.loss(outputs, labels).mean())

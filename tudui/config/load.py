@@ -124,7 +124,7 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
     source = str(path) if path else "the command line"
     config = _validate(merge, source)
     provenance = {key: merge.origins.get(tuple(key.split(".")), DEFAULT) for key in flatten(config)}
-    config, provenance = _resolve_rate(config, provenance)
+    config, provenance = _resolve_rate(config, provenance, merge)
     return Loaded(config, provenance, (*merge.notes, *config.loss.warnings()))
 
 
@@ -205,6 +205,8 @@ def _what(detail: ErrorDetails, key: Key, fields: list[str]) -> tuple[str, str]:
         tags = str(detail["ctx"]["expected_tags"]).replace("'", "").split(", ")
         chosen = str(detail["ctx"]["tag"])
         return f"name must be one of {', '.join(tags)}", f" (got '{chosen}'){did_you_mean(chosen, tags)}"
+    if kind in ("model_type", "model_attributes_type"):
+        return "must be a section, keys with values", f" (got {shorten(got)})"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     hint = ""
     if kind == "literal_error" and isinstance(got, str):
@@ -249,13 +251,15 @@ def shorten(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _resolve_rate(config: Config, provenance: Mapping[str, str]) -> tuple[Config, dict[str, str]]:
+def _resolve_rate(config: Config, provenance: Mapping[str, str], merge: _Merge) -> tuple[Config, dict[str, str]]:
     if config.optimizer.lr != "auto":
         return config, dict(provenance)
     spec = loss_spec(config.loss.name)
     rate = spec.rate(config.loss, config.optimizer.name)
     what = f"{config.loss.name}, form {config.loss.variant}, {config.optimizer.name}"
     if rate is None:
-        raise ConfigError([f"{provenance['optimizer.lr']}: optimizer.lr: there is no recipe for {what}; set a number"])
+        keys = (("optimizer", "lr"), ("loss", "name"))
+        place = next((found for key in keys if (found := merge.origin(key))), DEFAULT)
+        raise ConfigError([f"{place}: optimizer.lr: there is no recipe for {what}; set a number"])
     optimizer = config.optimizer.model_copy(update={"lr": rate})
     return config.model_copy(update={"optimizer": optimizer}), {**provenance, "optimizer.lr": f"recipe of {what}"}

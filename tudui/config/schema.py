@@ -1,5 +1,6 @@
 """Every setting of a run, its type, range, default and meaning."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
@@ -170,9 +171,7 @@ class Config(Section):
     log: LogConfig = LogConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     seed: int = Field(0, ge=0, lt=2**31, description="governs split, initial weights, order and augmentation")
-    device: str = Field(
-        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N, mps (mps is untested)"
-    )
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N, mps (mps is untested)")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "fp32", description="arithmetic of forward and backward; weights stay fp32; auto: bf16 where it is native"
     )
@@ -180,6 +179,13 @@ class Config(Section):
         Annotated[tuple[Fraction, Fraction], Field(strict=False, description="band of test accuracy that was measured")]
         | None
     ) = None
+
+    @field_validator("device")
+    @classmethod
+    def _named_device(cls, device: str) -> str:
+        if re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", device):
+            return device
+        raise ValueError("must be auto, cpu, cuda, cuda:N or mps")
 
     @field_validator("loss", mode="before")
     @classmethod

@@ -91,8 +91,8 @@ class Dataset:
 
     def to(self, device: torch.device) -> "Dataset":
         """Return the data set with all images on the device."""
-        moved = {name: split.to(device) for name, split in self.splits().items()}
-        return replace(self, **moved)
+        validation = None if self.validation is None else self.validation.to(device)
+        return replace(self, train=self.train.to(device), validation=validation, test=self.test.to(device))
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
+from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
-from tensorboard.compat.proto.step_stats_pb2 import RunMetadata
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
@@ -61,7 +61,7 @@ def _start(
     writer._get_file_writer().add_summary(experiment)
     writer._get_file_writer().add_summary(session)
     writer.add_text("config", "\n".join(f"    {line}" for line in config_text.splitlines()), 0)
-    writer._get_file_writer().add_graph((_graph(model), RunMetadata()))
+    writer._get_file_writer().add_event(TensorBoardEvent(graph_def=_graph(model).SerializeToString()))
     layers = [name for name, _ in model.named_parameters()]
     writer.add_custom_scalars(
         {

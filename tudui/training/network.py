@@ -38,5 +38,5 @@ class Network:
 def place(model: nn.Module, device: torch.device, *, channels_last: bool) -> nn.Module:
     """Return the model on the device, in the memory format of its inputs."""
     if channels_last:
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        model = model.to(memory_format=torch.channels_last)
     return model.to(device)

@@ -1,0 +1,44 @@
+# `make train` and `make test` need nothing but Python >= 3.11 and a package index.
+PYTHON ?= python3
+BIN := .venv/bin
+LOSSES := ce mse l1 huber
+
+.PHONY: setup train compare test test-all lint types check bench tensorboard clean
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+train: setup  ## train on real images, in seconds
+	$(BIN)/tudui train --config digits
+
+compare: setup  ## the same network and data under four losses, in one table
+	for loss in $(LOSSES); do $(BIN)/tudui train --config digits --loss $$loss || exit 1; done
+	$(BIN)/tudui runs --sort test
+
+test: setup  ## the quick tests
+	$(BIN)/pytest -m "not slow"
+
+test-all: setup  ## all tests
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+check: lint types test-all  ## everything that CI holds
+
+bench: setup  ## the loop against the bare step, side by side
+	$(BIN)/python scripts/bench.py
+
+tensorboard: setup
+	$(BIN)/tudui tensorboard runs
+
+clean:  ## removes what can be made again; runs stay
+	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

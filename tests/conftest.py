@@ -1,0 +1,95 @@
+"""Every test works in a folder of its own, with a cache of its own."""
+
+import json
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from typer.testing import CliRunner
+
+from tudui.cli import app
+from tudui.config import Config, load_config, parse_set
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+TUDUI = [sys.executable, "-m", "tudui"]
+
+# 1,295 images, 20 steps per epoch: an epoch takes a third of a second
+QUICK = ("train.epochs=2", "log.every=5", "train.threads=2")
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> dict:
+        return json.loads(self.out)
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUDUI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def tudui() -> Callable[..., Answer]:
+    """Run a command line in this process; a traceback is a failure of the test."""
+
+    def run(*arguments: object) -> Answer:
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Answer(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+def quick_config(*settings: str) -> Config:
+    """Return the config of a run that takes a second; settings as behind `--set`."""
+    chosen = {text.partition("=")[0]: text for text in (*QUICK, *settings)}
+    return load_config(None, [parse_set(text) for text in chosen.values()]).config
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on digits, to be looked at and not changed."""
+    from tudui.run import train
+
+    folder = tmp_path_factory.mktemp("trained") / "digits-ce-seed0"
+    train(quick_config("train.epochs=4"), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cifar_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2,000 training and 500 test images of CIFAR-10 as an image folder."""
+    archive = SHARED / "data" / "cifar10-jpeg.tar.gz"
+    if not archive.exists():
+        pytest.skip("CIFAR-10 is not here: ../shared/data/cifar10-jpeg.tar.gz is missing")
+    folder = tmp_path_factory.mktemp("cifar")
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            number = Path(member.name).stem
+            wanted = 200 if member.name.startswith("train/") else 50
+            if member.isfile() and number.isdigit() and int(number) < wanted:
+                tar.extract(member, folder, filter="data")
+    return folder
+
+
+def record(folder: Path) -> list[dict]:
+    """Return the events of a run apart from times."""
+
+    def without_times(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: without_times(inside) for key, inside in value.items() if key not in ("timing", "hardware")}
+        if isinstance(value, list):
+            return [without_times(inside) for inside in value]
+        return value
+
+    return [without_times(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]

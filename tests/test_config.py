@@ -1,0 +1,177 @@
+"""Config: precedence, provenance, every error with its place, and nothing that makes it fall over."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tudui.config import Override, load_config, parse_set
+from tudui.config.dump import json_schema, to_yaml
+from tudui.errors import ConfigError
+
+BAD = sorted((Path(__file__).parent / "bad_configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_a_bad_config_names_line_and_key(path, tudui):
+    expected = path.read_text().splitlines()[0].removeprefix("# ")
+    answer = tudui("config", "validate", path)
+    assert answer.code == 2
+    assert f"error: {path}:{expected}" in answer.err
+
+
+def test_all_errors_of_a_file_come_at_once(tudui):
+    several = next(path for path in BAD if path.stem == "several")
+    lines = tudui("config", "validate", several).err.splitlines()
+    assert [line.split(":")[3].strip() for line in lines[:3]] == ["3", "3", "1"]
+    assert len(lines) == 3
+
+
+def test_flags_over_file_over_defaults(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("train:\n  epochs: 3\n  batch_size: 32\n")
+    loaded = load_config(file, [parse_set("train.epochs=4")])
+    assert (loaded.config.train.epochs, loaded.config.train.batch_size, loaded.config.train.drop_last) == (4, 32, True)
+    assert loaded.provenance["train.epochs"] == "--set train.epochs=4"
+    assert loaded.provenance["train.batch_size"] == f"{file}:3:3"
+    assert loaded.provenance["train.drop_last"] == "default"
+    assert loaded.provenance["optimizer.lr"] == "recipe of ce, form recipe, sgd"
+
+
+def test_a_loss_flag_replaces_the_section_and_says_so(tmp_path, tudui):
+    file = tmp_path / "mine.yaml"
+    file.write_text("loss:\n  name: huber\n  delta: 3\n")
+    answer = tudui("config", "show", "--config", file, "--loss", "mse")
+    assert answer.code == 0
+    assert "delta" not in answer.out
+    assert "--loss mse replaces the whole section 'loss'" in answer.err
+    assert "loss.delta" in answer.err
+
+
+def test_parameters_beside_a_loss_flag_belong_to_it():
+    loaded = load_config(None, [parse_set("loss.delta=0.5"), Override("loss", "huber", "--loss huber")])
+    assert loaded.config.loss.model_dump()["delta"] == 0.5
+
+
+def test_one_key_set_twice_is_an_error():
+    with pytest.raises(ConfigError, match=r"optimizer\.lr: set twice, also by --lr 0\.1"):
+        load_config(None, [Override("optimizer.lr", 0.1, "--lr 0.1"), parse_set("optimizer.lr=0.2")])
+
+
+def test_yaml_is_1_2():
+    loaded = load_config(None, [parse_set("optimizer.weight_decay=1e-3"), parse_set("data.shuffle=false")])
+    assert loaded.config.optimizer.weight_decay == 0.001
+    with pytest.raises(ConfigError, match="data.shuffle: should be a valid boolean"):
+        load_config(None, [parse_set("data.shuffle=no")])
+
+
+def test_huber_that_is_mse_is_pointed_out(tudui):
+    answer = tudui("config", "show", "--loss", "huber", "--set", "loss.input=probabilities", "--set", "loss.delta=1")
+    assert "is exactly MSE/2" in answer.err
+    answer = tudui("config", "show", "--loss", "huber", "--set", "loss.input=probabilities", "--set", "loss.delta=0.5")
+    assert "MSE/2" not in answer.err
+
+
+def test_show_can_be_read_back(tudui, tmp_path):
+    answer = tudui("config", "show", "--loss", "huber", "--set", "optimizer=adamw", "--provenance")
+    assert "# recipe of huber, form recipe, adamw" in answer.out
+    assert "# --set optimizer=adamw" in answer.out
+    (tmp_path / "back.yaml").write_text(answer.out)
+    again = load_config(tmp_path / "back.yaml").config
+    assert again == load_config(None, [parse_set("loss=huber"), parse_set("optimizer=adamw")]).config
+
+
+def test_plain_form_shows_what_torch_does(tudui):
+    answer = tudui("config", "show", "--loss", "l1", "--set", "loss.form=plain")
+    assert "classes: mean" in answer.out
+    assert "true_class_weight: 1.0" in answer.out
+
+
+def test_a_measured_band_holds_only_for_the_config_it_was_measured_with(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("expect: [0.9, 0.95]\n")
+    assert load_config(file, [parse_set("seed=3")]).config.expect == (0.9, 0.95)
+    assert load_config(file, [parse_set("train.epochs=3")]).config.expect is None
+
+
+def test_the_schema_accepts_shipped_configs_and_refuses_a_typo(tudui):
+    from ruamel.yaml import YAML
+
+    from tudui.config import shipped_configs
+
+    schema = json.loads(tudui("config", "schema").out)
+    assert schema == json_schema()
+    for path in shipped_configs().values():
+        jsonschema.validate(YAML(typ="safe").load(path), schema)
+        assert path.read_text().startswith("# yaml-language-server: $schema=")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"loss": {"name": "ce", "delta": 1}}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"train": {"epoch": 1}}, schema)
+
+
+words = st.sampled_from(
+    ["loss", "name", "ce", "huber", "delta", "train", "epochs", "optimizer", "lr", "auto", "data", "seed", "schedule"]
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | words,
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=5) | words, inside, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(words | st.text(max_size=6), values, max_size=5))
+def test_any_mapping_is_a_config_or_a_config_error(tmp_path_factory, mapping):
+    path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    path.write_text(json.dumps(mapping))  # JSON is YAML, apart from NaN, which is then a string
+    try:
+        config = load_config(path).config
+    except ConfigError as error:
+        assert error.problems
+    else:
+        path.write_text(to_yaml(config))
+        assert load_config(path).config == config
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200) | st.text(alphabet="{}[]:-&*!#|>\n \t'\"ab0.,?%@~", max_size=80).map(str.encode))
+def test_any_bytes_are_a_config_or_a_config_error(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "bytes.yaml"
+    path.write_bytes(content)
+    try:
+        load_config(path)
+    except ConfigError as error:
+        assert error.problems
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=30) | st.tuples(words, words, st.text(max_size=12)).map(lambda t: f"{t[0]}.{t[1]}={t[2]}"))
+def test_any_override_is_read_or_a_config_error(text):
+    try:
+        load_config(None, [parse_set(text)])
+    except ConfigError as error:
+        assert all(problem for problem in error.problems)
+
+
+def test_deep_nesting_is_an_error_and_not_a_crash(tmp_path):
+    path = tmp_path / "deep.yaml"
+    path.write_text("[" * 5000)
+    with pytest.raises(ConfigError):
+        load_config(path)
+    path.write_text("a: " + "{a: " * 3000 + "1" + "}" * 3000)
+    with pytest.raises(ConfigError):
+        load_config(path)
+
+
+def test_copy_refuses_to_overwrite(tudui, tmp_path):
+    assert tudui("config", "copy", "digits").code == 0
+    assert load_config(tmp_path / "digits.yaml").config == load_config(None, []).config.model_copy(
+        update={"expect": load_config(tmp_path / "digits.yaml").config.expect}
+    )
+    answer = tudui("config", "copy", "digits")
+    assert answer.code == 2
+    assert "is there already" in answer.err

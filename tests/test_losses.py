@@ -1,0 +1,175 @@
+"""Losses: against torch, scikit-learn, closed forms and finite differences; and what they refuse."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
+from torch import nn
+
+from tudui.config import load_config, parse_set
+from tudui.errors import ConfigError
+from tudui.losses import ClassInfo, build_loss, loss_specs
+
+CLASSES = ClassInfo(names=tuple("abcdef"), counts=(10, 20, 30, 40, 50, 60))
+K = CLASSES.number
+OWN = ("ce", "huber", "l1", "mse")
+
+
+def loss_of(name: str, **parameters):
+    return build_loss(loss_specs()[name].parameters(name=name, **parameters), CLASSES)
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(1)
+    logits = 3 * torch.randn(32, K, generator=generator, dtype=torch.float64)
+    return logits, torch.randint(K, (32,), generator=generator)
+
+
+def onehot(labels):
+    return np.eye(K)[labels.numpy()]
+
+
+def test_all_losses_are_found():
+    assert set(OWN) <= set(loss_specs())
+    for name, spec in loss_specs().items():
+        assert spec.name == name
+        assert spec.formula
+        assert spec.source
+        assert spec.robust_to
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("form", ["recipe", "plain"])
+def test_gradients_against_finite_differences(name, form, batch):
+    logits, labels = batch
+    # l1 has a kink where a residual is 0; these logits keep clear of it
+    assert torch.autograd.gradcheck(lambda x: loss_of(name, form=form)(x, labels), logits.clone().requires_grad_())
+
+
+@pytest.mark.parametrize("name", ["huber", "l1", "mse"])
+def test_gradients_on_probabilities(name, batch):
+    logits, labels = batch
+    loss = loss_of(name, input="probabilities", true_class_weight=2.0, target_scale=1.5, scale=0.7)
+    assert torch.autograd.gradcheck(lambda x: loss(x, labels), logits.clone().requires_grad_())
+
+
+def test_cross_entropy_is_scikit_learns(batch):
+    logits, labels = batch
+    expected = log_loss(labels, logits.softmax(1), labels=range(K))
+    assert float(loss_of("ce")(logits, labels).mean()) == pytest.approx(expected, rel=1e-12)
+
+
+def test_label_smoothing_is_a_mixed_target(batch):
+    logits, labels = batch
+    target = 0.9 * onehot(labels) + 0.1 / K
+    expected = -(target * logits.log_softmax(1).numpy()).sum(1)
+    assert loss_of("ce", label_smoothing=0.1)(logits, labels).numpy() == pytest.approx(expected, rel=1e-12)
+
+
+def test_class_weights_multiply(batch):
+    logits, labels = batch
+    weights = np.array([1.0, 2, 3, 4, 5, 6])
+    plain = loss_of("ce")(logits, labels).numpy()
+    weighted = loss_of("ce", class_weights=tuple(weights))(logits, labels).numpy()
+    assert weighted == pytest.approx(plain * weights[labels.numpy()], rel=1e-6)
+    balanced = loss_of("ce", class_weights="balanced")(logits, labels).numpy()
+    counts = np.array(CLASSES.counts)
+    assert balanced == pytest.approx(plain * (counts.sum() / (K * counts))[labels.numpy()], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "module"), [("l1", nn.L1Loss()), ("mse", nn.MSELoss()), ("huber", nn.HuberLoss(delta=1.0))]
+)
+def test_the_plain_form_is_torchs_module(name, module, batch):
+    logits, labels = batch
+    expected = module(logits, torch.from_numpy(onehot(labels)))
+    assert float(loss_of(name, form="plain")(logits, labels).mean()) == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_sums_over_classes_are_scikit_learns_times_k(batch):
+    logits, labels = batch
+    for name, metric in (("mse", mean_squared_error), ("l1", mean_absolute_error)):
+        value = float(loss_of(name, classes="sum", true_class_weight=1.0)(logits, labels).mean())
+        assert value == pytest.approx(K * metric(onehot(labels), logits.numpy()), rel=1e-12)
+
+
+def test_parameters_of_residual_losses(batch):
+    logits, labels = batch
+    residual = logits.numpy() - 3 * onehot(labels)
+    weight = np.where(onehot(labels) == 1, 5.0, 1.0)
+    expected = 0.5 * (weight * residual**2).sum(1)
+    value = loss_of("mse", target_scale=3.0, true_class_weight=5.0, scale=0.5)(logits, labels)
+    assert value.numpy() == pytest.approx(expected, rel=1e-12)
+    balanced = loss_of("l1", true_class_weight="balanced")(logits, labels)
+    weight = np.where(onehot(labels) == 1, K - 1.0, 1.0)
+    assert balanced.numpy() == pytest.approx((weight * np.abs(logits.numpy() - onehot(labels))).sum(1), rel=1e-12)
+
+
+def test_l1_on_probabilities_is_twice_one_minus_p(batch):
+    logits, labels = batch
+    p_y = logits.softmax(1).gather(1, labels[:, None])[:, 0]
+    value = loss_of("l1", input="probabilities", true_class_weight=1.0)(logits, labels)
+    assert value.numpy() == pytest.approx((2 * (1 - p_y)).numpy(), rel=1e-9)
+
+
+def test_huber_with_a_huge_delta_and_scale_2_is_mse(batch):
+    logits, labels = batch
+    huge = loss_of("huber", delta=1e6, scale=2.0)(logits, labels)
+    assert huge.numpy() == pytest.approx(loss_of("mse")(logits, labels).numpy(), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize(
+    ("logits", "labels", "says"),
+    [
+        (torch.zeros(4, K), torch.zeros(3, dtype=torch.int64), r"labels must be int64 \[4\].*\[3\]"),
+        (torch.zeros(4, K), torch.zeros(4, 1, dtype=torch.int64), r"labels must be int64 \[4\].*\[4, 1\]"),
+        (torch.zeros(4, K), torch.zeros(4), r"labels must be int64.*float32"),
+        (torch.zeros(4, K - 1), torch.zeros(4, dtype=torch.int64), rf"logits must be float \[batch, {K}\]"),
+        (torch.zeros(K), torch.zeros(1, dtype=torch.int64), r"logits must be float"),
+        (torch.zeros(4, K, dtype=torch.int64), torch.zeros(4, dtype=torch.int64), r"logits must be float"),
+        (torch.zeros(2, K), torch.tensor([0, K]), rf"labels must lie in 0 to {K - 1} \(got 0 to {K}\)"),
+        (torch.zeros(2, K), torch.tensor([-100, 1]), r"got -100 to 1"),
+    ],
+)
+def test_wrong_shapes_and_labels_raise(name, logits, labels, says):
+    with pytest.raises(ValueError, match=says):
+        loss_of(name)(logits, labels)
+
+
+def test_class_weights_of_another_number_of_classes():
+    with pytest.raises(ConfigError, match=r"loss\.class_weights: 2 weights for 6 classes"):
+        loss_of("ce", class_weights=(1.0, 2.0))
+
+
+def test_every_own_loss_has_a_rate_for_every_optimizer():
+    for name in OWN:
+        for form in ("recipe", "plain"):
+            for optimizer in ("sgd", "adam", "adamw"):
+                settings = [f"loss={{name: {name}, form: {form}}}", f"optimizer={optimizer}"]
+                assert load_config(None, [parse_set(text) for text in settings]).config.optimizer.lr > 0
+
+
+def test_another_package_adds_a_loss(tmp_path):
+    """A real package, built and installed by pip, is found, trained with, and its mistakes are named."""
+    site = tmp_path / "site"
+    package = Path(__file__).parent / "plugin_package"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index",
+         "--target", str(site), str(package)],
+        check=True,
+    )  # fmt: skip
+    command = [sys.executable, "-m", "tudui", "train", "--loss", "cubed", "--set", "loss.power=2.5", "-e", "1", "--json"]
+    environment = {"PYTHONPATH": str(site), "PATH": "", "HOME": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '"loss": "cubed"' in done.stdout
+    command[command.index("loss.power=2.5")] = "loss.power=-1"
+    failed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert failed.returncode == 2
+    assert "loss.power: should be greater than 0 (got -1)" in failed.stderr

@@ -1,0 +1,293 @@
+"""Runs: what lies in the folder, and that a run cut anywhere goes on as if it had not been cut."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import TUDUI, quick_config, record
+from tudui.config import load_config
+from tudui.errors import Interrupted, UsageError
+from tudui.events import StepEnd, Warned
+from tudui.run import train
+from tudui.training.checkpoint import load_checkpoint
+
+# everything that has a state: momenta, augmentation, clipping, a schedule, early stopping, fp16's scaler
+RICH = (
+    "optimizer={name: adamw, lr: 0.002}", "schedule={name: step, every: 1, warmup: 0.5}", "train.clip=1",
+    "data.augment={flip: true, shift: 2}", "train.drop_last=false", "train.early_stopping=2", "checkpoint.every=2",
+)  # fmt: skip
+
+
+def cut_at(number: int):
+    """Return a sink that asks for a stop at the n-th yield, as Ctrl-C does."""
+    seen = 0
+
+    def sink(event):
+        nonlocal seen
+        if isinstance(event, StepEnd):
+            seen += 1
+            if seen == number:
+                signal.raise_signal(signal.SIGINT)
+
+    return sink
+
+
+def weights(run_dir, name="last.pt"):
+    return load_checkpoint(run_dir / "checkpoints" / name)
+
+
+def assert_same_run(run_dir, uncut):
+    ours, theirs = record(run_dir), record(uncut)
+    theirs[0]["name"] = ours[0]["name"]
+    assert ours == theirs
+    for name in ("last.pt", "best.pt"):
+        cut, whole = weights(run_dir, name).state, weights(uncut, name).state
+        for part in ("model", "progress", "scaler"):
+            cut_values, whole_values = cut[part] or {}, whole[part] or {}
+            assert cut_values.keys() == whole_values.keys()
+            for key in cut_values.keys() - {"seconds"}:
+                assert torch.equal(torch.as_tensor(cut_values[key]), torch.as_tensor(whole_values[key])), (name, key)
+    with np.load(run_dir / "predictions.npz") as cut_file, np.load(uncut / "predictions.npz") as whole_file:
+        for key in ("index", "label", "probabilities"):
+            assert np.array_equal(cut_file[key], whole_file[key])
+    assert not list(run_dir.rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    "settings", [(), RICH, ("precision=fp16", "loss=huber")], ids=["plain", "rich", "fp16"]
+)
+def test_cut_at_every_yield_and_resumed(settings, tmp_path):
+    config = quick_config("log.every=8", "log.tensorboard=false", *settings)
+    uncut = tmp_path / "uncut"
+    train(config, uncut)
+    yields = sum(event["event"] == "StepEnd" for event in record(uncut))
+    assert yields == 6
+    for number in range(1, yields + 1):
+        run_dir = tmp_path / f"cut{number}"
+        with pytest.raises(Interrupted, match="everything saved"):
+            train(config, run_dir, sinks=[cut_at(number)])
+        assert not (run_dir / "result.json").exists()
+        result = train(config, run_dir, resume=True)
+        assert result.status == "finished"
+        assert_same_run(run_dir, uncut)
+
+
+def test_cut_again_and_again(tmp_path):
+    config = quick_config("log.tensorboard=false")
+    uncut, run_dir = tmp_path / "uncut", tmp_path / "cut"
+    train(config, uncut)
+    for attempt in range(20):
+        try:
+            train(config, run_dir, resume=attempt > 0, sinks=[cut_at(1)])
+        except Interrupted:
+            continue
+        break
+    assert attempt == 8
+    assert_same_run(run_dir, uncut)
+
+
+def start(*arguments):
+    return subprocess.Popen([*TUDUI, "train", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path, lines, process):
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if path.exists() and len(path.read_text().splitlines()) >= lines:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"the run ended or hung before it had written {lines} lines: {process.communicate()}")
+
+
+def test_a_killed_run_is_resumed_exactly(tmp_path, tudui):
+    arguments = [text for setting in ("train.epochs=6", "log.every=5", "train.threads=2") for text in ("--set", setting)]
+    assert tudui("train", "-o", tmp_path / "uncut", *arguments).code == 0
+    process = start("-o", tmp_path / "killed", *arguments)
+    wait_for(tmp_path / "killed" / "metrics.jsonl", 14, process)
+    process.kill()
+    process.communicate()
+    assert tudui("train", "--resume", tmp_path / "killed").code == 0
+    assert_same_run(tmp_path / "killed", tmp_path / "uncut")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_save_and_say_how_to_go_on(number, code, tmp_path):
+    process = start("-o", tmp_path / "run", "-e", "50")
+    wait_for(tmp_path / "run" / "metrics.jsonl", 5, process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert f"train --resume {tmp_path / 'run'}" in err
+    assert "Traceback" not in out + err
+    steps = [event["step"] for event in record(tmp_path / "run") if event["event"] == "StepEnd"]
+    assert weights(tmp_path / "run").state["progress"]["step"] == steps[-1]
+
+
+def test_killed_before_the_first_checkpoint_starts_again_from_0(tmp_path):
+    config = quick_config()
+    train(config, tmp_path / "uncut")
+    (tmp_path / "cut").mkdir()
+    for name in ("config.yaml", "metrics.jsonl"):
+        (tmp_path / "cut" / name).write_bytes((tmp_path / "uncut" / name).read_bytes()[: None if name[0] == "c" else 3000])
+    train(config, tmp_path / "cut", resume=True)
+    assert_same_run(tmp_path / "cut", tmp_path / "uncut")
+
+
+def test_a_broken_last_checkpoint_falls_back_to_the_one_before(tmp_path):
+    config = quick_config("train.epochs=3")
+    train(config, tmp_path / "uncut")
+    with pytest.raises(Interrupted):
+        train(config, tmp_path / "cut", sinks=[cut_at(9)])
+    last = tmp_path / "cut" / "checkpoints" / "last.pt"
+    last.write_bytes(last.read_bytes()[:5000])
+    heard = []
+    train(config, tmp_path / "cut", resume=True, sinks=[heard.append])
+    warnings = [event.message for event in heard if isinstance(event, Warned)]
+    assert len(warnings) == 1
+    assert "last.pt: cannot be read" in warnings[0]
+    assert "previous.pt" in warnings[0]
+    assert weights(tmp_path / "cut").state["progress"]["step"] == 60
+    for name, tensor in weights(tmp_path / "uncut").state["model"].items():
+        assert torch.equal(weights(tmp_path / "cut").state["model"][name], tensor)
+
+
+def test_the_run_folder_holds_what_the_design_names(trained):
+    names = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
+    assert {name for name in names if not name.startswith("tensorboard/")} == {
+        "config.yaml", "metrics.jsonl", "result.json", "predictions.npz",
+        "checkpoints/last.pt", "checkpoints/previous.pt", "checkpoints/best.pt",
+    }  # fmt: skip
+    assert len(list((trained / "tensorboard").iterdir())) == 1
+    result = json.loads((trained / "result.json").read_text())
+    assert result["status"] == "finished"
+    assert (result["seed"], result["loss"], result["epochs"], result["steps"]) == (0, "ce", 4, 80)
+    assert result["timing"].keys() == {"seconds", "images_per_second"}
+    for split in ("validation", "test"):
+        assert {"accuracy", "nll", "ece", "loss"} <= result[split].keys()
+    assert result["best"].keys() == {"epoch", "validation_accuracy", "test_accuracy"}
+    assert {"torch", "tudui"} <= result["versions"].keys()
+    assert result["hardware"]["threads"] == 2
+    assert load_config(trained / "config.yaml").config.optimizer.lr == quick_config().optimizer.lr
+    with np.load(trained / "predictions.npz") as file:
+        assert file["probabilities"].dtype == np.float16
+        accuracy = (file["probabilities"].argmax(1) == file["label"]).mean()
+    assert accuracy == pytest.approx(result["test"]["accuracy"], abs=1 / 359 + 1e-9)  # float16 may make a tie
+    last = record(trained)[-1]
+    assert last["event"] == "RunEnded"
+    assert "NaN" not in (trained / "metrics.jsonl").read_text()
+
+
+def test_the_same_config_gives_the_same_run(tmp_path):
+    config = quick_config("train.epochs=1")
+    for name in ("first", "second"):
+        train(config, tmp_path / name)
+    assert_same_run(tmp_path / "first", tmp_path / "second")
+    train(quick_config("train.epochs=1", "seed=1"), tmp_path / "other")
+    assert record(tmp_path / "other")[3:] != record(tmp_path / "first")[3:]
+
+
+def test_a_begun_a_finished_and_another_run_are_refused(tmp_path, trained, tudui):
+    config = quick_config("train.epochs=4")
+    with pytest.raises(UsageError, match=r"holds a run already \(finished\); choose another --run-dir"):
+        train(config, trained)
+    with pytest.raises(UsageError, match="has finished already"):
+        train(config, trained, resume=True)
+    with pytest.raises(Interrupted):
+        train(config, tmp_path / "cut", sinks=[cut_at(2)])
+    with pytest.raises(UsageError, match=r"holds a run already \(begun\); go on with: .*train --resume"):
+        train(config, tmp_path / "cut")
+    with pytest.raises(UsageError, match=r"belongs to another config \(seed 0 -> 1\)"):
+        train(quick_config("train.epochs=4", "seed=1"), tmp_path / "cut", resume=True)
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "a.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not empty and not a run"):
+        train(config, tmp_path / "letters")
+    answer = tudui("train", "--resume", tmp_path / "cut", "--lr", "0.1", "--loss", "mse")
+    assert answer.code == 2
+    assert "cannot be combined with --loss, --lr" in answer.err
+    assert tudui("train", "--resume", tmp_path / "nowhere").code == 2
+
+
+def test_only_a_constant_schedule_can_be_extended(tmp_path, tudui):
+    fixed = [text for setting in ("schedule=constant", "log.every=5", "train.threads=2") for text in ("--set", setting)]
+    assert tudui("train", "-o", "long", "-e", 3, *fixed).code == 0
+    assert tudui("train", "-o", "short", "-e", 2, *fixed).code == 0
+    assert tudui("train", "--resume", "short", "-e", 3).code == 0
+    short, long = record(tmp_path / "short"), record(tmp_path / "long")
+    assert [event for event in short if event["event"] == "Evaluated"] == [
+        event for event in long if event["event"] == "Evaluated"
+    ]
+    assert tudui("train", "-o", "cycle", "-e", 2).code == 0
+    answer = tudui("train", "--resume", "cycle", "-e", 3)
+    assert answer.code == 2
+    assert "only a run with schedule constant can be extended" in answer.err
+
+
+def test_divergence_ends_with_code_4_and_an_intact_record(tmp_path, tudui):
+    answer = tudui("train", "-o", "run", "--loss", "mse", "--lr", "1e6", "-e", 3, "--json")
+    assert answer.code == 4
+    assert "diverged at step" in answer.err
+    assert "learning rate" in answer.err
+    assert "train.clip=1" in answer.err
+    assert answer.json()["status"] == "diverged"
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["status"] == "diverged"
+    assert result["test"] is None
+    events = record(tmp_path / "run")
+    assert events[-1]["event"] == "RunEnded"
+    assert events[-2]["diverged"]["step"] == result["diverged"]["step"]
+
+
+def test_collapse_is_a_warning_with_what_to_try(tmp_path):
+    heard = []
+    train(quick_config("loss={name: l1, form: plain}", "optimizer.lr=1e-6"), tmp_path / "run", sinks=[heard.append])
+    collapsed = [event.message for event in heard if isinstance(event, Warned) and "collapsed" in event.message]
+    assert len(collapsed) == 1
+    for part in ("every validation image is predicted as", "loss l1", "learning rate", "try "):
+        assert part in collapsed[0]
+
+
+def test_early_stopping(tmp_path):
+    result = train(
+        quick_config("train.epochs=50", "train.early_stopping=3", "optimizer.lr=0.02"), tmp_path / "run"
+    )
+    assert result.values["epochs"] == result.values["best"]["epoch"] + 3 < 50
+
+
+def test_without_validation_the_best_is_the_last(tmp_path):
+    result = train(quick_config("data.validation=0"), tmp_path / "run")
+    assert result.values["validation"] is None
+    assert result.values["best"] == {
+        "epoch": 2, "validation_accuracy": None, "test_accuracy": result.values["test"]["accuracy"]
+    }  # fmt: skip
+
+
+def test_the_best_weights_are_scored_apart(tmp_path):
+    run_dir = tmp_path / "run"
+    result = train(quick_config("train.epochs=8", "optimizer.lr=0.01", "schedule=constant"), run_dir)
+    evaluated = [event for event in record(run_dir) if event["event"] == "Evaluated"]
+    validation = {event["epoch"]: event["accuracy"] for event in evaluated if event["split"] == "validation"}
+    best = max(validation, key=lambda epoch: (validation[epoch], -epoch))
+    assert result.values["best"]["epoch"] == best
+    assert result.values["best"]["validation_accuracy"] == validation[best]
+    assert weights(run_dir, "best.pt").state["progress"]["epoch"] == best
+    assert sum(event["split"] == "test" for event in evaluated) == (1 if best == 8 else 2)
+
+
+def test_init_from_starts_with_the_weights(tmp_path, trained, tudui):
+    answer = tudui("train", "-o", "run", "--init-from", trained, "-e", 1, "--lr", "1e-9", "--json")
+    assert answer.code == 0
+    before = json.loads((trained / "result.json").read_text())["test"]["accuracy"]
+    assert answer.json()["test"]["accuracy"] == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path, tudui):
+    tmp_path.chmod(0o500)
+    assert tudui("train", "-o", "run").code == 6

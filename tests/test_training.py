@@ -1,0 +1,228 @@
+"""The loop and its parts: against torch's own schedulers and clipping, scikit-learn's metrics, a loop written by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, log_loss
+from torch import nn
+
+from tests.conftest import quick_config
+from tudui.config.schema import ConstantConfig, CosineConfig, OneCycleConfig, StepConfig
+from tudui.data import draw_epoch, load_data
+from tudui.errors import UsageError
+from tudui.losses import ClassInfo, build_loss
+from tudui.model import build_model
+from tudui.training.device import resolve_machine
+from tudui.training.engine import fit, predict_logits, score
+from tudui.training.gradients import histogram
+from tudui.training.schedule import build_schedule
+from tudui.training.state import new_state
+
+
+def prepared(*settings: str):
+    """Return config, data, loss and state of a quick run."""
+    config, _ = resolve_machine(quick_config(*settings))
+    torch.set_num_threads(config.train.threads)
+    data = load_data(config.data, config.seed)
+    loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
+    return config, data, loss, new_state(config, data)
+
+
+def test_the_loop_is_the_one_everybody_writes():
+    """Losses, gradient norms and final weights equal those of a plain loop, step by step."""
+    config, data, loss, state = prepared("log.every=1", "train.epochs=1", "schedule=constant", "train.channels_last=false")
+    events = list(fit(state, data, loss, config))
+    model = build_model(10, seed=0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=config.optimizer.lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    order = draw_epoch(len(data.train), seed=0, epoch=0, data=config.data).order
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (data.preparation.mean, data.preparation.std))
+    for number, event in enumerate(events):
+        chosen = order[number * 64 : (number + 1) * 64]
+        inputs = (data.train.images[chosen] / 255 - mean) / std
+        outputs = model(inputs)
+        value = nn.functional.cross_entropy(outputs, data.train.labels[chosen])
+        optimizer.zero_grad()
+        value.backward()
+        before = model.conv1.weight.detach().clone()
+        optimizer.step()
+        assert event.loss == pytest.approx(value.item(), rel=1e-3)
+        assert event.accuracy == pytest.approx((outputs.argmax(1) == data.train.labels[chosen]).float().mean().item(), abs=0.02)
+        assert event.gradient_norm["conv1.weight"] == pytest.approx(model.conv1.weight.grad.norm().item(), rel=1e-2)
+        change = (model.conv1.weight - before).norm() / before.norm()
+        assert event.update_ratio["conv1.weight"] == pytest.approx(change.item(), rel=1e-2)
+        if number == 4:  # rounding grows from here on
+            break
+    assert [event.step for event in events] == list(range(1, 21))
+    assert [event.epoch_done for event in events] == [False] * 19 + [True]
+
+
+def test_windows_add_up_to_the_epoch():
+    config, data, loss, state = prepared("log.every=7", "train.drop_last=false")
+    events = list(fit(state, data, loss, config))
+    first = [event for event in events if event.epoch == 1]
+    assert [event.step for event in first] == [7, 14, 21]
+    sizes = np.array([7 * 64, 7 * 64, 1295 - 14 * 64])
+    assert first[-1].epoch_loss == pytest.approx(np.dot([event.loss for event in first], sizes) / 1295, rel=1e-6)
+    assert first[-1].epoch_accuracy == pytest.approx(np.dot([event.accuracy for event in first], sizes) / 1295)
+    assert first[-1].histograms.keys() == {
+        f"{kind}/{layer}" for kind in ("gradient", "weight") for layer, _ in state.network.model.named_parameters()
+    }
+
+
+def scheduler_rates(make, steps: int) -> list[float]:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = make(optimizer)
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize(
+    ("config", "make"),
+    [
+        (ConstantConfig(name="constant"), lambda o: torch.optim.lr_scheduler.ConstantLR(o, factor=1.0)),
+        (CosineConfig(name="cosine", final=0.1), lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 60, eta_min=0.1)),
+        (StepConfig(name="step", every=2, factor=0.3), lambda o: torch.optim.lr_scheduler.StepLR(o, 20, gamma=0.3)),
+        (
+            OneCycleConfig(peak=0.25, start=0.05, final=0.001),
+            lambda o: torch.optim.lr_scheduler.OneCycleLR(
+                o, 1.0, total_steps=61, pct_start=0.25 * 60 / 61, div_factor=20, final_div_factor=50
+            ),
+        ),
+    ],
+    ids=["constant", "cosine", "step", "one-cycle"],
+)
+def test_schedules_are_torchs(config, make):
+    schedule = build_schedule(config, steps=60, steps_per_epoch=10)
+    ours, theirs = [schedule(step) for step in range(60)], scheduler_rates(make, 60)
+    # OneCycleLR with 61 steps has its peak at the same step, and one more step to the end
+    assert ours == pytest.approx(theirs, abs=0.06 if isinstance(config, OneCycleConfig) else 1e-9)
+
+
+def test_one_cycle_is_torchs_exactly():
+    schedule = build_schedule(OneCycleConfig(peak=0.3, start=0.04, final=0.0004), steps=50, steps_per_epoch=10)
+    theirs = scheduler_rates(
+        lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 1.0, total_steps=51, pct_start=0.3, div_factor=25, final_div_factor=100),
+        50,
+    )
+    exact = scheduler_rates(lambda o: _one_cycle_of(o, 50), 49)
+    assert [schedule(step) for step in range(49)] == pytest.approx(exact, abs=1e-9)
+    assert max(theirs) == pytest.approx(max(schedule(step) for step in range(50)), abs=0.01)
+
+
+def _one_cycle_of(optimizer, steps):
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1.0, total_steps=steps, pct_start=0.3, div_factor=25, final_div_factor=100
+    )
+
+
+def test_warmup_rises_in_a_straight_line():
+    schedule = build_schedule(CosineConfig(name="cosine", warmup=0.5), steps=40, steps_per_epoch=10)
+    assert [schedule(step) for step in range(5)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert schedule(5) == pytest.approx(1.0)
+    assert schedule(39) < 0.01
+
+
+def test_clipping_is_torchs():
+    config, data, loss, state = prepared("train.clip=0.5", "log.every=1", "train.epochs=1", "schedule=constant")
+    event = next(fit(state, data, loss, config))
+    clipped = [parameter.grad.clone() for parameter in state.network.model.parameters()]
+    _, _, _, fresh = prepared("train.epochs=1")
+    images, labels = draw_epoch(len(data.train), seed=0, epoch=0, data=config.data).batch(data.train, 0, 64)
+    loss(fresh.network(images), labels).mean().backward()
+    total = nn.utils.clip_grad_norm_(fresh.network.model.parameters(), 0.5)
+    assert event.gradient_norm["total"] == pytest.approx(float(total), rel=1e-5)
+    for ours, parameter in zip(clipped, fresh.network.model.parameters(), strict=True):
+        assert torch.allclose(ours, parameter.grad, rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_the_same(precision):
+    config, data, loss, state = prepared(f"precision={precision}", "train.epochs=6", "optimizer.lr=0.02")
+    events = list(fit(state, data, loss, config))
+    assert not any(event.diverged for event in events)
+    assert events[-1].epoch_accuracy > 0.9
+    assert all(parameter.dtype == torch.float32 for parameter in state.network.model.parameters())
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_optimizers_learn(optimizer):
+    config, data, loss, state = prepared(f"optimizer={optimizer}", "train.epochs=5")
+    assert list(fit(state, data, loss, config))[-1].epoch_accuracy > 0.9
+
+
+def test_a_loss_that_explodes_is_located():
+    config, data, loss, state = prepared("optimizer.lr=1e6", "schedule=constant", "loss=mse", "train.epochs=9")
+    events = list(fit(state, data, loss, config))
+    diverged = events[-1].diverged
+    assert diverged
+    assert events[-1].step - 5 < diverged.step <= events[-1].step
+    assert diverged.learning_rate == 1e6
+    assert len(events) < 9 * 4
+
+
+def test_a_gradient_that_is_not_finite_names_its_layer():
+    config, data, loss, state = prepared("log.every=1")
+    state.network.model.conv2.weight.register_hook(lambda gradient: gradient * math.inf)
+    diverged = next(fit(state, data, loss, config)).diverged
+    assert (diverged.layer, diverged.step) == ("conv2.weight", 1)
+
+
+def test_scores_are_scikit_learns():
+    generator = torch.Generator().manual_seed(0)
+    logits, labels = 2 * torch.randn(500, 10, generator=generator), torch.randint(9, (500,), generator=generator)
+    classes = tuple(f"c{number}" for number in range(10))
+    loss = build_loss(quick_config("loss=mse").loss, ClassInfo(names=classes, counts=(1,) * 10))
+    found = score(logits, labels, classes=classes, loss=loss, losses={"mse": loss}, split="test", predictions_shown=7)
+    probabilities = logits.double().softmax(1).numpy()
+    predicted = probabilities.argmax(1)
+    assert found.accuracy == pytest.approx(accuracy_score(labels, predicted))
+    assert found.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted), rel=1e-9)
+    assert found.nll == pytest.approx(log_loss(labels, probabilities, labels=range(10)), rel=1e-5)
+    assert np.array_equal(found.confusion, confusion_matrix(labels, predicted, labels=range(10)))
+    assert found.per_class_accuracy["c9"] is None
+    assert found.losses["mse"] == found.loss
+    assert found.predicted == tuple(predicted[:7])
+    confidence, correct = probabilities.max(1), predicted == labels.numpy()
+    error = 0.0
+    for low in np.arange(15) / 15:
+        inside = (confidence > low) & (confidence <= low + 1 / 15)
+        if inside.any():
+            error += inside.mean() * abs(correct[inside].mean() - confidence[inside].mean())
+    assert found.ece == pytest.approx(error, abs=1e-5)
+
+
+def test_evaluation_does_not_depend_on_the_batch():
+    config, data, _, state = prepared()
+    whole = predict_logits(state.network, data.test)
+    alone = torch.cat([predict_logits(state.network, data.test.subset(torch.tensor([i]))) for i in range(5)])
+    assert torch.allclose(whole[:5], alone, atol=1e-5)
+
+
+def test_histograms_count_everything():
+    values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    counted = histogram(values)
+    expected, edges = np.histogram(values.numpy(), bins=64)
+    assert sum(counted.counts) == 1000
+    assert np.abs(np.array(counted.counts) - expected).sum() <= 4  # values on an edge
+    assert counted.edges == pytest.approx(edges, rel=1e-5, abs=1e-6)
+    assert counted.total_of_squares == pytest.approx(float((values.double() ** 2).sum()), rel=1e-9)
+    assert sum(histogram(torch.zeros(5)).counts) == 5
+    assert sum(histogram(torch.tensor([1.0, math.nan, math.inf])).counts) == 1
+    assert histogram(torch.tensor([math.nan])) is None
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(UsageError, match=r"train\.batch_size: 2000 is more than the 1295 training images"):
+        prepared("train.batch_size=2000")
+
+
+@pytest.mark.parametrize("device", ["cuda:97", "mps"])
+def test_a_device_that_is_not_there_is_refused(device):
+    with pytest.raises(UsageError, match=rf"--device {device}: there "):
+        resolve_machine(quick_config(f"device={device}"))

@@ -1,0 +1,65 @@
+"""The command line: parse, call one function, print, exit code. What is heavy is imported inside the commands."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from tudui import __version__
+from tudui.errors import TuduiError
+
+
+class _Commands(TyperGroup):
+    """Turns what can go wrong for a user into one message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TuduiError as error:
+            for line in str(error).splitlines():
+                typer.echo(f"error: {line}", err=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            typer.echo("error: interrupted", err=True)
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Understand and compare loss functions on an image classifier.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tudui {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command `tudui`."""
+    app(prog_name="tudui")
+
+
+from tudui.cli import after, config, data, tensorboard, train  # noqa: E402  # each adds its commands to the app
+
+app.add_typer(config.app, name="config")
+app.add_typer(data.app, name="data")
+app.command("train")(train.train_command)
+app.command("evaluate")(after.evaluate_command)
+app.command("predict")(after.predict_command)
+app.command("runs")(after.runs_command)
+app.command("tensorboard")(tensorboard.tensorboard_command)

@@ -1,0 +1,159 @@
+"""What comes after training: `tudui evaluate`, `tudui predict`, `tudui runs`."""
+
+import csv
+import sys
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from tudui.cli.settings import DataDirOption, DataOption, JsonOption, note, output
+from tudui.errors import UsageError, did_you_mean
+from tudui.files import json_text
+
+if TYPE_CHECKING:
+    from tudui.inference.scores import Scored
+
+WeightsArgument = Annotated[Path, typer.Argument(metavar="RUN|WEIGHTS", help="Run folder, checkpoint or weights file.")]
+NormalizeOption = Annotated[
+    Literal["standardize", "none"] | None,
+    typer.Option(help="How pixels are prepared.  [default: as in training; none for a weights file]"),
+]
+BestOption = Annotated[bool, typer.Option("--best", help="The weights of the best validation accuracy, not the last.")]
+MAX_CONFUSION = 20
+
+
+def evaluate_command(
+    weights: WeightsArgument,
+    data: DataOption = None,
+    data_dir: DataDirOption = None,
+    split: Annotated[Literal["train", "validation", "test"], typer.Option(help="Which images.")] = "test",
+    normalize: NormalizeOption = None,
+    best: BestOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Score weights: accuracy, NLL, calibration, each class, and the value under every loss.
+
+    Examples:  tudui evaluate runs/digits-ce-seed0   |   tudui evaluate tudui_9.pth --data cifar10 --normalize none
+    """
+    from tudui.inference.scores import evaluate_weights
+
+    scored = evaluate_weights(weights, data=data, data_dir=data_dir, split=split, normalize=normalize, best=best)
+    for text in scored.notes:
+        note(text)
+    if json:
+        values = asdict(scored.evaluated)
+        for name in ("epoch", "step", "predicted", "timing"):
+            del values[name]
+        typer.echo(json_text({"origin": scored.weights.origin, **values}))
+        return
+    _print_scores(scored)
+
+
+def _print_scores(scored: "Scored") -> None:
+    console, evaluated = output(json=False), scored.evaluated
+    console.print(
+        f"{escape(scored.weights.origin)}: {evaluated.images:,} {evaluated.split} images\n"
+        f"accuracy {100 * evaluated.accuracy:.2f} %   balanced accuracy {100 * evaluated.balanced_accuracy:.2f} %   "
+        f"NLL {evaluated.nll:.4f}   ECE {evaluated.ece:.4f}",
+        soft_wrap=True,
+    )
+    losses = Table(title="mean loss under every loss", title_justify="left")
+    for name in evaluated.losses:
+        losses.add_column(name, justify="right")
+    losses.add_row(*(f"{value:.4f}" for value in evaluated.losses.values()))
+    console.print(losses)
+    names = list(evaluated.per_class_accuracy)
+    classes = Table(title="accuracy per class; rows of the confusion matrix", title_justify="left")
+    classes.add_column("true class")
+    classes.add_column("accuracy", justify="right")
+    with_confusion = len(names) <= MAX_CONFUSION
+    for index in range(len(names) if with_confusion else 0):
+        classes.add_column(str(index), justify="right")
+    for index, (name, accuracy) in enumerate(evaluated.per_class_accuracy.items()):
+        shown = "-" if accuracy is None else f"{100 * accuracy:.1f} %"
+        row = [str(count) if count else "·" for count in evaluated.confusion[index]] if with_confusion else []
+        classes.add_row(escape(f"{index} {name}"), shown, *row)
+    console.print(classes)
+
+
+def predict_command(
+    weights: WeightsArgument,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    normalize: NormalizeOption = None,
+    best: BestOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Print the three likeliest classes of each image.
+
+    Examples:  tudui predict runs/digits-ce-seed0 seven.png   |   tudui predict tudui_9.pth *.jpg --json
+    """
+    from tudui.inference.predict import predict_files
+
+    predictions = predict_files(weights, images, normalize=normalize, best=best)
+    if json:
+        rows = [
+            {"image": str(found.path), "classes": [{"name": name, "probability": p} for name, p in found.classes]}
+            for found in predictions
+        ]
+        typer.echo(json_text({"predictions": rows}))
+        return
+    table = Table("image", "first", "second", "third")
+    for found in predictions:
+        table.add_row(escape(str(found.path)), *(escape(f"{name} {100 * p:.1f} %") for name, p in found.classes))
+    output(json=False).print(table)
+
+
+def runs_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of runs.")] = Path("runs"),
+    sort: Annotated[
+        str, typer.Option(help="Column to sort by: name, status, loss, data, seed, epochs, validation, test, seconds.")
+    ] = "name",
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print comma-separated values; accuracies as fractions.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """List the runs below a folder, in one table.
+
+    Examples:  tudui runs   |   tudui runs --sort test --csv
+    """
+    from tudui.inference.runs import RunRow, list_runs
+
+    columns = [field.name for field in fields(RunRow)]
+    if sort not in columns:
+        raise UsageError(f"--sort {sort}: no such column{did_you_mean(sort, columns)}; there are: {', '.join(columns)}")
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; train first, or name the folder of your runs")
+    numeric = sort in ("epochs", "validation", "test", "seconds")  # best or longest first, unknown ones last
+
+    def place(row: RunRow) -> Any:
+        value = getattr(row, sort)
+        return (value is None, -value if numeric and value is not None else value or 0, row.name)
+
+    rows = sorted(list_runs(folder), key=place)
+    if json:
+        typer.echo(json_text({"runs": [asdict(row) for row in rows]}))
+    elif as_csv:
+        writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+    elif not rows:
+        raise UsageError(f"{folder}: no runs here; train first, or name the folder of your runs")
+    else:
+        _print_runs([asdict(row) for row in rows], columns)
+
+
+def _print_runs(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    table = Table()
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("name", "status", "loss", "data") else "right")
+    for row in rows:
+        for split in ("validation", "test"):
+            row[split] = "-" if row[split] is None else f"{100 * row[split]:.2f} %"
+        row["seconds"] = "-" if row["seconds"] is None else f"{row['seconds']:.1f}"
+        table.add_row(*(escape(str(row[column])) for column in columns))
+    output(json=False).print(table)

@@ -1,0 +1,79 @@
+"""`tudui data`: list, check."""
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from tudui.cli.settings import DataDirOption, JsonOption, load_from_flags, note, output
+from tudui.files import json_text
+
+app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
+
+SETS = {
+    "digits": ("1,797", "10", "handwritten digits, 8x8 grey, scaled; comes with Tudui"),
+    "cifar10": ("60,000", "10", "photographs, 32x32; 170 MB download"),
+    "cifar100": ("60,000", "100", "photographs, 32x32; 169 MB download"),
+    "mnist": ("70,000", "10", "handwritten digits, 28x28 grey, framed; 12 MB download"),
+    "fashion-mnist": ("70,000", "10", "clothes, 28x28 grey, framed; 31 MB download"),
+    "svhn": ("99,289", "10", "house numbers, 32x32; 246 MB download"),
+    "folder:PATH": ("any", "any", "your own images: PATH/CLASS/*.jpg, or PATH/train/CLASS/*.jpg"),
+}
+
+
+@app.command("list")
+def list_command() -> None:
+    """List the data sets that can be trained on.
+
+    Examples:  tudui data list   |   tudui train --data cifar10
+    """
+    table = Table(box=None)
+    for column in ("name", "images", "classes", "what"):
+        table.add_column(column, justify="right" if column in ("images", "classes") else "left")
+    for name, row in SETS.items():
+        table.add_row(name, *row)
+    output(json=False).print(table)
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="Data set, or a folder of images.")],
+    data_dir: DataDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Read a data set and say what is in it, and what is wrong with it.
+
+    Examples:  tudui data check digits   |   tudui data check my-images/
+    """
+    from tudui.config.schema import DATA_SETS, FOLDER
+    from tudui.data import load_data
+
+    if name not in DATA_SETS and not name.startswith(FOLDER) and ("/" in name or _is_folder(name)):
+        name = f"{FOLDER}{name}"
+    config = load_from_flags(None, {"data.name": ("data", name), "data.dir": ("--data-dir", data_dir)}, None).config
+    data = load_data(config.data, config.seed)
+    counts = {
+        split: dict(zip(data.classes, images.labels.bincount(minlength=len(data.classes)).tolist(), strict=True))
+        for split, images in data.splits().items()
+    }
+    if json:
+        mean, std = data.preparation.mean, data.preparation.std
+        typer.echo(json_text({"name": data.name, "images": counts, "mean": mean, "std": std, "notes": data.notes}))
+        return
+    table = Table(title=escape(data.name), title_justify="left")
+    table.add_column("class")
+    for split in counts:
+        table.add_column(split, justify="right")
+    for label in data.classes:
+        table.add_row(escape(label), *(f"{counts[split][label]:,}" for split in counts))
+    table.add_row("all", *(f"{sum(counts[split].values()):,}" for split in counts), style="bold")
+    output(json=False).print(table)
+    for text in data.notes:
+        note(text)
+
+
+def _is_folder(name: str) -> bool:
+    from pathlib import Path
+
+    return Path(name).is_dir()

@@ -1,0 +1,60 @@
+"""The flags that choose a config, shared by every command that needs one."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from tudui.config import Loaded, Override, load_config, parse_set
+from tudui.config.shipped import find_config
+
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config", "-c", metavar="NAME|FILE", help="Shipped config by name, or a YAML file.  [default: none, digits]"
+    ),
+]
+LossOption = Annotated[
+    str | None, typer.Option("--loss", "-l", metavar="NAME", help="Loss; replaces the whole section of a file.")
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option("--data", "-d", metavar="NAME", help="Data set, such as digits or cifar10, or folder:PATH."),
+]
+DataDirOption = Annotated[
+    str | None, typer.Option("--data-dir", metavar="DIR", help="Folder with a copy of the data set.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, such as optimizer.lr=0.1; may be repeated."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, the rest on stderr.")]
+
+
+def load_from_flags(config: str | None, flags: Mapping[str, tuple[str, Any]], settings: Sequence[str] | None) -> Loaded:
+    """Return the config of a file, flags {key: (flag, value)} with None for those not given, and `--set` texts."""
+    overrides = [
+        Override(key, value, flag if value is True or value is False else f"{flag} {value}")
+        for key, (flag, value) in flags.items()
+        if value is not None
+    ]
+    overrides += [parse_set(text) for text in settings or ()]
+    return load_config(find_config(config) if config else None, overrides)
+
+
+def messages() -> Console:
+    """Return the console for everything that is not a command's result."""
+    return Console(stderr=True, highlight=False)
+
+
+def output(*, json: bool) -> Console:
+    """Return the console for progress and tables: stdout, or stderr where stdout belongs to one JSON object."""
+    return Console(file=sys.stderr if json else sys.stdout, highlight=False)
+
+
+def note(text: str) -> None:
+    """Tell the user something on stderr."""
+    messages().print(f"[yellow]note:[/] {escape(text)}", soft_wrap=True)

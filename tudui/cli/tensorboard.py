@@ -1,0 +1,39 @@
+"""`tudui tensorboard`."""
+
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tudui.cli.settings import note
+from tudui.errors import UsageError
+from tudui.invocation import tudui_command
+
+
+def tensorboard_command(
+    runs: Annotated[Path, typer.Argument(metavar="RUNS", help="A run folder, or a folder of runs.")] = Path("runs"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
+) -> None:
+    """Start TensorBoard on this machine only, and print its address.
+
+    Examples:  tudui tensorboard   |   tudui tensorboard runs/digits-ce-seed0 --port 6006
+    """
+    if not runs.is_dir():
+        raise UsageError(f"{runs}: no such folder; train first: {tudui_command()} train --loss ce")
+    if next(runs.rglob("*tfevents*"), None) is None:
+        raise UsageError(
+            f"{runs}: nothing to show, no event files below it; name a folder of runs, "
+            f"or train with log.tensorboard=true"
+        )
+    from tensorboard import program
+
+    server = program.TensorBoard()
+    server.configure(argv=["tensorboard", "--logdir", str(runs), "--host", "127.0.0.1", "--port", str(port)])
+    try:
+        address = server.launch()
+    except program.TensorBoardServerException as error:
+        raise UsageError(f"--port {port}: {error}; leave it out to take a free one") from None
+    typer.echo(f"TensorBoard shows {runs} at {address} (Ctrl-C ends it)")
+    note("only this machine can open the address")
+    threading.Event().wait()

@@ -1,0 +1,221 @@
+"""`tudui train`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from tudui.cli.settings import (
+    ConfigOption,
+    DataDirOption,
+    DataOption,
+    JsonOption,
+    LossOption,
+    SetOption,
+    load_from_flags,
+    note,
+    output,
+)
+from tudui.config import Config, Loaded, load_config
+from tudui.config.dump import worth_a_comment
+from tudui.config.overrides import Override
+from tudui.config.yaml_file import read_value
+from tudui.errors import Diverged, UsageError
+from tudui.files import json_text
+from tudui.invocation import tudui_command
+from tudui.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tudui.run import RunResult
+
+WHAT, HOW, WHERE = "What to train", "How", "Where to, and what to show"
+
+
+def train_command(
+    config: ConfigOption = None,
+    loss: LossOption = None,
+    data: DataOption = None,
+    data_dir: DataDirOption = None,
+    init_from: Annotated[
+        str | None, typer.Option(metavar="RUN|FILE", help="Start from these weights.", rich_help_panel=WHAT)
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", "-e", help="Passes over the training images.", rich_help_panel=HOW)
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", "-b", help="Images per step.", rich_help_panel=HOW)
+    ] = None,
+    lr: Annotated[
+        str | None,
+        typer.Option(
+            "--lr", metavar="RATE|auto", help="Peak learning rate; auto: the loss's recipe.", rich_help_panel=HOW
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Governs split, initial weights, order, augmentation.", rich_help_panel=HOW)
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N, mps.", rich_help_panel=HOW)] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16, fp16.", rich_help_panel=HOW)] = None,
+    settings: SetOption = None,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option("--run-dir", "-o", help="Run folder.  [default: a new one below runs/]", rich_help_panel=WHERE),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Go on with a run that was cut; exactly as if it had not been.", rich_help_panel=WHERE
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", "-n", help="Check config, data, shapes and one step; write nothing.", rich_help_panel=WHERE
+        ),
+    ] = False,
+    print_batches: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="First print outputs, targets and loss of N batches.", rich_help_panel=WHERE
+        ),
+    ] = 0,
+    json: JsonOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=WHERE)] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Decode an image folder anew, and keep nothing.", rich_help_panel=WHERE)
+    ] = False,
+) -> None:
+    """Train the Tudui network with a loss, and leave a run folder.
+
+    Examples:  tudui train --loss ce   |   tudui train --config cifar10 --data-dir DIR --loss huber
+    """
+    flags: dict[str, tuple[str, Any]] = {
+        "loss": ("--loss", loss),
+        "data.name": ("--data", data),
+        "data.dir": ("--data-dir", data_dir),
+        "data.cache": ("--no-cache", False if no_cache else None),
+        "train.init_from": ("--init-from", init_from),
+        "train.epochs": ("--epochs", epochs),
+        "train.batch_size": ("--batch-size", batch_size),
+        "optimizer.lr": ("--lr", None if lr is None else read_value(lr, f"--lr {lr}")),
+        "seed": ("--seed", seed),
+        "device": ("--device", device),
+        "precision": ("--precision", precision),
+    }
+    console = output(json=json)
+    if resume is not None:
+        loaded = _loaded_for_resume(resume, config, flags, settings, run_dir)
+    else:
+        loaded = load_from_flags(config, flags, settings)
+    for text in loaded.notes:
+        note(text)
+    if print_batches:
+        _print_batches(loaded.config, print_batches, console)
+    if dry_run:
+        _dry_run(loaded.config, console, json=json)
+        return
+    folder = resume or run_dir or _new_folder(loaded.config)
+    result = _train(loaded, folder, console, resume=resume is not None, quiet=quiet)
+    if json:
+        typer.echo(json_text({"run": str(folder), **result.values}))
+    if result.status == "diverged":
+        raise Diverged(_what_diverged(loaded.config, result))
+    if not quiet:
+        _say_what_next(loaded.config, result, console)
+
+
+def _train(loaded: Loaded, folder: Path, console: "Console", *, resume: bool, quiet: bool) -> "RunResult":
+    from contextlib import ExitStack
+
+    from tudui.run import train
+    from tudui.sinks.console import console_sink
+
+    with ExitStack() as stack:
+        sinks = [] if quiet else [stack.enter_context(console_sink(console))]
+        provenance = worth_a_comment(loaded.provenance)
+        return train(loaded.config, folder, resume=resume, sinks=sinks, provenance=provenance)
+
+
+def _loaded_for_resume(
+    resume: Path,
+    config: str | None,
+    flags: dict[str, tuple[str, Any]],
+    settings: list[str] | None,
+    run_dir: Path | None,
+) -> Loaded:
+    """Return a run's own config, with the few settings that leave its trajectory alone."""
+    free = {"data.dir", "data.cache", "train.epochs"}
+    given = [flag for key, (flag, value) in flags.items() if value is not None and key not in free]
+    given += [flag for flag, value in (("--config", config), ("--set", settings), ("--run-dir", run_dir)) if value]
+    if given:
+        raise UsageError(
+            f"--resume {resume}: cannot be combined with {', '.join(given)}, since a run goes on as it began; "
+            f"allowed are --data-dir, --no-cache and, for a constant schedule, --epochs"
+        )
+    file = RunFolder(resume).config
+    if not file.is_file():
+        raise UsageError(
+            f"--resume {resume}: not a run folder ({file} is missing); list runs with: {tudui_command()} runs"
+        )
+    overrides = [Override(key, value, flag) for key, (flag, value) in flags.items() if value is not None]
+    return load_config(file, overrides)
+
+
+def _new_folder(config: Config) -> Path:
+    """Return the first readable name below runs/ that is free."""
+    data = config.data.name
+    if data.startswith("folder:"):
+        data = Path(data.removeprefix("folder:")).resolve().name
+    base = Path("runs") / f"{data}-{config.loss.name}-seed{config.seed}"
+    folder, number = base, 1
+    while folder.exists():
+        number += 1
+        folder = base.with_name(f"{base.name}-{number}")
+    return folder
+
+
+def _print_batches(config: Config, count: int, console: "Console") -> None:
+    from tudui.run import first_batches
+
+    for number, (outputs, targets, value) in enumerate(first_batches(config, count), start=1):
+        console.print(f"batch {number}: outputs {list(outputs.shape)}", style="bold")
+        console.print(escape(str(outputs)))
+        console.print(f"targets\n{escape(str(targets))}\nloss {value:.4f}")
+
+
+def _dry_run(config: Config, console: "Console", *, json: bool) -> None:
+    from tudui.run import check
+
+    found = check(config)
+    if json:
+        typer.echo(json_text(found))
+        return
+    for name, value in found.items():
+        console.print(f"{name}: {escape(str(value))}", soft_wrap=True)
+    console.print("dry run: nothing was written")
+
+
+def _what_diverged(config: Config, result: "RunResult") -> str:
+    where = result.values["diverged"]
+    layer = f"the gradient of {where['layer']}" if where["layer"] else "the loss"
+    return (
+        f"{result.run_dir}: diverged at step {where['step']}: {layer} is not finite "
+        f"(loss {config.loss.name}, learning rate {where['learning_rate']:.4g}); "
+        f"try --lr {float(config.optimizer.lr) / 5:.2g}, or --set train.clip=1"
+    )
+
+
+def _say_what_next(config: Config, result: "RunResult", console: "Console") -> None:
+    accuracy = result.test_accuracy
+    assert accuracy is not None
+    console.print(f"[bold]test accuracy {100 * accuracy:.2f} %[/]", end="")
+    if config.expect:
+        low, high = config.expect
+        place = "inside" if low <= accuracy <= high else "below" if accuracy < low else "above"
+        console.print(f", {place} the measured band of this config, {100 * low:.1f} to {100 * high:.1f} %", end="")
+    console.print()
+    if config.log.tensorboard:
+        console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {result.run_dir}", soft_wrap=True)

@@ -1,0 +1,1 @@
+"""What is done with trained weights: scores, predictions, tables of runs."""
