@@ -20,7 +20,10 @@ from tudui.training.device import resolve_machine
 from tudui.training.engine import fit, predict_logits
 from tudui.training.state import new_state
 
-SIZES = {"digits": {"train.epochs": 10, "train.batch_size": 64}, "cifar10": {"train.epochs": 4, "train.batch_size": 128}}
+SIZES = {
+    "digits": {"train.epochs": 10, "train.batch_size": 64},
+    "cifar10": {"train.epochs": 4, "train.batch_size": 128},
+}
 SHARED = {"cifar10": {"precision": "auto", "data.augment": {"flip": True, "shift": 2}}}
 
 
@@ -41,7 +44,12 @@ def measure(settings: dict[str, object]) -> float:
 def main(
     data: Annotated[list[str], typer.Option()],
     data_dir: Annotated[str | None, typer.Option(help="Copy of CIFAR-10.")] = None,
-    loss: Annotated[list[str], typer.Option(help="NAME, NAME/plain or NAME/probabilities.")] = ["ce", "mse", "l1", "huber"],  # noqa: B006
+    loss: Annotated[list[str], typer.Option(help="NAME, NAME/plain or NAME/probabilities.")] = [
+        "ce",
+        "mse",
+        "l1",
+        "huber",
+    ],
     rate: Annotated[list[float], typer.Option()] = [0.005, 0.01, 0.02, 0.05, 0.1],  # noqa: B006
     optimizer: str = "sgd",
     clip: float | None = None,
@@ -69,7 +77,9 @@ def main(
                     settings["data.dir"] = data_dir
                 scores = [measure({**settings, "seed": 1000 + seed}) for seed in range(seeds)]
                 row.append(100 * sum(scores) / seeds)
-                results.append({"data": name, "loss": text, "optimizer": optimizer, "clip": clip, "rate": value, "scores": scores})
+                results.append(
+                    {"data": name, "loss": text, "optimizer": optimizer, "clip": clip, "rate": value, "scores": scores}
+                )
                 if out:
                     out.write_text(json.dumps(results, indent=1))
             table.add_row(text, *(f"{score:.1f}" for score in row))

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from tudui.cli import app
@@ -54,6 +57,23 @@ def quick_config(*settings: str) -> Config:
     """Return the config of a run that takes a second; settings as behind `--set`."""
     chosen = {text.partition("=")[0]: text for text in (*QUICK, *settings)}
     return load_config(None, [parse_set(text) for text in chosen.values()]).config
+
+
+def photograph(number: int) -> Image.Image:
+    """A real digit as an 80x64 picture."""
+    digit = np.kron(load_digits().images[number] * 15, np.ones((8, 10))).astype(np.uint8)
+    return Image.fromarray(digit).convert("RGB")
+
+
+@pytest.fixture
+def class_folders(tmp_path: Path) -> Path:
+    """40 pictures of two classes."""
+    root = tmp_path / "pictures"
+    for number in range(40):
+        folder = root / ("even" if load_digits().target[number] % 2 == 0 else "odd")
+        folder.mkdir(parents=True, exist_ok=True)
+        photograph(number).save(folder / f"{number:02}.png")
+    return root
 
 
 @pytest.fixture(scope="session")

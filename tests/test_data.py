@@ -12,29 +12,12 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from tests.conftest import SHARED
+from tests.conftest import SHARED, photograph
 from tudui.config.schema import AugmentConfig, DataConfig
 from tudui.data import Preparation, Split, draw_epoch, load_data
 from tudui.data.folder import decode_image
 from tudui.data.split import stratified
 from tudui.errors import DataError
-
-
-def photograph(number: int) -> Image.Image:
-    """A real digit as an 80x64 picture."""
-    digit = np.kron(load_digits().images[number] * 15, np.ones((8, 10))).astype(np.uint8)
-    return Image.fromarray(digit).convert("RGB")
-
-
-@pytest.fixture
-def class_folders(tmp_path: Path) -> Path:
-    """40 pictures of two classes."""
-    root = tmp_path / "pictures"
-    for number in range(40):
-        folder = root / ("even" if load_digits().target[number] % 2 == 0 else "odd")
-        folder.mkdir(parents=True, exist_ok=True)
-        photograph(number).save(folder / f"{number:02}.png")
-    return root
 
 
 def test_digits_are_scikit_learns():
@@ -152,7 +135,7 @@ def test_any_picture_becomes_32x32_rgb(tmp_path):
     palette = rgb.quantize(256)
     palette.save(tmp_path / "palette.gif")
     rgb.convert("RGBA").save(tmp_path / "rgba.png")
-    Image.fromarray((np.asarray(grey).astype(np.uint16) * 257)).save(tmp_path / "deep.png")
+    Image.fromarray(np.asarray(grey).astype(np.uint16) * 257).save(tmp_path / "deep.png")
     for name in ("grey.png", "palette.gif", "rgba.png", "deep.png"):
         assert np.abs(decode_image(tmp_path / name).astype(int) - expected).max() <= 4, name
     exif = Image.Exif()

@@ -164,7 +164,19 @@ def test_another_package_adds_a_loss(tmp_path):
          "--target", str(site), str(package)],
         check=True,
     )  # fmt: skip
-    command = [sys.executable, "-m", "tudui", "train", "--loss", "cubed", "--set", "loss.power=2.5", "-e", "1", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "tudui",
+        "train",
+        "--loss",
+        "cubed",
+        "--set",
+        "loss.power=2.5",
+        "-e",
+        "1",
+        "--json",
+    ]
     environment = {"PYTHONPATH": str(site), "PATH": "", "HOME": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

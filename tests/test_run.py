@@ -23,6 +23,9 @@ RICH = (
     "data.augment={flip: true, shift: 2}", "train.drop_last=false", "train.early_stopping=2", "checkpoint.every=2",
 )  # fmt: skip
 
+# few images: the backward of fp16 convolutions is slow on a CPU
+FP16 = ("precision=fp16", "loss=huber", "data.name=folder:pictures", "train.batch_size=4", "log.every=3")
+
 
 def cut_at(number: int):
     """Return a sink that asks for a stop at the n-th yield, as Ctrl-C does."""
@@ -59,15 +62,13 @@ def assert_same_run(run_dir, uncut):
     assert not list(run_dir.rglob("*.part"))
 
 
-@pytest.mark.parametrize(
-    "settings", [(), RICH, ("precision=fp16", "loss=huber")], ids=["plain", "rich", "fp16"]
-)
-def test_cut_at_every_yield_and_resumed(settings, tmp_path):
+@pytest.mark.parametrize("settings", [(), RICH, FP16], ids=["plain", "rich", "fp16"])
+def test_cut_at_every_yield_and_resumed(settings, tmp_path, class_folders):
     config = quick_config("log.every=8", "log.tensorboard=false", *settings)
     uncut = tmp_path / "uncut"
     train(config, uncut)
     yields = sum(event["event"] == "StepEnd" for event in record(uncut))
-    assert yields == 6
+    assert yields >= 6
     for number in range(1, yields + 1):
         run_dir = tmp_path / f"cut{number}"
         with pytest.raises(Interrupted, match="everything saved"):
@@ -93,7 +94,9 @@ def test_cut_again_and_again(tmp_path):
 
 
 def start(*arguments):
-    return subprocess.Popen([*TUDUI, "train", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [*TUDUI, "train", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait_for(path, lines, process):
@@ -106,7 +109,9 @@ def wait_for(path, lines, process):
 
 
 def test_a_killed_run_is_resumed_exactly(tmp_path, tudui):
-    arguments = [text for setting in ("train.epochs=6", "log.every=5", "train.threads=2") for text in ("--set", setting)]
+    arguments = [
+        text for setting in ("train.epochs=6", "log.every=5", "train.threads=2") for text in ("--set", setting)
+    ]
     assert tudui("train", "-o", tmp_path / "uncut", *arguments).code == 0
     process = start("-o", tmp_path / "killed", *arguments)
     wait_for(tmp_path / "killed" / "metrics.jsonl", 14, process)
@@ -134,7 +139,9 @@ def test_killed_before_the_first_checkpoint_starts_again_from_0(tmp_path):
     train(config, tmp_path / "uncut")
     (tmp_path / "cut").mkdir()
     for name in ("config.yaml", "metrics.jsonl"):
-        (tmp_path / "cut" / name).write_bytes((tmp_path / "uncut" / name).read_bytes()[: None if name[0] == "c" else 3000])
+        (tmp_path / "cut" / name).write_bytes(
+            (tmp_path / "uncut" / name).read_bytes()[: None if name[0] == "c" else 3000]
+        )
     train(config, tmp_path / "cut", resume=True)
     assert_same_run(tmp_path / "cut", tmp_path / "uncut")
 
@@ -246,17 +253,15 @@ def test_divergence_ends_with_code_4_and_an_intact_record(tmp_path, tudui):
 
 def test_collapse_is_a_warning_with_what_to_try(tmp_path):
     heard = []
-    train(quick_config("loss={name: l1, form: plain}", "optimizer.lr=1e-6"), tmp_path / "run", sinks=[heard.append])
+    train(quick_config("optimizer={name: sgd, lr: 0.05, weight_decay: 5}"), tmp_path / "run", sinks=[heard.append])
     collapsed = [event.message for event in heard if isinstance(event, Warned) and "collapsed" in event.message]
     assert len(collapsed) == 1
-    for part in ("every validation image is predicted as", "loss l1", "learning rate", "try "):
+    for part in ("every validation image is predicted as", "loss ce", "learning rate", "try "):
         assert part in collapsed[0]
 
 
 def test_early_stopping(tmp_path):
-    result = train(
-        quick_config("train.epochs=50", "train.early_stopping=3", "optimizer.lr=0.02"), tmp_path / "run"
-    )
+    result = train(quick_config("train.epochs=50", "train.early_stopping=3", "optimizer.lr=0.02"), tmp_path / "run")
     assert result.values["epochs"] == result.values["best"]["epoch"] + 3 < 50
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, log_loss
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, recall_score
 from torch import nn
 
 from tests.conftest import quick_config
@@ -32,10 +32,14 @@ def prepared(*settings: str):
 
 def test_the_loop_is_the_one_everybody_writes():
     """Losses, gradient norms and final weights equal those of a plain loop, step by step."""
-    config, data, loss, state = prepared("log.every=1", "train.epochs=1", "schedule=constant", "train.channels_last=false")
+    config, data, loss, state = prepared(
+        "log.every=1", "train.epochs=1", "schedule=constant", "train.channels_last=false", "optimizer.lr=0.01"
+    )
     events = list(fit(state, data, loss, config))
     model = build_model(10, seed=0)
-    optimizer = torch.optim.SGD(model.parameters(), lr=config.optimizer.lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=config.optimizer.lr, momentum=0.9, nesterov=True, weight_decay=5e-4
+    )
     order = draw_epoch(len(data.train), seed=0, epoch=0, data=config.data).order
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (data.preparation.mean, data.preparation.std))
     for number, event in enumerate(events):
@@ -48,7 +52,9 @@ def test_the_loop_is_the_one_everybody_writes():
         before = model.conv1.weight.detach().clone()
         optimizer.step()
         assert event.loss == pytest.approx(value.item(), rel=1e-3)
-        assert event.accuracy == pytest.approx((outputs.argmax(1) == data.train.labels[chosen]).float().mean().item(), abs=0.02)
+        assert event.accuracy == pytest.approx(
+            (outputs.argmax(1) == data.train.labels[chosen]).float().mean().item(), abs=0.02
+        )
         assert event.gradient_norm["conv1.weight"] == pytest.approx(model.conv1.weight.grad.norm().item(), rel=1e-2)
         change = (model.conv1.weight - before).norm() / before.norm()
         assert event.update_ratio["conv1.weight"] == pytest.approx(change.item(), rel=1e-2)
@@ -75,10 +81,11 @@ def scheduler_rates(make, steps: int) -> list[float]:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = make(optimizer)
     rates = []
-    for _ in range(steps):
+    for number in range(steps):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        scheduler.step()
+        if number + 1 < steps:
+            scheduler.step()
     return rates
 
 
@@ -86,12 +93,15 @@ def scheduler_rates(make, steps: int) -> list[float]:
     ("config", "make"),
     [
         (ConstantConfig(name="constant"), lambda o: torch.optim.lr_scheduler.ConstantLR(o, factor=1.0)),
-        (CosineConfig(name="cosine", final=0.1), lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 60, eta_min=0.1)),
+        (
+            CosineConfig(name="cosine", final=0.1),
+            lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 60, eta_min=0.1),
+        ),
         (StepConfig(name="step", every=2, factor=0.3), lambda o: torch.optim.lr_scheduler.StepLR(o, 20, gamma=0.3)),
         (
-            OneCycleConfig(peak=0.25, start=0.05, final=0.001),
+            OneCycleConfig(peak=0.3, start=0.04, final=0.0004),
             lambda o: torch.optim.lr_scheduler.OneCycleLR(
-                o, 1.0, total_steps=61, pct_start=0.25 * 60 / 61, div_factor=20, final_div_factor=50
+                o, 1.0, total_steps=60, pct_start=0.3, div_factor=25, final_div_factor=100
             ),
         ),
     ],
@@ -100,25 +110,7 @@ def scheduler_rates(make, steps: int) -> list[float]:
 def test_schedules_are_torchs(config, make):
     schedule = build_schedule(config, steps=60, steps_per_epoch=10)
     ours, theirs = [schedule(step) for step in range(60)], scheduler_rates(make, 60)
-    # OneCycleLR with 61 steps has its peak at the same step, and one more step to the end
-    assert ours == pytest.approx(theirs, abs=0.06 if isinstance(config, OneCycleConfig) else 1e-9)
-
-
-def test_one_cycle_is_torchs_exactly():
-    schedule = build_schedule(OneCycleConfig(peak=0.3, start=0.04, final=0.0004), steps=50, steps_per_epoch=10)
-    theirs = scheduler_rates(
-        lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 1.0, total_steps=51, pct_start=0.3, div_factor=25, final_div_factor=100),
-        50,
-    )
-    exact = scheduler_rates(lambda o: _one_cycle_of(o, 50), 49)
-    assert [schedule(step) for step in range(49)] == pytest.approx(exact, abs=1e-9)
-    assert max(theirs) == pytest.approx(max(schedule(step) for step in range(50)), abs=0.01)
-
-
-def _one_cycle_of(optimizer, steps):
-    return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 1.0, total_steps=steps, pct_start=0.3, div_factor=25, final_div_factor=100
-    )
+    assert ours == pytest.approx(theirs, abs=1e-9)
 
 
 def test_warmup_rises_in_a_straight_line():
@@ -141,13 +133,24 @@ def test_clipping_is_torchs():
         assert torch.allclose(ours, parameter.grad, rtol=1e-4, atol=1e-8)
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_learns_the_same(precision):
-    config, data, loss, state = prepared(f"precision={precision}", "train.epochs=6", "optimizer.lr=0.02")
+def test_bf16_learns():
+    config, data, loss, state = prepared("precision=bf16", "train.epochs=6")
     events = list(fit(state, data, loss, config))
-    assert not any(event.diverged for event in events)
     assert events[-1].epoch_accuracy > 0.9
     assert all(parameter.dtype == torch.float32 for parameter in state.network.model.parameters())
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_is_close_to_fp32(precision, class_folders):
+    # few images: the backward of fp16 convolutions is slow on a CPU
+    small = (f"data.name=folder:{class_folders}", "train.batch_size=14", "log.every=1", "train.epochs=1")
+    losses = []
+    for settings in (small, (*small, f"precision={precision}")):
+        config, data, loss, state = prepared(*settings)
+        losses.append([event.loss for event in fit(state, data, loss, config)])
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert losses[0] != losses[1]
+    assert (state.scaler is not None) == (precision == "fp16")
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
@@ -182,7 +185,9 @@ def test_scores_are_scikit_learns():
     probabilities = logits.double().softmax(1).numpy()
     predicted = probabilities.argmax(1)
     assert found.accuracy == pytest.approx(accuracy_score(labels, predicted))
-    assert found.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted), rel=1e-9)
+    assert found.balanced_accuracy == pytest.approx(
+        recall_score(labels, predicted, labels=range(9), average="macro"), rel=1e-9
+    )  # class 9 has no image
     assert found.nll == pytest.approx(log_loss(labels, probabilities, labels=range(10)), rel=1e-5)
     assert np.array_equal(found.confusion, confusion_matrix(labels, predicted, labels=range(10)))
     assert found.per_class_accuracy["c9"] is None

@@ -63,10 +63,10 @@ CE = LossSpec(
     parameters=CrossEntropyParameters,
     build=build,
     rates={
-        ("recipe", "sgd"): 0.05,
+        ("recipe", "sgd"): 0.02,
         ("recipe", "adam"): 0.002,
         ("recipe", "adamw"): 0.002,
-        ("plain", "sgd"): 0.05,
+        ("plain", "sgd"): 0.02,
         ("plain", "adam"): 0.002,
         ("plain", "adamw"): 0.002,
     },

@@ -137,7 +137,7 @@ L1 = LossSpec(
     parameters=L1Parameters,
     build=build_with(l1),
     elementwise=l1,
-    rates={("recipe", "sgd"): 0.01, ("plain", "sgd"): 0.05, ("probabilities", "sgd"): 0.01},
+    rates={("recipe", "sgd"): 0.005, ("plain", "sgd"): 0.05, ("probabilities", "sgd"): 0.005},
 )
 
 MSE = LossSpec(
@@ -149,7 +149,7 @@ MSE = LossSpec(
     parameters=MseParameters,
     build=build_with(mse),
     elementwise=mse,
-    rates={("recipe", "sgd"): 0.02, ("plain", "sgd"): 0.05, ("probabilities", "sgd"): 0.05},
+    rates={("recipe", "sgd"): 0.01, ("plain", "sgd"): 0.05, ("probabilities", "sgd"): 0.02},
 )
 
 HUBER = LossSpec(
@@ -161,5 +161,5 @@ HUBER = LossSpec(
     parameters=HuberParameters,
     build=build_with(huber),
     elementwise=huber,
-    rates={("recipe", "sgd"): 0.05, ("plain", "sgd"): 0.05, ("probabilities", "sgd"): 0.05},
+    rates={("recipe", "sgd"): 0.02, ("plain", "sgd"): 0.05, ("probabilities", "sgd"): 0.02},
 )

@@ -33,6 +33,8 @@ def resolve_machine(config: Config) -> tuple[Config, dict[str, str]]:
         native = native_bf16(device)
         precision = "bf16" if native else "fp32"
         reasons["precision"] = f"auto: {device} {'computes' if native else 'does not compute'} bf16 natively"
+    if precision == "fp16" and device == "cpu":
+        reasons["precision"] = "fp16 has no fast backward on a CPU; bf16 is the half precision to take there"
     train = config.train.model_copy(update={"threads": threads})
     return config.model_copy(update={"device": device, "train": train, "precision": precision}), reasons
 
