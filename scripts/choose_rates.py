@@ -1,6 +1,7 @@
-"""Measure validation accuracy over learning rates, to choose the recipe rate of a loss. The test split is not read.
+r"""Measure validation accuracy over learning rates, to choose the recipe rate of a loss. The test split is not read.
 
-    python scripts/choose_rates.py --data digits --data cifar10 --data-dir DIR --out rates.json
+    python scripts/choose_rates.py --data digits --data cifar10 --data-dir DIR --loss ce --loss mse/plain \
+        --rate 0.01 --rate 0.02 --out rates.json
 
 Prints a row per loss, form and optimizer, a column per rate: mean validation accuracy over the seeds, in percent.
 """
@@ -43,14 +44,9 @@ def measure(settings: dict[str, object]) -> float:
 
 def main(
     data: Annotated[list[str], typer.Option()],
+    loss: Annotated[list[str], typer.Option(help="NAME, NAME/plain or NAME/probabilities.")],
+    rate: Annotated[list[float], typer.Option()],
     data_dir: Annotated[str | None, typer.Option(help="Copy of CIFAR-10.")] = None,
-    loss: Annotated[list[str], typer.Option(help="NAME, NAME/plain or NAME/probabilities.")] = [
-        "ce",
-        "mse",
-        "l1",
-        "huber",
-    ],
-    rate: Annotated[list[float], typer.Option()] = [0.005, 0.01, 0.02, 0.05, 0.1],  # noqa: B006
     optimizer: str = "sgd",
     clip: float | None = None,
     seeds: int = 2,

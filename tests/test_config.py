@@ -64,7 +64,7 @@ def test_one_key_set_twice_is_an_error():
 def test_yaml_is_1_2():
     loaded = load_config(None, [parse_set("optimizer.weight_decay=1e-3"), parse_set("data.shuffle=false")])
     assert loaded.config.optimizer.weight_decay == 0.001
-    with pytest.raises(ConfigError, match="data.shuffle: should be a valid boolean"):
+    with pytest.raises(ConfigError, match=r"data\.shuffle: should be a valid boolean"):
         load_config(None, [parse_set("data.shuffle=no")])
 
 

@@ -1,4 +1,4 @@
-"""The loop and its parts: against torch's own schedulers and clipping, scikit-learn's metrics, a loop written by hand."""
+"""The loop: against torch's schedulers and clipping, scikit-learn's metrics, and a loop written by hand."""
 
 import math
 
@@ -203,7 +203,7 @@ def test_scores_are_scikit_learns():
 
 
 def test_evaluation_does_not_depend_on_the_batch():
-    config, data, _, state = prepared()
+    _, data, _, state = prepared()
     whole = predict_logits(state.network, data.test)
     alone = torch.cat([predict_logits(state.network, data.test.subset(torch.tensor([i]))) for i in range(5)])
     assert torch.allclose(whole[:5], alone, atol=1e-5)

@@ -11,7 +11,7 @@ LAYERS = ("conv1", "conv2", "conv3", "linear1", "linear2")
 
 
 class Tudui(nn.Sequential):
-    """Three convolutions with max pooling and two linear layers, for prepared images [B, 3, 32, 32]; gives logits [B, K].
+    """Three convolutions with max pooling, two linear layers: logits [B, K] of prepared images [B, 3, 32, 32].
 
     Max pooling is the only non-linearity. With 10 classes there are 145,578 parameters.
     Source: the course's `Tudui` class, whose unnamed layers stand in the same order.

@@ -98,30 +98,22 @@ def _from_file(path: Path) -> Weights:
 
 
 def _load(path: Path) -> Any:
+    """Read a file with the classes of this network allowed, and one class of the user's own, replaced by a stand-in."""
     allowed: list[Any] = list(MODULES)
-    try:
-        unknown = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
-    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError, EOFError, KeyError, IndexError):
-        unknown = []  # no zip archive, such as a file in the format before PyTorch 1.6: torch.load has the last word
-    known = {f"{module.__module__}.{module.__qualname__}" for module in MODULES}
-    foreign = [name for name in unknown if name not in known]
-    saved_as = [name for name in foreign if _may_be_a_users_class(name)]
-    refused = [name for name in foreign if name not in saved_as] + saved_as[1:]
-    if refused:
-        raise WeightsError(
-            f"{path}: refused, because it holds {', '.join(refused)}, which the Tudui network does not need; "
-            f"save model.state_dict() instead"
-        )
-    allowed += [(_SavedModule, name) for name in saved_as]
-    try:
-        with torch.serialization.safe_globals(allowed):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        found = re.search(r"Unsupported (?:global|class) ?:? ?(?:GLOBAL )?([\w.]+)", str(error))
-        what = f"it holds {found[1]}, which the Tudui network does not need" if found else "it is no weights file"
-        raise WeightsError(f"{path}: refused, because {what}; save model.state_dict() instead") from None
-    except Exception as error:  # random bytes make the loader raise almost anything
-        raise WeightsError(f"{path}: cannot be read as weights ({' '.join(str(error).split())[:120]})") from None
+    while True:
+        try:
+            with torch.serialization.safe_globals(allowed):
+                return torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            found = re.search(r"Unsupported (?:global|class)\W+(?:GLOBAL )?([\w.]+)", str(error))
+            if found and len(allowed) == len(MODULES) and _may_be_a_users_class(found[1]):
+                allowed.append((_SavedModule, found[1]))
+                continue
+            what = f"it holds {found[1]}, which the Tudui network does not need" if found else "it is no weights file"
+            raise WeightsError(f"{path}: refused, because {what}; save model.state_dict() instead") from None
+        except Exception as error:  # random bytes make the loader raise almost anything
+            why = " ".join(str(error).split())[:120]
+            raise WeightsError(f"{path}: cannot be read as weights ({why}); save model.state_dict()") from None
 
 
 def _may_be_a_users_class(name: str) -> bool:

@@ -1,0 +1,171 @@
+"""TensorBoard: read back with its own reader, and served by its own server."""
+
+import io
+import re
+import signal
+import subprocess
+import urllib.request
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.hparams import plugin_data_pb2
+
+from tests.conftest import TUDUI, quick_config, record
+from tests.test_run import cut_at
+from tudui.errors import Interrupted
+from tudui.model import LAYERS
+from tudui.run import train
+from tudui.sinks.pictures import confusion_picture, prediction_grid
+
+PARAMETERS = [f"{layer}.{kind}" for layer in LAYERS for kind in ("weight", "bias")]
+EVERYTHING = {"scalars": 0, "histograms": 0, "images": 0, "compressedHistograms": 0, "tensors": 0}
+
+
+def read(run_dir) -> EventAccumulator:
+    return EventAccumulator(str(run_dir / "tensorboard"), size_guidance=EVERYTHING).Reload()
+
+
+def check_scalars(run_dir):
+    """Every tag of the design, once per step, with the values of the record."""
+    found, events = read(run_dir), record(run_dir)
+    steps = [event for event in events if event["event"] == "StepEnd"]
+    validations = [event for event in events if event["event"] == "Evaluated" and event["split"] == "validation"]
+    expected = {
+        "loss/train": {event["step"]: event["loss"] for event in steps},
+        "accuracy/train": {event["step"]: event["accuracy"] for event in steps},
+        "learning_rate": {event["step"]: event["learning_rate"] for event in steps},
+        "loss/validation": {event["step"]: event["loss"] for event in validations},
+        "accuracy/validation": {event["step"]: event["accuracy"] for event in validations},
+    }
+    for name in ("total", *PARAMETERS):
+        expected[f"gradient_norm/{name}"] = {event["step"]: event["gradient_norm"][name] for event in steps}
+    for name in PARAMETERS:
+        expected[f"update_ratio/{name}"] = {event["step"]: event["update_ratio"][name] for event in steps}
+    for tag, values in expected.items():
+        scalars = found.Scalars(tag)
+        assert Counter(scalar.step for scalar in scalars) == dict.fromkeys(values, 1), tag
+        assert [scalar.value for scalar in scalars] == pytest.approx(list(values.values()), rel=1e-6), tag
+    assert {scalar.step for scalar in found.Scalars("images_per_second")} == set(expected["loss/train"])
+    for tag in ("accuracy/test", "loss/test", "nll/test", "ece/test"):
+        assert [scalar.step for scalar in found.Scalars(tag)] == [steps[-1]["step"]], tag
+    ends = [event["step"] for event in steps if event["epoch_done"]]
+    for kind in ("gradient", "weight"):
+        for name in PARAMETERS:
+            assert [histogram.step for histogram in found.Histograms(f"{kind}/{name}")] == ends
+    return found
+
+
+def test_every_tag_once_per_step(trained):
+    found = check_scalars(trained)
+    tags = found.Tags()
+    assert set(tags["images"]) == {
+        "predictions/validation", "predictions/test", "confusion/validation", "confusion/test"
+    }  # fmt: skip
+    weight = found.Histograms("weight/conv1.weight")[-1].histogram_value
+    assert weight.num == 32 * 3 * 5 * 5
+    picture = Image.open(io.BytesIO(found.Images("predictions/validation")[0].encoded_image_string))
+    assert picture.size[0] > 700
+    text = found.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert "lr: " in text
+    assert "name: ce" in text
+
+
+def test_the_graph_is_the_network_in_order(trained):
+    graph = GraphDef.FromString(read(trained)._graph)
+    nodes = {node.name: node for node in graph.node}
+    assert nodes["Tudui/conv1/Conv2d"].input[0] == "images"
+    assert nodes["Tudui/pool1/MaxPool2d"].input[0] == "Tudui/conv1/Conv2d"
+    assert "Tudui/linear2/weight" in nodes["Tudui/linear2/Linear"].input
+    assert nodes["logits"].input[0] == "Tudui/linear2/Linear"
+
+
+def test_hparams_and_layout_lie_in_the_same_run(trained):
+    assert len(list((trained / "tensorboard").rglob("*tfevents*"))) == 1
+    found = read(trained)
+    plugin = {
+        tag: plugin_data_pb2.HParamsPluginData.FromString(content)
+        for tag, content in found.PluginTagToContent("hparams").items()
+    }
+    metrics = {info.name.tag for info in plugin["_hparams_/experiment"].experiment.metric_infos}
+    assert metrics <= set(found.Tags()["scalars"])
+    start = plugin["_hparams_/session_start_info"].session_start_info
+    assert start.hparams["loss.name"].string_value == "ce"
+    assert start.hparams["optimizer.lr"].number_value == pytest.approx(quick_config().optimizer.lr)
+    assert "_hparams_/session_end_info" in plugin
+    assert not any(scalar.value == -1 for tag in metrics for scalar in found.Scalars(tag))
+    layout = layout_pb2.Layout.FromString(found.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
+    wanted = {tag for category in layout.category for chart in category.chart for tag in chart.multiline.tag}
+    assert {"loss/train", "accuracy/validation", "gradient_norm/conv1.weight"} <= wanted <= set(found.Tags()["scalars"])
+
+
+@pytest.mark.parametrize("number", [3, 4, 6], ids=["within an epoch", "at its end", "in the second"])
+def test_every_tag_once_per_step_after_a_resume(number, tmp_path):
+    config = quick_config()
+    with pytest.raises(Interrupted):
+        train(config, tmp_path / "run", sinks=[cut_at(number)])
+    train(config, tmp_path / "run", resume=True)
+    check_scalars(tmp_path / "run")
+
+
+def test_events_after_the_last_checkpoint_are_withdrawn(tmp_path):
+    """As after a kill: the folder goes back to what the checkpoint knows."""
+    config = quick_config("checkpoint.every=2", "train.epochs=4")
+    with pytest.raises(Interrupted):
+        train(config, tmp_path / "run", sinks=[cut_at(13)])
+    checkpoints = tmp_path / "run" / "checkpoints"
+    (checkpoints / "previous.pt").replace(checkpoints / "last.pt")  # that of epoch 2
+    train(config, tmp_path / "run", resume=True)
+    check_scalars(tmp_path / "run")
+
+
+def test_tensorboard_can_be_turned_off(tmp_path):
+    train(quick_config("train.epochs=1", "log.tensorboard=false"), tmp_path / "run")
+    assert not (tmp_path / "run" / "tensorboard").exists()
+
+
+def test_pictures_show_what_they_say():
+    images = np.full((3, 3, 32, 32), 200, dtype=np.uint8)
+    right = prediction_grid(images, [0, 1, 2], [0, 1, 2], ["cat", "dog", "a very long name of a class"])
+    wrong = prediction_grid(images, [0, 1, 2], [0, 1, 1], ["cat", "dog", "a very long name of a class"])
+    changed = np.argwhere((right != wrong).any(2))
+    assert changed[:, 1].min() >= 2 * (96 + 8)  # only below the third picture
+    assert changed[:, 0].min() >= 96
+    matrix = confusion_picture([[10, 0], [5, 5]], ["cat", "dog"])
+    dark = confusion_picture([[0, 10], [5, 5]], ["cat", "dog"])
+    assert not np.array_equal(matrix, dark)
+    for classes in (2, 10, 100):
+        assert min(confusion_picture(np.eye(classes).tolist(), [f"class {n}" for n in range(classes)]).shape[:2]) > 100
+
+
+def test_nothing_to_show_says_what_to_do(tmp_path, tudui):
+    answer = tudui("tensorboard", tmp_path / "none")
+    assert answer.code == 2
+    assert "no such folder; train first" in answer.err
+    (tmp_path / "empty").mkdir()
+    answer = tudui("tensorboard", tmp_path / "empty")
+    assert answer.code == 2
+    assert "nothing to show" in answer.err
+
+
+def test_the_server_listens_on_the_loopback_address(trained):
+    process = subprocess.Popen(
+        [*TUDUI, "tensorboard", str(trained.parent)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        line = process.stdout.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        assert address, line
+        with urllib.request.urlopen(f"{address[0]}data/plugin/scalars/tags") as answer:
+            runs = answer.read().decode()
+        assert "digits-ce-seed0" in runs
+        assert "accuracy/validation" in runs
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in err

@@ -1,0 +1,199 @@
+"""Weights of any origin: whatever a learner has on disk is loaded, and nothing in it is executed."""
+
+import collections
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tests.test_model import course_network
+from tudui.errors import WeightsError
+from tudui.model import Tudui
+from tudui.weights import read_weights
+
+COURSE_SCRIPT = """
+import torch
+from torch import nn
+
+class {name}(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.{attribute} = nn.Sequential(
+            nn.Conv2d(3, 32, 5, 1, 2), nn.MaxPool2d(2), nn.Conv2d(32, 32, 5, 1, 2), nn.MaxPool2d(2),
+            nn.Conv2d(32, 64, 5, 1, 2), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64 * 4 * 4, 64), nn.Linear(64, 10),
+        )
+
+    def forward(self, x):
+        return self.{attribute}(x)
+
+if __name__ == "__main__":
+    torch.manual_seed(7)
+    network = {name}()
+    torch.save(network, "whole.pth")
+    torch.save(network, "old.pth", _use_new_zipfile_serialization=False)
+    torch.save(network.state_dict(), "plain.pth")
+    torch.save({{"epoch": 3, "model_state_dict": network.state_dict(), "optimizer": {{}}}}, "beside.pth")
+"""
+
+
+def network_of(weights):
+    return weights.model()
+
+
+@pytest.mark.parametrize(("name", "attribute"), [("Tudui", "model1"), ("MyNet", "model"), ("Net", "layers")])
+def test_the_files_of_the_courses_scripts(name, attribute, tmp_path):
+    (tmp_path / "model.py").write_text(COURSE_SCRIPT.format(name=name, attribute=attribute))
+    subprocess.run([sys.executable, "model.py"], check=True, cwd=tmp_path)  # class __main__.NAME
+    torch.manual_seed(7)
+    expected = course_network()
+    images = torch.randn(3, 3, 32, 32)
+    for file in ("whole.pth", "old.pth", "plain.pth", "beside.pth"):
+        weights = read_weights(tmp_path / file)
+        assert torch.equal(network_of(weights)(images), expected(images)), file
+        assert weights.preparation is None
+
+
+def test_a_class_saved_under_a_module_name(tmp_path):
+    (tmp_path / "my_model.py").write_text(COURSE_SCRIPT.format(name="Tudui", attribute="model"))
+    script = "import torch, my_model; torch.manual_seed(7); torch.save(my_model.Tudui(), 'whole.pth')"
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
+    assert read_weights(tmp_path / "whole.pth").number_of_classes == 10
+
+
+@pytest.mark.parametrize("prefix", ["", "model.", "model1.", "module.model.", "network.layers."])
+def test_prefixes_and_numbers(prefix, tmp_path):
+    expected, images = course_network(), torch.randn(2, 3, 32, 32)
+    state = {f"{prefix}{name}": tensor for name, tensor in expected.state_dict().items()}
+    torch.save(state, tmp_path / "numbered.pt")
+    assert torch.equal(network_of(read_weights(tmp_path / "numbered.pt"))(images), expected(images))
+    named = dict(zip(Tudui(10).state_dict(), expected.state_dict().values(), strict=True))
+    torch.save({f"{prefix}{name}": tensor for name, tensor in named.items()}, tmp_path / "named.pt")
+    assert torch.equal(network_of(read_weights(tmp_path / "named.pt"))(images), expected(images))
+
+
+def test_a_run_and_its_checkpoints(trained):
+    for path in (trained, trained / "checkpoints" / "last.pt"):
+        weights = read_weights(path)
+        assert weights.classes == tuple("0123456789")
+        assert weights.preparation is not None
+        assert weights.config["loss"]["name"] == "ce"
+    assert "best.pt" in read_weights(trained, best=True).origin
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.system, ("touch executed",)
+
+
+def test_code_is_refused_by_name_and_not_run(tmp_path):
+    torch.save({"conv1.weight": Malicious()}, tmp_path / "evil.pt")
+    with pytest.raises(WeightsError, match=r"refused, because it holds posix\.system"):
+        read_weights(tmp_path / "evil.pt")
+    torch.save(Malicious(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    with pytest.raises(WeightsError, match="refused"):
+        read_weights(tmp_path / "old.pt")
+    (tmp_path / "plain.pkl").write_bytes(pickle.dumps(Malicious()))
+    with pytest.raises(WeightsError):
+        read_weights(tmp_path / "plain.pkl")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_other_modules_are_refused_by_name(tmp_path):
+    torch.save(nn.Sequential(nn.Conv2d(3, 32, 5, padding=2), nn.ReLU()), tmp_path / "relu.pt")
+    with pytest.raises(
+        WeightsError, match=r"torch\.nn\.modules\.activation\.ReLU, which the Tudui network does not need"
+    ):
+        read_weights(tmp_path / "relu.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"a": torch.zeros(1)}, "not the Tudui network"),
+        ({}, "not the Tudui network"),
+        ([1, 2], "holds a list, not weights"),
+        (nn.Sequential(nn.Linear(3, 4)), "not the Tudui network"),
+        ({**Tudui(10).state_dict(), "extra.weight": torch.zeros(1)}, "11 tensors, expected 10"),
+        (
+            {**Tudui(10).state_dict(), "conv1.weight": torch.zeros(32, 1, 5, 5)},
+            r"conv1\.weight is \[32, 1, 5, 5\], expected",
+        ),
+        (collections.OrderedDict(Tudui(10).state_dict(), **{"linear2.bias": torch.zeros(9)}), "do not fit each other"),
+    ],
+)
+def test_weights_that_do_not_fit(content, says, tmp_path):
+    torch.save(content, tmp_path / "weights.pt")
+    with pytest.raises(WeightsError, match=says):
+        read_weights(tmp_path / "weights.pt")
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 broken", bytes(range(256)) * 8])
+def test_bytes_that_are_no_weights(content, tmp_path, tudui):
+    (tmp_path / "weights.pt").write_bytes(content)
+    answer = tudui("evaluate", tmp_path / "weights.pt", "--data", "digits")
+    assert answer.code == 5
+    assert answer.err.startswith(f"error: {tmp_path / 'weights.pt'}: ")
+
+
+def test_missing_files(tmp_path, tudui):
+    assert tudui("evaluate", tmp_path / "none.pt", "--data", "digits").code == 5
+    assert "no checkpoint" in tudui("evaluate", tmp_path, "--data", "digits").err
+
+
+def test_evaluate_reproduces_the_runs_own_numbers(trained, tudui):
+    import json
+
+    result = json.loads(Path(trained, "result.json").read_text())
+    for arguments, split in ((("--split", "validation"), "validation"), ((), "test")):
+        found = tudui("evaluate", trained, *arguments, "--json").json()
+        for name in ("accuracy", "nll", "ece", "loss"):
+            assert found[name] == result[split][name]
+    assert found["losses"].keys() >= {"ce", "mse", "l1", "huber"}
+    assert found["losses"]["ce"] == found["loss"]
+    assert sum(map(sum, found["confusion"])) == 359
+
+
+def test_evaluate_shows_a_table(trained, tudui):
+    answer = tudui("evaluate", trained, "--best")
+    assert answer.code == 0
+    for part in ("best.pt", "balanced accuracy", "NLL", "ECE", "huber", "9 9"):
+        assert part in answer.out
+
+
+def test_course_weights_say_what_they_need(tmp_path, tudui):
+    torch.save(course_network(), tmp_path / "tudui_9.pth")
+    answer = tudui("evaluate", "tudui_9.pth")
+    assert answer.code == 2
+    assert "give --data" in answer.err
+    answer = tudui("evaluate", "tudui_9.pth", "--data", "digits", "--normalize", "none")
+    assert answer.code == 0
+    assert "whole saved module" in answer.out
+    other = torch.nn.Sequential(*list(course_network())[:-1], nn.Linear(64, 7))
+    torch.save(other.state_dict(), tmp_path / "seven.pth")
+    answer = tudui("evaluate", "seven.pth", "--data", "digits")
+    assert answer.code == 5
+    assert "7 classes, the data has 10" in answer.err
+
+
+def test_predict(trained, class_folders, tmp_path, tudui):
+    import json
+
+    from tests.conftest import photograph
+
+    photograph(0).save(tmp_path / "zero.png")
+    answer = tudui("predict", trained, "zero.png", "--json")
+    found = json.loads(answer.out)["predictions"][0]
+    assert found["classes"][0]["name"] == "0"
+    assert len(found["classes"]) == 3
+    assert found["classes"][0]["probability"] > found["classes"][1]["probability"]
+    assert "0 " in tudui("predict", trained, "zero.png").out
+    (tmp_path / "bad.png").write_text("no image")
+    answer = tudui("predict", trained, "zero.png", "bad.png", "missing.png")
+    assert answer.code == 3
+    assert "bad.png: cannot be read" in answer.err
+    assert "missing.png: cannot be read: no such file" in answer.err
