@@ -37,6 +37,7 @@ if __name__ == "__main__":
     torch.save(network, "whole.pth")
     torch.save(network, "old.pth", _use_new_zipfile_serialization=False)
     torch.save(network.state_dict(), "plain.pth")
+    torch.save(network.state_dict(), "old_plain.pth", _use_new_zipfile_serialization=False)
     torch.save({{"epoch": 3, "model_state_dict": network.state_dict(), "optimizer": {{}}}}, "beside.pth")
 """
 
@@ -52,10 +53,12 @@ def test_the_files_of_the_courses_scripts(name, attribute, tmp_path):
     torch.manual_seed(7)
     expected = course_network()
     images = torch.randn(3, 3, 32, 32)
-    for file in ("whole.pth", "old.pth", "plain.pth", "beside.pth"):
+    for file in ("whole.pth", "plain.pth", "old_plain.pth", "beside.pth"):
         weights = read_weights(tmp_path / file)
         assert torch.equal(network_of(weights)(images), expected(images)), file
         assert weights.preparation is None
+    with pytest.raises(WeightsError, match=r"whole modules in the format before PyTorch 1\.6.*save model\.state_dict"):
+        read_weights(tmp_path / "old.pth")
 
 
 def test_a_class_saved_under_a_module_name(tmp_path):

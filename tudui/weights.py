@@ -105,11 +105,16 @@ def _load(path: Path) -> Any:
             with torch.serialization.safe_globals(allowed):
                 return torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
-            found = re.search(r"Unsupported (?:global|class)\W+(?:GLOBAL )?([\w.]+)", str(error))
+            found = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]+)", str(error))
             if found and len(allowed) == len(MODULES) and _may_be_a_users_class(found[1]):
                 allowed.append((_SavedModule, found[1]))
                 continue
-            what = f"it holds {found[1]}, which the Tudui network does not need" if found else "it is no weights file"
+            if found:
+                what = f"it holds {found[1]}, which the Tudui network does not need"
+            elif "Only persistent_load of storage" in str(error):
+                what = "whole modules in the format before PyTorch 1.6 cannot be read without executing them"
+            else:
+                what = "it is no weights file"
             raise WeightsError(f"{path}: refused, because {what}; save model.state_dict() instead") from None
         except Exception as error:  # random bytes make the loader raise almost anything
             why = " ".join(str(error).split())[:120]
