@@ -1,24 +1,19 @@
 """`train`: the only place that joins config, data, loop, checkpoints and sinks."""
 
-import json
-import platform
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-import tudui
-from tudui.config import Config, load_config
+from tudui.config import Config
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.data import Dataset, draw_epoch, load_data
-from tudui.errors import Interrupted, UsageError
+from tudui.errors import Interrupted
 from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import json_text, write_text, written_aside
 from tudui.invocation import tudui_command
@@ -28,7 +23,7 @@ from tudui.signals import stop_on_signal
 from tudui.sinks import Sink
 from tudui.sinks.jsonl import jsonl_sink
 from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, save_checkpoint
-from tudui.training.device import resolve_machine
+from tudui.training.device import hardware, resolve_machine, versions
 from tudui.training.engine import fit, predict_logits, score
 from tudui.training.state import TrainState, new_state
 from tudui.training.step import eager_step
@@ -36,9 +31,6 @@ from tudui.weights import read_weights
 
 if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
-
-# What may differ between a run and its continuation: where the data lies and whether it is cached.
-FREE_ON_RESUME = {"data.dir", "data.cache"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,7 @@ def train(
     """Train as the config says and leave a run folder; Interrupted after Ctrl-C or SIGTERM, with the state saved."""
     config, reasons = resolve_machine(config)
     folder = RunFolder(run_dir)
-    _check_folder(folder, config, resume=resume)
+    folder.check(config, resume=resume)
     folder.create()
     write_text(folder.config, to_yaml(config, {**(provenance or {}), **reasons}))
     torch.set_num_threads(int(config.train.threads))
@@ -286,61 +278,6 @@ class _Run:
 def _scores(evaluated: Evaluated) -> dict[str, float]:
     names = ("accuracy", "balanced_accuracy", "nll", "ece", "loss")
     return {name: getattr(evaluated, name) for name in names}
-
-
-def _check_folder(folder: RunFolder, config: Config, *, resume: bool) -> None:
-    """Refuse a folder that holds another run, or one that is finished; the message names the ways out."""
-    if not folder.config.exists():
-        if folder.root.is_dir() and any(folder.root.iterdir()):
-            raise UsageError(f"{folder.root}: not empty and not a run; choose another --run-dir")
-        return
-    other = "choose another --run-dir"
-    if not resume:
-        state = "finished" if folder.result.exists() else "begun"
-        way = "" if folder.result.exists() else f"go on with: {tudui_command()} train --resume {folder.root}; or "
-        raise UsageError(f"{folder.root}: holds a run already ({state}); {way}{other}")
-    there, here = flatten(load_config(folder.config).config), flatten(config)
-    differing = {key for key in {**there, **here} if there.get(key) != here.get(key) and key not in FREE_ON_RESUME}
-    if differing == {"train.epochs"} and here["train.epochs"] > there["train.epochs"]:
-        if config.schedule.name != "constant":
-            raise UsageError(
-                f"{folder.root}: the {config.schedule.name} schedule ends with epoch {there['train.epochs']}; "
-                f"only a run with schedule constant can be extended; train anew with --epochs {here['train.epochs']}"
-            )
-        return
-    if differing:
-        shown = ", ".join(f"{key} {there.get(key)} -> {here.get(key)}" for key in sorted(differing)[:4])
-        raise UsageError(f"{folder.root}: belongs to another config ({shown}); {other}, or leave these as they were")
-    if folder.result.exists():
-        status = json.loads(folder.result.read_text())["status"]
-        raise UsageError(
-            f"{folder.root}: this run has {status} already; {other}, "
-            f"or read it with: {tudui_command()} evaluate {folder.root}"
-        )
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
-    return {
-        "tudui": tudui.__version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "torchvision", "numpy")},
-    }
-
-
-def hardware(config: Config) -> dict[str, Any]:
-    """Return what the run was computed on."""
-    processor = platform.processor() or platform.machine()
-    if sys.platform == "linux":
-        with Path("/proc/cpuinfo").open() as lines:
-            processor = next(
-                (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), processor
-            )
-    gpu = torch.cuda.get_device_name(config.device) if config.device.startswith("cuda") else None
-    return {
-        "device": config.device, "gpu": gpu, "cpu": processor, "threads": config.train.threads,
-        "precision": config.precision,
-    }  # fmt: skip
 
 
 def check(config: Config) -> dict[str, Any]:

@@ -1,11 +1,18 @@
 """The files of a run: where each lies, and how those that grow are cut back to a checkpoint."""
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from tudui.errors import DiskError
+from tudui.config import Config, load_config
+from tudui.config.load import flatten
+from tudui.errors import DiskError, UsageError
+from tudui.invocation import tudui_command
+
+# What may differ between a run and its continuation: where the data lies and whether it is cached.
+FREE_ON_RESUME = {"data.dir", "data.cache"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,37 @@ class RunFolder:
     def tensorboard(self) -> Path:
         """Event files."""
         return self.root / "tensorboard"
+
+    def check(self, config: Config, *, resume: bool) -> None:
+        """Refuse a folder that holds another run, or one that is finished; the message names the ways out."""
+        if not self.config.exists():
+            if self.root.is_dir() and any(self.root.iterdir()):
+                raise UsageError(f"{self.root}: not empty and not a run; choose another --run-dir")
+            return
+        other = "choose another --run-dir"
+        if not resume:
+            state = "finished" if self.result.exists() else "begun"
+            way = "" if self.result.exists() else f"go on with: {tudui_command()} train --resume {self.root}; or "
+            raise UsageError(f"{self.root}: holds a run already ({state}); {way}{other}")
+        there, here = flatten(load_config(self.config).config), flatten(config)
+        differing = {key for key in {**there, **here} if there.get(key) != here.get(key) and key not in FREE_ON_RESUME}
+        if differing == {"train.epochs"} and here["train.epochs"] > there["train.epochs"]:
+            if config.schedule.name != "constant":
+                raise UsageError(
+                    f"{self.root}: the {config.schedule.name} schedule ends with epoch {there['train.epochs']}; "
+                    f"only a run with schedule constant can be extended; "
+                    f"train anew with --epochs {here['train.epochs']}"
+                )
+            return
+        if differing:
+            shown = ", ".join(f"{key} {there.get(key)} -> {here.get(key)}" for key in sorted(differing)[:4])
+            raise UsageError(f"{self.root}: belongs to another config ({shown}); {other}, or leave these as they were")
+        if self.result.exists():
+            status = json.loads(self.result.read_text())["status"]
+            raise UsageError(
+                f"{self.root}: this run has {status} already; {other}, "
+                f"or read it with: {tudui_command()} evaluate {self.root}"
+            )
 
     def create(self) -> None:
         """Make the folder; DiskError where that is not possible."""

@@ -1,7 +1,14 @@
-"""What `auto` means on this machine."""
+"""What this machine is, and what `auto` means on it."""
+
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import torch
 
+import tudui
 from tudui.config import Config
 from tudui.errors import UsageError
 
@@ -47,3 +54,27 @@ def native_bf16(device: str) -> bool:
         capabilities = torch.cpu.get_capabilities()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
     return False
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    return {
+        "tudui": tudui.__version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "torchvision", "numpy")},
+    }
+
+
+def hardware(config: Config) -> dict[str, Any]:
+    """Return what the run was computed on."""
+    processor = platform.processor() or platform.machine()
+    if sys.platform == "linux":
+        with Path("/proc/cpuinfo").open() as lines:
+            processor = next(
+                (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), processor
+            )
+    gpu = torch.cuda.get_device_name(config.device) if config.device.startswith("cuda") else None
+    return {
+        "device": config.device, "gpu": gpu, "cpu": processor, "threads": config.train.threads,
+        "precision": config.precision,
+    }  # fmt: skip

@@ -1,0 +1,100 @@
+"""The rooms: who may import whom, and what the command line may load before it is needed."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, TUDUI
+
+PACKAGE = ROOT / "tudui"
+FLOORS = [
+    {"errors", "invocation", "seeding"},
+    {"config", "events", "files", "signals"},
+    {"losses", "data", "model", "run_folder"},
+    {"sinks", "training"},
+    {"weights"},
+    {"run"},
+    {"comparison", "lab", "inference"},
+    {"cli"},
+]
+FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "tudui":
+            modules |= {f"tudui.{alias.name}" for alias in node.names if (PACKAGE / f"{alias.name}.py").exists()}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules.add(node.module)
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+    return {module.split(".")[1] for module in modules if module.startswith("tudui.")}
+
+
+def sources() -> list[Path]:
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if room_of(path) not in ("__init__", "__main__")]
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_a_room_imports_only_from_lower_floors(path):
+    room = room_of(path)
+    upper = {other for other in imported_rooms(path) if other != room and FLOOR_OF[other] >= FLOOR_OF[room]}
+    assert not upper, f"{room} (floor {FLOOR_OF[room]}) imports {upper}"
+
+
+def test_the_table_is_the_one_in_the_docs():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for number, rooms in enumerate(FLOORS):
+        for room in rooms:
+            if (PACKAGE / room).exists() or (PACKAGE / f"{room}.py").exists():
+                assert f"| {number} | `{room}" in text, f"{room} is not on floor {number} of docs/architecture.md"
+
+
+def test_files_are_small():
+    long = {path.name: lines for path in sources() if (lines := len(path.read_text().splitlines())) > 340}
+    assert not long
+    names = {path.stem for path in sources()}
+    assert not names & {"utils", "helpers", "common"}
+
+
+HEAVY = ("torch", "torchvision", "sklearn", "scipy", "matplotlib", "tensorboard", "numpy", "PIL")
+
+
+def modules_after(statement: str) -> set[str]:
+    script = f"import sys\ntry:\n    {statement}\nexcept SystemExit:\n    pass\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return {name for name in done.stderr.split() if name in HEAVY}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        (["--help"], set()),
+        (["train", "--help"], set()),
+        (["config", "show", "--config", "cifar10"], set()),
+        (["config", "validate", "digits"], set()),
+        (["data", "list"], set()),
+        (["train", "--loss", "hubr"], set()),
+    ],
+)
+def test_commands_load_only_what_they_need(arguments, allowed):
+    assert modules_after(f"from tudui.cli import app; app({arguments!r}, prog_name='tudui')") <= allowed
+
+
+def test_training_on_cifar_needs_neither_scikit_learn_nor_matplotlib(class_folders):
+    arguments = ["train", "-d", f"folder:{class_folders}", "-e", "1", "-b", "8", "-q", "-o", "run"]
+    loaded = modules_after(f"from tudui.cli import app; app({arguments!r}, prog_name='tudui')")
+    assert loaded <= {"torch", "numpy", "PIL", "tensorboard"}
+
+
+def test_help_is_a_real_command():
+    done = subprocess.run([*TUDUI, "--help"], capture_output=True, text=True, check=True)
+    assert "train" in done.stdout

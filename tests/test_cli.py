@@ -1,0 +1,168 @@
+"""Commands as a user types them: what they print, where, and with which exit code."""
+
+import csv
+import io
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TUDUI, record
+from tudui import __version__
+
+FAST = ("-e", "1", "--set", "train.threads=2")
+
+
+def test_version_and_no_arguments(tudui):
+    assert tudui("--version").out.strip() == f"tudui {__version__}"
+    assert "Commands" in tudui().out + tudui().err
+
+
+@pytest.mark.parametrize("loss", ["ce", "mse", "l1", "huber"])
+def test_training_on_digits_reaches_97_percent(loss, tudui):
+    """The first promise: each loss, by its own defaults, in seconds."""
+    answer = tudui("train", "--loss", loss)
+    assert answer.code == 0
+    result = json.loads(Path(f"runs/digits-{loss}-seed0/result.json").read_text())
+    assert result["test"]["accuracy"] >= 0.97
+    assert f"tensorboard runs/digits-{loss}-seed0" in answer.out
+
+
+def test_plain_lines_where_there_is_no_terminal(tudui):
+    answer = tudui("train", "--config", "digits", "-e", "2")
+    lines = answer.out.splitlines()
+    assert "loss ce, 145,578 parameters, 10 classes" in lines[0]
+    assert [line[:11] for line in lines if line.startswith("epoch")] == ["epoch   1/2", "epoch   2/2"]
+    assert "validation" in lines[2]
+    assert "\x1b" not in answer.out
+    assert "test accuracy" in answer.out
+
+
+def test_a_bar_on_a_terminal(tmp_path):
+    script = f"{' '.join(TUDUI)} train -e 2"
+    done = subprocess.run(["script", "-qec", script, "/dev/null"], capture_output=True, text=True, check=True)
+    assert "img/s" in done.stdout
+    assert "epoch 2/2" in done.stdout
+
+
+def test_json_is_one_object_and_nothing_else(tudui):
+    answer = tudui("train", *FAST, "--json")
+    result = answer.json()
+    assert result["status"] == "finished"
+    assert result["run"] == "runs/digits-ce-seed0"
+    assert "epoch" in answer.err
+    assert tudui("train", *FAST, "--json", "--quiet").err == ""
+
+
+def test_new_folders_get_readable_names(tudui, class_folders):
+    for _ in range(2):
+        tudui("train", *FAST, "-q")
+    tudui("train", *FAST, "-q", "--loss", "huber", "--seed", "3", "--data", f"folder:{class_folders}", "-b", "8")
+    assert sorted(path.name for path in Path("runs").iterdir()) == [
+        "digits-ce-seed0", "digits-ce-seed0-2", "pictures-huber-seed3"
+    ]  # fmt: skip
+
+
+def test_dry_run_checks_and_writes_nothing(tudui, tmp_path):
+    answer = tudui("train", "--loss", "huber", "--dry-run")
+    assert answer.code == 0
+    for part in ("1,295 train", "[64, 3, 32, 32]", "huber = ", "learning_rate", "nothing was written"):
+        assert part in answer.out
+    assert not list(tmp_path.iterdir())
+    assert tudui("train", "--dry-run", "--json").json()["steps"] == 200
+    assert tudui("train", "--dry-run", "--data", "folder:nowhere").code == 3
+
+
+def test_print_batches_shows_outputs_targets_and_loss(tudui):
+    answer = tudui("train", "--print-batches", "2", "-b", "4", "--dry-run")
+    assert answer.out.count("outputs [4, 10]") == 2
+    assert answer.out.count("targets") == 2
+    losses = [float(line.removeprefix("loss ")) for line in answer.out.splitlines() if line.startswith("loss 2")]
+    assert len(losses) == 2
+    assert losses == pytest.approx([2.3, 2.3], abs=0.3)  # -log(1/10), before any step
+
+
+def test_flags_reach_the_config(tudui):
+    answer = tudui(
+        "train", "-l", "huber", "-e", 1, "-b", 32, "--lr", "0.003", "--seed", 5, "--device", "cpu",
+        "--precision", "bf16", "-s", "schedule=constant", "-o", "here", "-q",
+    )  # fmt: skip
+    assert answer.code == 0
+    config = record(Path("here"))[0]["config"]
+    assert config["loss"]["name"] == "huber"
+    assert (config["train"]["epochs"], config["train"]["batch_size"], config["seed"]) == (1, 32, 5)
+    assert (config["optimizer"]["lr"], config["precision"], config["schedule"]["name"]) == (0.003, "bf16", "constant")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "--loss", "crossentropy"], "unknown loss 'crossentropy'"),
+        (["train", "--loss", "hubber"], "did you mean 'huber'?"),
+        (["train", "--config", "cifar"], "did you mean 'cifar10'?"),
+        (["train", "--data", "cifar-10"], "--data cifar-10: data.name: must be one of"),
+        (["train", "--lr", "fast"], "--lr fast: optimizer.lr: should be a valid number"),
+        (["train", "--epochs", "0"], "--epochs 0: train.epochs: should be greater than or equal to 1 (got 0)"),
+        (["train", "--set", "train.epoch=3"], "did you mean 'epochs'?"),
+        (["train", "--set", "train.epochs"], "must be KEY=VALUE"),
+        (["train", "--lr", "0.1", "--set", "optimizer.lr=0.2"], "set twice"),
+        (["train", "--device", "cuda:55", "--dry-run"], "there are 0 CUDA devices here"),
+        (["train", "--precision", "fp64"], "--precision fp64: precision: should be 'auto', 'fp32', 'bf16' or 'fp16'"),
+        (["train", "--batch-size", "5000", "--dry-run"], "more than the 1295 training images"),
+        (["runs", "nowhere"], "no such folder"),
+        (["runs", ".", "--sort", "acuracy"], "no such column"),
+        (["config", "copy", "nothing"], "no shipped config"),
+        (["data", "check", "digit"], "did you mean 'digits'?"),
+    ],
+)
+def test_mistakes_end_with_code_2_and_one_line(arguments, says, tudui):
+    answer = tudui(*arguments)
+    assert answer.code == 2
+    assert says in answer.err
+    lines = answer.err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    assert answer.out == ""
+
+
+def test_runs_lists_sorts_and_writes_csv(tudui, trained):
+    parent = trained.parent
+    tudui("train", "-o", parent / "weak", "-l", "mse", "--lr", "0.0001", *FAST, "-q")
+    tudui("train", "-o", parent / "broken", "-l", "mse", "--lr", "1e6", "-q")
+    (parent / "begun").mkdir()
+    for name in ("config.yaml", "metrics.jsonl"):
+        (parent / "begun" / name).write_bytes((trained / name).read_bytes())
+    rows = list(csv.DictReader(io.StringIO(tudui("runs", parent, "--sort", "test", "--csv").out)))
+    assert [row["name"] for row in rows][:2] == ["digits-ce-seed0", "weak"]
+    found = {row["name"]: row for row in rows}
+    assert found["broken"]["status"] == "diverged"
+    assert found["begun"]["status"] == "not finished"
+    assert found["begun"]["epochs"] == "4"
+    assert float(found["digits-ce-seed0"]["test"]) > float(found["weak"]["test"])
+    table = tudui("runs", parent)
+    assert "diverged" in table.out
+    assert len(tudui("runs", parent, "--json").json()["runs"]) == 4
+
+
+def test_data_check_counts_classes(tudui):
+    answer = tudui("data", "check", "digits")
+    assert answer.code == 0
+    assert "1,295" in answer.out
+    assert "stratified fifth" in answer.err
+    assert sum(tudui("data", "check", "digits", "--json").json()["images"]["test"].values()) == 359
+    assert "folder:PATH" in tudui("data", "list").out
+
+
+def test_config_list_names_every_shipped_config(tudui):
+    answer = tudui("config", "list")
+    assert {line.split()[0] for line in answer.out.splitlines()} == {"cifar10", "cifar10-long", "course", "digits"}
+
+
+def test_no_traceback_from_the_real_process(tmp_path):
+    done = subprocess.run([*TUDUI, "train", "--loss", "hubr"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == "error: --loss hubr: loss.name: unknown loss 'hubr'; did you mean 'huber'?; known: ce, huber, l1, mse\n"
+    )
