@@ -133,7 +133,9 @@ class TrainConfig(Section):
     epochs: int = Field(10, ge=1, le=1_000_000, description="passes over the training images")
     batch_size: int = Field(64, ge=1, le=1_000_000, description="images per step")
     drop_last: bool = Field(True, description="leave out the last batch of an epoch where it is not full")
-    clip: Positive | None = Field(None, description="largest norm of the gradient; longer ones are shortened to it")
+    clip: Positive | None = Field(
+        1.0, description="largest norm of the gradient, longer ones are shortened to it; null: no limit"
+    )
     early_stopping: Annotated[int, Field(ge=1)] | None = Field(
         None, description="stop after this many epochs without a better validation accuracy"
     )

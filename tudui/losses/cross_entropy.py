@@ -63,11 +63,7 @@ CE = LossSpec(
     parameters=CrossEntropyParameters,
     build=build,
     rates={
-        ("recipe", "sgd"): 0.02,
-        ("recipe", "adam"): 0.002,
-        ("recipe", "adamw"): 0.002,
-        ("plain", "sgd"): 0.02,
-        ("plain", "adam"): 0.002,
-        ("plain", "adamw"): 0.002,
+        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
+        **dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.02),
     },
 )

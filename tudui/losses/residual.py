@@ -137,7 +137,12 @@ L1 = LossSpec(
     parameters=L1Parameters,
     build=build_with(l1),
     elementwise=l1,
-    rates={("recipe", "sgd"): 0.005, ("plain", "sgd"): 0.05, ("probabilities", "sgd"): 0.005},
+    rates={
+        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
+        ("recipe", "sgd"): 0.005,
+        ("plain", "sgd"): 0.05,
+        ("probabilities", "sgd"): 0.005,
+    },
 )
 
 MSE = LossSpec(
@@ -149,7 +154,12 @@ MSE = LossSpec(
     parameters=MseParameters,
     build=build_with(mse),
     elementwise=mse,
-    rates={("recipe", "sgd"): 0.01, ("plain", "sgd"): 0.05, ("probabilities", "sgd"): 0.02},
+    rates={
+        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
+        ("recipe", "sgd"): 0.02,
+        ("plain", "sgd"): 0.05,
+        ("probabilities", "sgd"): 0.02,
+    },
 )
 
 HUBER = LossSpec(
@@ -161,5 +171,10 @@ HUBER = LossSpec(
     parameters=HuberParameters,
     build=build_with(huber),
     elementwise=huber,
-    rates={("recipe", "sgd"): 0.02, ("plain", "sgd"): 0.05, ("probabilities", "sgd"): 0.02},
+    rates={
+        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
+        ("recipe", "sgd"): 0.05,
+        ("plain", "sgd"): 0.05,
+        ("probabilities", "sgd"): 0.02,
+    },
 )

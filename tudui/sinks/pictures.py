@@ -13,7 +13,7 @@ SIDE, CAPTION, COLUMNS = 96, 34, 8
 def prediction_grid(
     images: np.ndarray, labels: Sequence[int], predicted: Sequence[int], classes: Sequence[str]
 ) -> np.ndarray:
-    """Return uint8 [H, W, 3]: images [N, 3, 32, 32] with the true class below and, in red, a wrong prediction."""
+    """Return uint8 [H, W, 3]: images [N, 3, 32, 32] with the true class below and, if wrong, the predicted one."""
     columns = min(COLUMNS, len(images))
     rows = -(-len(images) // columns)
     cell = (SIDE + 8, SIDE + CAPTION + 8)
@@ -27,7 +27,7 @@ def prediction_grid(
         if guess == label:
             draw.text((x, y + SIDE + 17), "right", RIGHT, font)
         else:
-            draw.text((x, y + SIDE + 17), _fit(draw, f"not {classes[guess]}", font, SIDE), WRONG, font)
+            draw.text((x, y + SIDE + 17), _fit(draw, f"seen as {classes[guess]}", font, SIDE), WRONG, font)
     return np.asarray(canvas)
 
 

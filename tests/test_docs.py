@@ -1,0 +1,139 @@
+"""What the docs and shipped configs say is run as it stands, with short settings."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tudui.cli import app
+from tudui.config import load_config, shipped_configs
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"^\| `(tudui [^`]+)`", README, flags=re.MULTILINE)
+# what a reader fills in, and settings that make a run short
+FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy"}
+SHORT = ("-e", "1", "-b", "8", "--set", "train.threads=2")
+
+
+@pytest.fixture
+def filled(trained, class_folders, tmp_path):
+    """Everything that the README's commands name."""
+    import torch
+
+    from tests.conftest import photograph
+    from tests.test_data import write_cifar
+    from tests.test_model import course_network
+
+    write_cifar(tmp_path / "copy" / "cifar-10-batches-py", count=60)
+    shutil.copytree(trained, tmp_path / "finished")
+    shutil.copytree(trained, tmp_path / "runs" / "finished")
+    torch.save(course_network(), tmp_path / "weights.pt")
+    photograph(0).save(tmp_path / "picture.png")
+
+
+def test_the_readme_begins_with_its_two_commands():
+    first = re.findall(r"^    (.+)$", README, flags=re.MULTILINE)[:2]
+    assert first == ["make train", "make test"]
+    makefile = (ROOT / "Makefile").read_text()
+    for target in ("setup", "train", "compare", "test", "lint", "types", "check", "bench", "tensorboard", "clean"):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_readme(command, filled, tudui, tmp_path):
+    words = shlex.split(re.sub(r"\b(RUN|WEIGHTS|IMAGE|PATH|DIR)\b", lambda found: FILLED[found[0]], command))[1:]
+    if words[0] == "tensorboard":
+        words[1] = "nowhere"  # the server itself is tested in test_tensorboard.py
+        assert "no such folder" in tudui(*words).err
+        return
+    if words[:2] == ["train", "--resume"]:
+        (tmp_path / "finished" / "result.json").unlink()
+    elif words[0] == "train":
+        words += SHORT
+    if "cifar10" in words and words[0] == "evaluate":
+        words += ["--data-dir", "copy"]
+    answer = tudui(*words)
+    assert answer.code == 0, answer.err
+
+
+def test_the_readme_names_every_command():
+    import typer
+
+    commands = typer.main.get_command(app).commands
+    assert {command.split()[1] for command in COMMANDS} == set(commands)
+
+
+@pytest.mark.parametrize("name", shipped_configs())
+def test_every_shipped_config_trains(name, filled, tudui):
+    arguments = () if name == "digits" else ("--data-dir", "copy")
+    answer = tudui("train", "--config", name, *arguments, "-e", 1, "-b", 16, "--set", "train.threads=2")
+    assert answer.code == 0, answer.err
+    assert "test accuracy" in answer.out
+
+
+@pytest.mark.parametrize("name", shipped_configs())
+def test_a_shipped_config_opens_with_command_time_and_band(name, tudui):
+    lines = shipped_configs()[name].read_text().splitlines()
+    head = [line for line in lines if line.startswith("#")]
+    assert any(f"command:  tudui train --config {name}" in line for line in head)
+    assert any(re.search(r"time: .* on 2 cores", line) for line in head)
+    low, high = load_config(shipped_configs()[name]).config.expect
+    assert any(f"accuracy: {100 * low:.1f} to {100 * high:.1f} %" in line for line in head)
+    assert name in (ROOT / "docs" / "results.md").read_text()
+
+
+def test_the_band_is_judged_after_a_run(tudui):
+    answer = tudui("train", "--config", "digits")
+    assert "inside the measured band of this config" in answer.out
+    assert "band" not in tudui("train", "--config", "digits", "-e", "2").out
+
+
+def test_the_examples_in_help_texts_run(filled, tudui, tmp_path):
+    """Each command's help ends with two examples."""
+    import typer
+
+    def walk(command, path):
+        if getattr(command, "commands", None):
+            for name, inner in command.commands.items():
+                yield from walk(inner, [*path, name])
+        else:
+            yield path, command.help
+
+    for path, text in walk(typer.main.get_command(app), []):
+        assert "Examples:" in text, path
+        examples = text.split("Examples:")[1].split("|")
+        assert len(examples) == 2, path
+        for example in examples:
+            assert shlex.split(example)[0] == "tudui", example
+
+
+def test_links_in_the_docs_lead_somewhere():
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+            if not target.startswith("http"):
+                assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_schema_in_the_docs_is_the_one_printed(tudui):
+    assert (ROOT / "docs" / "config.schema.json").read_text() == tudui("config", "schema").out
+
+
+def test_the_wheel_carries_the_configs(tmp_path):
+    import subprocess
+    import sys
+    import zipfile
+
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, ROOT],
+        check=True,
+    )
+    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    assert {f"tudui/configs/{name}.yaml" for name in shipped_configs()} <= set(names)
+    assert not [
+        name
+        for name in names
+        if Path(name).parts[0] not in ("tudui", next(iter(tmp_path.glob("*.whl"))).stem.split("-py3")[0] + ".dist-info")
+    ]
