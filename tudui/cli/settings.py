@@ -11,25 +11,47 @@ from rich.markup import escape
 from tudui.config import Loaded, Override, load_config, parse_set
 from tudui.config.shipped import find_config
 
+CHOICE = "What to run"
+
 ConfigOption = Annotated[
     str | None,
     typer.Option(
-        "--config", "-c", metavar="NAME|FILE", help="Shipped config by name, or a YAML file.  [default: none, digits]"
+        "--config",
+        "-c",
+        metavar="NAME|FILE",
+        help="Shipped config by name, or a YAML file.  [default: none, digits]",
+        rich_help_panel=CHOICE,
     ),
 ]
 LossOption = Annotated[
-    str | None, typer.Option("--loss", "-l", metavar="NAME", help="Loss; replaces the whole section of a file.")
+    str | None,
+    typer.Option(
+        "--loss", "-l", metavar="NAME", help="Loss; replaces the whole section of a file.", rich_help_panel=CHOICE
+    ),
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option("--data", "-d", metavar="NAME", help="Data set, such as digits or cifar10, or folder:PATH."),
+    typer.Option(
+        "--data",
+        "-d",
+        metavar="NAME",
+        help="Data set, such as digits or cifar10, or folder:PATH.",
+        rich_help_panel=CHOICE,
+    ),
 ]
 DataDirOption = Annotated[
-    str | None, typer.Option("--data-dir", metavar="DIR", help="Folder with a copy of the data set.")
+    str | None,
+    typer.Option("--data-dir", metavar="DIR", help="Folder with a copy of the data set.", rich_help_panel=CHOICE),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, such as optimizer.lr=0.1; may be repeated."),
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Any setting, such as optimizer.lr=0.1; may be repeated.",
+        rich_help_panel=CHOICE,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, the rest on stderr.")]
 

@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from tudui.cli.settings import (
+    CHOICE,
     ConfigOption,
     DataDirOption,
     DataOption,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from tudui.run import RunResult
 
-WHAT, HOW, WHERE = "What to train", "How", "Where to, and what to show"
+HOW, WHERE = "How", "Where to, and what to show"
 
 
 def train_command(
@@ -40,7 +41,7 @@ def train_command(
     data: DataOption = None,
     data_dir: DataDirOption = None,
     init_from: Annotated[
-        str | None, typer.Option(metavar="RUN|FILE", help="Start from these weights.", rich_help_panel=WHAT)
+        str | None, typer.Option(metavar="RUN|FILE", help="Start from these weights.", rich_help_panel=CHOICE)
     ] = None,
     epochs: Annotated[
         int | None, typer.Option("--epochs", "-e", help="Passes over the training images.", rich_help_panel=HOW)

@@ -64,6 +64,6 @@ CE = LossSpec(
     build=build,
     rates={
         **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
-        **dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.02),
+        **dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.1),
     },
 )

@@ -139,8 +139,8 @@ L1 = LossSpec(
     elementwise=l1,
     rates={
         **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
-        ("recipe", "sgd"): 0.005,
-        ("plain", "sgd"): 0.05,
+        ("recipe", "sgd"): 0.05,
+        ("plain", "sgd"): 0.1,
         ("probabilities", "sgd"): 0.005,
     },
 )
@@ -156,8 +156,8 @@ MSE = LossSpec(
     elementwise=mse,
     rates={
         **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
-        ("recipe", "sgd"): 0.02,
-        ("plain", "sgd"): 0.05,
+        ("recipe", "sgd"): 0.1,
+        ("plain", "sgd"): 0.1,
         ("probabilities", "sgd"): 0.02,
     },
 )
@@ -173,8 +173,8 @@ HUBER = LossSpec(
     elementwise=huber,
     rates={
         **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
-        ("recipe", "sgd"): 0.05,
-        ("plain", "sgd"): 0.05,
+        ("recipe", "sgd"): 0.1,
+        ("plain", "sgd"): 0.1,
         ("probabilities", "sgd"): 0.02,
     },
 )
