@@ -48,7 +48,7 @@ def main(
     rate: Annotated[list[float], typer.Option()],
     data_dir: Annotated[str | None, typer.Option(help="Copy of CIFAR-10.")] = None,
     optimizer: str = "sgd",
-    clip: float | None = None,
+    clip: float = 1.0,
     seeds: int = 2,
     out: Path | None = None,
 ) -> None:

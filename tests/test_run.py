@@ -159,9 +159,7 @@ def test_a_broken_last_checkpoint_falls_back_to_the_one_before(tmp_path):
     assert len(warnings) == 1
     assert "last.pt: cannot be read" in warnings[0]
     assert "previous.pt" in warnings[0]
-    assert weights(tmp_path / "cut").state["progress"]["step"] == 60
-    for name, tensor in weights(tmp_path / "uncut").state["model"].items():
-        assert torch.equal(weights(tmp_path / "cut").state["model"][name], tensor)
+    assert_same_run(tmp_path / "cut", tmp_path / "uncut")
 
 
 def test_the_run_folder_holds_what_the_design_names(trained):
@@ -290,6 +288,19 @@ def test_init_from_starts_with_the_weights(tmp_path, trained, tudui):
     assert answer.code == 0
     before = json.loads((trained / "result.json").read_text())["test"]["accuracy"]
     assert answer.json()["test"]["accuracy"] == before
+
+
+def test_early_stopping_needs_validation(tudui):
+    answer = tudui("train", "-s", "train.early_stopping=2", "-s", "data.validation=0", "--dry-run")
+    assert answer.code == 2
+    assert "train.early_stopping: needs validation images" in answer.err
+
+
+def test_several_processes_are_refused(tudui, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    answer = tudui("train")
+    assert answer.code == 2
+    assert "start tudui without torchrun" in answer.err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

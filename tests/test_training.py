@@ -166,6 +166,7 @@ def test_a_loss_that_explodes_is_located():
     assert diverged
     assert events[-1].step - 5 < diverged.step <= events[-1].step
     assert diverged.learning_rate == 1e6
+    assert diverged.what == "loss"
     assert len(events) < 9 * 4
 
 
@@ -173,7 +174,7 @@ def test_a_gradient_that_is_not_finite_names_its_layer():
     config, data, loss, state = prepared("log.every=1")
     state.network.model.conv2.weight.register_hook(lambda gradient: gradient * math.inf)
     diverged = next(fit(state, data, loss, config)).diverged
-    assert (diverged.layer, diverged.step) == ("conv2.weight", 1)
+    assert (diverged.what, diverged.layer, diverged.step) == ("gradient", "conv2.weight", 1)
 
 
 def test_scores_are_scikit_learns():

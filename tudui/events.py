@@ -32,7 +32,8 @@ class Divergence:
     """Where the first value that is not finite was met."""
 
     step: int
-    layer: str | None  # None: the loss itself
+    what: str  # "loss" or "gradient"
+    layer: str | None  # the layer of that gradient, or the one whose gradient was largest before the loss went
     learning_rate: float
 
 

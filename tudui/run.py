@@ -1,5 +1,6 @@
 """`train`: the only place that joins config, data, loop, checkpoints and sinks."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ import torch
 from tudui.config import Config
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
-from tudui.data import Dataset, draw_epoch, load_data
+from tudui.data import Dataset, EpochDraw, draw_epoch, load_data
 from tudui.errors import Interrupted
 from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import json_text, write_text, written_aside
@@ -57,6 +58,8 @@ def train(
     provenance: Mapping[str, str] | None = None,
 ) -> RunResult:
     """Train as the config says and leave a run folder; Interrupted after Ctrl-C or SIGTERM, with the state saved."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("training in several processes is not supported; start tudui without torchrun")
     config, reasons = resolve_machine(config)
     folder = RunFolder(run_dir)
     folder.check(config, resume=resume)
@@ -71,9 +74,10 @@ def train(
         run.sinks = [stack.enter_context(jsonl_sink(folder.record)), *run.open_tensorboard(stack), *sinks]
         request = stack.enter_context(stop_on_signal())
         if warning:
-            run.emit(Warned(step=progress.step, message=warning))
+            for sink in sinks:  # not the record: a resumed run leaves the same as one that was not cut
+                sink(Warned(step=progress.step, message=warning))
         if progress.step == 0:
-            run.start()
+            run.start(cautions=[reason for reason in reasons.values() if not reason.startswith("auto")])
         for event in fit(run.state, data, run.loss, config) if not run.patience_is_spent() else ():
             run.emit(event)
             if event.diverged:
@@ -101,8 +105,15 @@ class _Run:
         self.loss: Loss = build_loss(config.loss, self.classes)
         self.state: TrainState = new_state(config, data)
         self.sinks: list[Sink] = []
-        if config.train.init_from:
-            weights = read_weights(Path(config.train.init_from), classes=len(data.classes))
+        if config.train.early_stopping and data.validation is None:
+            raise UsageError(
+                "train.early_stopping: needs validation images; set data.validation above 0, or leave it out"
+            )
+
+    def initialise(self) -> None:
+        """Begin with the weights that the config names, if it names any."""
+        if self.config.train.init_from:
+            weights = read_weights(Path(self.config.train.init_from), classes=len(self.data.classes))
             self.state.network.model.load_state_dict(weights.tensors)
 
     def restore(self) -> str | None:
@@ -132,7 +143,8 @@ class _Run:
         for sink in self.sinks:
             sink(event)
 
-    def start(self) -> None:
+    def start(self, *, cautions: Iterable[str]) -> None:
+        self.initialise()
         self.emit(
             RunStarted(
                 name=self.folder.root.name,
@@ -143,7 +155,7 @@ class _Run:
                 steps_planned=self.state.steps_planned,
             )
         )
-        for note in (*self.config.loss.warnings(), *self.data.notes):
+        for note in (*cautions, *self.config.loss.warnings(), *self.data.notes):
             self.emit(Warned(step=0, message=note))
 
     def end_epoch(self) -> None:
@@ -175,7 +187,7 @@ class _Run:
 
     def patience_is_spent(self) -> bool:
         patience, progress = self.config.train.early_stopping, self.state.progress
-        if patience is None or self.data.validation is None:
+        if patience is None:
             return False
         return progress.epoch_images == 0 and progress.epoch - progress.best_epoch >= patience
 
@@ -280,14 +292,22 @@ def _scores(evaluated: Evaluated) -> dict[str, float]:
     return {name: getattr(evaluated, name) for name in names}
 
 
-def check(config: Config) -> dict[str, Any]:
-    """Do everything up to the first step, and one step, without writing anything; return what was found."""
+def _unwritten(config: Config) -> tuple[_Run, EpochDraw, list[str]]:
+    """Return a run before its first step that has no folder, the draw of its first epoch, and why `auto` became what."""
     config, reasons = resolve_machine(config)
     torch.set_num_threads(int(config.train.threads))
-    uncached = config.data.model_copy(update={"cache": False})
-    data = load_data(uncached, config.seed).to(torch.device(config.device))
+    device = torch.device(config.device)
+    data = load_data(config.data.model_copy(update={"cache": False}), config.seed).to(device)
     run = _Run(config, RunFolder(Path()), data)
-    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(torch.device(config.device))
+    run.initialise()
+    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data)
+    return run, draw.to(device), list(reasons.values())
+
+
+def check(config: Config) -> dict[str, Any]:
+    """Do everything up to the first step, and one step, without writing anything; return what was found."""
+    run, draw, reasons = _unwritten(config)
+    config, data = run.config, run.data
     images, labels = draw.batch(data.train, 0, config.train.batch_size)
     values = eager_step(run.state, images, labels, run.loss).tolist()
     return {
@@ -299,19 +319,16 @@ def check(config: Config) -> dict[str, Any]:
         "learning_rate": config.optimizer.lr,
         "steps": run.state.steps_planned,
         "machine": f"{config.device}, {config.precision}, {config.train.threads} threads",
-        "notes": [*reasons.values(), *config.loss.warnings(), *data.notes],
+        "notes": [*reasons, *config.loss.warnings(), *data.notes],
     }
 
 
 def first_batches(config: Config, count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, float]]:
     """Yield outputs [B, K], targets [B] and the mean loss of the first batches, as the untrained network sees them."""
-    config, _ = resolve_machine(config)
-    data = load_data(config.data, config.seed).to(torch.device(config.device))
-    run = _Run(config, RunFolder(Path()), data)
-    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(torch.device(config.device))
-    size = config.train.batch_size
+    run, draw, _ = _unwritten(config)
+    size = run.config.train.batch_size
     for number in range(min(count, run.state.steps_per_epoch)):
-        images, labels = draw.batch(data.train, number * size, (number + 1) * size)
+        images, labels = draw.batch(run.data.train, number * size, (number + 1) * size)
         with torch.no_grad():
             outputs = run.state.network(images)
         yield outputs, labels, float(run.loss(outputs, labels).mean())

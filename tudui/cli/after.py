@@ -148,12 +148,15 @@ def runs_command(
 
 
 def _print_runs(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    table = Table()
+    table = Table(box=None, pad_edge=False)
+    headings = {"validation": "val. %", "test": "test %", "seconds": "s"}
     for column in columns:
-        table.add_column(column, justify="left" if column in ("name", "status", "loss", "data") else "right")
+        words = column in ("name", "status", "loss", "data")
+        heading = headings.get(column, column)
+        table.add_column(heading, justify="left" if words else "right", no_wrap=column != "name", overflow="fold")
     for row in rows:
         for split in ("validation", "test"):
-            row[split] = "-" if row[split] is None else f"{100 * row[split]:.2f} %"
+            row[split] = "-" if row[split] is None else f"{100 * row[split]:.2f}"
         row["seconds"] = "-" if row["seconds"] is None else f"{row['seconds']:.1f}"
         table.add_row(*(escape(str(row[column])) for column in columns))
     output(json=False).print(table)

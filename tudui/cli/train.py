@@ -201,10 +201,11 @@ def _dry_run(config: Config, console: "Console", *, json: bool) -> None:
 
 def _what_diverged(config: Config, result: "RunResult") -> str:
     where = result.values["diverged"]
-    layer = f"the gradient of {where['layer']}" if where["layer"] else "the loss"
+    layer = f"the gradient of {where['layer']}" if where["what"] == "gradient" else "the loss"
+    before = f"; the largest gradient before it was that of {where['layer']}" if where["what"] == "loss" else ""
     return (
         f"{result.run_dir}: diverged at step {where['step']}: {layer} is not finite "
-        f"(loss {config.loss.name}, learning rate {where['learning_rate']:.4g}); "
+        f"(loss {config.loss.name}, learning rate {where['learning_rate']:.4g}{before}); "
         f"try --lr {float(config.optimizer.lr) / 5:.2g}, or --set train.clip=1"
     )
 

@@ -140,12 +140,16 @@ def _step_end(
 
 def _divergence(state: TrainState, layers: tuple[str, ...], rows: list[list[float]], rate: float) -> Divergence | None:
     first = state.progress.step - len(rows) + 1
+    largest = None
     for step, row in enumerate(rows, start=first):
+        norms_by_layer = dict(zip(layers, row[2:], strict=True))
         if not math.isfinite(row[0]):
-            return Divergence(step=step, layer=None, learning_rate=rate)
-        bad = [layer for layer, norm in zip(layers, row[2:], strict=True) if not math.isfinite(norm)]
+            return Divergence(step=step, what="loss", layer=largest, learning_rate=rate)
+        bad = [layer for layer, norm in norms_by_layer.items() if not math.isfinite(norm)]
         if bad and state.scaler is None:  # with fp16 the scaler skips such steps and lowers its scale
-            return Divergence(step=step, layer=bad[-1], learning_rate=rate)  # the last is the first that backward met
+            # backward meets the layers from the last to the first
+            return Divergence(step=step, what="gradient", layer=bad[-1], learning_rate=rate)
+        largest = max(norms_by_layer, key=norms_by_layer.__getitem__)
     return None
 
 
