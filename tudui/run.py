@@ -14,7 +14,7 @@ from tudui.config import Config
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.data import Dataset, EpochDraw, draw_epoch, load_data
-from tudui.errors import Interrupted
+from tudui.errors import Interrupted, UsageError
 from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import json_text, write_text, written_aside
 from tudui.invocation import tudui_command
@@ -106,9 +106,7 @@ class _Run:
         self.state: TrainState = new_state(config, data)
         self.sinks: list[Sink] = []
         if config.train.early_stopping and data.validation is None:
-            raise UsageError(
-                "train.early_stopping: needs validation images; set data.validation above 0, or leave it out"
-            )
+            raise UsageError("train.early_stopping: needs validation images; set data.validation above 0")
 
     def initialise(self) -> None:
         """Begin with the weights that the config names, if it names any."""
@@ -293,7 +291,7 @@ def _scores(evaluated: Evaluated) -> dict[str, float]:
 
 
 def _unwritten(config: Config) -> tuple[_Run, EpochDraw, list[str]]:
-    """Return a run before its first step that has no folder, the draw of its first epoch, and why `auto` became what."""
+    """Return a run before its first step that has no folder, the draw of its epoch, and what `auto` became."""
     config, reasons = resolve_machine(config)
     torch.set_num_threads(int(config.train.threads))
     device = torch.device(config.device)
