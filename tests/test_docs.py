@@ -91,8 +91,7 @@ def test_the_band_is_judged_after_a_run(tudui):
     assert "band" not in tudui("train", "--config", "digits", "-e", "2").out
 
 
-def test_the_examples_in_help_texts_run(filled, tudui, tmp_path):
-    """Each command's help ends with two examples."""
+def test_every_help_text_ends_with_two_examples():
     import typer
 
     def walk(command, path):
