@@ -76,7 +76,6 @@ class Evaluated:
     per_class_accuracy: Mapping[str, float | None]  # None: no image of the class
     confusion: tuple[tuple[int, ...], ...]  # rows: true class; columns: predicted
     predicted: tuple[int, ...]  # classes predicted for the first images of the split
-    timing: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +93,6 @@ class RunEnded:
     step: int
     status: str
     result: Mapping[str, Any]
-    timing: Mapping[str, float] = field(default_factory=dict)
 
 
 Event = RunStarted | StepEnd | Evaluated | Warned | RunEnded

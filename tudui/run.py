@@ -14,11 +14,11 @@ from tudui.config import Config
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.data import Dataset, EpochDraw, draw_epoch, load_data
-from tudui.errors import Interrupted, UsageError
+from tudui.errors import DataError, Interrupted, UsageError
 from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import json_text, write_text, written_aside
 from tudui.invocation import tudui_command
-from tudui.losses import ClassInfo, build_loss, loss_specs
+from tudui.losses import ClassInfo, build_every_loss, build_loss
 from tudui.run_folder import RunFolder
 from tudui.signals import stop_on_signal
 from tudui.sinks import Sink
@@ -64,7 +64,8 @@ def train(
     folder = RunFolder(run_dir)
     folder.check(config, resume=resume)
     folder.create()
-    write_text(folder.config, to_yaml(config, {**(provenance or {}), **reasons}))
+    if not folder.config.exists():
+        write_text(folder.config, to_yaml(config, {**(provenance or {}), **reasons}))
     torch.set_num_threads(int(config.train.threads))
     data = load_data(config.data, config.seed).to(torch.device(config.device))
     run = _Run(config, folder, data)
@@ -105,21 +106,30 @@ class _Run:
         self.loss: Loss = build_loss(config.loss, self.classes)
         self.state: TrainState = new_state(config, data)
         self.sinks: list[Sink] = []
+        self.saved_step = -1
         if config.train.early_stopping and data.validation is None:
             raise UsageError("train.early_stopping: needs validation images; set data.validation above 0")
 
     def initialise(self) -> None:
         """Begin with the weights that the config names, if it names any."""
         if self.config.train.init_from:
-            weights = read_weights(Path(self.config.train.init_from), classes=len(self.data.classes))
+            weights = read_weights(Path(self.config.train.init_from))
+            weights.check_classes(len(self.data.classes))
             self.state.network.model.load_state_dict(weights.tensors)
 
     def restore(self) -> str | None:
         """Go back to the newest checkpoint, if there is one; return what the user should hear."""
         checkpoint, warning = newest_checkpoint(self.folder.checkpoints)
+        if checkpoint and checkpoint.data != self.data.fingerprint():
+            raise DataError(
+                f"{self.folder.root}: {self.data.name} is not what it was when the run began; "
+                f"bring the images back as they were, or train again in another --run-dir"
+            )
         self.folder.cut_back(checkpoint.lengths if checkpoint else {})
         if checkpoint:
             self.state.load_state_dict(checkpoint.state)
+        if checkpoint and checkpoint.config["train"]["epochs"] != self.config.train.epochs:
+            write_text(self.folder.config, to_yaml(self.config))
         return warning
 
     def open_tensorboard(self, stack: ExitStack) -> list[Sink]:
@@ -167,7 +177,8 @@ class _Run:
                 progress.best_epoch, progress.best_accuracy = progress.epoch, evaluated.accuracy
                 if self.config.checkpoint.best:
                     self.save(BEST)
-        if progress.epoch % self.config.checkpoint.every == 0 or progress.epoch == self.config.train.epochs:
+        ends = progress.epoch == self.config.train.epochs or self.patience_is_spent()
+        if ends or progress.epoch % self.config.checkpoint.every == 0:
             self.save(LAST)
 
     def warn_of_collapse(self, evaluated: Evaluated) -> None:
@@ -176,9 +187,9 @@ class _Run:
         if collapsed and not self.state.progress.collapsed:
             name = self.data.classes[predicted.index(max(predicted))]
             message = (
-                f"collapsed in epoch {evaluated.epoch}: every validation image is predicted as '{name}' "
+                f"collapsed in epoch {evaluated.epoch}: every {evaluated.split} image is predicted as '{name}' "
                 f"(loss {self.config.loss.name}, peak learning rate {self.config.optimizer.lr:g}); "
-                f"try a lower --lr, --set train.clip=1, or another loss"
+                f"try a lower --lr, a smaller train.clip, or another loss"
             )
             self.emit(Warned(step=evaluated.step, message=message))
         self.state.progress.collapsed = collapsed
@@ -190,6 +201,10 @@ class _Run:
         return progress.epoch_images == 0 and progress.epoch - progress.best_epoch >= patience
 
     def save(self, name: str) -> None:
+        if name == LAST:
+            if self.saved_step == self.state.progress.step:
+                return
+            self.saved_step = self.state.progress.step
         path = self.folder.checkpoints / name
         config = self.config.model_dump(mode="json")
         save_checkpoint(path, self.state, self.data, config, lengths=self.folder.lengths())
@@ -225,10 +240,11 @@ class _Run:
 
     def end_finished(self) -> RunResult:
         """Read the test images: once for the last weights, once for those selected on validation."""
-        every_loss = {name: build_loss(spec.parameters(name=name), self.classes) for name, spec in loss_specs().items()}
         validation = self.evaluate("validation")[0] if self.data.validation is not None else None
-        test, logits = self.evaluate("test", losses=every_loss)
+        test, logits = self.evaluate("test", losses=build_every_loss(self.classes))
         self.emit(test)
+        if validation is None:
+            self.warn_of_collapse(test)
         self.write_predictions(logits)
         progress = self.state.progress
         best = test
@@ -246,7 +262,8 @@ class _Run:
                 "test": _scores(test),
                 "best": {
                     "epoch": best.epoch,
-                    "validation_accuracy": progress.best_accuracy if validation else None,
+                    "validation_accuracy": validation
+                    and (validation.accuracy if best is test else progress.best_accuracy),
                     "test_accuracy": best.accuracy,
                 },
             },
@@ -257,14 +274,13 @@ class _Run:
         with written_aside(self.folder.predictions) as file:
             np.savez(
                 file,
-                index=test.rows.cpu().numpy(),
+                index=test.index.numpy(),
                 label=test.labels.cpu().numpy(),
                 probabilities=logits.softmax(1).half().cpu().numpy(),
             )
 
     def end(self, status: str, values: Mapping[str, Any]) -> RunResult:
         progress = self.state.progress
-        images = progress.step * self.config.train.batch_size
         result = {
             "status": status,
             "seed": self.config.seed,
@@ -277,7 +293,7 @@ class _Run:
             "hardware": hardware(self.config),
             "timing": {
                 "seconds": progress.seconds,
-                "images_per_second": images / max(progress.seconds, 1e-9),
+                "images_per_second": progress.images / max(progress.seconds, 1e-9),
             },
         }
         self.emit(RunEnded(step=progress.step, status=status, result=result))
@@ -295,7 +311,7 @@ def _unwritten(config: Config) -> tuple[_Run, EpochDraw, list[str]]:
     config, reasons = resolve_machine(config)
     torch.set_num_threads(int(config.train.threads))
     device = torch.device(config.device)
-    data = load_data(config.data.model_copy(update={"cache": False}), config.seed).to(device)
+    data = load_data(config.data, config.seed).to(device)
     run = _Run(config, RunFolder(Path()), data)
     run.initialise()
     draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data)
@@ -304,7 +320,8 @@ def _unwritten(config: Config) -> tuple[_Run, EpochDraw, list[str]]:
 
 def check(config: Config) -> dict[str, Any]:
     """Do everything up to the first step, and one step, without writing anything; return what was found."""
-    run, draw, reasons = _unwritten(config)
+    uncached = config.data.model_copy(update={"cache": False})
+    run, draw, reasons = _unwritten(config.model_copy(update={"data": uncached}))
     config, data = run.config, run.data
     images, labels = draw.batch(data.train, 0, config.train.batch_size)
     values = eager_step(run.state, images, labels, run.loss).tolist()

@@ -12,7 +12,7 @@ from tudui.errors import DiskError, UsageError
 from tudui.invocation import tudui_command
 
 # What may differ between a run and its continuation: where the data lies and whether it is cached.
-FREE_ON_RESUME = {"data.dir", "data.cache"}
+FREE_ON_RESUME = {"data.dir", "data.cache", "expect"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class RunFolder:
             way = "" if self.result.exists() else f"go on with: {tudui_command()} train --resume {self.root}; or "
             raise UsageError(f"{self.root}: holds a run already ({state}); {way}{other}")
         there, here = flatten(load_config(self.config).config), flatten(config)
-        differing = {key for key in {**there, **here} if there.get(key) != here.get(key) and key not in FREE_ON_RESUME}
+        differing = {key for key in {**there, **here} if there.get(key) != here.get(key)} - FREE_ON_RESUME
         if differing == {"train.epochs"} and here["train.epochs"] > there["train.epochs"]:
             if config.schedule.name != "constant":
                 raise UsageError(
@@ -92,15 +92,25 @@ class RunFolder:
             ) from None
 
     def lengths(self) -> dict[str, int]:
-        """Return the length in bytes of every file that grows with the run."""
-        growing = [self.record, *sorted(self.tensorboard.glob("*"))]
-        return {path.relative_to(self.root).as_posix(): path.stat().st_size for path in growing if path.is_file()}
+        """Return the length in bytes of every file that grows with the run, once the disk has it."""
+        lengths = {}
+        for path in (self.record, *sorted(self.tensorboard.glob("*"))):
+            if path.is_file():
+                with path.open("rb+") as file:
+                    os.fsync(file.fileno())
+                    lengths[path.relative_to(self.root).as_posix()] = os.fstat(file.fileno()).st_size
+        return lengths
 
     def cut_back(self, lengths: dict[str, int]) -> None:
         """Undo what was written after a checkpoint noted these lengths; with none, after the run began."""
+        present = self.lengths()
+        if torn := [name for name, length in lengths.items() if present.get(name, 0) < length]:
+            raise DiskError(
+                f"{self.root / torn[0]}: shorter than its checkpoint knows; train again in another --run-dir"
+            )
         self.result.unlink(missing_ok=True)
         self.predictions.unlink(missing_ok=True)
-        for name in self.lengths():
+        for name in present:
             path = self.root / name
             if name in lengths:
                 os.truncate(path, lengths[name])

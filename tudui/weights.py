@@ -18,7 +18,7 @@ from tudui.data import Preparation
 from tudui.errors import WeightsError
 from tudui.model import LAYERS, Tudui
 from tudui.run_folder import RunFolder
-from tudui.training.checkpoint import BEST, Checkpoint, load_checkpoint, newest_checkpoint
+from tudui.training.checkpoint import BEST, Checkpoint, checkpoint_from, load_checkpoint, newest_checkpoint
 
 MODULES = (nn.Sequential, nn.Conv2d, nn.MaxPool2d, nn.Flatten, nn.Linear)
 TENSORS = tuple(f"{layer}.{kind}" for layer in LAYERS for kind in ("weight", "bias"))
@@ -40,6 +40,14 @@ class Weights:
         """K, the rows of the last layer."""
         return len(self.tensors["linear2.bias"])
 
+    def check_classes(self, number: int) -> None:
+        """Raise WeightsError where the data has another number of classes than the last layer."""
+        if self.number_of_classes != number:
+            raise WeightsError(
+                f"{self.origin}: its last layer has {self.number_of_classes} classes, the data has {number}; "
+                f"choose data with the same classes"
+            )
+
     def model(self) -> Tudui:
         """Return a network with these weights, ready to predict."""
         model = Tudui(self.number_of_classes)
@@ -47,20 +55,13 @@ class Weights:
         return model.eval()
 
 
-def read_weights(path: Path, *, classes: int | None = None, best: bool = False) -> Weights:
-    """Read the weights of a run folder or file; WeightsError says what does not fit."""
+def read_weights(path: Path, *, best: bool = False) -> Weights:
+    """Read the weights of a run folder or file; WeightsError says what is wrong with it."""
     if path.is_dir():
-        weights = _from_checkpoint(_of_run(path, best=best))
-    elif path.is_file():
-        weights = _from_file(path)
-    else:
-        raise WeightsError(f"{path}: no such file or run folder")
-    if classes is not None and weights.number_of_classes != classes:
-        raise WeightsError(
-            f"{path}: its last layer has {weights.number_of_classes} classes, the data has {classes}; "
-            f"choose data with the same classes"
-        )
-    return weights
+        return _from_checkpoint(_of_run(path, best=best))
+    if path.is_file():
+        return _from_file(path)
+    raise WeightsError(f"{path}: no such file or run folder")
 
 
 def _of_run(path: Path, *, best: bool) -> Checkpoint:
@@ -85,7 +86,7 @@ class _SavedModule(nn.Module):
 def _from_file(path: Path) -> Weights:
     content = _load(path)
     if isinstance(content, dict) and "format" in content and "state" in content:
-        return _from_checkpoint(load_checkpoint(path))
+        return _from_checkpoint(checkpoint_from(content, path))
     if isinstance(content, nn.Module):
         return Weights(_named(content.state_dict(), path), f"{path} (a whole saved module)")
     if isinstance(content, dict):

@@ -46,7 +46,7 @@ def evaluate_command(
         note(text)
     if json:
         values = asdict(scored.evaluated)
-        for name in ("epoch", "step", "predicted", "timing"):
+        for name in ("epoch", "step", "predicted"):
             del values[name]
         typer.echo(json_text({"origin": scored.weights.origin, **values}))
         return

@@ -28,7 +28,7 @@ def show(
     Examples:  tudui config show --config cifar10   |   tudui config show --loss l1 --provenance
     """
     loaded = load_from_flags(config, {"loss": ("--loss", loss), "data.name": ("--data", data)}, settings)
-    for text in loaded.notes:
+    for text in (*loaded.notes, *loaded.config.loss.warnings()):
         note(text)
     comments = loaded.provenance if provenance else worth_a_comment(loaded.provenance)
     typer.echo(to_yaml(loaded.config, comments), nl=False)
@@ -79,7 +79,8 @@ def copy(
     if target.exists():
         raise UsageError(f"{target}: is there already; give another name: config copy {name} FILE")
     try:
-        target.write_bytes(source.read_bytes())
+        lines = source.read_text().splitlines(keepends=True)
+        target.write_text("".join(line for line in lines if "$schema=" not in line))  # its path is that of our docs
     except OSError as error:
         raise DiskError(f"{target}: cannot be written: {error.strerror}") from None
     typer.echo(f"{target}: written; train with: tudui train --config {target}")

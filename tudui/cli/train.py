@@ -1,5 +1,6 @@
 """`tudui train`."""
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,10 +23,10 @@ from tudui.config import Config, Loaded, load_config
 from tudui.config.dump import worth_a_comment
 from tudui.config.overrides import Override
 from tudui.config.yaml_file import read_value
-from tudui.errors import Diverged, UsageError
+from tudui.errors import DiskError, Diverged, UsageError
 from tudui.files import json_text
 from tudui.invocation import tudui_command
-from tudui.run_folder import RunFolder
+from tudui.run_folder import FREE_ON_RESUME, RunFolder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -148,7 +149,7 @@ def _loaded_for_resume(
     run_dir: Path | None,
 ) -> Loaded:
     """Return a run's own config, with the few settings that leave its trajectory alone."""
-    free = {"data.dir", "data.cache", "train.epochs"}
+    free = FREE_ON_RESUME | {"train.epochs"}
     given = [flag for key, (flag, value) in flags.items() if value is not None and key not in free]
     given += [flag for flag, value in (("--config", config), ("--set", settings), ("--run-dir", run_dir)) if value]
     if given:
@@ -166,16 +167,23 @@ def _loaded_for_resume(
 
 
 def _new_folder(config: Config) -> Path:
-    """Return the first readable name below runs/ that is free."""
+    """Make and return a folder below runs/, by the first readable name that is free."""
     data = config.data.name
     if data.startswith("folder:"):
         data = Path(data.removeprefix("folder:")).resolve().name
     base = Path("runs") / f"{data}-{config.loss.name}-seed{config.seed}"
-    folder, number = base, 1
-    while folder.exists():
-        number += 1
-        folder = base.with_name(f"{base.name}-{number}")
-    return folder
+    for number in itertools.count(1):
+        folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        try:
+            folder.mkdir(parents=True)  # at once, so that two runs begun together get two names
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise DiskError(
+                f"{folder}: cannot be made: {error.strerror}; choose another place with --run-dir"
+            ) from None
+        return folder
+    raise AssertionError
 
 
 def _print_batches(config: Config, count: int, console: "Console") -> None:
@@ -202,11 +210,15 @@ def _dry_run(config: Config, console: "Console", *, json: bool) -> None:
 def _what_diverged(config: Config, result: "RunResult") -> str:
     where = result.values["diverged"]
     layer = f"the gradient of {where['layer']}" if where["what"] == "gradient" else "the loss"
-    before = f"; the largest gradient before it was that of {where['layer']}" if where["what"] == "loss" else ""
+    before = (
+        f"; the largest gradient before it was that of {where['layer']}"
+        if where["what"] == "loss" and where["layer"]
+        else ""
+    )
     return (
         f"{result.run_dir}: diverged at step {where['step']}: {layer} is not finite "
         f"(loss {config.loss.name}, learning rate {where['learning_rate']:.4g}{before}); "
-        f"try --lr {float(config.optimizer.lr) / 5:.2g}, or --set train.clip=1"
+        f"try --lr {float(config.optimizer.lr) / 5:.2g}, or --set train.clip={(config.train.clip or 10) / 10:g}"
     )
 
 

@@ -1,5 +1,6 @@
 """Defaults < file < flags, checked as a whole: all problems at once, each with its place."""
 
+import copy
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from tudui.errors import ConfigError, did_you_mean
 
 DEFAULT = "default"
 CHOSEN_BY_NAME = ("loss", "optimizer", "schedule")  # naming another one starts the section afresh
-OUTSIDE_THE_BAND = (*CHOSEN_BY_NAME, "train")  # a change here voids the measured band of a shipped config
+INSIDE_THE_BAND = ("seed", "device", "data.dir", "data.cache", "log.", "checkpoint.")  # leave a measured band as it is
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,18 @@ class _Merge:
     def add_overrides(self, overrides: Sequence[Override]) -> None:
         seen: dict[str, str] = {}
         for override in overrides:
-            if override.key in seen:
-                self.problems.append(f"{override.origin}: {override.key}: set twice, also by {seen[override.key]}")
+            key = override.key.removesuffix(".name") if self._chooses(override) else override.key
+            if key in seen:
+                self.problems.append(f"{override.origin}: {override.key}: set twice, also by {seen[key]}")
             else:
-                seen[override.key] = override.origin
+                seen[key] = override.origin
         # the name of a section first, so that what is set beside it belongs to it
         for override in sorted(overrides, key=lambda override: not self._chooses(override)):
-            if self._chooses(override) and isinstance(override.value, str):
+            if self._chooses(override) and isinstance(override.value, str | dict):
                 self._choose(override)
             else:
                 self._set(override)
-        if any(override.key.split(".")[0] in OUTSIDE_THE_BAND for override in overrides):
+        if not all(override.key.startswith(INSIDE_THE_BAND) for override in overrides):
             self.values.pop("expect", None)
 
     @staticmethod
@@ -72,32 +74,34 @@ class _Merge:
     def _choose(self, override: Override) -> None:
         section = override.key.partition(".")[0]
         old = self.values.get(section)
-        if isinstance(old, dict) and old.get("name") == override.value:
-            self.origins[(section, "name")] = override.origin
-            return
         dropped = [name for name in old if name != "name"] if isinstance(old, dict) else []
         if dropped:
             self.notes.append(
                 f"{override.origin} replaces the whole section '{section}' of the file "
                 f"({', '.join(f'{section}.{name}' for name in dropped)} no longer hold)"
             )
-        self.origins = {key: origin for key, origin in self.origins.items() if key[0] != section}
-        self.values[section] = {"name": override.value}
-        self.origins[(section,)] = self.origins[(section, "name")] = override.origin
+        value = override.value
+        self._write((section,), value if isinstance(value, dict) else {"name": value}, override.origin)
 
     def _set(self, override: Override) -> None:
-        *parents, last = override.key.split(".")
+        key = tuple(override.key.split("."))
         target = self.values
-        for depth, name in enumerate(parents):
-            below = target.setdefault(name, {})
-            if not isinstance(below, dict):
-                here = ".".join(parents[: depth + 1])
+        for depth, name in enumerate(key[:-1], start=1):
+            target = target.setdefault(name, {})
+            if not isinstance(target, dict):
+                here = ".".join(key[:depth])
                 self.problems.append(f"{override.origin}: {override.key}: {here} is a value and has no keys")
                 return
-            target = below
-        target[last] = override.value
-        for key in _keys(override.value, tuple(override.key.split("."))):
-            self.origins[key] = override.origin
+        self._write(key, override.value, override.origin)
+
+    def _write(self, key: Key, value: Any, origin: str) -> None:
+        """Set a value, and forget where anything below its key came from."""
+        target = self.values
+        for name in key[:-1]:
+            target = target[name]
+        target[key[-1]] = value
+        self.origins = {other: place for other, place in self.origins.items() if other[: len(key)] != key}
+        self.origins |= dict.fromkeys(_keys(value, key), origin)
 
     def origin(self, key: Key) -> str | None:
         """Return where a key, or the nearest section above it, was written."""
@@ -125,13 +129,14 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
     config = _validate(merge, source)
     provenance = {key: merge.origins.get(tuple(key.split(".")), DEFAULT) for key in flatten(config)}
     config, provenance = _resolve_rate(config, provenance, merge)
-    return Loaded(config, provenance, (*merge.notes, *config.loss.warnings()))
+    return Loaded(config, provenance, tuple(merge.notes))
 
 
-def config_from(values: Mapping[str, Any], source: str) -> Config:
-    """Check values that were a config before, such as those in a checkpoint."""
+def config_from(values: Mapping[str, Any], source: str, overrides: Sequence[Override] = ()) -> Config:
+    """Check values that were a config before, such as those in a checkpoint, under overrides."""
     merge = _Merge()
-    merge.values = dict(values)
+    merge.values = copy.deepcopy(dict(values))
+    merge.add_overrides(overrides)
     return _validate(merge, source)
 
 

@@ -1,12 +1,12 @@
 """Every setting of a run, its type, range, default and meaning."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
 
 from tudui.config.loss_spec import LossParameters, loss_spec
-from tudui.errors import ConfigError, did_you_mean
+from tudui.errors import did_you_mean
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -188,16 +188,3 @@ class Config(Section):
         if re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", device):
             return device
         raise ValueError("must be auto, cpu, cuda, cuda:N or mps")
-
-    @field_validator("loss", mode="before")
-    @classmethod
-    def _loss_of_its_own_class(cls, loss: Any) -> Any:
-        if isinstance(loss, str):
-            loss = {"name": loss}
-        if not isinstance(loss, dict):
-            return loss
-        try:
-            spec = loss_spec(str(loss.get("name", "ce")))
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        return spec.parameters.model_validate({"name": spec.name} | loss)

@@ -51,7 +51,12 @@ def load_data(config: DataConfig, seed: int) -> Dataset:
             source.labels[parts["train"]], share=config.validation, seed=seed, purpose="validation"
         )
         parts["validation"], parts["train"] = parts["train"][held_out], parts["train"][kept]
-    splits = {name: Split(source.store, rows, source.labels[rows]) for name, rows in parts.items()}
+    if not len(parts["test"]):
+        raise DataError(f"{config.name}: too few images to set any aside for the test; give each class two or more")
+    if "validation" in parts and not len(parts["validation"]):
+        del parts["validation"]
+        notes.append(f"{config.name}: too few images to hold any out for validation")
+    splits = {name: Split(source.store, rows, source.labels[rows], rows) for name, rows in parts.items()}
     counts = torch.bincount(splits["train"].labels, minlength=len(source.classes)).tolist()
     if min(counts) == 0:
         empty = [name for name, count in zip(source.classes, counts, strict=True) if count == 0]

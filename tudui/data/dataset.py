@@ -1,7 +1,9 @@
 """What a data set is to the rest of Tudui: bytes of images, integer labels, names of classes."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -16,6 +18,7 @@ class Split:
     store: Tensor  # uint8 [M, 3, 32, 32], possibly memory-mapped
     rows: Tensor  # int64 [N]: which rows of the store belong to this split
     labels: Tensor  # int64 [N]
+    index: Tensor  # int64 [N], on the CPU: the numbers of these images in their source
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -25,16 +28,12 @@ class Split:
         """All images of the split, uint8 [N, 3, 32, 32]; a copy."""
         return self.store[self.rows]
 
-    def subset(self, positions: Tensor) -> "Split":
-        """Return the split of these positions (int64, 0 to N - 1), on the same store."""
-        return Split(self.store, self.rows[positions], self.labels[positions])
-
     def to(self, device: torch.device) -> "Split":
         """Return the split with its images on the device; only its own rows travel."""
         if device.type == "cpu":
             return self
         rows = torch.arange(len(self), device=device)
-        return Split(self.images.to(device), rows, self.labels.to(device))
+        return Split(self.images.to(device), rows, self.labels.to(device), self.index)
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,8 @@ class Preparation:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return float32 [B, 3, 32, 32] of uint8 [B, 3, 32, 32], on the same device."""
-        factor = torch.tensor([1 / (255 * std) for std in self.std], device=images.device).view(3, 1, 1)
-        offset = torch.tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)], device=images.device)
-        return images.float().mul_(factor).add_(offset.view(3, 1, 1))
+        factor, offset = _constants(self, images.device)
+        return images.float().mul_(factor).add_(offset)
 
     @classmethod
     def standardizing(cls, split: Split) -> "Preparation":
@@ -65,6 +63,15 @@ class Preparation:
         std = (share @ values.square() - mean.square()).clamp(min=0).sqrt()
         # a channel of one colour has no deviation to divide by
         return cls(tuple(mean.tolist()), tuple(torch.where(std > 1e-6, std, 1.0).tolist()))
+
+
+@cache
+def _constants(preparation: Preparation, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return factor and offset [3, 1, 1], made once per device."""
+    pairs = list(zip(preparation.mean, preparation.std, strict=True))
+    factor = torch.tensor([1 / (255 * std) for _, std in pairs], device=device)
+    offset = torch.tensor([-mean / std for mean, std in pairs], device=device)
+    return factor.view(3, 1, 1), offset.view(3, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,15 @@ class Dataset:
         """Return the splits that exist, by name."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: split for name, split in named.items() if split is not None}
+
+    def fingerprint(self) -> str:
+        """Return a sha256 over the classes, every label, and the bytes of some 500 images of each split."""
+        digest = hashlib.sha256("\0".join(self.classes).encode())
+        for split in self.splits().values():
+            some = split.rows[:: max(1, len(split) // 500)]
+            for tensor in (split.labels, split.store[some]):
+                digest.update(tensor.cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def to(self, device: torch.device) -> "Dataset":
         """Return the data set with all images on the device."""

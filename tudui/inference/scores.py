@@ -5,12 +5,11 @@ from pathlib import Path
 
 import torch
 
-from tudui.config import config_from
-from tudui.config.schema import Config, DataConfig
+from tudui.config import Config, Override, config_from
 from tudui.data import Preparation, load_data
 from tudui.errors import UsageError
 from tudui.events import Evaluated
-from tudui.losses import ClassInfo, build_loss, loss_specs
+from tudui.losses import ClassInfo, build_every_loss, build_loss
 from tudui.training.device import AUTOCAST, resolve_machine
 from tudui.training.engine import predict_logits, score
 from tudui.training.network import Network, place
@@ -26,10 +25,10 @@ class Scored:
     notes: tuple[str, ...]
 
 
-def network_of(weights: Weights, *, preparation: Preparation, device: str = "auto") -> Network:
+def network_of(weights: Weights, *, preparation: Preparation) -> Network:
     """Return the network as it was trained: a run's own precision and memory format, else fp32."""
     config = config_from(weights.config, weights.origin) if weights.config else Config()
-    config, _ = resolve_machine(config.model_copy(update={"device": device}))
+    config, _ = resolve_machine(config.model_copy(update={"device": "auto"}))
     target = torch.device(config.device)
     model = place(weights.model(), target, channels_last=config.train.channels_last)
     return Network(model, preparation, target, AUTOCAST[config.precision], config.train.channels_last)
@@ -38,9 +37,12 @@ def network_of(weights: Weights, *, preparation: Preparation, device: str = "aut
 def preparation_of(weights: Weights, normalize: str | None, standardizing: Preparation | None) -> Preparation:
     """Return how inputs are prepared: as asked for, else as the weights say, else not at all."""
     if normalize == "standardize":
-        if standardizing is None:
-            raise UsageError("--normalize standardize: needs a data set to standardise by; give --data")
-        return standardizing
+        found = standardizing or weights.preparation
+        if found is None:
+            raise UsageError(
+                "--normalize standardize: a weights file does not say how; evaluate it with --data instead"
+            )
+        return found
     if normalize is None and weights.preparation is not None:
         return weights.preparation
     return Preparation()
@@ -54,17 +56,16 @@ def evaluate_weights(
     split: str = "test",
     normalize: str | None = None,
     best: bool = False,
-    device: str = "auto",
 ) -> Scored:
     """Score the weights of a run or file on a split of its own data or of another data set."""
     weights = read_weights(path, best=best)
-    config = config_from(weights.config, weights.origin) if weights.config else Config()
     if weights.config is None and data is None:
         raise UsageError(f"{path}: a weights file does not say what it was trained on; give --data, such as cifar10")
-    changes = {"name": data, "dir": data_dir}
-    section = config.data.model_dump() | {key: value for key, value in changes.items() if value is not None}
-    dataset = load_data(DataConfig.model_validate(section | {"normalize": "standardize"}), config.seed)
-    read_weights(path, classes=len(dataset.classes), best=best)
+    flags = {"data.name": ("--data", data), "data.dir": ("--data-dir", data_dir)}
+    overrides = [Override(key, value, f"{flag} {value}") for key, (flag, value) in flags.items() if value is not None]
+    config = config_from(weights.config or {}, weights.origin, overrides)
+    dataset = load_data(config.data.model_copy(update={"normalize": "standardize"}), config.seed)
+    weights.check_classes(len(dataset.classes))
     chosen = dataset.splits().get(split)
     if chosen is None:
         raise UsageError(f"--split {split}: {dataset.name} has only {', '.join(dataset.splits())}")
@@ -73,7 +74,7 @@ def evaluate_weights(
         notes.append("pixels in [0, 1], as in the course's scripts; other weights may need --normalize standardize")
     if weights.classes and weights.classes != dataset.classes:
         notes.append(f"trained on classes {', '.join(weights.classes)}; scored on {', '.join(dataset.classes)}")
-    network = network_of(weights, preparation=preparation_of(weights, normalize, dataset.preparation), device=device)
+    network = network_of(weights, preparation=preparation_of(weights, normalize, dataset.preparation))
     chosen = chosen.to(network.device)
     classes = ClassInfo(names=dataset.classes, counts=dataset.class_counts)
     evaluated = score(
@@ -81,7 +82,7 @@ def evaluate_weights(
         chosen.labels,
         classes=dataset.classes,
         loss=build_loss(config.loss, classes),
-        losses={name: build_loss(spec.parameters(name=name), classes) for name, spec in loss_specs().items()},
+        losses=build_every_loss(classes),
         split=split,
         weights="best" if best else "last",
     )

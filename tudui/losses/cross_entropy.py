@@ -46,9 +46,11 @@ def build(parameters: CrossEntropyParameters, classes: ClassInfo) -> "Loss":
         weights = torch.tensor(parameters.class_weights)
 
     def cross_entropy(logits: "Tensor", labels: "Tensor") -> "Tensor":
-        weight = None if weights is None else weights.to(logits)
+        nonlocal weights
+        if weights is not None:
+            weights = weights.to(logits)  # a copy in the first step only
         return functional.cross_entropy(
-            logits, labels, weight, reduction="none", label_smoothing=parameters.label_smoothing
+            logits, labels, weights, reduction="none", label_smoothing=parameters.label_smoothing
         )
 
     return cross_entropy

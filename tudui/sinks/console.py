@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -49,7 +50,7 @@ class _Lines:
                 self.epoch_line(f"  validation {_percent(event.accuracy)}, loss {event.loss:.4f}")
             case Warned():
                 self.epoch_line()
-                self.console.print(f"[yellow]warning:[/] {_plain(event.message)}", soft_wrap=True, highlight=False)
+                self.console.print(f"[yellow]warning:[/] {escape(event.message)}", soft_wrap=True, highlight=False)
             case RunEnded():
                 self.epoch_line()
                 self.ended(event)
@@ -58,7 +59,7 @@ class _Lines:
         images = ", ".join(f"{number:,} {split}" for split, number in event.images.items())
         loss = event.config["loss"]["name"]
         self.console.print(
-            f"{_plain(event.name)}: loss {loss}, {event.parameters:,} parameters, {len(event.classes)} classes, "
+            f"{escape(event.name)}: loss {loss}, {event.parameters:,} parameters, {len(event.classes)} classes, "
             f"images: {images}",
             soft_wrap=True, highlight=False,
         )  # fmt: skip
@@ -120,7 +121,3 @@ class _Bar(_Lines):
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.1f} %"
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")

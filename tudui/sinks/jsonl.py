@@ -1,28 +1,33 @@
 """The record of a run: one event per line. Everything else that is shown is a view of it."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tudui.errors import DiskError
-from tudui.events import Event, StepEnd, to_json
+from tudui.events import Event, to_json
 from tudui.files import json_text
 from tudui.sinks import Sink
 
 
 @contextmanager
 def jsonl_sink(path: Path) -> Iterator[Sink]:
-    """Append events to the record."""
-    try:
-        with path.open("ab") as file:
+    """Append events to the record; DiskError where that is not possible."""
+    with _named(path):
+        file = path.open("ab")
+    with file:
 
-            def emit(event: Event) -> None:
+        def emit(event: Event) -> None:
+            with _named(path):
                 file.write(json_text(to_json(event)).encode() + b"\n")
                 file.flush()
-                if not isinstance(event, StepEnd) or event.epoch_done:  # a checkpoint may follow, which counts on it
-                    os.fsync(file.fileno())
 
-            yield emit
+        yield emit
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise DiskError(f"{path}: cannot be written: {error.strerror or error}") from None
+        raise DiskError(f"{path}: cannot be written: {error.strerror or error}; free or choose another place") from None

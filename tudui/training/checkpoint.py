@@ -1,6 +1,5 @@
 """Checkpoints: last, the one before it, and the best; read without executing anything in them."""
 
-import pickle
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ class Checkpoint:
     config: dict[str, Any]
     preparation: Preparation
     classes: tuple[str, ...]
+    data: str  # fingerprint of the data set
     lengths: dict[str, int]  # of the files that grow with the run, when the state was saved
 
 
@@ -39,6 +39,7 @@ def save_checkpoint(
         "config": config,
         "preparation": asdict(data.preparation),
         "classes": list(data.classes),
+        "data": data.fingerprint(),
         "lengths": lengths,
     }
     keep = path.with_name(PREVIOUS) if path.name == LAST else None
@@ -52,20 +53,29 @@ def load_checkpoint(path: Path) -> Checkpoint:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # random bytes make the loader raise almost anything
         raise WeightsError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]})") from None
+    return checkpoint_from(content, path)
+
+
+def checkpoint_from(content: Any, path: Path) -> Checkpoint:
+    """Return what was read from a file as a checkpoint; WeightsError where it is none."""
     if not isinstance(content, dict) or "format" not in content:
         raise WeightsError(f"{path}: not a checkpoint of Tudui")
     if content["format"] != FORMAT:
         raise WeightsError(f"{path}: has format {content['format']}; this version of Tudui reads {FORMAT}")
-    return Checkpoint(
-        path=path,
-        state=content["state"],
-        config=content["config"],
-        preparation=Preparation(*(tuple(content["preparation"][name]) for name in ("mean", "std"))),
-        classes=tuple(content["classes"]),
-        lengths=content["lengths"],
-    )
+    try:
+        return Checkpoint(
+            path=path,
+            state=content["state"],
+            config=content["config"],
+            preparation=Preparation(*(tuple(content["preparation"][name]) for name in ("mean", "std"))),
+            classes=tuple(content["classes"]),
+            data=content["data"],
+            lengths=content["lengths"],
+        )
+    except (KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: not a whole checkpoint of Tudui ({error} is missing or wrong)") from None
 
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, str | None]:

@@ -59,7 +59,7 @@ def fit(state: TrainState, data: Dataset, loss: "Loss", config: Config, step: St
             ratios = _update_ratios(before, list(model.parameters()))
             *fetched, last_ratios = _fetch([*rows, ratios])  # the one place where the device is waited for
             detailed = epoch_done and (progress.epoch + 1) % config.log.details_every == 0
-            event = _step_end(state, layers, fetched, last_ratios, images_seen, rate, epoch_done, watch, detailed)
+            event = _step_end(state, layers, fetched, last_ratios, images_seen, peak, epoch_done, watch, detailed)
             rows, images_seen = [], []
             yield event
             if event.diverged:
@@ -98,7 +98,7 @@ def _step_end(
     rows: list[list[float]],
     ratios: list[float],
     images_seen: list[int],
-    rate: float,
+    peak: float,
     epoch_done: bool,
     watch: _Stopwatch,
     detailed: bool,
@@ -111,6 +111,7 @@ def _step_end(
     progress.epoch_loss_sum += loss_sum
     progress.epoch_correct += correct
     progress.epoch_images += images
+    progress.images += images
     seconds = watch.seconds()
     progress.seconds += seconds
     totals = [math.sqrt(sum(norm * norm for norm in row[2:])) for row in rows]
@@ -124,12 +125,12 @@ def _step_end(
         accuracy=correct / images,
         epoch_loss=progress.epoch_loss_sum / progress.epoch_images,
         epoch_accuracy=progress.epoch_correct / progress.epoch_images,
-        learning_rate=rate,
+        learning_rate=peak * state.schedule(progress.step - 1),
         gradient_norm={"total": sum(totals) / len(totals), **mean_norms},
         update_ratio=dict(zip(layers, ratios, strict=True)),
         epoch_done=epoch_done,
         histograms=histograms(state.network.model) if detailed else {},
-        diverged=_divergence(state, layers, rows, rate),
+        diverged=_divergence(state, layers, rows, peak),
         timing={"seconds": progress.seconds, "images_per_second": images / max(seconds, 1e-9)},
     )
     if epoch_done:
@@ -142,6 +143,7 @@ def _divergence(state: TrainState, layers: tuple[str, ...], rows: list[list[floa
     first = state.progress.step - len(rows) + 1
     largest = None
     for step, row in enumerate(rows, start=first):
+        rate = peak * state.schedule(step - 1)
         norms_by_layer = dict(zip(layers, row[2:], strict=True))
         if not math.isfinite(row[0]):
             return Divergence(step=step, what="loss", layer=largest, learning_rate=rate)
@@ -207,7 +209,8 @@ def score(
 
 def calibration_error(confidence: Tensor, correct: Tensor) -> float:
     """Return the expected calibration error over 15 equal bins of confidence [N] (Guo et al. 2017, eq. 3)."""
+    confidence, correct = confidence.cpu(), correct.cpu()
     bins = (confidence * CALIBRATION_BINS).ceil().long().sub(1).clamp(0, CALIBRATION_BINS - 1)
-    gaps = torch.zeros(CALIBRATION_BINS, dtype=torch.float64, device=confidence.device)
+    gaps = torch.zeros(CALIBRATION_BINS, dtype=torch.float64)
     gaps.index_add_(0, bins, correct.double() - confidence.double())
     return float(gaps.abs().sum()) / len(confidence)

@@ -42,7 +42,7 @@ def histogram(values: Tensor) -> Histogram | None:
     low, high = low - spread, high + spread
     counts = torch.histc(values, BINS, float(low), float(high))
     edges = torch.linspace(float(low), float(high), BINS + 1, dtype=torch.float64)
-    doubles = values.double()
+    doubles = values.cpu().double()
     return Histogram(
         edges=tuple(edges.tolist()),
         counts=tuple(int(count) for count in counts.tolist()),

@@ -24,6 +24,7 @@ class Progress:
     epoch_loss_sum: float = 0.0  # over the images of the running epoch
     epoch_correct: int = 0
     epoch_images: int = 0
+    images: int = 0  # of all epochs
     best_epoch: int = 0
     best_accuracy: float = -1.0
     collapsed: bool = False  # said already
