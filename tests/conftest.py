@@ -21,7 +21,7 @@ SHARED = ROOT.parent / "shared"
 TUDUI = [sys.executable, "-m", "tudui"]
 
 # 1,295 images, 20 steps per epoch: an epoch takes a third of a second
-QUICK = ("train.epochs=2", "log.every=5", "train.threads=2")
+QUICK = ("train.epochs=2", "log.every=5", "train.threads=2", "device=cpu")
 
 
 class Answer(NamedTuple):

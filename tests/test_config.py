@@ -56,6 +56,17 @@ def test_parameters_beside_a_loss_flag_belong_to_it():
     assert loaded.config.loss.model_dump()["delta"] == 0.5
 
 
+def test_the_same_loss_by_flag_starts_its_section_afresh_too(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("loss:\n  name: ce\n  label_smoothing: 0.1\noptimizer:\n  name: sgd\n  weight_decay: 0.1\n")
+    loaded = load_config(file, [Override("loss", "ce", "--loss ce"), parse_set("optimizer={name: sgd, lr: 0.1}")])
+    assert loaded.config.loss.model_dump()["label_smoothing"] == 0
+    assert loaded.config.optimizer.weight_decay == 5e-4
+    assert loaded.provenance["optimizer.weight_decay"] == "default"
+    assert loaded.provenance["optimizer.lr"] == "--set optimizer={name: sgd, lr: 0.1}"
+    assert len(loaded.notes) == 2
+
+
 def test_one_key_set_twice_is_an_error():
     with pytest.raises(ConfigError, match=r"optimizer\.lr: set twice, also by --lr 0\.1"):
         load_config(None, [Override("optimizer.lr", 0.1, "--lr 0.1"), parse_set("optimizer.lr=0.2")])

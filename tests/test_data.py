@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 
 from tests.conftest import SHARED, photograph
 from tudui.config.schema import AugmentConfig, DataConfig
-from tudui.data import Preparation, Split, draw_epoch, load_data
+from tudui.data import Preparation, draw_epoch, load_data
 from tudui.data.folder import decode_image
 from tudui.data.split import stratified
 from tudui.errors import DataError
@@ -336,8 +336,29 @@ def test_torchvision_reads_the_same_cifar10(tmp_path, monkeypatch):
     assert data.classes == tuple(theirs.classes)
 
 
-def test_a_split_shares_its_store():
-    store = torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1).expand(10, 3, 32, 32)
-    split = Split(store, torch.tensor([7, 2, 5]), torch.tensor([1, 0, 1]))
-    assert split.subset(torch.tensor([2, 0])).images[:, 0, 0, 0].tolist() == [5, 7]
-    assert split.store.data_ptr() == split.subset(torch.tensor([0])).store.data_ptr()
+def test_validation_shares_the_store_of_training():
+    data = load_data(DataConfig(), seed=0)
+    assert data.train.store.data_ptr() == data.validation.store.data_ptr()
+    digits = load_digits()
+    assert digits.target[data.validation.index].tolist() == data.validation.labels.tolist()
+
+
+def test_too_few_images_to_split(class_folders):
+    for folder in ("even", "odd"):
+        for path in sorted((class_folders / folder).iterdir())[2:]:
+            path.unlink()
+    data = load_data(DataConfig(name=f"folder:{class_folders}"), seed=0)
+    assert data.validation is None
+    assert any("too few images to hold any out" in note for note in data.notes)
+    for folder in ("even", "odd"):
+        next((class_folders / folder).iterdir()).unlink()
+    with pytest.raises(DataError, match="too few images to set any aside for the test"):
+        load_data(DataConfig(name=f"folder:{class_folders}"), seed=0)
+
+
+def test_the_fingerprint_knows_another_image():
+    data = load_data(DataConfig(), seed=0)
+    before = data.fingerprint()
+    assert load_data(DataConfig(), seed=0).fingerprint() == before
+    data.train.store[data.train.rows[0]] += 1
+    assert data.fingerprint() != before

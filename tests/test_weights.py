@@ -135,7 +135,7 @@ def test_weights_that_do_not_fit(content, says, tmp_path):
         read_weights(tmp_path / "weights.pt")
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 broken", bytes(range(256)) * 8])
+@pytest.mark.parametrize("content", [b"", b"text", b"\x80\x02}q\x00.", b"PK\x03\x04 broken", bytes(range(256)) * 8])
 def test_bytes_that_are_no_weights(content, tmp_path, tudui):
     (tmp_path / "weights.pt").write_bytes(content)
     answer = tudui("evaluate", tmp_path / "weights.pt", "--data", "digits")
@@ -181,6 +181,20 @@ def test_course_weights_say_what_they_need(tmp_path, tudui):
     answer = tudui("evaluate", "seven.pth", "--data", "digits")
     assert answer.code == 5
     assert "7 classes, the data has 10" in answer.err
+
+
+def test_a_mistyped_data_set_and_an_unknown_preparation(trained, tmp_path, tudui):
+    from tests.conftest import photograph
+
+    answer = tudui("evaluate", trained, "--data", "cifar-10")
+    assert answer.code == 2
+    assert "--data cifar-10: data.name: must be one of" in answer.err
+    photograph(0).save(tmp_path / "zero.png")
+    assert tudui("predict", trained, "zero.png", "--normalize", "standardize").code == 0
+    torch.save(course_network().state_dict(), tmp_path / "plain.pth")
+    answer = tudui("predict", "plain.pth", "zero.png", "--normalize", "standardize")
+    assert answer.code == 2
+    assert "weights alone do not say how" in answer.err
 
 
 def test_predict(trained, class_folders, tmp_path, tudui):

@@ -247,13 +247,14 @@ class _Run:
             self.warn_of_collapse(test)
         self.write_predictions(logits)
         progress = self.state.progress
-        best = test
+        best, selected_accuracy = test, validation.accuracy if validation else None
         selected = self.folder.checkpoints / BEST
         if validation and self.config.checkpoint.best and progress.best_epoch != progress.epoch:
             last_weights = {name: tensor.clone() for name, tensor in self.state.network.model.state_dict().items()}
             self.state.network.model.load_state_dict(load_checkpoint(selected).state["model"])
             best, _ = self.evaluate("test", weights="best")
             self.state.network.model.load_state_dict(last_weights)
+            selected_accuracy = progress.best_accuracy
             self.emit(best)
         return self.end(
             "finished",
@@ -262,8 +263,7 @@ class _Run:
                 "test": _scores(test),
                 "best": {
                     "epoch": best.epoch,
-                    "validation_accuracy": validation
-                    and (validation.accuracy if best is test else progress.best_accuracy),
+                    "validation_accuracy": selected_accuracy,
                     "test_accuracy": best.accuracy,
                 },
             },

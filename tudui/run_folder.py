@@ -105,9 +105,7 @@ class RunFolder:
         """Undo what was written after a checkpoint noted these lengths; with none, after the run began."""
         present = self.lengths()
         if torn := [name for name, length in lengths.items() if present.get(name, 0) < length]:
-            raise DiskError(
-                f"{self.root / torn[0]}: shorter than its checkpoint knows; train again in another --run-dir"
-            )
+            raise DiskError(f"{self.root / torn[0]}: shorter than its checkpoint says; choose another --run-dir")
         self.result.unlink(missing_ok=True)
         self.predictions.unlink(missing_ok=True)
         for name in present:

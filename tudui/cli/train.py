@@ -179,9 +179,7 @@ def _new_folder(config: Config) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
-            raise DiskError(
-                f"{folder}: cannot be made: {error.strerror}; choose another place with --run-dir"
-            ) from None
+            raise DiskError(f"{folder}: cannot be made: {error.strerror}; choose another --run-dir") from None
         return folder
     raise AssertionError
 

@@ -39,9 +39,7 @@ def preparation_of(weights: Weights, normalize: str | None, standardizing: Prepa
     if normalize == "standardize":
         found = standardizing or weights.preparation
         if found is None:
-            raise UsageError(
-                "--normalize standardize: a weights file does not say how; evaluate it with --data instead"
-            )
+            raise UsageError("--normalize standardize: weights alone do not say how; evaluate them with --data")
         return found
     if normalize is None and weights.preparation is not None:
         return weights.preparation

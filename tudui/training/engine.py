@@ -139,7 +139,7 @@ def _step_end(
     return event
 
 
-def _divergence(state: TrainState, layers: tuple[str, ...], rows: list[list[float]], rate: float) -> Divergence | None:
+def _divergence(state: TrainState, layers: tuple[str, ...], rows: list[list[float]], peak: float) -> Divergence | None:
     first = state.progress.step - len(rows) + 1
     largest = None
     for step, row in enumerate(rows, start=first):
