@@ -17,7 +17,7 @@ FLOORS = [
     {"sinks", "training"},
     {"weights"},
     {"run"},
-    {"comparison", "lab", "inference"},
+    {"comparison", "lab", "inference", "rehearsal"},
     {"cli"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -59,7 +59,7 @@ def test_the_table_is_the_one_in_the_docs():
 
 
 def test_files_are_small():
-    long = {path.name: lines for path in sources() if (lines := len(path.read_text().splitlines())) > 340}
+    long = {path.name: lines for path in sources() if (lines := len(path.read_text().splitlines())) > 300}
     assert not long
     names = {path.stem for path in sources()}
     assert not names & {"utils", "helpers", "common"}

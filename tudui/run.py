@@ -1,7 +1,7 @@
 """`train`: the only place that joins config, data, loop, checkpoints and sinks."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from tudui.config import Config
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
-from tudui.data import Dataset, EpochDraw, draw_epoch, load_data
+from tudui.data import Dataset, load_data
 from tudui.errors import DataError, Interrupted, UsageError
 from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import json_text, write_text, written_aside
@@ -27,7 +27,6 @@ from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkp
 from tudui.training.device import hardware, resolve_machine, versions
 from tudui.training.engine import fit, predict_logits, score
 from tudui.training.state import TrainState, new_state
-from tudui.training.step import eager_step
 from tudui.weights import read_weights
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def train(
         write_text(folder.config, to_yaml(config, {**(provenance or {}), **reasons}))
     torch.set_num_threads(int(config.train.threads))
     data = load_data(config.data, config.seed).to(torch.device(config.device))
-    run = _Run(config, folder, data)
+    run = Run(config, folder, data)
     warning = run.restore() if resume else None
     progress = run.state.progress
     with ExitStack() as stack:
@@ -97,8 +96,8 @@ def train(
         return run.end_finished()
 
 
-class _Run:
-    """What `train` does around the loop, event by event."""
+class Run:
+    """What `train` does around the loop, event by event. It writes nothing before its first event."""
 
     def __init__(self, config: Config, folder: RunFolder, data: Dataset) -> None:
         self.config, self.folder, self.data = config, folder, data
@@ -133,6 +132,7 @@ class _Run:
         return warning
 
     def open_tensorboard(self, stack: ExitStack) -> list[Sink]:
+        """Return the TensorBoard sink, unless the config turns it off."""
         if not self.config.log.tensorboard:
             return []
         from tudui.sinks.tensorboard import tensorboard_sink
@@ -148,10 +148,12 @@ class _Run:
         return [stack.enter_context(sink)]
 
     def emit(self, event: Event) -> None:
+        """Hand an event to every sink."""
         for sink in self.sinks:
             sink(event)
 
     def start(self, *, cautions: Iterable[str]) -> None:
+        """Begin a run: initial weights, the first event, and what the user should know."""
         self.initialise()
         self.emit(
             RunStarted(
@@ -182,6 +184,7 @@ class _Run:
             self.save(LAST)
 
     def warn_of_collapse(self, evaluated: Evaluated) -> None:
+        """Warn where one class is predicted for everything, once until it is not."""
         predicted = [sum(column) for column in zip(*evaluated.confusion, strict=True)]
         collapsed = sum(count > 0 for count in predicted) == 1 and len(predicted) > 1
         if collapsed and not self.state.progress.collapsed:
@@ -195,12 +198,14 @@ class _Run:
         self.state.progress.collapsed = collapsed
 
     def patience_is_spent(self) -> bool:
+        """Return whether early stopping ends the run here."""
         patience, progress = self.config.train.early_stopping, self.state.progress
         if patience is None:
             return False
         return progress.epoch_images == 0 and progress.epoch - progress.best_epoch >= patience
 
     def save(self, name: str) -> None:
+        """Write a checkpoint of the state as it is."""
         if name == LAST:
             if self.saved_step == self.state.progress.step:
                 return
@@ -233,6 +238,7 @@ class _Run:
         return evaluated, logits
 
     def end_diverged(self, event: StepEnd) -> RunResult:
+        """End a run whose loss or gradient is not finite."""
         assert event.diverged is not None
         return self.end(
             "diverged", {"diverged": asdict(event.diverged), "validation": None, "test": None, "best": None}
@@ -270,6 +276,7 @@ class _Run:
         )
 
     def write_predictions(self, logits: torch.Tensor) -> None:
+        """Keep the probabilities of every test image, for paired tests over images."""
         test = self.data.test
         with written_aside(self.folder.predictions) as file:
             np.savez(
@@ -280,6 +287,7 @@ class _Run:
             )
 
     def end(self, status: str, values: Mapping[str, Any]) -> RunResult:
+        """Emit the last event and write the result, last of all files."""
         progress = self.state.progress
         result = {
             "status": status,
@@ -304,46 +312,3 @@ class _Run:
 def _scores(evaluated: Evaluated) -> dict[str, float]:
     names = ("accuracy", "balanced_accuracy", "nll", "ece", "loss")
     return {name: getattr(evaluated, name) for name in names}
-
-
-def _unwritten(config: Config) -> tuple[_Run, EpochDraw, list[str]]:
-    """Return a run before its first step that has no folder, the draw of its epoch, and what `auto` became."""
-    config, reasons = resolve_machine(config)
-    torch.set_num_threads(int(config.train.threads))
-    device = torch.device(config.device)
-    data = load_data(config.data, config.seed).to(device)
-    run = _Run(config, RunFolder(Path()), data)
-    run.initialise()
-    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data)
-    return run, draw.to(device), list(reasons.values())
-
-
-def check(config: Config) -> dict[str, Any]:
-    """Do everything up to the first step, and one step, without writing anything; return what was found."""
-    uncached = config.data.model_copy(update={"cache": False})
-    run, draw, reasons = _unwritten(config.model_copy(update={"data": uncached}))
-    config, data = run.config, run.data
-    images, labels = draw.batch(data.train, 0, config.train.batch_size)
-    values = eager_step(run.state, images, labels, run.loss).tolist()
-    return {
-        "data": f"{data.name}, {', '.join(f'{len(split):,} {name}' for name, split in data.splits().items())} images",
-        "classes": ", ".join(data.classes[:20]) + (", ..." if len(data.classes) > 20 else ""),
-        "batch": f"{list(images.shape)} {images.dtype}",
-        "loss": f"{config.loss.name} = {values[0]:.4f} on the first batch",
-        "gradient_norm": float(np.linalg.norm(values[2:])),
-        "learning_rate": config.optimizer.lr,
-        "steps": run.state.steps_planned,
-        "machine": f"{config.device}, {config.precision}, {config.train.threads} threads",
-        "notes": [*reasons, *config.loss.warnings(), *data.notes],
-    }
-
-
-def first_batches(config: Config, count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, float]]:
-    """Yield outputs [B, K], targets [B] and the mean loss of the first batches, as the untrained network sees them."""
-    run, draw, _ = _unwritten(config)
-    size = run.config.train.batch_size
-    for number in range(min(count, run.state.steps_per_epoch)):
-        images, labels = draw.batch(run.data.train, number * size, (number + 1) * size)
-        with torch.no_grad():
-            outputs = run.state.network(images)
-        yield outputs, labels, float(run.loss(outputs, labels).mean())

@@ -185,7 +185,7 @@ def _new_folder(config: Config) -> Path:
 
 
 def _print_batches(config: Config, count: int, console: "Console") -> None:
-    from tudui.run import first_batches
+    from tudui.rehearsal import first_batches
 
     for number, (outputs, targets, value) in enumerate(first_batches(config, count), start=1):
         console.print(f"batch {number}: outputs {list(outputs.shape)}", style="bold")
@@ -194,7 +194,7 @@ def _print_batches(config: Config, count: int, console: "Console") -> None:
 
 
 def _dry_run(config: Config, console: "Console", *, json: bool) -> None:
-    from tudui.run import check
+    from tudui.rehearsal import check
 
     found = check(config)
     if json:

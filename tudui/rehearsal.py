@@ -1,0 +1,58 @@
+"""What a run would be: its first batches and its first step, without a run folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tudui.config import Config
+from tudui.data import EpochDraw, draw_epoch, load_data
+from tudui.run import Run
+from tudui.run_folder import RunFolder
+from tudui.training.device import resolve_machine
+from tudui.training.step import eager_step
+
+
+def _unwritten(config: Config) -> tuple[Run, EpochDraw, list[str]]:
+    """Return a run before its first step that has no folder, the draw of its epoch, and what `auto` became."""
+    config, reasons = resolve_machine(config)
+    torch.set_num_threads(int(config.train.threads))
+    device = torch.device(config.device)
+    data = load_data(config.data, config.seed).to(device)
+    run = Run(config, RunFolder(Path()), data)
+    run.initialise()
+    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data)
+    return run, draw.to(device), list(reasons.values())
+
+
+def check(config: Config) -> dict[str, Any]:
+    """Do everything up to the first step, and one step, without writing anything; return what was found."""
+    uncached = config.data.model_copy(update={"cache": False})
+    run, draw, reasons = _unwritten(config.model_copy(update={"data": uncached}))
+    config, data = run.config, run.data
+    images, labels = draw.batch(data.train, 0, config.train.batch_size)
+    values = eager_step(run.state, images, labels, run.loss).tolist()
+    return {
+        "data": f"{data.name}, {', '.join(f'{len(split):,} {name}' for name, split in data.splits().items())} images",
+        "classes": ", ".join(data.classes[:20]) + (", ..." if len(data.classes) > 20 else ""),
+        "batch": f"{list(images.shape)} {images.dtype}",
+        "loss": f"{config.loss.name} = {values[0]:.4f} on the first batch",
+        "gradient_norm": float(np.linalg.norm(values[2:])),
+        "learning_rate": config.optimizer.lr,
+        "steps": run.state.steps_planned,
+        "machine": f"{config.device}, {config.precision}, {config.train.threads} threads",
+        "notes": [*reasons, *config.loss.warnings(), *data.notes],
+    }
+
+
+def first_batches(config: Config, count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, float]]:
+    """Yield outputs [B, K], targets [B] and the mean loss of the first batches, as the untrained network sees them."""
+    run, draw, _ = _unwritten(config)
+    size = run.config.train.batch_size
+    for number in range(min(count, run.state.steps_per_epoch)):
+        images, labels = draw.batch(run.data.train, number * size, (number + 1) * size)
+        with torch.no_grad():
+            outputs = run.state.network(images)
+        yield outputs, labels, float(run.loss(outputs, labels).mean())
