@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import json_text, write_text, written_aside
 from tudui.invocation import tudui_command
 from tudui.losses import ClassInfo, build_every_loss, build_loss
-from tudui.run_folder import RunFolder
+from tudui.run_folder import RunFolder, RunResult
 from tudui.signals import stop_on_signal
 from tudui.sinks import Sink
 from tudui.sinks.jsonl import jsonl_sink
@@ -31,21 +31,6 @@ from tudui.weights import read_weights
 
 if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What a run came to; `result.json` holds the same."""
-
-    run_dir: Path
-    status: str  # "finished" or "diverged"
-    values: Mapping[str, Any]
-
-    @property
-    def test_accuracy(self) -> float | None:
-        """Test accuracy after the last epoch; None for a run that diverged."""
-        test = self.values["test"]
-        return None if test is None else float(test["accuracy"])
 
 
 def train(

@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tudui.config import Config, load_config
 from tudui.config.load import flatten
@@ -116,3 +118,18 @@ class RunFolder:
                 path.unlink()
         if not lengths:
             shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to; `result.json` holds the same."""
+
+    run_dir: Path
+    status: str  # "finished" or "diverged"
+    values: Mapping[str, Any]
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Test accuracy after the last epoch; None for a run that diverged."""
+        test = self.values["test"]
+        return None if test is None else float(test["accuracy"])

@@ -31,7 +31,7 @@ from tudui.run_folder import FREE_ON_RESUME, RunFolder
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tudui.run import RunResult
+    from tudui.run_folder import RunResult
 
 HOW, WHERE = "How", "Where to, and what to show"
 
