@@ -38,7 +38,9 @@ def line_fit_command(
         str, typer.Option("--losses", "-l", metavar="NAMES", help="Separated by commas.", rich_help_panel=FITTING)
     ] = "mse,mae,huber",
     delta: Annotated[float | None, typer.Option(help="δ of Huber.  [default: 2]", rich_help_panel=FITTING)] = None,
-    steps: Annotated[int, typer.Option(help="Gradient steps, from slope and intercept 0.", rich_help_panel=FITTING)] = 20,
+    steps: Annotated[
+        int, typer.Option(help="Gradient steps, from slope and intercept 0.", rich_help_panel=FITTING)
+    ] = 20,
     lr: Annotated[float, typer.Option("--lr", help="Learning rate.", rich_help_panel=FITTING)] = 0.01,
     choose_delta: Annotated[
         str | None,
@@ -92,7 +94,9 @@ def _data(csv: Path | None, seed: int, made: dict[str, Any]) -> "LineData":
     if csv is None:
         return tutorial_data(seed, **given)
     if given:
-        raise UsageError(f"--csv {csv}: its points are what they are; leave out {', '.join(f'--{name}' for name in given)}")
+        raise UsageError(
+            f"--csv {csv}: its points are what they are; leave out {', '.join(f'--{name}' for name in given)}"
+        )
     return csv_data(csv)
 
 
@@ -105,7 +109,9 @@ def _losses(names: str, delta: float, *, given: bool) -> "list[ChosenLoss]":
     having = {name for name in asked if has_parameter(name, "delta")}
     if given and not having:
         choose_loss(asked[0], flags={"delta": (f"--delta {delta:g}", delta)})  # says which losses have one
-    chosen = [choose_loss(name, flags={"delta": (f"--delta {delta:g}", delta if name in having else None)}) for name in asked]
+    chosen = [
+        choose_loss(name, flags={"delta": (f"--delta {delta:g}", delta if name in having else None)}) for name in asked
+    ]
     for loss in chosen:
         if not loss.on_numbers:
             raise UsageError(f"--losses {loss.label}: compares logits with a class; a line needs a loss of numbers")
@@ -174,8 +180,8 @@ def _print_notes(experiment: "Experiment") -> None:
     for fit in experiment.fits:
         if fit.descent.zero_residuals:
             note(
-                f"{fit.label}: {fit.descent.zero_residuals} residuals were exactly 0 on the way; autograd takes sign(0) "
-                f"as 0, the tutorial's code as -1"
+                f"{fit.label}: {fit.descent.zero_residuals} residuals were exactly 0 on the way; "
+                f"autograd takes sign(0) as 0, the tutorial's code as -1"
             )
 
 

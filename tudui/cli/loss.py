@@ -98,7 +98,8 @@ def value(
         numbers = numbers.reshape(1, -1) if numbers.ndim < 2 else numbers
         if numbers.ndim != 2 or numbers.shape[1] < 2:
             raise UsageError(
-                f"--input has shape {list(numbers.shape)}; {name} needs rows of at least two logits, such as 0.1,0.2,0.3"
+                f"--input has shape {list(numbers.shape)}; "
+                f"{name} needs rows of at least two logits, such as 0.1,0.2,0.3"
             )
         targets = read_classes(target, flag="--target", classes=numbers.shape[1])
         found = class_value(chosen, numbers, targets, reduction=reduction)
@@ -133,7 +134,12 @@ def _print_value(found: "LossValue", inputs: "np.ndarray", targets: "np.ndarray"
         if found.probabilities is not None:
             row, column = place
             true = targets[row] == column
-            cells = [str(row), f"{column} (true)" if true else str(column), *middle, f"{found.probabilities[place]:.4f}"]
+            cells = [
+                str(row),
+                f"{column} (true)" if true else str(column),
+                *middle,
+                f"{found.probabilities[place]:.4f}",
+            ]
             term = f"{found.terms[row]:.4f}" if true else ""
         else:
             cells = [",".join(str(number) for number in place), *middle, f"{targets[place]:.6g}"]
@@ -216,11 +222,11 @@ def _chosen_for_plot(names: list[str] | None, delta: str | None) -> "list[Chosen
     having = [name for name in asked if has_parameter(name, "delta")]
     if deltas and not having:
         choose_loss(asked[0], flags={"delta": (f"--delta {delta}", deltas[0])})  # says which losses have one
-    chosen = []
-    for name in asked:
-        for one in deltas if name in having and deltas else [None]:
-            chosen.append(choose_loss(name, flags={"delta": (f"--delta {one}", one)}))
-    return chosen
+    return [
+        choose_loss(name, flags={"delta": (f"--delta {one}", one)})
+        for name in asked
+        for one in (deltas if name in having and deltas else [None])
+    ]
 
 
 def _print_plots(curves: "list[Curve]", every_label: list[str], axis: str, slope: str) -> None:

@@ -68,7 +68,9 @@ def choose_loss(
 def _check_parameter(name: str, spec: LossSpec, parameter: str, origin: str) -> None:
     known = spec.parameters.model_fields
     if parameter not in known:
-        having = [other for other, others_spec in loss_specs().items() if parameter in others_spec.parameters.model_fields]
+        having = [
+            other for other, others_spec in loss_specs().items() if parameter in others_spec.parameters.model_fields
+        ]
         where = f"; losses that have one: {', '.join(having)}" if having else ""
         raise UsageError(f"{origin}: {name} has no parameter {parameter}{where}")
     if spec.elementwise is not None and parameter in ResidualParameters.model_fields:

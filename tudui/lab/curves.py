@@ -31,9 +31,7 @@ def residual_curve(chosen: ChosenLoss, *, label: str, reach: float, points: int 
     output = residual.clone().requires_grad_()
     values = chosen.elementwise(output, torch.zeros_like(residual))
     (derivative,) = torch.autograd.grad(values.sum(), output)
-    return Curve(
-        label=label, place=residual.numpy(), loss=values.detach().numpy(), derivative=derivative.numpy()
-    )
+    return Curve(label=label, place=residual.numpy(), loss=values.detach().numpy(), derivative=derivative.numpy())
 
 
 def class_curve(chosen: ChosenLoss, *, label: str, classes: int = 10, points: int = 197) -> Curve:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,6 +10,9 @@ from matplotlib.figure import Figure
 from tudui.errors import DiskError, UsageError
 from tudui.files import written_aside
 from tudui.lab.curves import Curve
+
+if TYPE_CHECKING:
+    from tudui.lab.backward.depth import Depth
 
 COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)), (0, (4, 1.5, 1, 1.5, 1, 1.5)))
@@ -63,6 +66,16 @@ def curves_picture(over_residual: Sequence[Curve], over_probability: Sequence[Cu
             right.plot(curve.place, curve.derivative, label=curve.label, **styles[curve.label])
         finish(left, title="loss", x=x, y="loss")
         finish(right, title=slope, x=x, y=slope, legend=None)
+    return figure
+
+
+def depth_picture(depths: "Sequence[Depth]") -> Figure:
+    """Return the gradient's norm over the convolutions it has come through, a line per initialisation."""
+    figure, (axes,) = new_figure(1, height=5.4)
+    for index, depth in enumerate(depths):
+        axes.plot(range(len(depth.norms)), depth.norms, label=depth.initialisation, **line_style(index))
+    axes.set_yscale("log")
+    finish(axes, title="one convolution, repeated", x="convolutions on the way back", y="norm of the gradient")
     return figure
 
 

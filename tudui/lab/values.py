@@ -33,8 +33,7 @@ def residual_value(
     """Return a residual loss between numbers of one shape; UsageError where the shapes differ."""
     if inputs.shape != targets.shape:
         raise UsageError(
-            f"--input has shape {list(inputs.shape)} and --target {list(targets.shape)}; "
-            f"give one target for each input"
+            f"--input has shape {list(inputs.shape)} and --target {list(targets.shape)}; give one target for each input"
         )
     prediction = torch.from_numpy(inputs).requires_grad_()
     return _value(chosen, prediction, chosen.elementwise(prediction, torch.from_numpy(targets)), reduction)

@@ -59,7 +59,7 @@ def losses_picture(experiment: Experiment) -> Figure:
         left.plot(iterations, values, label=fit.label, **line_style(index))
         right.plot(iterations, values / values[0] if values[0] else values, label=fit.label, **line_style(index))
         for axes in (left, right):
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=(1, 2, 5, 10)))
     left.set_yscale("log")
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -87,7 +87,9 @@ def choose_delta_picture(chosen: ChosenDelta) -> Figure:
     deltas = [candidate.delta for candidate in chosen.candidates]
     means = [candidate.mean for candidate in chosen.candidates]
     deviations = [candidate.deviation for candidate in chosen.candidates]
-    axes.errorbar(deltas, means, deviations, color=COLOURS[0], marker="o", linewidth=2, capsize=5, label="mean ± deviation")
+    axes.errorbar(
+        deltas, means, deviations, color=COLOURS[0], marker="o", linewidth=2, capsize=5, label="mean ± deviation"
+    )
     best = chosen.best
     axes.plot([best.delta], [best.mean], "D", color=COLOURS[1], markersize=11, label=f"chosen: δ={best.delta:g}")
     axes.set_xscale("log")
