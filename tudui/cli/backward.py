@@ -259,6 +259,8 @@ def depth(
     console.print(table)
     for one in found:
         console.print(f"{one.initialisation}: {escape(one.meaning)}", soft_wrap=True)
+        if not abs(one.loss) < float("inf"):
+            console.print(f"{one.initialisation}: its loss is not finite, so that there is no gradient", soft_wrap=True)
     if out is not None:
         console.print(f"wrote {escape(str(out))}", soft_wrap=True)
 

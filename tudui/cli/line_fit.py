@@ -127,10 +127,11 @@ def _write(experiment: "Experiment", chosen: "list[ChosenLoss]", out: Path) -> N
     data = experiment.data
     rows = zip(data.x.tolist(), data.y.tolist(), data.outliers.tolist(), strict=True)
     write_text(out / "data.csv", "x,y,outlier\n" + "".join(f"{x!r},{y!r},{int(o)}\n" for x, y, o in rows))
-    write_text(out / "fits.json", json_text(experiment.values(), indent=2) + "\n")
     save_picture(fits_picture(experiment), out / "fits.png")
     save_picture(losses_picture(experiment), out / "losses.png")
     in_y, in_x = (influence(chosen, data, axis=axis) for axis in ("y", "x"))
+    followed = {"moved_in_y": in_y.values(), "moved_in_x": in_x.values()}
+    write_text(out / "fits.json", json_text(experiment.values() | {"influence": followed}, indent=2) + "\n")
     save_picture(influence_picture(in_y, in_x), out / "influence.png")
 
 

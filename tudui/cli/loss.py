@@ -85,7 +85,10 @@ def value(
 
     flags: dict[str, tuple[str, Any]] = {"delta": (f"--delta {delta}", delta)}
     if weight is not None:
-        flags["class_weights"] = (f"--weight {weight}", read_numbers(weight, flag="--weight").reshape(-1).tolist())
+        weights = read_numbers(weight, flag="--weight").reshape(-1).tolist()
+        if min(weights) <= 0:
+            raise UsageError(f"--weight {weight}: every weight must be greater than 0")
+        flags["class_weights"] = (f"--weight {weight}", weights)
     chosen = choose_loss(name, flags=flags, overrides=[parse_set(text) for text in settings or ()])
     numbers = read_numbers(inputs, flag="--input")
 

@@ -75,7 +75,7 @@ def depth_picture(depths: "Sequence[Depth]") -> Figure:
     for index, depth in enumerate(depths):
         axes.plot(range(len(depth.norms)), depth.norms, label=depth.initialisation, **line_style(index))
     axes.set_yscale("log")
-    finish(axes, title="one convolution, repeated", x="convolutions on the way back", y="norm of the gradient")
+    finish(axes, title="a convolution 32 → 32, repeated", x="convolutions on the way back", y="norm of the gradient")
     return figure
 
 

@@ -71,6 +71,10 @@ class Influence:
     moved: np.ndarray  # [P]
     followed: dict[str, np.ndarray]  # loss -> distance [P] of its line from where it was
 
+    def values(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"moved": self.moved.tolist(), **{label: line.tolist() for label, line in self.followed.items()}}
+
 
 def run_experiment(losses: Sequence[ChosenLoss], data: LineData, *, steps: int, rate: float) -> Experiment:
     """Fit the line under every loss."""
