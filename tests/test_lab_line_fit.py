@@ -9,11 +9,8 @@ from scipy.optimize import least_squares
 from sklearn.linear_model import QuantileRegressor
 
 from tudui.lab.choice import choose_loss
-from tudui.lab.line_fit.choose_delta import choose_delta
 from tudui.lab.line_fit.data import tutorial_data
-from tudui.lab.line_fit.experiment import influence, run_experiment
 from tudui.lab.line_fit.optimum import best_line
-from tudui.lab.line_fit.pictures import choose_delta_picture, fits_picture, influence_picture, losses_picture
 
 DELTA = 2.0
 NAMES = {"mse": "mse", "mae": "mae", "huber": "huber δ=2"}
@@ -171,13 +168,6 @@ def test_distances_from_the_line_without_outliers(tudui):
     assert line["distance"] == pytest.approx(np.sqrt(np.mean(apart**2)), abs=1e-9)
 
 
-def test_mae_withstands_a_wild_y_but_no_leverage():
-    losses, data = [choose_loss("mse"), choose_loss("mae")], tutorial_data(0)
-    in_y, in_x = (influence(losses, data, axis=axis) for axis in ("y", "x"))
-    assert in_y.followed["mae"].max() < 0.01 * in_y.followed["mse"].max()
-    assert in_x.followed["mae"][-1] > 0.9 * in_x.followed["mse"][-1]
-
-
 def cross_validated(delta, *, seed=0, folds=5):
     x, y = the_tutorials_points(0)
     design = np.stack([np.ones_like(x), x], axis=1)
@@ -209,47 +199,6 @@ def test_delta_is_chosen_by_cross_validation(tudui):
     assert answer.out.endswith("wrote delta.json and delta.png to delta\n")
 
 
-def test_the_pictures_hold_what_they_say():
-    losses = [choose_loss("mse"), choose_loss("mae"), choose_loss("huber", flags={"delta": ("--delta", DELTA)})]
-    data = tutorial_data(0)
-    experiment = run_experiment(losses, data, steps=20, rate=0.01)
-    labels = list(NAMES.values())
-
-    left, right = fits_picture(experiment).axes
-    assert (left.get_title(), right.get_title()) == ("after 20 steps", "converged")
-    for axes, slopes in (
-        (left, [fit.descent.line.slope for fit in experiment.fits]),
-        (right, [fit.optimum.slope for fit in experiment.fits]),
-    ):
-        assert (axes.get_xlabel(), axes.get_ylabel()) == ("x", "y")
-        entries = [text.get_text() for text in axes.get_legend().get_texts()]
-        assert entries[:2] == ["points", "outliers"]
-        assert entries[2].startswith("without outliers: slope ")
-        assert entries[3:] == [f"{label}: slope {slope:.2f}" for label, slope in zip(labels, slopes, strict=True)]
-        points, outliers = axes.get_lines()[:2]
-        assert (len(points.get_xdata()), len(outliers.get_xdata())) == (35, 5)
-
-    for picture, x, y in (
-        (losses_picture(experiment), "iteration", "loss"),
-        (
-            influence_picture(influence(losses, data, axis="y"), influence(losses, data, axis="x")),
-            "last point moved",
-            "distance the line follows",
-        ),
-    ):
-        for axes in picture.axes:
-            assert axes.get_xlabel().startswith(x)
-            assert axes.get_ylabel().startswith(y)
-            assert [line.get_label() for line in axes.get_lines()] == labels
-            assert [text.get_text() for text in axes.get_legend().get_texts()] == labels
-    on_one_scale = losses_picture(experiment).axes[1]
-    assert all(line.get_ydata()[0] == 1 for line in on_one_scale.get_lines())
-
-    (axes,) = choose_delta_picture(choose_delta([0.5, 2], data, folds=5, seed=0)).axes
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("δ", "median absolute error")
-    assert any(text.get_text().startswith("chosen: δ=") for text in axes.get_legend().get_texts())
-
-
 def test_a_line_through_points_on_a_line(tudui, tmp_path):
     (tmp_path / "straight.csv").write_text("\ufeffname, X ,y\na,0,1\nb,1,3\nc,2,5\n", encoding="utf-8")
     fits = tudui("line-fit", "--csv", "straight.csv", "--lr", "0.1", "--json").json()["fits"]
@@ -278,18 +227,20 @@ def test_a_residual_of_zero_is_said(tudui, tmp_path):
         (("--choose-delta", ""), "--choose-delta: empty"),
         (("--choose-delta", "1,x"), "--choose-delta: 'x' is not a number"),
         (("--choose-delta", "1", "--folds", "1"), "--folds 1: must lie in 2 to 20 for 40 points"),
-        (("--points", "1"), "--points 1: a line needs at least 2"),
+        (("--points", "1"), "--points 1: must lie in 2 to 2,000"),
         (("--outliers", "41"), "--outliers 41: must lie in 0 to 40"),
-        (("--shift", "nan"), "--shift nan: must be a finite number"),
+        (("--shift", "nan"), "--shift nan: must lie in -1e+06 to 1e+06"),
         (("--seed", "-1"), "--seed -1: must be 0 or greater"),
         (("--steps", "0"), "--steps 0: must lie in 1 to"),
         (("--lr", "0"), "--lr 0: must be greater than 0"),
         (("--lr", "nan"), "--lr nan: must be greater than 0"),
         (("--csv", "absent.csv"), "--csv absent.csv: cannot be read: No such file"),
         (("--csv", "columns.csv"), "--csv columns.csv: needs columns x and y (has a, b)"),
-        (("--csv", "text.csv"), "--csv text.csv:3: y: must be a finite number (got 'four')"),
-        (("--csv", "nan.csv"), "--csv nan.csv:2: y: must be a finite number (got 'nan')"),
-        (("--csv", "short.csv"), "--csv short.csv:2: y: must be a finite number (got None)"),
+        (("--csv", "text.csv"), "--csv text.csv:3: y: must be a number in -1e+06 to 1e+06 (got 'four')"),
+        (("--csv", "nan.csv"), "--csv nan.csv:2: y: must be a number in -1e+06 to 1e+06 (got 'nan')"),
+        (("--csv", "short.csv"), "--csv short.csv:2: y: must be a number in -1e+06 to 1e+06 (got None)"),
+        (("--csv", "large.csv"), "--csv large.csv:2: x: must be a number in -1e+06 to 1e+06 (got '1e300')"),
+        (("--csv", "many.csv"), "--csv many.csv: holds 2,001 points; at most 2,000 can be fitted"),
         (("--csv", "upright.csv"), "a line needs points at two different x at least (has 1)"),
         (("--csv", "empty.csv"), "needs columns x and y (has nothing)"),
         (("--csv", "binary.csv"), "not a text file of comma-separated values"),
@@ -304,6 +255,8 @@ def test_bad_input_is_one_clear_line(tudui, tmp_path, arguments, says):
         ("short", "x,y\n1\n"),
         ("upright", "x,y\n1,2\n1,3\n"),
         ("empty", ""),
+        ("large", "x,y\n1e300,1\n"),
+        ("many", "x,y\n" + "1,2\n" * 2001),
     ):
         (tmp_path / f"{name}.csv").write_text(text)
     (tmp_path / "binary.csv").write_bytes(bytes(range(128, 255)))

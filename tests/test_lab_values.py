@@ -173,6 +173,8 @@ L1, CE = ("loss", "value", "l1"), ("loss", "value", "ce")
         ((*CE, "-i", "1,2,3", "-t", "-1"), "-1 is not a class"),
         ((*CE, "-i", "1,2,3", "-t", "0.5"), "0.5 is not a class"),
         ((*CE, "-i", "1,2,3", "-t", "0;1"), "--input has shape [1, 3] and --target [2]"),
+        ((*CE, "-i", "1;2", "-t", "0;0"), "--input has shape [2, 1]; ce needs rows of at least two logits"),
+        ((*L1, "-i", "huge.json", "-t", "1"), "--input huge.json: int too large to convert to float"),
         ((*CE, "-i", "1", "-t", "0"), "needs rows of at least two logits"),
         ((*CE, "-i", "1,2,3", "-t", "0", "--weight", "1,2"), "loss.class_weights: 2 weights for 3 classes"),
         ((*CE, "-i", "1,2,3", "-t", "0", "--weight", "1,2,-1"), "--weight 1,2,-1: every weight must be greater than 0"),
@@ -193,6 +195,7 @@ L1, CE = ("loss", "value", "l1"), ("loss", "value", "ce")
         (("loss", "plot", "huber", "--delta", "x"), "--delta: 'x' is not a number"),
         (("loss", "plot", "mse", "--out", "plot.gif"), "--out plot.gif: must end with .png, .svg or .pdf"),
         (("loss", "plot", "mse", "--reach", "0"), "--reach 0: must be greater than 0"),
+        (("loss", "plot", "mse", "--reach", "1e300"), "--reach 1e+300: must be greater than 0 and at most 1e+06"),
     ],
 )
 def test_bad_input_is_one_clear_line(tudui, tmp_path, arguments, says):
@@ -201,6 +204,7 @@ def test_bad_input_is_one_clear_line(tudui, tmp_path, arguments, says):
     np.save(tmp_path / "text.npy", np.array(["a"]))
     for name, text in (("bad", "[1, 2"), ("text", '["1"]'), ("ragged", "[[1], 2]"), ("nan", "[NaN]"), ("empty", "[]")):
         (tmp_path / f"{name}.json").write_text(text)
+    (tmp_path / "huge.json").write_text(f"[1{'0' * 400}]")
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "binary.csv").write_bytes(bytes(range(128, 255)))
     answer = tudui(*arguments)

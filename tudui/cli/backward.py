@@ -26,7 +26,7 @@ from tudui.files import json_text
 if TYPE_CHECKING:
     from tudui.lab.backward.batch import FirstBatch
     from tudui.lab.backward.layers import Step
-    from tudui.lab.backward.precision import Measured
+    from tudui.lab.backward.precision import Precision
 
 app = typer.Typer(no_args_is_help=True, help="See backpropagation at work on one real batch.")
 
@@ -193,25 +193,22 @@ def precision(
         return
     console = output(json=False)
     console.print("share of the nonzero gradient values that become 0")
-    table = _table("gradient of", "nonzero", "median", "fp16", "fp16 scaled", "bf16", "bf16 scaled")
-    for measured in (*found.parameters, *found.outputs):
-        table.add_row(*_lost_cells(measured, "underflow"))
-    console.print(table)
+    console.print(_lost_table(found, "underflow"))
     console.print(f"scaled: the loss was multiplied by {found.scale:g} before backward")
     for name, least in found.smallest.items():
         console.print(f"{name} holds {least:.2g} to {found.largest[name]:.3g}")
     if any(lost.overflow for measured in (*found.parameters, *found.outputs) for lost in measured.lost.values()):
         console.print("\nshare that becomes infinite: the scale is too large, and GradScaler would halve it")
-        over = _table("gradient of", "nonzero", "median", "fp16", "fp16 scaled", "bf16", "bf16 scaled")
-        for measured in (*found.parameters, *found.outputs):
-            over.add_row(*_lost_cells(measured, "overflow"))
-        console.print(over)
+        console.print(_lost_table(found, "overflow"))
 
 
-def _lost_cells(measured: "Measured", what: str) -> list[str]:
+def _lost_table(found: "Precision", what: str) -> Table:
     kinds = ("fp16", "fp16 scaled", "bf16", "bf16 scaled")
-    shares = [f"{100 * getattr(measured.lost[kind], what):.2f} %" for kind in kinds]
-    return [measured.name, f"{measured.nonzero:,}", f"{measured.median:.1e}", *shares]
+    table = _table("gradient of", "nonzero", "median", *kinds)
+    for measured in (*found.parameters, *found.outputs):
+        shares = [f"{100 * getattr(measured.lost[kind], what):.2f} %" for kind in kinds]
+        table.add_row(measured.name, f"{measured.nonzero:,}", f"{measured.median:.1e}", *shares)
+    return table
 
 
 @app.command()

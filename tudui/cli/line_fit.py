@@ -167,7 +167,10 @@ def _print(experiment: "Experiment") -> None:
 
 
 def _cells(*values: float | None) -> list[str]:
-    return ["-" if value is None else f"{value:.4f}" if abs(value) < 1e5 else f"{value:.3g}" for value in values]
+    def shown(value: float) -> str:
+        return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or abs(value) < 1e-9 else f"{value:.3g}"
+
+    return ["-" if value is None else shown(value) for value in values]
 
 
 def _print_notes(experiment: "Experiment") -> None:

@@ -180,14 +180,14 @@ def plot(
     Examples:  tudui loss plot mse l1 huber --out losses.png   |   tudui loss plot huber --delta 0.1,10
     """
     chosen = _chosen_for_plot(names, delta)
-    if reach is not None and not 0 < reach < float("inf"):
-        raise UsageError(f"--reach {reach:g}: must be greater than 0")
     if out is not None:
         from tudui.lab.pictures import check_format
 
         check_format(out)
-    from tudui.lab.curves import class_curve, curve_label, reach_of, residual_curve
+    from tudui.lab.curves import LARGEST_REACH, class_curve, curve_label, reach_of, residual_curve
 
+    if reach is not None and not 0 < reach <= LARGEST_REACH:
+        raise UsageError(f"--reach {reach:g}: must be greater than 0 and at most {LARGEST_REACH:g}")
     on_numbers = [loss for loss in chosen if loss.on_numbers]
     reach = reach or reach_of(on_numbers)
     over_residual = [residual_curve(loss, label=curve_label(loss), reach=reach) for loss in on_numbers]

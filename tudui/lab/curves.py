@@ -12,6 +12,8 @@ from tudui.lab.values import class_info
 from tudui.losses import build_loss
 from tudui.losses.residual import ResidualParameters
 
+LARGEST_REACH = 1e6  # its square is still far from what float64 can hold
+
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
@@ -71,4 +73,4 @@ def curve_label(chosen: ChosenLoss) -> str:
 def reach_of(chosen: Sequence[ChosenLoss]) -> float:
     """Return the largest residual worth drawing: well beyond the largest δ."""
     deltas = [getattr(loss.parameters, "delta", 1.0) for loss in chosen]
-    return max(3.0, 1.5 * max(deltas, default=1.0))
+    return min(max(3.0, 1.5 * max(deltas, default=1.0)), LARGEST_REACH)

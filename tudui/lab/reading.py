@@ -20,9 +20,10 @@ def read_numbers(text: str, *, flag: str) -> np.ndarray:
     where = f"{flag} {path}" if reader else flag
     try:
         values = reader(path) if reader else _parse_rows([row.split(",") for row in text.split(";")])
+        values = values[0] if not reader and len(values) == 1 else values
     except OSError as error:
         raise UsageError(f"{where}: cannot be read: {error.strerror or error}; {HOW}") from None
-    except (ValueError, EOFError, RecursionError) as error:
+    except (ValueError, EOFError, RecursionError, OverflowError, csv.Error) as error:
         raise UsageError(f"{where}: {_one_line(error)}; {HOW}") from None
     if values.size == 0:
         raise UsageError(f"{where}: holds no numbers; {HOW}")
@@ -41,15 +42,14 @@ def read_classes(text: str, *, flag: str, classes: int) -> np.ndarray:
 
 
 def _parse_rows(rows: list[list[str]]) -> np.ndarray:
-    """Return [C] for one row or one column, [R, C] for more."""
+    """Return [R, C]."""
     if rows == [[""]] or not rows:
         raise ValueError("empty")
     numbers = [[_number(cell) for cell in row] for row in rows]
     lengths = sorted({len(row) for row in numbers})
     if len(lengths) > 1:
         raise ValueError(f"rows differ in length ({' and '.join(str(length) for length in lengths)} numbers)")
-    values = np.array(numbers, dtype=np.float64)
-    return values.reshape(-1) if 1 in values.shape else values
+    return np.array(numbers, dtype=np.float64)
 
 
 def _number(cell: str) -> float:
@@ -75,7 +75,8 @@ def _check_lists(values: Any) -> None:
 
 def _read_csv(path: Path) -> np.ndarray:
     with path.open(newline="", encoding="utf-8") as file:
-        return _parse_rows([row for row in csv.reader(file) if row])
+        values = _parse_rows([row for row in csv.reader(file) if row])
+    return values.reshape(-1) if 1 in values.shape else values  # a row or a column is a list of numbers
 
 
 def _read_npy(path: Path) -> np.ndarray:

@@ -64,6 +64,8 @@ def first_batch(config: Config) -> FirstBatch:
     threads = config.train.threads
     # one batch is too little work to share: on a busy machine two threads mostly wait for each other
     torch.set_num_threads(1 if threads == "auto" else threads)
+    # auto is the CPU here: on a GPU, gradients may differ in their last bits from one backward to the next
+    config = config.model_copy(update={"device": "cpu"}) if config.device == "auto" else config
     config, _ = resolve_machine(config)
     device = torch.device(config.device)
     data = load_data(config.data, config.seed).to(device)

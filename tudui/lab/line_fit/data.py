@@ -8,6 +8,9 @@ import numpy as np
 
 from tudui.errors import UsageError
 
+MAX_POINTS = 2_000  # more would make the direct solvers slow and the picture black
+LARGEST = 1e6  # beyond it, sums of squares are no longer good to the digits shown
+
 
 @dataclass(frozen=True, kw_only=True)
 class LineData:
@@ -31,12 +34,12 @@ class LineData:
 
 def tutorial_data(seed: int, *, points: int = 40, outliers: int = 5, shift: float = -8.0) -> LineData:
     """Return x evenly from 1 to 20, y = x + an integer of 0 to 3, the last `outliers` points moved by `shift`."""
-    if points < 2:
-        raise UsageError(f"--points {points}: a line needs at least 2")
+    if not 2 <= points <= MAX_POINTS:
+        raise UsageError(f"--points {points}: must lie in 2 to {MAX_POINTS:,}")
     if not 0 <= outliers <= points:
         raise UsageError(f"--outliers {outliers}: must lie in 0 to {points}, the number of points")
-    if not np.isfinite(shift):
-        raise UsageError(f"--shift {shift}: must be a finite number")
+    if not abs(shift) <= LARGEST:
+        raise UsageError(f"--shift {shift:g}: must lie in -{LARGEST:g} to {LARGEST:g}")
     if seed < 0:
         raise UsageError(f"--seed {seed}: must be 0 or greater")
     x = np.linspace(1, 20, points)
@@ -64,6 +67,8 @@ def csv_data(path: Path) -> LineData:
         raise UsageError(f"--csv {path}: cannot be read: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error):
         raise UsageError(f"--csv {path}: not a text file of comma-separated values") from None
+    if len(x) > MAX_POINTS:
+        raise UsageError(f"--csv {path}: holds {len(x):,} points; at most {MAX_POINTS:,} can be fitted, take a sample")
     if len(set(x)) < 2:
         raise UsageError(f"--csv {path}: a line needs points at two different x at least (has {len(set(x))})")
     return LineData(x=np.array(x), y=np.array(y), unshifted_y=None)
@@ -74,6 +79,6 @@ def _number(text: str | None, where: str) -> float:
         value = float(text or "")
     except ValueError:
         value = float("nan")
-    if not np.isfinite(value):
-        raise UsageError(f"{where}: must be a finite number (got {text!r})")
+    if not abs(value) <= LARGEST:
+        raise UsageError(f"{where}: must be a number in -{LARGEST:g} to {LARGEST:g} (got {text!r})")
     return value

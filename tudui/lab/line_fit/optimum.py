@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from scipy.optimize import linprog
+from scipy.sparse import eye, hstack
 
 from tudui.lab.choice import ChosenLoss
 from tudui.lab.line_fit.steps import Line, LineLoss
@@ -36,7 +37,7 @@ def _least_absolute(loss: LineLoss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Minimise sum(above + below) where line + above - below = y, and above, below >= 0."""
     number = len(x)
     cost = np.concatenate([np.zeros(2), np.ones(2 * number)])
-    constraints = np.hstack([loss.design.numpy(), np.eye(number), -np.eye(number)])
+    constraints = hstack([loss.design.numpy(), eye(number), -eye(number)], format="csr")
     bounds = [(None, None)] * 2 + [(0, None)] * (2 * number)
     solved = linprog(cost, A_eq=constraints, b_eq=y, bounds=bounds, method="highs")
     assert solved.success, solved.message
