@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOSSES := ce mse l1 huber
 
-.PHONY: setup train compare test test-all lint types check bench tensorboard clean
+.PHONY: setup train compare test test-all lint types check bench docs tensorboard clean
 
 setup: .venv/installed
 
@@ -36,6 +36,9 @@ check: lint types test-all  ## everything that CI holds
 
 bench: setup  ## the loop against the bare step, side by side
 	$(BIN)/python scripts/bench.py
+
+docs: setup  ## runs the commands of docs/tutorial.md again: outputs and pictures
+	$(BIN)/python scripts/make_docs.py
 
 tensorboard: setup
 	$(BIN)/tudui tensorboard runs

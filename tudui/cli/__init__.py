@@ -54,10 +54,13 @@ def main() -> None:
     app(prog_name="tudui")
 
 
-from tudui.cli import after, config, data, tensorboard, train  # noqa: E402  # each adds its commands to the app
+from tudui.cli import after, backward, config, data, line_fit, loss, tensorboard, train  # noqa: E402  # each adds its commands to the app
 
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
+app.add_typer(loss.app, name="loss")
+app.add_typer(backward.app, name="backward")
+app.command("line-fit")(line_fit.line_fit_command)
 app.command("train")(train.train_command)
 app.command("evaluate")(after.evaluate_command)
 app.command("predict")(after.predict_command)

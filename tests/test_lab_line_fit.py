@@ -1,0 +1,268 @@
+"""`tudui line-fit`: the steps against plain numpy, the optima against numpy, scikit-learn and SciPy."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+from sklearn.linear_model import QuantileRegressor
+
+from tudui.lab.choice import choose_loss
+from tudui.lab.line_fit.data import tutorial_data
+from tudui.lab.line_fit.optimum import best_line
+
+DELTA = 2.0
+NAMES = {"mse": "mse", "mae": "mae", "huber": "huber δ=2"}
+
+
+def the_tutorials_points(seed):
+    x = np.linspace(1, 20, 40)
+    y = x + np.random.default_rng(seed).integers(0, 4, 40)
+    y[-5:] -= 8
+    return x, y
+
+
+def the_tutorials_steps(name, x, y, steps=20, rate=0.01):
+    """The tutorial's gradients, as it writes them."""
+    w0 = w1 = 0.0
+    for _ in range(steps):
+        r = y - (w0 + w1 * x)
+        pull = {"mse": r, "mae": np.where(r > 0, 1.0, -1.0), "huber": np.clip(r, -DELTA, DELTA)}[name]
+        w0, w1 = w0 + rate * np.mean(pull), w1 + rate * np.mean(pull * x)
+    return w0, w1
+
+
+def mean_loss(name, r):
+    small = np.abs(r) <= DELTA
+    return {
+        "mse": lambda: np.mean(r**2) / 2,
+        "mae": lambda: np.mean(np.abs(r)),
+        "huber": lambda: np.mean(np.where(small, r**2 / 2, DELTA * (np.abs(r) - DELTA / 2))),
+    }[name]()
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param("mse", id="S6"), pytest.param("mae", id="S7"), pytest.param("huber", id="S8")]
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_twenty_steps_are_the_tutorials(tudui, name, seed):
+    found = tudui("line-fit", "--losses", name, "--seed", seed, "--json").json()["fits"][NAMES[name]]
+    x, y = the_tutorials_points(seed)
+    w0, w1 = the_tutorials_steps(name, x, y)
+    assert found["after_steps"]["intercept"] == pytest.approx(w0, abs=1e-6)
+    assert found["after_steps"]["slope"] == pytest.approx(w1, abs=1e-6)
+    assert found["after_steps"]["loss"] == pytest.approx(mean_loss(name, y - w0 - w1 * x), abs=1e-6)
+    assert found["losses"][0] == pytest.approx(mean_loss(name, y), abs=1e-9)
+    assert len(found["losses"]) == 21
+
+
+@pytest.mark.parametrize("seed", [0, 3, 7])
+def test_the_optima_are_those_of_other_solvers(tudui, seed):
+    fits = tudui("line-fit", "--seed", seed, "--json").json()["fits"]
+    x, y = the_tutorials_points(seed)
+    design = np.stack([np.ones_like(x), x], axis=1)
+
+    intercept, slope = np.linalg.lstsq(design, y, rcond=None)[0]
+    assert fits["mse"]["optimum"]["slope"] == pytest.approx(slope, abs=1e-10)
+    assert fits["mse"]["optimum"]["intercept"] == pytest.approx(intercept, abs=1e-9)
+
+    quantile = QuantileRegressor(alpha=0, quantile=0.5, solver="highs").fit(x[:, None], y)
+    theirs = np.mean(np.abs(y - quantile.predict(x[:, None])))
+    assert fits["mae"]["optimum"]["loss"] == pytest.approx(theirs, abs=1e-9)  # the line itself may not be unique
+
+    huber = least_squares(
+        lambda w: design @ w - y, [0, 1], loss="huber", f_scale=DELTA, xtol=1e-15, ftol=1e-15, gtol=1e-15
+    )
+    assert fits["huber δ=2"]["optimum"]["loss"] == pytest.approx(huber.cost / 40, abs=1e-9)
+    assert fits["huber δ=2"]["optimum"]["slope"] == pytest.approx(huber.x[1], abs=1e-5)
+    assert fits["huber δ=2"]["optimum"]["intercept"] == pytest.approx(huber.x[0], abs=1e-4)
+
+
+@pytest.mark.parametrize("delta", [0.01, 0.1, 1.0, 30.0])
+def test_the_huber_optimum_has_no_gradient_left(delta):
+    data = tutorial_data(2)
+    line = best_line(choose_loss("huber", flags={"delta": ("--delta", delta)}), data.x, data.y)
+    pull = np.clip(data.y - line.at(data.x), -delta, delta)
+    assert np.mean(pull) == pytest.approx(0, abs=1e-7 * delta)
+    assert np.mean(pull * data.x) == pytest.approx(0, abs=1e-6 * delta)
+
+
+def test_what_the_tutorials_picture_does_not_show(tudui):
+    """S9: the unfinished MSE line is nearer to the truth than the converged one, for every seed."""
+    for seed in range(5):
+        fits = tudui("line-fit", "--seed", seed, "--json").json()["fits"]
+        unfinished, converged = fits["mse"]["after_steps"]["slope"], fits["mse"]["optimum"]["slope"]
+        assert 0.94 <= unfinished <= 1.0
+        assert 0.70 <= converged <= 0.79
+        assert 0.83 <= fits["huber δ=2"]["optimum"]["slope"] <= 0.93
+        assert 0.80 <= fits["mae"]["optimum"]["slope"] <= 1.0 + 1e-9
+
+
+def test_who_falls_fastest(tudui):
+    """S10: relative to its start, MSE falls fastest and MAE slowest, with Huber between."""
+    fits = tudui("line-fit", "--json").json()["fits"]
+    at_five = {name: fits[label]["losses"][5] / fits[label]["losses"][0] for name, label in NAMES.items()}
+    assert at_five["mse"] < at_five["huber"] < at_five["mae"]
+    out = tudui("line-fit").out
+    line = next(line for line in out.splitlines() if line.split()[:1] == ["5"])
+    assert [float(text) for text in line.split()[2::2]] == pytest.approx(list(at_five.values()), abs=5e-4)
+
+
+def test_steps_to_the_optimum(tudui):
+    found = tudui("line-fit", "--losses", "mse", "--json").json()["fits"]["mse"]
+    x, y = the_tutorials_points(0)
+    steps = found["steps_to_optimum"]
+    near = found["optimum"]["loss"] * 1.01
+    for count, reached in ((steps, True), (steps - 1, False)):
+        w0, w1 = the_tutorials_steps("mse", x, y, steps=count)
+        assert (mean_loss("mse", y - w0 - w1 * x) <= near) == reached
+    assert f"step {steps:,}" in tudui("line-fit").out
+
+
+def test_the_whole_mean_square_would_explode(tudui, tmp_path):
+    """Twice the rate is the step of nn.MSELoss: past the limit of 2, and so far from the optimum for ever."""
+    answer = tudui("line-fit", "--lr", "0.02", "--steps", "2000", "--out", "exploded")
+    assert answer.code == 0
+    assert "not reached" in answer.out
+    assert "rate x largest eigenvalue is 2.85, not below 2, so its steps explode" in answer.err
+    values = json.loads((tmp_path / "exploded" / "fits.json").read_text())
+    assert values["rate_times_largest_eigenvalue"] == pytest.approx(2.85, abs=0.01)
+    assert values["fits"]["mse"]["after_steps"]["loss"] is None
+    assert values["fits"]["mae"]["after_steps"]["slope"] == pytest.approx(0.9, abs=0.15)
+
+
+def test_what_is_written(tudui, tmp_path):
+    answer = tudui("line-fit", "--out", "fit")
+    assert answer.code == 0
+    folder = tmp_path / "fit"
+    assert {path.name for path in folder.iterdir()} == {
+        "data.csv", "fits.json", "fits.png", "losses.png", "influence.png"
+    }  # fmt: skip
+    rows = list(csv.DictReader((folder / "data.csv").read_text().splitlines()))
+    x, y = the_tutorials_points(0)
+    assert [float(row["x"]) for row in rows] == x.tolist()
+    assert [float(row["y"]) for row in rows] == y.tolist()
+    assert [row["outlier"] for row in rows] == ["0"] * 35 + ["1"] * 5
+    written = json.loads((folder / "fits.json").read_text())
+    printed = tudui("line-fit", "--json").json()
+    assert written["fits"] == printed["fits"]
+    assert {"moved_in_y", "moved_in_x"} == set(written["influence"])
+    for name in ("fits", "losses", "influence"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    again = tudui("line-fit", "--csv", "fit/data.csv", "--json").json()
+    assert again["without_outliers"] is None
+    for label in NAMES.values():
+        assert again["fits"][label]["optimum"]["slope"] == printed["fits"][label]["optimum"]["slope"]
+        assert again["fits"][label]["optimum"]["distance"] is None
+
+
+def test_distances_from_the_line_without_outliers(tudui):
+    found = tudui("line-fit", "--json").json()
+    x, y = the_tutorials_points(0)
+    y[-5:] += 8
+    slope, intercept = np.polyfit(x, y, 1)
+    assert found["without_outliers"]["slope"] == pytest.approx(slope, abs=1e-9)
+    line = found["fits"]["mae"]["optimum"]
+    apart = line["intercept"] - intercept + (line["slope"] - slope) * x
+    assert line["distance"] == pytest.approx(np.sqrt(np.mean(apart**2)), abs=1e-9)
+
+
+def cross_validated(delta, *, seed=0, folds=5):
+    x, y = the_tutorials_points(0)
+    design = np.stack([np.ones_like(x), x], axis=1)
+    scores = []
+    for part in np.array_split(np.random.default_rng(seed).permutation(40), folds):
+        kept = np.setdiff1d(np.arange(40), part)
+        fit = least_squares(
+            lambda w, kept=kept: design[kept] @ w - y[kept], [0, 1], loss="huber", f_scale=delta,
+            xtol=1e-15, ftol=1e-15, gtol=1e-15,
+        )  # fmt: skip
+        scores.append(np.median(np.abs(design[part] @ fit.x - y[part])))
+    return scores
+
+
+def test_delta_is_chosen_by_cross_validation(tudui):
+    """S11: the scores are those of SciPy's fits on the same folds."""
+    found = tudui("line-fit", "--choose-delta", "0.5,2,10", "--folds", "5", "--json").json()
+    assert found["score"] == "median absolute error"
+    for candidate in found["candidates"]:
+        expected = cross_validated(candidate["delta"])
+        assert candidate["scores"] == pytest.approx(expected, abs=1e-4)
+        assert candidate["mean"] == pytest.approx(np.mean(expected), abs=1e-4)
+        assert candidate["deviation"] == pytest.approx(np.std(expected, ddof=1), abs=1e-4)
+    best = min(found["candidates"], key=lambda candidate: candidate["mean"])
+    assert found["delta"] == best["delta"]
+    answer = tudui("line-fit", "--choose-delta", "0.5,2,10", "--out", "delta")
+    (line,) = [line for line in answer.out.splitlines() if "chosen" in line]
+    assert float(line.split()[0]) == found["delta"]
+    assert answer.out.endswith("wrote delta.json and delta.png to delta\n")
+
+
+def test_a_line_through_points_on_a_line(tudui, tmp_path):
+    (tmp_path / "straight.csv").write_text("\ufeffname, X ,y\na,0,1\nb,1,3\nc,2,5\n", encoding="utf-8")
+    fits = tudui("line-fit", "--csv", "straight.csv", "--lr", "0.1", "--json").json()["fits"]
+    for fit in fits.values():
+        assert fit["optimum"]["slope"] == pytest.approx(2, abs=1e-9)
+        assert fit["optimum"]["intercept"] == pytest.approx(1, abs=1e-9)
+
+
+def test_a_residual_of_zero_is_said(tudui, tmp_path):
+    """Where the tutorial's code takes sign(0) as -1 and autograd as 0, the user hears of it."""
+    (tmp_path / "zero.csv").write_text("x,y\n1,0\n2,1\n3,5\n")
+    answer = tudui("line-fit", "--csv", "zero.csv", "--losses", "mae")
+    assert "residuals were exactly 0 on the way; autograd takes sign(0) as 0, the tutorial's code as -1" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--losses", "hubber"), "did you mean 'huber'"),
+        (("--losses", ","), "name at least one"),
+        (("--losses", "ce"), "--losses ce: compares logits with a class"),
+        (("--delta", "-1"), "loss.delta: should be greater than 0"),
+        (("--losses", "mse", "--delta", "1"), "mse has no parameter delta; losses that have one: huber"),
+        (("--delta", "1", "--choose-delta", "1,2"), "give one of the two"),
+        (("--choose-delta", "1,-2"), "--choose-delta -2: loss.delta: should be greater than 0"),
+        (("--choose-delta", ""), "--choose-delta: empty"),
+        (("--choose-delta", "1,x"), "--choose-delta: 'x' is not a number"),
+        (("--choose-delta", "1", "--folds", "1"), "--folds 1: must lie in 2 to 20 for 40 points"),
+        (("--points", "1"), "--points 1: must lie in 2 to 2,000"),
+        (("--outliers", "41"), "--outliers 41: must lie in 0 to 40"),
+        (("--shift", "nan"), "--shift nan: must lie in -1e+06 to 1e+06"),
+        (("--seed", "-1"), "--seed -1: must be 0 or greater"),
+        (("--steps", "0"), "--steps 0: must lie in 1 to"),
+        (("--lr", "0"), "--lr 0: must be greater than 0"),
+        (("--lr", "nan"), "--lr nan: must be greater than 0"),
+        (("--csv", "absent.csv"), "--csv absent.csv: cannot be read: No such file"),
+        (("--csv", "columns.csv"), "--csv columns.csv: needs columns x and y (has a, b)"),
+        (("--csv", "text.csv"), "--csv text.csv:3: y: must be a number in -1e+06 to 1e+06 (got 'four')"),
+        (("--csv", "nan.csv"), "--csv nan.csv:2: y: must be a number in -1e+06 to 1e+06 (got 'nan')"),
+        (("--csv", "short.csv"), "--csv short.csv:2: y: must be a number in -1e+06 to 1e+06 (got None)"),
+        (("--csv", "large.csv"), "--csv large.csv:2: x: must be a number in -1e+06 to 1e+06 (got '1e300')"),
+        (("--csv", "many.csv"), "--csv many.csv: holds 2,001 points; at most 2,000 can be fitted"),
+        (("--csv", "upright.csv"), "a line needs points at two different x at least (has 1)"),
+        (("--csv", "empty.csv"), "needs columns x and y (has nothing)"),
+        (("--csv", "binary.csv"), "not a text file of comma-separated values"),
+        (("--csv", "text.csv", "--points", "3"), "leave out --points"),
+    ],
+)
+def test_bad_input_is_one_clear_line(tudui, tmp_path, arguments, says):
+    for name, text in (
+        ("columns", "a,b\n1,2\n"),
+        ("text", "x,y\n1,2\n3,four\n"),
+        ("nan", "x,y\n1,nan\n"),
+        ("short", "x,y\n1\n"),
+        ("upright", "x,y\n1,2\n1,3\n"),
+        ("empty", ""),
+        ("large", "x,y\n1e300,1\n"),
+        ("many", "x,y\n" + "1,2\n" * 2001),
+    ):
+        (tmp_path / f"{name}.csv").write_text(text)
+    (tmp_path / "binary.csv").write_bytes(bytes(range(128, 255)))
+    answer = tudui("line-fit", *arguments)
+    assert answer.code == 2
+    assert answer.out == ""
+    assert answer.err.startswith("error: ")
+    assert answer.err.count("\n") == 1
+    assert says in answer.err

@@ -1,0 +1,45 @@
+"""The lab's commands as processes: what a user types, and that asking for help or a list does not wait for torch."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import TUDUI
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (("loss", "value", "l1", "--input", "1,2,3", "--target", "1,2,5"), "value"),
+        (("loss", "plot", "--out", "losses.png"), "over_residual"),
+        (("line-fit", "--out", "fit"), "fits"),
+        (("backward", "layers"), "layers"),
+    ],
+)
+def test_one_json_object_and_nothing_else_on_stdout(tmp_path, arguments, key):
+    done = subprocess.run([*TUDUI, *arguments, "--json"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert key in json.loads(done.stdout)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_mistake_ends_with_code_2(tmp_path):
+    command = [*TUDUI, "loss", "value", "hubber", "--input", "1", "--target", "1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: unknown loss 'hubber'; did you mean 'huber'?")
+
+
+@pytest.mark.parametrize("arguments", [["loss", "list"], ["line-fit", "--help"], ["backward", "--help"]])
+def test_torch_is_not_imported_where_it_is_not_needed(tmp_path, arguments):
+    code = (
+        "import sys; from typer.testing import CliRunner; from tudui.cli import app; "
+        "assert CliRunner().invoke(app, sys.argv[1:]).exit_code == 0; "
+        "heavy = {'torch', 'numpy', 'scipy', 'sklearn', 'matplotlib'} & set(sys.modules); assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

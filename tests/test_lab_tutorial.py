@@ -1,0 +1,72 @@
+"""docs/tutorial.md: every command shown still prints what is shown, and every picture is one that a command writes."""
+
+import re
+
+import pytest
+
+from scripts.make_docs import TUTORIAL, run, shown
+
+TEXT = TUTORIAL.read_text(encoding="utf-8")
+COMMANDS = list(shown(TEXT))
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.])")
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number.replace(",", "")) for number in NUMBER.findall(text)]
+
+
+def last_digit(number: str) -> float:
+    """The value of a number's last digit as it is printed: 0.01 for 0.25, 1e-06 for 9e-06."""
+    mantissa, _, exponent = number.replace(",", "").partition("e")
+    return 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
+
+
+def assert_same(printed: str, expected: str) -> None:
+    """Words are equal; numbers differ by no more than rounding, or what another CPU rounds otherwise."""
+
+    def words(text: str) -> str:
+        return " ".join(NUMBER.sub("#", text).split())
+
+    assert words(printed) == words(expected)
+    texts = NUMBER.findall(expected)
+    for text, ours, theirs in zip(texts, numbers(printed), numbers(expected), strict=True):
+        whole = text.replace(",", "").lstrip("+-").isdigit()
+        apart = 0 if whole else max(1.01 * last_digit(text), 1e-5)
+        assert ours == pytest.approx(theirs, rel=0 if whole else 1e-3, abs=apart), text
+
+
+@pytest.mark.parametrize(("command", "output"), COMMANDS, ids=[command for command, _ in COMMANDS])
+def test_a_command_prints_what_is_shown(command, output, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert output
+    assert_same(run(command), output)
+
+
+def test_every_picture_is_there_and_written_by_a_command():
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", TEXT)
+    assert len(pictures) >= 7
+    outs = [match for command, _ in COMMANDS for match in re.findall(r"--out docs/(\S+)", command)]
+    for picture in pictures:
+        assert (TUTORIAL.parent / picture).read_bytes().startswith(b"\x89PNG")
+        assert any(picture == out or picture.startswith(f"{out}/") for out in outs), picture
+
+
+@pytest.mark.parametrize("number", ["0.6667", "2.0000", "1.3333", "1.1019"])
+def test_the_tutorials_numbers_are_shown(number):
+    assert any(number in output for _, output in COMMANDS)
+
+
+def test_the_comparison_can_fail():
+    assert_same("loss 0.6667 at step 20", "loss 0.6668 at step 20")
+    for wrong in ("loss 0.6767 at step 20", "loss 0.6667 at step 21", "cost 0.6667 at step 20"):
+        with pytest.raises(AssertionError):
+            assert_same(wrong, "loss 0.6667 at step 20")
+
+
+def test_a_page_is_renewed_block_by_block():
+    from scripts.make_docs import renewed
+
+    page = "a\n```console\n$ tudui x\nold\n$ tudui y\n```\nb\n```text\n$ tudui z\n```\n"
+    assert renewed(page, lambda command: f"new {command}\n") == (
+        "a\n```console\n$ tudui x\nnew tudui x\n$ tudui y\nnew tudui y\n```\nb\n```text\n$ tudui z\n```\n"
+    )

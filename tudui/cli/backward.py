@@ -1,0 +1,299 @@
+"""`tudui backward`: layers, accumulate, precision, depth, check, by-hand."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from tudui.cli.by_hand import by_hand_command
+from tudui.cli.settings import (
+    ConfigOption,
+    DataDirOption,
+    DataOption,
+    JsonOption,
+    LossOption,
+    SetOption,
+    load_from_flags,
+    note,
+    output,
+)
+from tudui.errors import UsageError
+from tudui.files import json_text
+
+if TYPE_CHECKING:
+    from tudui.lab.backward.batch import FirstBatch
+    from tudui.lab.backward.layers import Step
+    from tudui.lab.backward.precision import Precision
+
+app = typer.Typer(no_args_is_help=True, help="See backpropagation at work on one real batch.")
+
+BatchSizeOption = Annotated[int | None, typer.Option("--batch-size", "-b", help="Images in the batch.  [default: 64]")]
+MAX_DEPTH = 200
+
+
+def _batch(
+    config: str | None,
+    loss: str | None,
+    data: str | None,
+    data_dir: str | None,
+    settings: list[str] | None,
+    batch_size: int | None = None,
+) -> "FirstBatch":
+    flags: dict[str, tuple[str, Any]] = {
+        "loss": ("--loss", loss),
+        "data.name": ("--data", data),
+        "data.dir": ("--data-dir", data_dir),
+        "train.batch_size": ("--batch-size", batch_size),
+    }
+    loaded = load_from_flags(config, flags, settings)
+    for text in loaded.notes:
+        note(text)
+    from tudui.lab.backward.batch import first_batch
+
+    return first_batch(loaded.config)
+
+
+def _table(*columns: str, left: int = 1) -> Table:
+    table = Table(box=None)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < left else "right")
+    return table
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(str(size) for size in shape)
+
+
+@app.command()
+def layers(
+    config: ConfigOption = None,
+    loss: LossOption = None,
+    data: DataOption = None,
+    data_dir: DataDirOption = None,
+    batch_size: BatchSizeOption = None,
+    samples: Annotated[int, typer.Option(help="Samples whose outputs and targets are shown.")] = 3,
+    batches: Annotated[int, typer.Option(help="Batches whose loss is shown, before any step.")] = 5,
+    settings: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Do one step and show it: outputs, losses, each layer's gradient, and each weight before and after.
+
+    Examples:  tudui backward layers   |   tudui backward layers --loss huber --batch-size 1
+    """
+    if samples < 0 or batches < 0:
+        raise UsageError(f"--samples {samples} --batches {batches}: must be 0 or greater")
+    batch = _batch(config, loss, data, data_dir, settings, batch_size)
+    from tudui.lab.backward.layers import one_step
+
+    step = one_step(batch, samples=samples, batches=batches)
+    if json:
+        typer.echo(json_text(asdict(step)))
+        return
+    _print_step(step)
+
+
+def _print_step(step: "Step") -> None:
+    console = output(json=False)
+    for number, (outputs, target) in enumerate(zip(step.outputs, step.targets, strict=True)):
+        shown = " ".join(f"{value:.3f}" for value in outputs[:10])
+        more = " ..." if len(outputs) > 10 else ""
+        console.print(f"sample {number}: target {target}, outputs {shown}{more}", soft_wrap=True)
+    if step.batch_losses:
+        values = " ".join(f"{value:.4f}" for value in step.batch_losses)
+        console.print(
+            f"loss of the first {len(step.batch_losses)} of {step.batches} batches of {step.batch_size}: {values}"
+        )
+        if step.dropped:
+            console.print(f"{step.dropped} images fill no batch and are dropped (drop_last)")
+    console.print(f"\nbackward from the first batch's mean loss, {step.loss:.4f}")
+    table = _table("layer", "shape", ".grad before", "norm after", "mean |g|", "largest", "zeros")
+    for layer in step.layers:
+        before = "None" if layer.gradient_before is None else f"{layer.gradient_before:.3g}"
+        numbers = [f"{value:.3g}" for value in (layer.norm, layer.mean, layer.largest)]
+        table.add_row(layer.name, _shape(layer.shape), before, *numbers, f"{100 * layer.zeros:.1f} %")
+    console.print(table)
+    console.print(f"\none step of {escape(step.optimizer)}, rate {step.learning_rate:g}", soft_wrap=True)
+    console.print("the weight with each layer's largest gradient")
+    steps = _table("layer", "before", "after", "change", "-rate x grad", "change / that")
+    for layer in step.layers:
+        pull = -layer.rate_times_gradient
+        share = f"{layer.change / pull:.3f}" if pull else "-"
+        steps.add_row(
+            layer.name,
+            f"{layer.weight_before:.6f}",
+            f"{layer.weight_after:.6f}",
+            f"{layer.change:.3g}",
+            f"{pull:.3g}",
+            share,
+        )
+    console.print(steps)
+
+
+@app.command()
+def accumulate(
+    config: ConfigOption = None,
+    loss: LossOption = None,
+    data: DataOption = None,
+    data_dir: DataDirOption = None,
+    batch_size: BatchSizeOption = None,
+    settings: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Call backward twice: gradients double unless zeroed, and the graph of the first is gone.
+
+    Examples:  tudui backward accumulate   |   tudui backward accumulate --loss mse --json
+    """
+    batch = _batch(config, loss, data, data_dir, settings, batch_size)
+    from tudui.lab.backward.accumulate import accumulate as run
+
+    found = run(batch)
+    if json:
+        typer.echo(json_text(asdict(found)))
+        return
+    console = output(json=False)
+    table = _table("layer", "norm, once", "norm, twice", "exactly double", "two half batches")
+    for layer in found.layers:
+        double = "yes" if layer.exactly_double else "no"
+        table.add_row(layer.name, f"{layer.once:.5g}", f"{layer.twice:.5g}", double, f"off by {layer.halves:.0e}")
+    console.print(table)
+    console.print("after zero_grad(), .grad is None again")
+    console.print("the half batches' gradients add up to the whole one's: what accumulation is good for")
+    kept = "doubles the gradients too" if found.retained_is_double else "gives other gradients"
+    console.print(f"a second backward through a graph kept by retain_graph=True {kept}")
+    console.print("one more, through the graph that is gone, raises RuntimeError:")
+    console.print(f"  {escape(found.freed_graph_error)}", soft_wrap=True)
+
+
+@app.command()
+def precision(
+    config: ConfigOption = None,
+    loss: LossOption = None,
+    data: DataOption = None,
+    data_dir: DataDirOption = None,
+    batch_size: BatchSizeOption = None,
+    scale: Annotated[float, typer.Option(help="Factor of the loss; 65536 is where GradScaler begins.")] = 65536.0,
+    settings: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Count the gradient values that bf16 and fp16 cannot hold, with and without loss scaling.
+
+    Examples:  tudui backward precision   |   tudui backward precision --scale 1024 --batch-size 256
+    """
+    if not 0 < scale < float("inf"):
+        raise UsageError(f"--scale {scale:g}: must be greater than 0")
+    batch = _batch(config, loss, data, data_dir, settings, batch_size)
+    from tudui.lab.backward.precision import underflow
+
+    found = underflow(batch, scale=scale)
+    if json:
+        typer.echo(json_text(asdict(found)))
+        return
+    console = output(json=False)
+    console.print("share of the nonzero gradient values that become 0")
+    console.print(_lost_table(found, "underflow"))
+    console.print(f"scaled: the loss was multiplied by {found.scale:g} before backward")
+    for name, least in found.smallest.items():
+        console.print(f"{name} holds {least:.2g} to {found.largest[name]:.3g}")
+    if any(lost.overflow for measured in (*found.parameters, *found.outputs) for lost in measured.lost.values()):
+        console.print("\nshare that becomes infinite: the scale is too large, and GradScaler would halve it")
+        console.print(_lost_table(found, "overflow"))
+
+
+def _lost_table(found: "Precision", what: str) -> Table:
+    kinds = ("fp16", "fp16 scaled", "bf16", "bf16 scaled")
+    table = _table("gradient of", "nonzero", "median", *kinds)
+    for measured in (*found.parameters, *found.outputs):
+        shares = [f"{100 * getattr(measured.lost[kind], what):.2f} %" for kind in kinds]
+        table.add_row(measured.name, f"{measured.nonzero:,}", f"{measured.median:.1e}", *shares)
+    return table
+
+
+@app.command()
+def depth(
+    config: ConfigOption = None,
+    loss: LossOption = None,
+    data: DataOption = None,
+    data_dir: DataDirOption = None,
+    depth: Annotated[int, typer.Option("--depth", help="How often the convolution is repeated.")] = 32,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Picture to write: .png, .svg or .pdf.")
+    ] = None,
+    settings: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Repeat a convolution and watch the gradient vanish or explode, by initialisation.
+
+    Examples:  tudui backward depth   |   tudui backward depth --depth 64 --out depth.png
+    """
+    if not 1 <= depth <= MAX_DEPTH:
+        raise UsageError(f"--depth {depth}: must lie in 1 to {MAX_DEPTH}")
+    if out is not None:
+        from tudui.lab.pictures import check_format
+
+        check_format(out)
+    batch = _batch(config, loss, data, data_dir, settings)
+    from tudui.lab.backward.depth import over_depth
+
+    found = over_depth(batch, depth=depth)
+    if out is not None:
+        from tudui.lab.pictures import depth_picture, make_folder, save_picture
+
+        make_folder(out.parent)
+        save_picture(depth_picture(found), out)
+    if json:
+        rows = [{**asdict(one), "factor": one.factor} for one in found]
+        typer.echo(json_text({"out": None if out is None else str(out), "depth": depth, "initialisations": rows}))
+        return
+    console = output(json=False)
+    console.print(f"norm of the gradient, on its way back through {depth} convolutions 32 -> 32")
+    table = _table("come through", *(one.initialisation for one in found), left=0)
+    for place in sorted({0, *(2**power for power in range(8) if 2**power <= depth), depth}):
+        table.add_row(str(place), *(f"{one.norms[place]:.3g}" for one in found))
+    table.add_row("factor of each", *(f"{one.factor:.3f}" for one in found), style="bold")
+    console.print(table)
+    for one in found:
+        console.print(f"{one.initialisation}: {escape(one.meaning)}", soft_wrap=True)
+        if not abs(one.loss) < float("inf"):
+            console.print(f"{one.initialisation}: its loss is not finite, so that there is no gradient", soft_wrap=True)
+    if out is not None:
+        console.print(f"wrote {escape(str(out))}", soft_wrap=True)
+
+
+@app.command()
+def check(
+    config: ConfigOption = None,
+    loss: LossOption = None,
+    data: DataOption = None,
+    data_dir: DataDirOption = None,
+    entries: Annotated[int, typer.Option(help="Random entries of each layer.")] = 20,
+    settings: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare each layer's gradient with central differences, in float64.
+
+    Examples:  tudui backward check   |   tudui backward check --loss l1 --entries 50
+    """
+    if entries < 1:
+        raise UsageError(f"--entries {entries}: must be 1 or greater")
+    batch = _batch(config, loss, data, data_dir, settings)
+    from tudui.lab.backward.check import IMAGES, STEP, check_gradients
+
+    found = check_gradients(batch, entries=entries)
+    largest = max(layer.difference for layer in found)
+    if json:
+        typer.echo(json_text({"largest_difference": largest, "layers": [asdict(layer) for layer in found]}))
+        return
+    console = output(json=False)
+    table = _table("layer", "entries", "worst entry", "autograd", "central difference", "relative")
+    for layer in found:
+        place = ",".join(str(number) for number in layer.entry)
+        values = (f"{layer.autograd:.6e}", f"{layer.central:.6e}", f"{layer.difference:.0e}")
+        table.add_row(layer.name, str(layer.entries), place, *values)
+    console.print(table)
+    console.print(f"largest relative difference {largest:.1e}; {IMAGES} images, step {STEP:g}")
+
+
+app.command("by-hand")(by_hand_command)

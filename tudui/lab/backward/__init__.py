@@ -1,0 +1,1 @@
+"""Backpropagation made visible: one real batch, one thing to see per module."""

@@ -1,0 +1,79 @@
+"""Gradients add up until they are zeroed, and a graph is gone after its backward."""
+
+from dataclasses import dataclass
+
+import torch
+
+from tudui.lab.backward.batch import FirstBatch
+from tudui.training.gradients import gradients_of, layer_names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accumulated:
+    """One parameter's gradient after one backward, after two, and after zeroing."""
+
+    name: str
+    once: float  # norm
+    twice: float
+    exactly_double: bool  # every entry, bit for bit
+    halves: float  # largest difference of two half batches' sum / 2 from the whole batch, as a share of the largest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accumulation:
+    """What repeated backwards do."""
+
+    layers: tuple[Accumulated, ...]
+    grad_after_zeroing: None
+    freed_graph_error: str
+    retained_is_double: bool  # two backwards through one graph that is kept
+
+
+def accumulate(batch: FirstBatch) -> Accumulation:
+    """Call backward once, again without zeroing, and again through a graph that has been freed."""
+    model = batch.model
+    batch.mean_loss().backward()
+    once = [gradient.clone() for gradient in gradients_of(model)]
+    batch.mean_loss().backward()
+    twice = [gradient.clone() for gradient in gradients_of(model)]
+    model.zero_grad()
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+    halves = _of_two_halves(batch)
+    model.zero_grad()
+    mean = batch.mean_loss()
+    mean.backward(retain_graph=True)
+    mean.backward()
+    retained = all(torch.equal(2 * one, both) for one, both in zip(once, gradients_of(model), strict=True))
+    try:
+        mean.backward()
+    except RuntimeError as error:
+        freed = str(error)
+    else:
+        raise AssertionError("the graph was not freed")
+    model.zero_grad()
+    return Accumulation(
+        layers=tuple(
+            Accumulated(
+                name=name,
+                once=float(one.norm()),
+                twice=float(two.norm()),
+                exactly_double=torch.equal(2 * one, two),
+                halves=float((half - one).abs().max() / one.abs().max().clamp(min=1e-30)),
+            )
+            for name, one, two, half in zip(layer_names(model), once, twice, halves, strict=True)
+        ),
+        grad_after_zeroing=None,
+        freed_graph_error=freed,
+        retained_is_double=retained,
+    )
+
+
+def _of_two_halves(batch: FirstBatch) -> list[torch.Tensor]:
+    """Return the gradients of both halves of the batch, summed by two backwards, each weighted by its size."""
+    total = len(batch.labels)
+    for part in torch.arange(total).tensor_split(2):
+        if len(part):
+            losses = batch.loss(batch.network(batch.images[part]), batch.labels[part])
+            (losses.sum() / total).backward()
+    return [gradient.clone() for gradient in gradients_of(batch.model)]

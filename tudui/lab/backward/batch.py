@@ -1,0 +1,86 @@
+"""The network, the loss and the first batch of the first epoch, as training would meet them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from tudui.config import Config
+from tudui.data import Dataset, EpochDraw, draw_epoch, load_data
+from tudui.errors import UsageError
+from tudui.losses import ClassInfo, build_loss
+from tudui.model import build_model
+from tudui.training.device import AUTOCAST, resolve_machine
+from tudui.training.network import Network, place
+
+if TYPE_CHECKING:
+    from tudui.config.loss_spec import Loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstBatch:
+    """Everything one backward needs; an optimizer is made where a step is taken, since it is slow to import."""
+
+    config: Config
+    data: Dataset
+    draw: EpochDraw
+    network: Network
+    loss: "Loss"
+    images: Tensor  # uint8 [B, 3, 32, 32]
+    labels: Tensor  # int64 [B]
+
+    @property
+    def model(self) -> nn.Module:
+        """The network's layers, as they are before the first step."""
+        return self.network.model
+
+    def mean_loss(self) -> Tensor:
+        """Return the mean loss of the batch, the root of a new graph."""
+        return self.loss(self.network(self.images), self.labels).mean()
+
+    def first(self, number: int) -> tuple[Tensor, Tensor]:
+        """Return prepared images float32 [N, 3, 32, 32] and labels [N] of the first samples."""
+        return self.network.preparation(self.images[:number]), self.labels[:number]
+
+    @property
+    def batches(self) -> int:
+        """Batches of an epoch."""
+        images, size = len(self.data.train), self.config.train.batch_size
+        return images // size if self.config.train.drop_last else -(-images // size)
+
+    def losses_of_batches(self, number: int) -> list[float]:
+        """Return the mean loss of the epoch's first batches, all seen by the network before its first step."""
+        size, values = self.config.train.batch_size, []
+        for start in range(0, min(number, self.batches) * size, size):
+            images, labels = self.draw.batch(self.data.train, start, start + size)
+            with torch.no_grad():
+                values.append(float(self.loss(self.network(images), labels).mean()))
+        return values
+
+
+def first_batch(config: Config) -> FirstBatch:
+    """Return the first batch of a run with this config; UsageError where there are too few images for one."""
+    threads = config.train.threads
+    # one batch is too little work to share: on a busy machine two threads mostly wait for each other
+    torch.set_num_threads(1 if threads == "auto" else threads)
+    # auto is the CPU here: on a GPU, gradients may differ in their last bits from one backward to the next
+    config = config.model_copy(update={"device": "cpu"}) if config.device == "auto" else config
+    config, _ = resolve_machine(config)
+    device = torch.device(config.device)
+    data = load_data(config.data, config.seed).to(device)
+    size = config.train.batch_size
+    if size > len(data.train):
+        raise UsageError(f"train.batch_size: {size} is more than the {len(data.train)} training images; take fewer")
+    model = place(build_model(len(data.classes), seed=config.seed), device, channels_last=config.train.channels_last)
+    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(device)
+    images, labels = draw.batch(data.train, 0, size)
+    return FirstBatch(
+        config=config,
+        data=data,
+        draw=draw,
+        network=Network(model, data.preparation, device, AUTOCAST[config.precision], config.train.channels_last),
+        loss=build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts)),
+        images=images,
+        labels=labels,
+    )

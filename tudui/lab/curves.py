@@ -1,0 +1,76 @@
+"""Losses as curves with their derivatives: over the residual, and over the true class's probability."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from tudui.config.loss_spec import LossParameters
+from tudui.lab.choice import ChosenLoss
+from tudui.lab.values import class_info
+from tudui.losses import build_loss
+from tudui.losses.residual import ResidualParameters
+
+LARGEST_REACH = 1e6  # its square is still far from what float64 can hold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One loss over one axis; all arrays float64 [N]."""
+
+    label: str
+    place: np.ndarray  # residual, or probability of the true class
+    loss: np.ndarray
+    derivative: np.ndarray  # with respect to the output, or to the true class's logit
+
+
+def residual_curve(chosen: ChosenLoss, *, label: str, reach: float, points: int = 801) -> Curve:
+    """Return a residual loss at residuals -reach to reach."""
+    # an odd number of points: 0 is one of them, where torch says that the derivative of |r| is 0
+    residual = torch.linspace(-reach, reach, points, dtype=torch.float64)
+    residual[points // 2] = 0.0
+    output = residual.clone().requires_grad_()
+    values = chosen.elementwise(output, torch.zeros_like(residual))
+    (derivative,) = torch.autograd.grad(values.sum(), output)
+    return Curve(label=label, place=residual.numpy(), loss=values.detach().numpy(), derivative=derivative.numpy())
+
+
+def class_curve(chosen: ChosenLoss, *, label: str, classes: int = 10, points: int = 197) -> Curve:
+    """Return a loss of a classifier at probabilities 0.01 to 0.99 of the true class, the others sharing the rest.
+
+    A residual loss is taken on softmax probabilities, summed over the classes, each counting the same.
+    """
+    probability = torch.linspace(0.01, 0.99, points, dtype=torch.float64)
+    logits = torch.zeros(points, classes, dtype=torch.float64)
+    logits[:, 0] = torch.log(probability / (1 - probability) * (classes - 1))
+    logits.requires_grad_()
+    values = build_loss(on_probabilities(chosen), class_info(classes))(logits, torch.zeros(points, dtype=torch.int64))
+    (gradient,) = torch.autograd.grad(values.sum(), logits)
+    return Curve(
+        label=label,
+        place=probability.numpy(),
+        loss=values.detach().numpy(),
+        derivative=gradient[:, 0].numpy(),
+    )
+
+
+def on_probabilities(chosen: ChosenLoss) -> LossParameters:
+    """Return the parameters with which a residual loss compares probabilities; those of other losses unchanged."""
+    parameters = chosen.parameters
+    if not isinstance(parameters, ResidualParameters):
+        return parameters
+    given = chosen.own_parameters() | {"name": parameters.name, "input": "probabilities", "true_class_weight": 1.0}
+    return type(parameters).model_validate(given)
+
+
+def curve_label(chosen: ChosenLoss) -> str:
+    """Return the name of a curve: the loss, and its δ where it has one."""
+    delta = getattr(chosen.parameters, "delta", None)
+    return chosen.label if delta is None else f"{chosen.label} δ={delta:g}"
+
+
+def reach_of(chosen: Sequence[ChosenLoss]) -> float:
+    """Return the largest residual worth drawing: well beyond the largest δ."""
+    deltas = [getattr(loss.parameters, "delta", 1.0) for loss in chosen]
+    return min(max(3.0, 1.5 * max(deltas, default=1.0)), LARGEST_REACH)

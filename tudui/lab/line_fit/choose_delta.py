@@ -1,0 +1,62 @@
+"""δ chosen by shuffled cross-validation: fit on all folds but one, score on the one, for every δ on the same folds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tudui.errors import UsageError
+from tudui.lab.choice import choose_loss
+from tudui.lab.line_fit.data import LineData
+from tudui.lab.line_fit.optimum import best_line
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One δ; a score is the median absolute error of the points of a fold that were left out of the fit."""
+
+    delta: float
+    scores: tuple[float, ...]  # one per fold
+
+    @property
+    def mean(self) -> float:
+        """Mean over the folds."""
+        return float(np.mean(self.scores))
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation over the folds."""
+        return float(np.std(self.scores, ddof=1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChosenDelta:
+    """Every δ that was tried, and the best."""
+
+    candidates: tuple[Candidate, ...]
+    best: Candidate
+
+
+def folds_of(points: int, *, folds: int, seed: int) -> list[np.ndarray]:
+    """Return shuffled positions, split into folds whose sizes differ by at most one."""
+    if not 2 <= folds <= points // 2:
+        raise UsageError(f"--folds {folds}: must lie in 2 to {points // 2} for {points} points")
+    return np.array_split(np.random.default_rng(seed).permutation(points), folds)
+
+
+def choose_delta(deltas: Sequence[float], data: LineData, *, folds: int, seed: int) -> ChosenDelta:
+    """Return the δ with the least mean score; the smallest such δ where several are equal.
+
+    Median rather than mean, since the points left out have outliers too, which no δ should be chosen to please.
+    """
+    parts = folds_of(len(data.x), folds=folds, seed=seed)
+    candidates = []
+    for delta in sorted(set(deltas)):
+        chosen = choose_loss("huber", flags={"delta": (f"--choose-delta {delta:g}", delta)})
+        scores = []
+        for part in parts:
+            kept = np.setdiff1d(np.arange(len(data.x)), part)
+            line = best_line(chosen, data.x[kept], data.y[kept])
+            scores.append(float(np.median(np.abs(data.y[part] - line.at(data.x[part])))))
+        candidates.append(Candidate(delta=delta, scores=tuple(scores)))
+    return ChosenDelta(candidates=tuple(candidates), best=min(candidates, key=lambda candidate: candidate.mean))

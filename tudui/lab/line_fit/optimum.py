@@ -1,0 +1,80 @@
+"""The best line under a loss, from a direct solver: what gradient steps would reach if they had the time."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy.optimize import linprog
+from scipy.sparse import eye, hstack
+
+from tudui.lab.choice import ChosenLoss
+from tudui.lab.line_fit.steps import Line, LineLoss
+
+ROUNDS = 2_000
+
+
+def best_line(chosen: ChosenLoss, x: np.ndarray, y: np.ndarray) -> Line:
+    """Return the line of least mean loss: closed form for mse, linear program for l1, Newton's method for the others.
+
+    For a loss that is not convex this is a local optimum, the one that is reached from the least squares line.
+    """
+    loss = LineLoss(chosen, x, y)
+    return loss.line(SOLVERS.get(chosen.spec.name, _newton)(loss, x, y))
+
+
+def least_squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return (intercept, slope): the slope is covariance / variance, and the line passes through the means."""
+    across, up = x - x.mean(), y - y.mean()
+    slope = (across @ up) / (across @ across)
+    return np.array([y.mean() - slope * x.mean(), slope])
+
+
+def _least_squares(loss: LineLoss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return least_squares(x, y)
+
+
+def _least_absolute(loss: LineLoss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Minimise sum(above + below) where line + above - below = y, and above, below >= 0."""
+    number = len(x)
+    cost = np.concatenate([np.zeros(2), np.ones(2 * number)])
+    constraints = hstack([loss.design.numpy(), eye(number), -eye(number)], format="csr")
+    bounds = [(None, None)] * 2 + [(0, None)] * (2 * number)
+    solved = linprog(cost, A_eq=constraints, b_eq=y, bounds=bounds, method="highs")
+    assert solved.success, solved.message
+    return np.asarray(solved.x[:2])
+
+
+def _newton(loss: LineLoss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Newton steps where they help, else reweighted least squares, which never makes a Huber-like loss worse.
+
+    Slope and curvature of every term come from autograd on the loss itself.
+    """
+    design = loss.design.numpy()
+    weights = least_squares(x, y)
+    here = float(loss(torch.from_numpy(weights)))
+    for _ in range(ROUNDS):
+        prediction = torch.from_numpy(design @ weights).requires_grad_()
+        (slopes,) = torch.autograd.grad(loss.terms(prediction).sum(), prediction, create_graph=True)
+        (curvatures,) = torch.autograd.grad(slopes.sum(), prediction)
+        slope, residual = slopes.detach().numpy(), design @ weights - y
+        gradient = design.T @ slope
+        safe = np.where(residual == 0, 1.0, residual)
+        influence = np.where(residual == 0, curvatures.numpy(), slope / safe)
+        for factors in (curvatures.numpy(), influence):
+            matrix = design.T @ (factors[:, None] * design)
+            if np.linalg.cond(matrix) > 1e12:
+                continue
+            candidate = weights - np.linalg.solve(matrix, gradient)
+            there = float(loss(torch.from_numpy(candidate)))
+            if there < here:
+                weights, here = candidate, there
+                break
+        else:
+            return weights  # neither step helps any more: this is the optimum, up to rounding
+    return weights
+
+
+SOLVERS: dict[str, Callable[[LineLoss, np.ndarray, np.ndarray], np.ndarray]] = {
+    "mse": _least_squares,
+    "l1": _least_absolute,
+}

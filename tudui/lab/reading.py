@@ -1,0 +1,97 @@
+"""Numbers as a user gives them: typed as `1,2,3;4,5,6`, or in a .json, .csv or .npy file."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tudui.errors import UsageError
+
+HOW = "give numbers such as 1,2,3 (rows separated by ;), or a .json, .csv or .npy file"
+
+
+def read_numbers(text: str, *, flag: str) -> np.ndarray:
+    """Return float64 of any shape; UsageError for what is empty, ragged, not finite or not a number."""
+    path = Path(text.strip())
+    reader = READERS.get(path.suffix.lower())
+    where = f"{flag} {path}" if reader else flag
+    try:
+        values = reader(path) if reader else _parse_rows([row.split(",") for row in text.split(";")])
+        values = values[0] if not reader and len(values) == 1 else values
+    except OSError as error:
+        raise UsageError(f"{where}: cannot be read: {error.strerror or error}; {HOW}") from None
+    except (ValueError, EOFError, RecursionError, OverflowError, csv.Error) as error:
+        raise UsageError(f"{where}: {_one_line(error)}; {HOW}") from None
+    if values.size == 0:
+        raise UsageError(f"{where}: holds no numbers; {HOW}")
+    if not np.isfinite(values).all():
+        raise UsageError(f"{where}: holds a value that is not finite (NaN or infinity); leave it out or replace it")
+    return values
+
+
+def read_classes(text: str, *, flag: str, classes: int) -> np.ndarray:
+    """Return int64 [B] of classes 0 to `classes` - 1, separated by `,` or `;` or in a file; UsageError for others."""
+    values = read_numbers(text.replace(";", ","), flag=flag).reshape(-1)
+    for value in values:
+        if value != round(value) or not 0 <= value < classes:
+            raise UsageError(f"{flag}: {value:g} is not a class; the {classes} logits stand for 0 to {classes - 1}")
+    return values.astype(np.int64)
+
+
+def _parse_rows(rows: list[list[str]]) -> np.ndarray:
+    """Return [R, C]."""
+    if rows == [[""]] or not rows:
+        raise ValueError("empty")
+    numbers = [[_number(cell) for cell in row] for row in rows]
+    lengths = sorted({len(row) for row in numbers})
+    if len(lengths) > 1:
+        raise ValueError(f"rows differ in length ({' and '.join(str(length) for length in lengths)} numbers)")
+    return np.array(numbers, dtype=np.float64)
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise ValueError(f"'{cell.strip()[:40]}' is not a number" if cell.strip() else "a number is missing") from None
+
+
+def _read_json(path: Path) -> np.ndarray:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    _check_lists(values)
+    return np.array(values, dtype=np.float64)
+
+
+def _check_lists(values: Any) -> None:
+    if isinstance(values, list):
+        for inside in values:
+            _check_lists(inside)
+    elif isinstance(values, bool) or not isinstance(values, int | float):
+        raise ValueError(f"must be a list of numbers, or of lists of them (holds {type(values).__name__})")
+
+
+def _read_csv(path: Path) -> np.ndarray:
+    with path.open(newline="", encoding="utf-8") as file:
+        values = _parse_rows([row for row in csv.reader(file) if row])
+    return values.reshape(-1) if 1 in values.shape else values  # a row or a column is a list of numbers
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    values = np.load(path, allow_pickle=False)
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
+        raise ValueError(f"must be one array of numbers (holds {getattr(values, 'dtype', 'several arrays')})")
+    return values.astype(np.float64)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "not a text file"
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+READERS: dict[str, Callable[[Path], np.ndarray]] = {".json": _read_json, ".csv": _read_csv, ".npy": _read_npy}
