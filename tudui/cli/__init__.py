@@ -54,15 +54,16 @@ def main() -> None:
     app(prog_name="tudui")
 
 
-from tudui.cli import after, backward, config, data, line_fit, loss, tensorboard, train  # noqa: E402  # each adds its commands to the app
+# each adds its commands to the app
+from tudui.cli import after, backward, config, data, line_fit, loss, tensorboard, train  # noqa: E402
 
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 app.add_typer(loss.app, name="loss")
 app.add_typer(backward.app, name="backward")
-app.command("line-fit")(line_fit.line_fit_command)
 app.command("train")(train.train_command)
 app.command("evaluate")(after.evaluate_command)
 app.command("predict")(after.predict_command)
 app.command("runs")(after.runs_command)
 app.command("tensorboard")(tensorboard.tensorboard_command)
+app.command("line-fit")(line_fit.line_fit_command)
