@@ -154,7 +154,12 @@ def test_nothing_to_show_says_what_to_do(tmp_path, tudui):
 
 def test_the_server_listens_on_the_loopback_address(trained):
     process = subprocess.Popen(
-        [*TUDUI, "tensorboard", str(trained.parent)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*TUDUI, "tensorboard", str(trained.parent)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a test run in the background of a script inherits that Ctrl-C is ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         line = process.stdout.readline()
