@@ -282,3 +282,28 @@ def test_bad_input_is_one_clear_line(tudui, arguments, code, says):
     assert answer.err.startswith("error: ")
     assert answer.err.count("\n") == 1
     assert says in answer.err
+
+
+def test_batch_1_of_cifar10(tudui, cifar_folder):
+    """S13, on the tutorial's own images."""
+    found = tudui("backward", "layers", "--data", f"folder:{cifar_folder}", "--batch-size", "1", "--json").json()
+    assert len(found["outputs"]) == len(found["targets"]) == 1
+    assert found["batch_size"] == 1
+    assert found["loss"] == pytest.approx(2.3, abs=0.3)
+
+
+def test_mae_names_l1_here_too(tudui):
+    found, l1 = (tudui("backward", "layers", "--loss", name, "--json").json() for name in ("mae", "l1"))
+    assert found["loss"] == l1["loss"]
+    assert "half batches' gradients" not in tudui("backward", "accumulate", "--batch-size", "1").out
+
+
+def test_a_factor_is_taken_as_far_as_numbers_reach(tudui):
+    short, long = (
+        {
+            one["initialisation"]: one["factor"]
+            for one in tudui("backward", "depth", "--depth", depth, "--json").json()["initialisations"]
+        }
+        for depth in (40, 200)
+    )
+    assert long["default"] == pytest.approx(short["default"], rel=0.1)

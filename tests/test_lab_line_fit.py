@@ -266,3 +266,28 @@ def test_bad_input_is_one_clear_line(tudui, tmp_path, arguments, says):
     assert answer.err.startswith("error: ")
     assert answer.err.count("\n") == 1
     assert says in answer.err
+
+
+def test_years_far_from_zero_are_fitted_as_well(tmp_path, tudui):
+    x = np.arange(2010.0, 2020.0)
+    y = 0.1 * (x - 2010) + 3 + np.where(np.arange(10) >= 8, -30.0, 0.0)
+    (tmp_path / "years.csv").write_text("x,y\n" + "".join(f"{a},{b}\n" for a, b in zip(x, y, strict=True)))
+    fits = tudui("line-fit", "--csv", "years.csv", "--lr", "1e-8", "--json").json()["fits"]
+
+    def residuals(weights):
+        return weights[0] + weights[1] * (x - 2014.5) - y
+
+    best = least_squares(residuals, [0, 0], loss="huber", f_scale=2, xtol=1e-14, ftol=1e-14, gtol=1e-14)
+    assert fits["huber δ=2"]["optimum"]["slope"] == pytest.approx(best.x[1], abs=1e-4)
+    assert fits["mse"]["optimum"]["slope"] == pytest.approx(np.polyfit(x - 2014.5, y, 1)[0], rel=1e-9)
+    assert abs(fits["mse"]["optimum"]["slope"]) > 10 * abs(best.x[1])
+
+
+def test_folds_that_leave_one_x(tmp_path, tudui):
+    (tmp_path / "dose.csv").write_text("x,y\n0,1\n0,2\n0,3\n0,2\n10,5\n")
+    answer = tudui("line-fit", "--csv", "dose.csv", "--choose-delta", "1", "--folds", "2")
+    assert answer.code == 2
+    assert "all x are equal" in answer.err
+    for flags, says in ((("--losses", "mse"), "only Huber"), (("--delta", "1"), "give one of the two")):
+        assert says in tudui("line-fit", "--choose-delta", "1", *flags).err
+    assert "belongs to --choose-delta" in tudui("line-fit", "--folds", "3").err

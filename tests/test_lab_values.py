@@ -213,3 +213,9 @@ def test_bad_input_is_one_clear_line(tudui, tmp_path, arguments, says):
     assert answer.err.startswith("error: ")
     assert answer.err.count("\n") == 1
     assert says in answer.err
+
+
+def test_an_overflow_is_a_mistake_and_not_a_result(tudui):
+    answer = tudui("loss", "value", "mse", "--input", "1e300", "--target=-1e300")
+    assert answer.code == 2
+    assert "overflows; scale them down" in answer.err

@@ -22,6 +22,7 @@ from tudui.cli.settings import (
 )
 from tudui.errors import UsageError
 from tudui.files import json_text
+from tudui.lab.choice import ALIASES
 
 if TYPE_CHECKING:
     from tudui.lab.backward.batch import FirstBatch
@@ -43,7 +44,7 @@ def _batch(
     batch_size: int | None = None,
 ) -> "FirstBatch":
     flags: dict[str, tuple[str, Any]] = {
-        "loss": ("--loss", loss),
+        "loss": ("--loss", ALIASES.get(loss, loss) if loss else loss),
         "data.name": ("--data", data),
         "data.dir": ("--data-dir", data_dir),
         "train.batch_size": ("--batch-size", batch_size),
@@ -159,8 +160,10 @@ def accumulate(
         double = "yes" if layer.exactly_double else "no"
         table.add_row(layer.name, f"{layer.once:.5g}", f"{layer.twice:.5g}", double, f"off by {layer.halves:.0e}")
     console.print(table)
-    console.print("after zero_grad(), .grad is None again")
-    console.print("the half batches' gradients add up to the whole one's: what accumulation is good for")
+    zeroed = found.grad_after_zeroing
+    console.print(f"after zero_grad(), .grad is {'None again' if zeroed is None else f'{zeroed:g}'}")
+    if len(batch.labels) > 1 and max(layer.halves for layer in found.layers) < 1e-3:
+        console.print("the half batches' gradients add up to the whole one's: what accumulation is good for")
     kept = "doubles the gradients too" if found.retained_is_double else "gives other gradients"
     console.print(f"a second backward through a graph kept by retain_graph=True {kept}")
     console.print("one more, through the graph that is gone, raises RuntimeError:")
@@ -192,11 +195,15 @@ def precision(
         typer.echo(json_text(asdict(found)))
         return
     console = output(json=False)
-    console.print("share of the nonzero gradient values that become 0")
+    console.print("the gradients of an fp32 backward, rounded: share of the nonzero values that become 0")
     console.print(_lost_table(found, "underflow"))
     console.print(f"scaled: the loss was multiplied by {found.scale:g} before backward")
     for name, least in found.smallest.items():
         console.print(f"{name} holds {least:.2g} to {found.largest[name]:.3g}")
+    for kind in ("fp16", "fp16 scaled", "bf16", "bf16 scaled"):
+        coarse = {one.name: one.lost[kind].coarse for one in (*found.parameters, *found.outputs)}
+        worst = max(coarse, key=lambda name: coarse[name])
+        console.print(f"{kind}: at most {100 * coarse[worst]:.1f} % stay but lose digits ({worst})")
     if any(lost.overflow for measured in (*found.parameters, *found.outputs) for lost in measured.lost.values()):
         console.print("\nshare that becomes infinite: the scale is too large, and GradScaler would halve it")
         console.print(_lost_table(found, "overflow"))
@@ -252,7 +259,7 @@ def depth(
     table = _table("come through", *(one.initialisation for one in found), left=0)
     for place in sorted({0, *(2**power for power in range(8) if 2**power <= depth), depth}):
         table.add_row(str(place), *(f"{one.norms[place]:.3g}" for one in found))
-    table.add_row("factor of each", *(f"{one.factor:.3f}" for one in found), style="bold")
+    table.add_row("factor of each", *(_factor(one.factor) for one in found), style="bold")
     console.print(table)
     for one in found:
         console.print(f"{one.initialisation}: {escape(one.meaning)}", soft_wrap=True)
@@ -260,6 +267,10 @@ def depth(
             console.print(f"{one.initialisation}: its loss is not finite, so that there is no gradient", soft_wrap=True)
     if out is not None:
         console.print(f"wrote {escape(str(out))}", soft_wrap=True)
+
+
+def _factor(factor: float) -> str:
+    return "-" if factor != factor else f"{factor:.3f}"
 
 
 @app.command()

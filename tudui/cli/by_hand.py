@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from tudui.cli.settings import ConfigOption, JsonOption, LossOption, SetOption, load_from_flags, output
+from tudui.cli.settings import ConfigOption, JsonOption, LossOption, SetOption, load_from_flags, note, output
 from tudui.config import parse_set
 from tudui.errors import UsageError
 from tudui.files import json_text
@@ -33,15 +33,17 @@ def by_hand_command(
     if seed < 0:
         raise UsageError(f"--seed {seed}: must be 0 or greater")
     from tudui.lab.backward.by_hand import by_hand
-    from tudui.lab.choice import choose_loss
+    from tudui.lab.choice import ALIASES, choose_loss
     from tudui.lab.reading import read_numbers
 
     if config is not None:
-        loaded = load_from_flags(config, {"loss": ("--loss", loss)}, settings)
+        loaded = load_from_flags(config, {"loss": ("--loss", ALIASES.get(loss, loss) if loss else loss)}, settings)
+        for text in loaded.notes:
+            note(text)
         chosen = choose_loss(loaded.config.loss.name)
         chosen = type(chosen)(label=chosen.label, spec=chosen.spec, parameters=loaded.config.loss)
     else:
-        chosen = choose_loss(loss or "mse", overrides=[parse_set(text) for text in settings or ()])
+        chosen = choose_loss("mse" if loss is None else loss, overrides=[parse_set(text) for text in settings or ()])
     if not abs(target) < float("inf"):
         raise UsageError(f"--target {target:g}: must be a finite number")
     found = by_hand(chosen, inputs=read_numbers(inputs, flag="--input"), target=target, seed=seed)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from tudui.lab.line_fit.experiment import Experiment
 
 POINTS, FITTING, WHERE = "The points", "The fit", "Where to"
-MOST_STEPS = 100_000
+MOST_STEPS = 10_000
+LOSSES = "mse,mae,huber"
 
 
 def line_fit_command(
@@ -35,8 +36,15 @@ def line_fit_command(
         float | None, typer.Option(help="By how much they are shifted.  [default: -8]", rich_help_panel=POINTS)
     ] = None,
     losses: Annotated[
-        str, typer.Option("--losses", "-l", metavar="NAMES", help="Separated by commas.", rich_help_panel=FITTING)
-    ] = "mse,mae,huber",
+        str | None,
+        typer.Option(
+            "--losses",
+            "-l",
+            metavar="NAMES",
+            help=f"Separated by commas.  [default: {LOSSES}]",
+            rich_help_panel=FITTING,
+        ),
+    ] = None,
     delta: Annotated[float | None, typer.Option(help="δ of Huber.  [default: 2]", rich_help_panel=FITTING)] = None,
     steps: Annotated[
         int, typer.Option(help="Gradient steps, from slope and intercept 0.", rich_help_panel=FITTING)
@@ -46,7 +54,9 @@ def line_fit_command(
         str | None,
         typer.Option(metavar="NUMBERS", help="Choose δ of these by cross-validation instead.", rich_help_panel=FITTING),
     ] = None,
-    folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", rich_help_panel=FITTING)] = 5,
+    folds: Annotated[
+        int | None, typer.Option(help="Folds of the cross-validation.  [default: 5]", rich_help_panel=FITTING)
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Folder for data, fits and pictures.", rich_help_panel=WHERE),
@@ -68,9 +78,13 @@ def line_fit_command(
     if choose_delta is not None:
         if delta is not None:
             raise UsageError(f"--delta {delta:g} and --choose-delta {choose_delta}: give one of the two")
-        _choose_delta(choose_delta, data, folds=folds, seed=seed, out=out, json=json)
+        if losses is not None:
+            raise UsageError(f"--losses {losses} and --choose-delta {choose_delta}: only Huber has a δ to choose")
+        _choose_delta(choose_delta, data, folds=5 if folds is None else folds, seed=seed, out=out, json=json)
         return
-    chosen = _losses(losses, 2.0 if delta is None else delta, given=delta is not None)
+    if folds is not None:
+        raise UsageError(f"--folds {folds}: belongs to --choose-delta; give that too, such as 0.1,1,10")
+    chosen = _losses(LOSSES if losses is None else losses, 2.0 if delta is None else delta, given=delta is not None)
 
     from tudui.lab.line_fit.experiment import run_experiment
 
@@ -178,7 +192,7 @@ def _print_notes(experiment: "Experiment") -> None:
 
     if any(fit.label == "mse" for fit in experiment.fits):
         verdict = "stable below 2" if experiment.stability < 2 else "not below 2, so its steps explode"
-        note(f"mse is half the mean square; rate x largest eigenvalue is {experiment.stability:.2f}, {verdict}")
+        note(f"mse is half the mean square; rate x largest eigenvalue is {experiment.stability:.3g}, {verdict}")
     if any(fit.steps_to_optimum is None for fit in experiment.fits):
         note(f"not reached: not within 1 % of the optimum's loss in {LIMIT:,} steps at this rate")
     for fit in experiment.fits:

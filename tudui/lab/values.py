@@ -63,6 +63,10 @@ def _value(
 ) -> LossValue:
     reduced = terms.mean() if reduction == "mean" else terms.sum()
     (gradient,) = torch.autograd.grad(reduced, inputs)
+    if not (terms.isfinite().all() and gradient.isfinite().all() and reduced.isfinite()):
+        raise UsageError(
+            f"{chosen.label}: these numbers are too large, the loss or its gradient overflows; scale them down"
+        )
     return LossValue(
         loss=chosen.label,
         parameters=chosen.own_parameters(),

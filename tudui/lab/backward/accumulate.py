@@ -24,7 +24,7 @@ class Accumulation:
     """What repeated backwards do."""
 
     layers: tuple[Accumulated, ...]
-    grad_after_zeroing: None
+    grad_after_zeroing: float | None  # norm of the first parameter's; None: there is no gradient
     freed_graph_error: str
     retained_is_double: bool  # two backwards through one graph that is kept
 
@@ -37,7 +37,7 @@ def accumulate(batch: FirstBatch) -> Accumulation:
     batch.mean_loss().backward()
     twice = [gradient.clone() for gradient in gradients_of(model)]
     model.zero_grad()
-    assert all(parameter.grad is None for parameter in model.parameters())
+    zeroed = next(model.parameters()).grad
 
     halves = _of_two_halves(batch)
     model.zero_grad()
@@ -63,7 +63,7 @@ def accumulate(batch: FirstBatch) -> Accumulation:
             )
             for name, one, two, half in zip(layer_names(model), once, twice, halves, strict=True)
         ),
-        grad_after_zeroing=None,
+        grad_after_zeroing=None if zeroed is None else float(zeroed.norm()),
         freed_graph_error=freed,
         retained_is_double=retained,
     )

@@ -1,5 +1,7 @@
 """Vanishing and exploding gradients: one convolution repeated many times, and what its initialisation changes."""
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,8 +25,9 @@ class Depth:
 
     @property
     def factor(self) -> float:
-        """By how much one repetition multiplies the norm, on geometric average."""
-        return float((self.norms[-1] / self.norms[0]) ** (1 / (len(self.norms) - 1))) if self.norms[0] else 0.0
+        """By how much one repetition multiplies the norm, on geometric average, as far as numbers reach."""
+        held = list(itertools.takewhile(lambda norm: 0 < norm < math.inf, self.norms))
+        return (held[-1] / held[0]) ** (1 / (len(held) - 1)) if len(held) > 1 else math.nan
 
 
 def pytorch_default(weight: Tensor) -> None:

@@ -1,6 +1,6 @@
 """How many gradient values a half precision format loses, with and without loss scaling."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,7 @@ def underflow(batch: FirstBatch, *, scale: float = SCALE) -> Precision:
     smallest of all. The backward itself is fp32, since that of an fp16 convolution is very slow on a CPU.
     """
     outputs: dict[str, Tensor] = {}
+    batch = replace(batch, network=replace(batch.network, autocast=None))
 
     def keep(name: str, output: Tensor) -> None:
         output.retain_grad()

@@ -39,6 +39,8 @@ class ChosenDelta:
 
 def folds_of(points: int, *, folds: int, seed: int) -> list[np.ndarray]:
     """Return shuffled positions, split into folds whose sizes differ by at most one."""
+    if points < 4:
+        raise UsageError(f"--choose-delta: {points} points are too few to leave some out; give 4 or more")
     if not 2 <= folds <= points // 2:
         raise UsageError(f"--folds {folds}: must lie in 2 to {points // 2} for {points} points")
     return np.array_split(np.random.default_rng(seed).permutation(points), folds)
@@ -50,12 +52,14 @@ def choose_delta(deltas: Sequence[float], data: LineData, *, folds: int, seed: i
     Median rather than mean, since the points left out have outliers too, which no δ should be chosen to please.
     """
     parts = folds_of(len(data.x), folds=folds, seed=seed)
+    rest = [np.setdiff1d(np.arange(len(data.x)), part) for part in parts]
+    if any(np.ptp(data.x[kept]) == 0 for kept in rest):
+        raise UsageError(f"--folds {folds}: without one of the folds all x are equal; take more folds, or more points")
     candidates = []
     for delta in sorted(set(deltas)):
         chosen = choose_loss("huber", flags={"delta": (f"--choose-delta {delta:g}", delta)})
         scores = []
-        for part in parts:
-            kept = np.setdiff1d(np.arange(len(data.x)), part)
+        for part, kept in zip(parts, rest, strict=True):
             line = best_line(chosen, data.x[kept], data.y[kept])
             scores.append(float(np.median(np.abs(data.y[part] - line.at(data.x[part])))))
         candidates.append(Candidate(delta=delta, scores=tuple(scores)))

@@ -18,8 +18,10 @@ def best_line(chosen: ChosenLoss, x: np.ndarray, y: np.ndarray) -> Line:
 
     For a loss that is not convex this is a local optimum, the one that is reached from the least squares line.
     """
-    loss = LineLoss(chosen, x, y)
-    return loss.line(SOLVERS.get(chosen.spec.name, _newton)(loss, x, y))
+    centre, spread = x.mean(), x.std()
+    across = (x - centre) / spread  # years, say, lie so far from 0 that the solvers would lose all digits
+    height, slope = SOLVERS.get(chosen.spec.name, _newton)(LineLoss(chosen, across, y), across, y)
+    return LineLoss(chosen, x, y).line(np.array([height - slope / spread * centre, slope / spread]))
 
 
 def least_squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:

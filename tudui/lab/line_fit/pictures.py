@@ -10,7 +10,8 @@ from tudui.lab.line_fit.experiment import Experiment, Influence
 from tudui.lab.line_fit.steps import Line
 from tudui.lab.pictures import COLOURS, finish, line_style, new_figure
 
-DIVERGED = 1e6  # a slope beyond this would leave nothing else to see
+FAR = 1e3  # times the data: a line beyond this would leave nothing else to see
+GROWN = 1e6  # times the loss at the start
 
 
 def fits_picture(experiment: Experiment) -> Figure:
@@ -42,10 +43,10 @@ def _slope(experiment: Experiment) -> str:
 
 
 def _draw_line(axes: Axes, experiment: Experiment, line: Line, label: str, index: int) -> None:
-    if not abs(line.slope) < DIVERGED:
+    ends = np.array([experiment.data.x.min(), experiment.data.x.max()])
+    if not np.abs(line.at(ends)).max() <= FAR * max(np.abs(experiment.data.y).max(), 1.0):
         axes.plot([], [], label=f"{label}: diverged", **line_style(index))
         return
-    ends = np.array([experiment.data.x.min(), experiment.data.x.max()])
     axes.plot(ends, line.at(ends), label=f"{label}: slope {line.slope:.2f}", **line_style(index))
 
 
@@ -54,16 +55,17 @@ def losses_picture(experiment: Experiment) -> Figure:
     figure, (left, right) = new_figure(2)
     for index, fit in enumerate(experiment.fits):
         values = np.array(fit.descent.losses)
-        values = np.where(np.abs(values) < DIVERGED, values, np.nan)
+        values = np.where(values <= GROWN * max(values[0], 1.0), values, np.nan)
         iterations = np.arange(len(values))
         left.plot(iterations, values, label=fit.label, **line_style(index))
         right.plot(iterations, values / values[0] if values[0] else values, label=fit.label, **line_style(index))
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=(1, 2, 5, 10)))
-    left.set_yscale("log")
-    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    left.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    left.minorticks_off()
+    if any(fit.descent.losses[0] > 0 for fit in experiment.fits):
+        left.set_yscale("log")
+        left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        left.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        left.minorticks_off()
     finish(left, title="each in its own unit", x="iteration", y="loss (logarithmic)")
     finish(right, title="on one scale", x="iteration", y="loss / loss at the start")
     right.set_ylim(bottom=0)
