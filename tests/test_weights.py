@@ -161,6 +161,13 @@ def test_evaluate_reproduces_the_runs_own_numbers(trained, tudui):
     assert sum(map(sum, found["confusion"])) == 359
 
 
+def test_a_folder_that_changed_since_the_training_is_pointed_out(class_folders, tudui):
+    assert tudui("train", "-d", "folder:pictures", "-b", "8", "-e", "1", "-q", "-o", "run").code == 0
+    assert "has changed" not in tudui("evaluate", "run").err
+    next((class_folders / "odd").iterdir()).unlink()
+    assert "has changed since the training" in tudui("evaluate", "run").err
+
+
 def test_evaluate_shows_a_table(trained, tudui):
     answer = tudui("evaluate", trained, "--best")
     assert answer.code == 0

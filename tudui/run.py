@@ -26,7 +26,7 @@ from tudui.sinks.jsonl import jsonl_sink
 from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, save_checkpoint
 from tudui.training.device import hardware, resolve_machine, versions
 from tudui.training.engine import fit, predict_logits, score
-from tudui.training.state import TrainState, new_state
+from tudui.training.state import TrainState, images_left_out, new_state
 from tudui.weights import read_weights
 
 if TYPE_CHECKING:
@@ -150,7 +150,12 @@ class Run:
                 steps_planned=self.state.steps_planned,
             )
         )
-        for note in (*cautions, *self.config.loss.warnings(), *self.data.notes):
+        for note in (
+            *cautions,
+            *images_left_out(self.config, self.data),
+            *self.config.loss.warnings(),
+            *self.data.notes,
+        ):
             self.emit(Warned(step=0, message=note))
 
     def end_epoch(self) -> None:

@@ -93,6 +93,13 @@ class RunFolder:
                 f"{self.root}: cannot be made: {error.strerror}; choose another place with --run-dir"
             ) from None
 
+    def discard_unless_begun(self) -> None:
+        """Remove the folder again where a run failed before its first event."""
+        if self.root.is_dir() and {path.name for path in self.root.iterdir()} <= {self.config.name, self.record.name}:
+            if self.record.exists() and self.record.stat().st_size:
+                return
+            shutil.rmtree(self.root)
+
     def lengths(self) -> dict[str, int]:
         """Return the length in bytes of every file that grows with the run, once the disk has it."""
         lengths = {}

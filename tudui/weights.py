@@ -34,6 +34,7 @@ class Weights:
     preparation: Preparation | None = None  # None: the file does not say
     classes: tuple[str, ...] | None = None
     config: Mapping[str, Any] | None = None
+    data: str | None = None  # fingerprint of the data set that it was trained on
 
     @property
     def number_of_classes(self) -> int:
@@ -76,7 +77,9 @@ def _of_run(path: Path, *, best: bool) -> Checkpoint:
 
 def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     tensors = _named(checkpoint.state["model"], checkpoint.path)
-    return Weights(tensors, str(checkpoint.path), checkpoint.preparation, checkpoint.classes, checkpoint.config)
+    return Weights(
+        tensors, str(checkpoint.path), checkpoint.preparation, checkpoint.classes, checkpoint.config, checkpoint.data
+    )
 
 
 class _SavedModule(nn.Module):

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from tudui import __version__
-from tudui.errors import TuduiError
+from tudui.errors import Interrupted, TuduiError
 
 
 class _Commands(TyperGroup):
@@ -16,11 +16,12 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except TuduiError as error:
+            prefix = "" if isinstance(error, Interrupted) else "error: "
             for line in str(error).splitlines():
-                typer.echo(f"error: {line}", err=True)
+                typer.echo(f"{prefix}{line}", err=True)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            typer.echo("error: interrupted", err=True)
+            typer.echo("interrupted", err=True)
             raise typer.Exit(130) from None
 
 

@@ -66,6 +66,11 @@ def _print_scores(scored: "Scored") -> None:
         losses.add_column(name, justify="right")
     losses.add_row(*(f"{value:.4f}" for value in evaluated.losses.values()))
     console.print(losses)
+    console.print(
+        "Each loss at its defaults; residual losses compare logits with one-hot targets. "
+        "A loss's value says nothing beside another's.",
+        style="dim",
+    )
     names = list(evaluated.per_class_accuracy)
     classes = Table(title="accuracy per class; rows of the confusion matrix", title_justify="left")
     classes.add_column("true class")
@@ -101,7 +106,9 @@ def predict_command(
         ]
         typer.echo(json_text({"predictions": rows}))
         return
-    table = Table("image", "first", "second", "third")
+    table = Table()
+    for column in ("image", "first", "second", "third"):
+        table.add_column(column, overflow="fold")
     for found in predictions:
         table.add_row(escape(str(found.path)), *(escape(f"{name} {100 * p:.1f} %") for name, p in found.classes))
     output(json=False).print(table)
@@ -153,7 +160,14 @@ def _print_runs(rows: list[dict[str, Any]], columns: list[str]) -> None:
     for column in columns:
         words = column in ("name", "status", "loss", "data")
         heading = headings.get(column, column)
-        table.add_column(heading, justify="left" if words else "right", no_wrap=column != "name", overflow="fold")
+        table.add_column(
+            heading,
+            justify="left" if words else "right",
+            no_wrap=column != "name",
+            overflow="fold" if column == "name" else "ellipsis",
+            min_width=12 if column == "name" else None,
+            max_width=14 if column == "data" else None,
+        )
     for row in rows:
         for split in ("validation", "test"):
             row[split] = "-" if row[split] is None else f"{100 * row[split]:.2f}"

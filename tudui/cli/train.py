@@ -23,7 +23,7 @@ from tudui.config import Config, Loaded, load_config
 from tudui.config.dump import worth_a_comment
 from tudui.config.overrides import Override
 from tudui.config.yaml_file import read_value
-from tudui.errors import DiskError, Diverged, UsageError
+from tudui.errors import DiskError, Diverged, TuduiError, UsageError
 from tudui.files import json_text
 from tudui.invocation import tudui_command
 from tudui.run_folder import FREE_ON_RESUME, RunFolder
@@ -114,6 +114,8 @@ def train_command(
         loaded = load_from_flags(config, flags, settings)
     for text in loaded.notes:
         note(text)
+    if resume is not None and not quiet:
+        console.print(f"going on with {escape(str(resume))}", soft_wrap=True)
     if print_batches:
         _print_batches(loaded.config, print_batches, console)
     if dry_run:
@@ -138,7 +140,12 @@ def _train(loaded: Loaded, folder: Path, console: "Console", *, resume: bool, qu
     with ExitStack() as stack:
         sinks = [] if quiet else [stack.enter_context(console_sink(console))]
         provenance = worth_a_comment(loaded.provenance)
-        return train(loaded.config, folder, resume=resume, sinks=sinks, provenance=provenance)
+        try:
+            return train(loaded.config, folder, resume=resume, sinks=sinks, provenance=provenance)
+        except TuduiError:
+            if not resume:
+                RunFolder(folder).discard_unless_begun()
+            raise
 
 
 def _loaded_for_resume(
@@ -200,8 +207,11 @@ def _dry_run(config: Config, console: "Console", *, json: bool) -> None:
     if json:
         typer.echo(json_text(found))
         return
+    notes = found.pop("notes")
     for name, value in found.items():
-        console.print(f"{name}: {escape(str(value))}", soft_wrap=True)
+        console.print(f"{name}: {escape(f'{value:.4g}' if isinstance(value, float) else str(value))}", soft_wrap=True)
+    for text in notes:
+        note(text)
     console.print("dry run: nothing was written")
 
 

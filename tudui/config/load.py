@@ -108,7 +108,7 @@ class _Merge:
         for length in range(len(key), 0, -1):
             if key[:length] in self.origins:
                 return self.origins[key[:length]]
-        return None
+        return next((origin for other, origin in self.origins.items() if other[: len(key)] == key), None)
 
 
 def _keys(value: Any, above: Key) -> Iterator[Key]:

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     Loss = Callable[[Tensor, Tensor], Tensor]  # (logits [B, K] float, labels [B] int64) -> loss per sample [B]
 
 ENTRY_POINTS = "tudui.losses"
+OTHER_NAMES = {
+    "mae": "l1",
+    "l2": "mse",
+    "crossentropy": "ce",
+    "crossentropyloss": "ce",
+    "l1loss": "l1",
+    "mseloss": "mse",
+}
 
 
 class LossParameters(BaseModel):
@@ -94,5 +102,7 @@ def loss_spec(name: str) -> LossSpec:
     """Return the loss of this name; ConfigError, with the nearest name, where there is none."""
     specs = loss_specs()
     if name not in specs:
-        raise ConfigError([f"unknown loss '{name}'{did_you_mean(name, specs)}; known: {', '.join(sorted(specs))}"])
+        plain = name.lower().replace("-", "").replace("_", "").replace(" ", "")
+        hint = did_you_mean(OTHER_NAMES.get(plain, plain), specs)
+        raise ConfigError([f"unknown loss '{name}'{hint}; known: {', '.join(sorted(specs))}"])
     return specs[name]

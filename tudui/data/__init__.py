@@ -42,10 +42,10 @@ def load_data(config: DataConfig, seed: int) -> Dataset:
     if "test" not in parts:
         kept, held_out = stratified(source.labels[parts["train"]], share=TEST_SHARE, seed=0, purpose="test")
         parts["test"], parts["train"] = parts["train"][held_out], parts["train"][kept]
-        notes.append(
+        notes += [
             f"{config.name} has no test images of its own: a stratified fifth ({len(held_out)} images) was set aside, "
-            f"the same for every seed"
-        )
+            f"the same for every seed as long as the images are the same"
+        ] * (config.name != "digits")  # whose fifth never changes
     if "validation" not in parts and config.validation > 0:
         kept, held_out = stratified(
             source.labels[parts["train"]], share=config.validation, seed=seed, purpose="validation"

@@ -52,10 +52,12 @@ def read_folder(root: Path, config: DataConfig) -> Source:
         more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
         listed = f"{len(bad)} of {len(files)} images cannot be read: {', '.join(shown)}{more}"
         if config.on_bad_image == "refuse":
-            raise DataError(f"{root}: {listed}; mend or remove them, or leave them out with data.on_bad_image=skip")
+            raise DataError(
+                f"{root}: {listed}; mend or remove them, or train without them: --set data.on_bad_image=skip"
+            )
         notes.append(f"{root}: skipped, {listed}")
     if others:
-        notes.append(f"{root}: {others} files that are no images were left out")
+        notes.append(f"{root}: {others} other files were left out")
     good = [file for file in files if str(file.path.relative_to(root)) not in bad]
     classes = tuple(sorted({file.label for file in files}))
     if len(classes) < 2:
@@ -75,7 +77,7 @@ def read_folder(root: Path, config: DataConfig) -> Source:
 def _list(root: Path) -> tuple[list[ImageFile], int]:
     """Return all image files, sorted, and the number of other files."""
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give one as folder:PATH")
+        raise DataError(f"{root}: no such folder; name a folder that is there")
     try:
         inside = {entry.name: Path(entry.path) for entry in os.scandir(root) if entry.is_dir()}
         has_parts = "train" in inside

@@ -54,6 +54,10 @@ CIFAR = {
 def read_torchvision_set(config: DataConfig) -> Source:
     """Return a data set from `data.dir`, else from the cache, else from its host."""
     root = Path(config.dir) if config.dir else cache_folder() / "datasets"
+    if config.dir and not root.is_dir():
+        raise DataError(
+            f"--data-dir {root}: no such folder; name one that holds a copy of {config.name}, or make it for a download"
+        )
     if config.name in CIFAR:
         return _read_cifar(config.name, CIFAR[config.name], root)
     return {"mnist": _read_mnist, "fashion-mnist": _read_mnist, "svhn": _read_svhn}[config.name](config.name, root)
@@ -165,8 +169,9 @@ def _download(name: str, root: Path, open_set: Callable[[Any], Any]) -> Any:
             return open_set(datasets)
     except (OSError, RuntimeError) as error:
         why = " ".join(str(error).split())[:200]
+        looked_for = f" (looked for {CIFAR[name].folder}/)" if name in CIFAR else ""
         raise DataError(
-            f"{name}: not in {root}, and its host cannot be reached ({why}). Without the network: "
+            f"{name}: not in {root}{looked_for}, and its host cannot be reached ({why}). Without the network: "
             f"--data-dir DIR with a copy of it, --data folder:PATH with images of your own, "
             f"or --data digits, which needs no download"
         ) from None

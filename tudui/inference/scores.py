@@ -68,6 +68,8 @@ def evaluate_weights(
     if chosen is None:
         raise UsageError(f"--split {split}: {dataset.name} has only {', '.join(dataset.splits())}")
     notes = [*dataset.notes]
+    if weights.data is not None and data is None and weights.data != dataset.fingerprint():
+        notes.append(f"{dataset.name} has changed since the training: images that were trained on may be among these")
     if weights.preparation is None and normalize is None:
         notes.append("pixels in [0, 1], as in the course's scripts; other weights may need --normalize standardize")
     if weights.classes and weights.classes != dataset.classes:

@@ -47,7 +47,7 @@ class _Lines:
             case StepEnd():
                 self.steps(event)
             case Evaluated(split="validation", weights="last"):
-                self.epoch_line(f"  validation {_percent(event.accuracy)}, loss {event.loss:.4f}")
+                self.epoch_line(f"  validation {_percent(event.accuracy)}")
             case Warned():
                 self.epoch_line()
                 self.console.print(f"[yellow]warning:[/] {escape(event.message)}", soft_wrap=True, highlight=False)

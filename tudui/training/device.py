@@ -34,7 +34,7 @@ def resolve_machine(config: Config) -> tuple[Config, dict[str, str]]:
     threads = config.train.threads
     if threads == "auto":
         threads = torch.get_num_threads()
-        reasons["train.threads"] = f"auto: torch's default on this machine is {threads}"
+        reasons["train.threads"] = f"auto: torch's default on this machine is {threads} threads"
     precision = config.precision
     if precision == "auto":
         native = native_bf16(device)

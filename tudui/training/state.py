@@ -75,7 +75,7 @@ def new_state(config: Config, data: Dataset) -> TrainState:
     if steps_per_epoch == 0:
         raise UsageError(
             f"train.batch_size: {batch} is more than the {images} training images, so no batch is ever full; "
-            f"take a smaller one or train.drop_last=false"
+            f"take --batch-size {max(images // 4, 1)}, or --set train.drop_last=false"
         )
     model = place(build_model(len(data.classes), seed=config.seed), device, channels_last=config.train.channels_last)
     autocast = AUTOCAST[config.precision]
@@ -89,4 +89,15 @@ def new_state(config: Config, data: Dataset) -> TrainState:
         clip=config.train.clip,
         steps_per_epoch=steps_per_epoch,
         epochs_planned=config.train.epochs,
+    )
+
+
+def images_left_out(config: Config, data: Dataset) -> tuple[str, ...]:
+    """Say so where more than a tenth of the training images fill no batch."""
+    images, rest = len(data.train), len(data.train) % config.train.batch_size
+    if not config.train.drop_last or 10 * rest <= images:
+        return ()
+    return (
+        f"{rest} of {images} training images fill no batch and are left out of each epoch; "
+        f"a smaller --batch-size, or --set train.drop_last=false, uses them",
     )
