@@ -77,6 +77,11 @@ class Evaluated:
     confusion: tuple[tuple[int, ...], ...]  # rows: true class; columns: predicted
     predicted: tuple[int, ...]  # classes predicted for the first images of the split
 
+    def scores(self) -> dict[str, float]:
+        """Return the numbers that result.json keeps of a split."""
+        names = ("accuracy", "balanced_accuracy", "nll", "ece", "loss")
+        return {name: getattr(self, name) for name in names}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Warned:

@@ -255,8 +255,8 @@ class Run:
         return self.end(
             "finished",
             {
-                "validation": _scores(validation) if validation else None,
-                "test": _scores(test),
+                "validation": validation.scores() if validation else None,
+                "test": test.scores(),
                 "best": {
                     "epoch": best.epoch,
                     "validation_accuracy": selected_accuracy,
@@ -297,8 +297,3 @@ class Run:
         self.emit(RunEnded(step=progress.step, status=status, result=result))
         write_text(self.folder.result, json_text(result, indent=2) + "\n")
         return RunResult(self.folder.root, status, result)
-
-
-def _scores(evaluated: Evaluated) -> dict[str, float]:
-    names = ("accuracy", "balanced_accuracy", "nll", "ece", "loss")
-    return {name: getattr(evaluated, name) for name in names}

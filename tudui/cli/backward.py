@@ -2,13 +2,14 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from tudui.cli.by_hand import by_hand_command
+from tudui.cli.first_batch import BatchSizeOption, batch_from_flags, plain_table, shape_text
 from tudui.cli.settings import (
     ConfigOption,
     DataDirOption,
@@ -16,56 +17,18 @@ from tudui.cli.settings import (
     JsonOption,
     LossOption,
     SetOption,
-    load_from_flags,
-    note,
     output,
 )
 from tudui.errors import UsageError
 from tudui.files import json_text
-from tudui.lab.choice import ALIASES
 
 if TYPE_CHECKING:
-    from tudui.lab.backward.batch import FirstBatch
     from tudui.lab.backward.layers import Step
     from tudui.lab.backward.precision import Precision
 
 app = typer.Typer(no_args_is_help=True, help="See backpropagation at work on one real batch.")
 
-BatchSizeOption = Annotated[int | None, typer.Option("--batch-size", "-b", help="Images in the batch.  [default: 64]")]
 MAX_DEPTH = 200
-
-
-def _batch(
-    config: str | None,
-    loss: str | None,
-    data: str | None,
-    data_dir: str | None,
-    settings: list[str] | None,
-    batch_size: int | None = None,
-) -> "FirstBatch":
-    flags: dict[str, tuple[str, Any]] = {
-        "loss": ("--loss", ALIASES.get(loss, loss) if loss else loss),
-        "data.name": ("--data", data),
-        "data.dir": ("--data-dir", data_dir),
-        "train.batch_size": ("--batch-size", batch_size),
-    }
-    loaded = load_from_flags(config, flags, settings)
-    for text in loaded.notes:
-        note(text)
-    from tudui.lab.backward.batch import first_batch
-
-    return first_batch(loaded.config)
-
-
-def _table(*columns: str, left: int = 1) -> Table:
-    table = Table(box=None)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number < left else "right")
-    return table
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "x".join(str(size) for size in shape)
 
 
 @app.command()
@@ -86,7 +49,7 @@ def layers(
     """
     if samples < 0 or batches < 0:
         raise UsageError(f"--samples {samples} --batches {batches}: must be 0 or greater")
-    batch = _batch(config, loss, data, data_dir, settings, batch_size)
+    batch = batch_from_flags(config, loss, data, data_dir, settings, batch_size)
     from tudui.lab.backward.layers import one_step
 
     step = one_step(batch, samples=samples, batches=batches)
@@ -110,15 +73,15 @@ def _print_step(step: "Step") -> None:
         if step.dropped:
             console.print(f"{step.dropped} images fill no batch and are dropped (drop_last)")
     console.print(f"\nbackward from the first batch's mean loss, {step.loss:.4f}")
-    table = _table("layer", "shape", ".grad before", "norm after", "mean |g|", "largest", "zeros")
+    table = plain_table("layer", "shape", ".grad before", "norm after", "mean |g|", "largest", "zeros")
     for layer in step.layers:
         before = "None" if layer.gradient_before is None else f"{layer.gradient_before:.3g}"
         numbers = [f"{value:.3g}" for value in (layer.norm, layer.mean, layer.largest)]
-        table.add_row(layer.name, _shape(layer.shape), before, *numbers, f"{100 * layer.zeros:.1f} %")
+        table.add_row(layer.name, shape_text(layer.shape), before, *numbers, f"{100 * layer.zeros:.1f} %")
     console.print(table)
     console.print(f"\none step of {escape(step.optimizer)}, rate {step.learning_rate:g}", soft_wrap=True)
     console.print("the weight with each layer's largest gradient")
-    steps = _table("layer", "before", "after", "change", "-rate x grad", "change / that")
+    steps = plain_table("layer", "before", "after", "change", "-rate x grad", "change / that")
     for layer in step.layers:
         pull = -layer.rate_times_gradient
         share = f"{layer.change / pull:.3f}" if pull else "-"
@@ -147,7 +110,7 @@ def accumulate(
 
     Examples:  tudui backward accumulate   |   tudui backward accumulate --loss mse --json
     """
-    batch = _batch(config, loss, data, data_dir, settings, batch_size)
+    batch = batch_from_flags(config, loss, data, data_dir, settings, batch_size)
     from tudui.lab.backward.accumulate import accumulate as run
 
     found = run(batch)
@@ -155,7 +118,7 @@ def accumulate(
         typer.echo(json_text(asdict(found)))
         return
     console = output(json=False)
-    table = _table("layer", "norm, once", "norm, twice", "exactly double", "two half batches")
+    table = plain_table("layer", "norm, once", "norm, twice", "exactly double", "two half batches")
     for layer in found.layers:
         double = "yes" if layer.exactly_double else "no"
         table.add_row(layer.name, f"{layer.once:.5g}", f"{layer.twice:.5g}", double, f"off by {layer.halves:.0e}")
@@ -187,7 +150,7 @@ def precision(
     """
     if not 0 < scale < float("inf"):
         raise UsageError(f"--scale {scale:g}: must be greater than 0")
-    batch = _batch(config, loss, data, data_dir, settings, batch_size)
+    batch = batch_from_flags(config, loss, data, data_dir, settings, batch_size)
     from tudui.lab.backward.precision import underflow
 
     found = underflow(batch, scale=scale)
@@ -211,7 +174,7 @@ def precision(
 
 def _lost_table(found: "Precision", what: str) -> Table:
     kinds = ("fp16", "fp16 scaled", "bf16", "bf16 scaled")
-    table = _table("gradient of", "nonzero", "median", *kinds)
+    table = plain_table("gradient of", "nonzero", "median", *kinds)
     for measured in (*found.parameters, *found.outputs):
         shares = [f"{100 * getattr(measured.lost[kind], what):.2f} %" for kind in kinds]
         table.add_row(measured.name, f"{measured.nonzero:,}", f"{measured.median:.1e}", *shares)
@@ -241,7 +204,7 @@ def depth(
         from tudui.lab.pictures import check_format
 
         check_format(out)
-    batch = _batch(config, loss, data, data_dir, settings)
+    batch = batch_from_flags(config, loss, data, data_dir, settings)
     from tudui.lab.backward.depth import over_depth
 
     found = over_depth(batch, depth=depth)
@@ -256,7 +219,7 @@ def depth(
         return
     console = output(json=False)
     console.print(f"norm of the gradient, on its way back through {depth} convolutions 32 -> 32")
-    table = _table("come through", *(one.initialisation for one in found), left=0)
+    table = plain_table("come through", *(one.initialisation for one in found), left=0)
     for place in sorted({0, *(2**power for power in range(8) if 2**power <= depth), depth}):
         table.add_row(str(place), *(f"{one.norms[place]:.3g}" for one in found))
     table.add_row("factor of each", *(_factor(one.factor) for one in found), style="bold")
@@ -289,7 +252,7 @@ def check(
     """
     if entries < 1:
         raise UsageError(f"--entries {entries}: must be 1 or greater")
-    batch = _batch(config, loss, data, data_dir, settings)
+    batch = batch_from_flags(config, loss, data, data_dir, settings)
     from tudui.lab.backward.check import IMAGES, STEP, check_gradients
 
     found = check_gradients(batch, entries=entries)
@@ -298,7 +261,7 @@ def check(
         typer.echo(json_text({"largest_difference": largest, "layers": [asdict(layer) for layer in found]}))
         return
     console = output(json=False)
-    table = _table("layer", "entries", "worst entry", "autograd", "central difference", "relative")
+    table = plain_table("layer", "entries", "worst entry", "autograd", "central difference", "relative")
     for layer in found:
         place = ",".join(str(number) for number in layer.entry)
         values = (f"{layer.autograd:.6e}", f"{layer.central:.6e}", f"{layer.difference:.0e}")

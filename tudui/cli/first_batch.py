@@ -1,0 +1,50 @@
+"""What the commands of `tudui backward` share: their batch, from the flags of `train`, and their tables."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from tudui.cli.settings import load_from_flags, note
+from tudui.lab.choice import ALIASES
+
+if TYPE_CHECKING:
+    from tudui.lab.backward.batch import FirstBatch
+
+BatchSizeOption = Annotated[int | None, typer.Option("--batch-size", "-b", help="Images in the batch.  [default: 64]")]
+
+
+def batch_from_flags(
+    config: str | None,
+    loss: str | None,
+    data: str | None,
+    data_dir: str | None,
+    settings: list[str] | None,
+    batch_size: int | None = None,
+) -> "FirstBatch":
+    """Return the first batch of the run that the flags describe."""
+    flags: dict[str, tuple[str, Any]] = {
+        "loss": ("--loss", ALIASES.get(loss, loss) if loss else loss),
+        "data.name": ("--data", data),
+        "data.dir": ("--data-dir", data_dir),
+        "train.batch_size": ("--batch-size", batch_size),
+    }
+    loaded = load_from_flags(config, flags, settings)
+    for text in loaded.notes:
+        note(text)
+    from tudui.lab.backward.batch import first_batch
+
+    return first_batch(loaded.config)
+
+
+def plain_table(*columns: str, left: int = 1) -> Table:
+    """Return a table without lines, its first columns to the left."""
+    table = Table(box=None)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < left else "right")
+    return table
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """Return a shape as 32x3x5x5."""
+    return "x".join(str(size) for size in shape)
