@@ -37,7 +37,8 @@ def random_data(images: int) -> Dataset:
     generator = torch.Generator().manual_seed(0)
     store = torch.randint(256, (images, 3, 32, 32), generator=generator, dtype=torch.uint8)
     labels = torch.randint(10, (images,), generator=generator)
-    split = Split(store, torch.arange(images), labels)
+    rows = torch.arange(images)
+    split = Split(store, rows, labels, rows)
     preparation = Preparation((0.5,) * 3, (0.25,) * 3)
     return Dataset("random", tuple("0123456789"), split, None, split, preparation)
 
