@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tudui.config import Override, load_config
+from tudui.config.loss_spec import loss_section
 from tudui.data import load_data
 from tudui.losses import ClassInfo, build_loss
 from tudui.training.device import resolve_machine
@@ -44,7 +45,7 @@ def measure(settings: dict[str, object]) -> float:
 
 def main(
     data: Annotated[list[str], typer.Option()],
-    loss: Annotated[list[str], typer.Option(help="NAME, NAME/plain or NAME/probabilities.")],
+    loss: Annotated[list[str], typer.Option(help="NAME or NAME/plain; mae: l1 on probabilities.")],
     rate: Annotated[list[float], typer.Option()],
     data_dir: Annotated[str | None, typer.Option(help="Copy of CIFAR-10.")] = None,
     optimizer: str = "sgd",
@@ -57,12 +58,8 @@ def main(
     for name in data:
         table = Table("loss", *(f"{value:g}" for value in rate), title=f"{name}: validation accuracy %, {seeds} seeds")
         for text in loss:
-            loss_name, _, variant = text.partition("/")
-            section = {"name": loss_name}
-            if variant == "plain":
-                section["form"] = "plain"
-            elif variant:
-                section["input"] = variant
+            loss_name, _, form = text.partition("/")
+            section = loss_section(loss_name) | ({"form": form} if form else {})
             row = []
             for value in rate:
                 settings = {

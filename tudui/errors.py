@@ -7,6 +7,7 @@ TuduiError
 ├── Diverged            4   a loss or gradient that is not finite
 ├── WeightsError        5   a checkpoint or weights file that cannot be used
 ├── DiskError           6   a folder or file that cannot be written, or is in use
+├── WorkerError         7   another process of the same job that died
 └── Interrupted   130, 143   Ctrl-C, SIGTERM
 """
 
@@ -56,6 +57,12 @@ class DiskError(TuduiError):
     """A run folder that cannot be written."""
 
     exit_code = 6
+
+
+class WorkerError(TuduiError):
+    """A process that worked for this one died."""
+
+    exit_code = 7
 
 
 class Interrupted(TuduiError):

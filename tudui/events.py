@@ -15,6 +15,7 @@ class RunStarted:
     classes: tuple[str, ...]
     images: Mapping[str, int]  # split -> number of images
     steps_planned: int
+    hashes: Mapping[str, str]  # sha256 of what the run begins from
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,8 @@ from typing import IO, Any
 
 from tudui.errors import DiskError
 
+ASIDE = ".part"
+
 
 @contextmanager
 def written_aside(path: Path, *, keep: Path | None = None) -> Iterator[IO[bytes]]:
@@ -17,7 +19,7 @@ def written_aside(path: Path, *, keep: Path | None = None) -> Iterator[IO[bytes]
 
     The file it replaces, if any, is renamed to `keep`.
     """
-    aside = path.with_name(f"{path.name}.part")
+    aside = path.with_name(f"{path.name}{ASIDE}")
     try:
         with aside.open("wb") as file:
             yield file
@@ -29,6 +31,27 @@ def written_aside(path: Path, *, keep: Path | None = None) -> Iterator[IO[bytes]
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise DiskError(f"{path}: cannot be written: {error.strerror or error}; free or choose another place") from None
+
+
+@contextmanager
+def locked(path: Path, *, what: str) -> Iterator[None]:
+    """Hold a lock file, which vanishes with this process however it ends; DiskError where another process holds it."""
+    import fcntl
+    import socket
+
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise DiskError(
+                f"{path.parent}: {what} in use by another process ({file.read().strip() or 'unknown'}); "
+                f"wait for it, stop it, or choose another folder"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from tudui.config import Config, load_config
 from tudui.config.load import flatten
 from tudui.errors import DiskError, UsageError
+from tudui.files import ASIDE
 from tudui.invocation import tudui_command
 
 # What may differ between a run and its continuation: where the data lies and whether it is cached.
@@ -44,6 +45,11 @@ class RunFolder:
         return self.root / "predictions.npz"
 
     @property
+    def label_noise(self) -> Path:
+        """The manifest of wrong labels, where labels were made wrong on purpose."""
+        return self.root / "label_noise.json"
+
+    @property
     def checkpoints(self) -> Path:
         """last.pt, previous.pt, best.pt."""
         return self.root / "checkpoints"
@@ -56,7 +62,7 @@ class RunFolder:
     def check(self, config: Config, *, resume: bool) -> None:
         """Refuse a folder that holds another run, or one that is finished; the message names the ways out."""
         if not self.config.exists():
-            if self.root.is_dir() and any(self.root.iterdir()):
+            if self.root.is_dir() and any(path.suffix != ASIDE for path in self.root.iterdir()):
                 raise UsageError(f"{self.root}: not empty and not a run; choose another --run-dir")
             return
         other = "choose another --run-dir"
@@ -64,19 +70,9 @@ class RunFolder:
             state = "finished" if self.result.exists() else "begun"
             way = "" if self.result.exists() else f"go on with: {tudui_command()} train --resume {self.root}; or "
             raise UsageError(f"{self.root}: holds a run already ({state}); {way}{other}")
-        there, here = flatten(load_config(self.config).config), flatten(config)
-        differing = {key for key in {**there, **here} if there.get(key) != here.get(key)} - FREE_ON_RESUME
-        if differing == {"train.epochs"} and here["train.epochs"] > there["train.epochs"]:
-            if config.schedule.name != "constant":
-                raise UsageError(
-                    f"{self.root}: the {config.schedule.name} schedule ends with epoch {there['train.epochs']}; "
-                    f"only a run with schedule constant can be extended; "
-                    f"train anew with --epochs {here['train.epochs']}"
-                )
+        if self.extends(config):
             return
-        if differing:
-            shown = ", ".join(f"{key} {there.get(key)} -> {here.get(key)}" for key in sorted(differing)[:4])
-            raise UsageError(f"{self.root}: belongs to another config ({shown}); {other}, or leave these as they were")
+        self.check_same(config)
         if self.result.exists():
             status = json.loads(self.result.read_text())["status"]
             raise UsageError(
@@ -84,10 +80,42 @@ class RunFolder:
                 f"or read it with: {tudui_command()} evaluate {self.root}"
             )
 
+    def check_same(self, config: Config) -> None:
+        """Refuse a folder whose run has another config; the message names what differs."""
+        if differing := self._differing(config):
+            shown = ", ".join(f"{key} {there} -> {here}" for key, (there, here) in sorted(differing.items())[:4])
+            raise UsageError(
+                f"{self.root}: belongs to another config ({shown}); choose another folder, or leave these as they were"
+            )
+
+    def extends(self, config: Config) -> bool:
+        """Return whether the config is this run's with more epochs; UsageError where its schedule has an end."""
+        differing = self._differing(config)
+        if set(differing) != {"train.epochs"}:
+            return False
+        there, here = differing["train.epochs"]
+        if here > there and config.schedule.name != "constant":
+            raise UsageError(
+                f"{self.root}: the {config.schedule.name} schedule ends with epoch {there}; "
+                f"only a run with schedule constant can be extended; train anew with --epochs {here}"
+            )
+        return bool(here > there)
+
+    def _differing(self, config: Config) -> dict[str, tuple[Any, Any]]:
+        """Return what the folder's config and this one have by each key in which they differ."""
+        there, here = flatten(load_config(self.config).config), flatten(config)
+        return {
+            key: (there.get(key), here.get(key))
+            for key in {**there, **here}
+            if there.get(key) != here.get(key) and key not in FREE_ON_RESUME
+        }
+
     def create(self) -> None:
         """Make the folder; DiskError where that is not possible."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
+            for left in self.root.rglob(f"*{ASIDE}"):  # by a process that was killed while writing
+                left.unlink()
         except OSError as error:
             raise DiskError(
                 f"{self.root}: cannot be made: {error.strerror}; choose another place with --run-dir"

@@ -56,13 +56,14 @@ def main() -> None:
 
 
 # each adds its commands to the app
-from tudui.cli import after, backward, config, data, line_fit, loss, tensorboard, train  # noqa: E402
+from tudui.cli import after, backward, compare, config, data, line_fit, loss, tensorboard, train  # noqa: E402
 
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 app.add_typer(loss.app, name="loss")
 app.add_typer(backward.app, name="backward")
 app.command("train")(train.train_command)
+app.command("compare-losses")(compare.compare_losses_command)
 app.command("evaluate")(after.evaluate_command)
 app.command("predict")(after.predict_command)
 app.command("runs")(after.runs_command)

@@ -56,15 +56,19 @@ SetOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, the rest on stderr.")]
 
 
-def load_from_flags(config: str | None, flags: Mapping[str, tuple[str, Any]], settings: Sequence[str] | None) -> Loaded:
-    """Return the config of a file, flags {key: (flag, value)} with None for those not given, and `--set` texts."""
+def overrides_of(flags: Mapping[str, tuple[str, Any]], settings: Sequence[str] | None) -> list[Override]:
+    """Return what flags {key: (flag, value)}, with None for those not given, and `--set` texts ask for."""
     overrides = [
         Override(key, value, flag if value is True or value is False else f"{flag} {value}")
         for key, (flag, value) in flags.items()
         if value is not None
     ]
-    overrides += [parse_set(text) for text in settings or ()]
-    return load_config(find_config(config) if config else None, overrides)
+    return overrides + [parse_set(text) for text in settings or ()]
+
+
+def load_from_flags(config: str | None, flags: Mapping[str, tuple[str, Any]], settings: Sequence[str] | None) -> Loaded:
+    """Return the config of a file, flags and `--set` texts."""
+    return load_config(find_config(config) if config else None, overrides_of(flags, settings))
 
 
 def messages() -> Console:

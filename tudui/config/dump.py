@@ -13,11 +13,16 @@ from tudui.config.schema import Config
 
 def to_yaml(config: Config, comments: Mapping[str, str] | None = None) -> str:
     """Return the config as YAML, with a comment beside each dotted key that has one."""
+    return yaml_text(config.model_dump(mode="json"), comments)
+
+
+def yaml_text(values: dict[str, Any], comments: Mapping[str, str] | None = None) -> str:
+    """Return plain values as YAML, sections as blocks and lists in one line."""
     yaml = YAML()
     yaml.width = 200
     yaml.representer.add_representer(type(None), _null)
     out = io.StringIO()
-    yaml.dump(_commented(config.model_dump(mode="json"), "", comments or {}), out)
+    yaml.dump(_commented(values, "", comments or {}), out)
     return out.getvalue()
 
 

@@ -24,6 +24,10 @@ OTHER_NAMES = {
     "l1loss": "l1",
     "mseloss": "mse",
 }
+# Names of the literature for a loss of Tudui's with certain parameters.
+SECTIONS: dict[str, dict[str, Any]] = {
+    "mae": {"name": "l1", "input": "probabilities", "true_class_weight": 1.0},  # 2 (1 - p_y), Ghosh et al. 2017
+}
 
 
 class LossParameters(BaseModel):
@@ -106,3 +110,8 @@ def loss_spec(name: str) -> LossSpec:
         hint = did_you_mean(OTHER_NAMES.get(plain, plain), specs)
         raise ConfigError([f"unknown loss '{name}'{hint}; known: {', '.join(sorted(specs))}"])
     return specs[name]
+
+
+def loss_section(name: str) -> dict[str, Any]:
+    """Return the `loss` section that a name stands for where losses are compared."""
+    return dict(SECTIONS.get(name, {"name": name}))

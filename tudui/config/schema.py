@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
 from tudui.config.loss_spec import LossParameters, loss_spec
 from tudui.errors import did_you_mean
@@ -40,6 +40,16 @@ class DataConfig(Section):
         "standardize", description="standardize: mean 0, deviation 1 per channel; none: pixels in [0, 1]"
     )
     augment: AugmentConfig = AugmentConfig()
+    label_noise: float = Field(
+        0.0, ge=0, le=1, description="share of wrong labels given on purpose in training and validation, never in test"
+    )
+    noise_kind: Literal["symmetric", "asymmetric"] = Field(
+        "symmetric", description="wrong labels: any other class; asymmetric: the usual pairs, or data.noise_matrix"
+    )
+    noise_matrix: str | None = Field(
+        None, description="CSV, row: true class, column: label given; label_noise scales it, 1: as it stands"
+    )
+    noise_manifest: str | None = Field(None, description="label_noise.json of a run, whose wrong labels are used again")
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what an unreadable image file leads to")
     cache: bool = Field(True, description="keep decoded image folders in the user's cache")
 
@@ -49,6 +59,14 @@ class DataConfig(Section):
         if name in DATA_SETS or (name.startswith(FOLDER) and name != FOLDER):
             return name
         raise ValueError(f"must be one of {', '.join(DATA_SETS)}, {FOLDER}PATH{did_you_mean(name, DATA_SETS)}")
+
+    @model_validator(mode="after")
+    def _one_noise(self) -> "DataConfig":
+        if self.noise_manifest and self.label_noise:
+            raise ValueError("label_noise and noise_manifest: give one of the two")
+        if self.noise_matrix and self.noise_kind != "asymmetric":
+            raise ValueError("noise_matrix: belongs to noise_kind asymmetric; set that too")
+        return self
 
 
 LearningRate = Annotated[

@@ -8,7 +8,17 @@ PACKAGE = Path(__file__).parent.parent
 
 
 def shipped_configs() -> dict[str, Path]:
-    """Return the shipped configs of runs by name: inside the wheel, or beside the package in a source checkout."""
+    """Return the shipped configs of runs by name."""
+    return {name: path for name, path in _shipped().items() if not name.startswith("compare")}
+
+
+def shipped_plans() -> dict[str, Path]:
+    """Return the shipped plans of comparisons by name."""
+    return {name: path for name, path in _shipped().items() if name.startswith("compare")}
+
+
+def _shipped() -> dict[str, Path]:
+    """Return every shipped file by name: inside the wheel, or beside the package in a source checkout."""
     folder = next(folder for folder in (PACKAGE / "configs", PACKAGE.parent / "configs") if folder.is_dir())
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
@@ -17,7 +27,7 @@ def find_config(name: str) -> Path:
     """Return the file that `--config` means: a path, or the name of a shipped config."""
     if Path(name).is_file():
         return Path(name)
-    shipped = shipped_configs()
+    shipped = _shipped()
     if name in shipped:
         return shipped[name]
     raise ConfigError(

@@ -7,6 +7,7 @@ import torch
 from tudui.config.schema import FOLDER, DataConfig
 from tudui.data.dataset import Dataset, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
+from tudui.data.label_noise import with_label_noise
 from tudui.data.split import stratified
 from tudui.errors import DataError
 
@@ -57,6 +58,7 @@ def load_data(config: DataConfig, seed: int) -> Dataset:
         del parts["validation"]
         notes.append(f"{config.name}: too few images to hold any out for validation")
     splits = {name: Split(source.store, rows, source.labels[rows], rows) for name, rows in parts.items()}
+    splits = with_label_noise(config, seed, source.classes, splits)
     counts = torch.bincount(splits["train"].labels, minlength=len(source.classes)).tolist()
     if min(counts) == 0:
         empty = [name for name, count in zip(source.classes, counts, strict=True) if count == 0]

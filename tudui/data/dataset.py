@@ -19,6 +19,7 @@ class Split:
     rows: Tensor  # int64 [N]: which rows of the store belong to this split
     labels: Tensor  # int64 [N]
     index: Tensor  # int64 [N], on the CPU: the numbers of these images in their source
+    true_labels: Tensor | None = None  # int64 [N]: before label noise; None: the labels are as they came
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -33,7 +34,8 @@ class Split:
         if device.type == "cpu":
             return self
         rows = torch.arange(len(self), device=device)
-        return Split(self.images.to(device), rows, self.labels.to(device), self.index)
+        true = None if self.true_labels is None else self.true_labels.to(device)
+        return Split(self.images.to(device), rows, self.labels.to(device), self.index, true)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Losses of a residual (L1, MSE, Huber), made losses of a classifier by a one-hot target."""
+"""Losses of a residual (L1, MSE, Huber, smooth L1), made losses of a classifier by a one-hot target."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PositiveNumber = Annotated[float, Field(gt=0)]
 
-# What torch.nn.L1Loss, MSELoss and HuberLoss do on one-hot targets.
+# What torch.nn.L1Loss, MSELoss, HuberLoss and SmoothL1Loss do on one-hot targets.
 PLAIN: dict[str, Any] = {
     "input": "logits",
     "classes": "mean",
@@ -84,6 +84,13 @@ class HuberParameters(ResidualParameters):
         )
 
 
+class SmoothL1Parameters(ResidualParameters):
+    """Parameters of `smooth_l1`."""
+
+    name: Literal["smooth_l1"] = "smooth_l1"
+    beta: PositiveNumber = Field(1.0, description="residual at which the parabola becomes a straight line of slope 1")
+
+
 def l1(parameters: L1Parameters, prediction: "Tensor", target: "Tensor") -> "Tensor":
     """Return |prediction - target|, elementwise."""
     from torch.nn import functional
@@ -103,6 +110,13 @@ def huber(parameters: HuberParameters, prediction: "Tensor", target: "Tensor") -
     from torch.nn import functional
 
     return functional.huber_loss(prediction, target, reduction="none", delta=parameters.delta)
+
+
+def smooth_l1(parameters: SmoothL1Parameters, prediction: "Tensor", target: "Tensor") -> "Tensor":
+    """Return r²/(2 beta) where |r| < beta, else |r| - beta/2, elementwise."""
+    from torch.nn import functional
+
+    return functional.smooth_l1_loss(prediction, target, reduction="none", beta=parameters.beta)
 
 
 def build_with(elementwise: "Callable[[Any, Tensor, Tensor], Tensor]") -> "Callable[[Any, ClassInfo], Loss]":
@@ -171,6 +185,23 @@ HUBER = LossSpec(
     parameters=HuberParameters,
     build=build_with(huber),
     elementwise=huber,
+    rates={
+        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
+        ("recipe", "sgd"): 0.1,
+        ("plain", "sgd"): 0.1,
+        ("probabilities", "sgd"): 0.02,
+    },
+)
+
+SMOOTH_L1 = LossSpec(
+    name="smooth_l1",
+    title="smooth L1",
+    formula="r²/(2 beta) where |r| < beta, else |r| - beta/2, r = output - target",
+    robust_to="residuals beyond beta; it is Huber / beta, so its slope stays 1 where Huber's goes to 0 with delta",
+    source="torch.nn.functional.smooth_l1_loss; Girshick 2015, Fast R-CNN",
+    parameters=SmoothL1Parameters,
+    build=build_with(smooth_l1),
+    elementwise=smooth_l1,
     rates={
         **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
         ("recipe", "sgd"): 0.1,

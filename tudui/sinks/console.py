@@ -86,6 +86,9 @@ class _Lines:
         table = Table(title=f"{result['loss']}, seed {result['seed']}: {event.status}", title_justify="left")
         for column in ("", "accuracy", "NLL", "ECE", "loss"):
             table.add_column(column, justify="left" if not column else "right")
+        for labels, name in (("right", "clean"), ("wrong", "flipped")):
+            if (result["train"] or {}).get(name, {}).get("images"):
+                table.add_row(f"train, {labels} labels", _percent(result["train"][name]["accuracy"]))
         for split in ("validation", "test"):
             if scores := result.get(split):
                 table.add_row(

@@ -42,6 +42,9 @@ def tensorboard_sink(
             case Warned():
                 writer.add_text("warnings", event.message, event.step)
             case RunEnded():
+                for name, scores in (event.result["train"] or {}).items():
+                    if scores["accuracy"] is not None:
+                        writer.add_scalar(f"accuracy/train_{name}", scores["accuracy"], event.step)
                 _, _, ended = hparams({}, dict.fromkeys(HPARAM_METRICS, 0.0))
                 writer._get_file_writer().add_summary(ended)
         writer.flush()  # a checkpoint may follow, which counts on everything before it

@@ -1,6 +1,5 @@
-"""`train`: the only place that joins config, data, loop, checkpoints and sinks."""
+"""What `train` does around the loop: begin, restore, end an epoch, end the run."""
 
-import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -13,72 +12,23 @@ import torch
 from tudui.config import Config
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
-from tudui.data import Dataset, load_data
-from tudui.errors import DataError, Interrupted, UsageError
+from tudui.data import Dataset
+from tudui.data.label_noise import manifest
+from tudui.errors import DataError, UsageError
 from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import json_text, write_text, written_aside
-from tudui.invocation import tudui_command
 from tudui.losses import ClassInfo, build_every_loss, build_loss
 from tudui.run_folder import RunFolder, RunResult
-from tudui.signals import stop_on_signal
 from tudui.sinks import Sink
-from tudui.sinks.jsonl import jsonl_sink
 from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, save_checkpoint
-from tudui.training.device import hardware, resolve_machine, versions
-from tudui.training.engine import fit, predict_logits, score
+from tudui.training.device import hardware, versions
+from tudui.training.engine import predict_logits, score
+from tudui.training.hashes import begun_from
 from tudui.training.state import TrainState, images_left_out, new_state
 from tudui.weights import read_weights
 
 if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
-
-
-def train(
-    config: Config,
-    run_dir: Path,
-    *,
-    resume: bool = False,
-    sinks: Iterable[Sink] = (),
-    provenance: Mapping[str, str] | None = None,
-) -> RunResult:
-    """Train as the config says and leave a run folder; Interrupted after Ctrl-C or SIGTERM, with the state saved."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError("training in several processes is not supported; start tudui without torchrun")
-    config, reasons = resolve_machine(config)
-    folder = RunFolder(run_dir)
-    folder.check(config, resume=resume)
-    folder.create()
-    if not folder.config.exists():
-        write_text(folder.config, to_yaml(config, {**(provenance or {}), **reasons}))
-    torch.set_num_threads(int(config.train.threads))
-    data = load_data(config.data, config.seed).to(torch.device(config.device))
-    run = Run(config, folder, data)
-    warning = run.restore() if resume else None
-    progress = run.state.progress
-    with ExitStack() as stack:
-        run.sinks = [stack.enter_context(jsonl_sink(folder.record)), *run.open_tensorboard(stack), *sinks]
-        request = stack.enter_context(stop_on_signal())
-        if warning:
-            for sink in sinks:  # not the record: a resumed run leaves the same as one that was not cut
-                sink(Warned(step=progress.step, message=warning))
-        if progress.step == 0:
-            run.start(cautions=[reason for reason in reasons.values() if not reason.startswith("auto")])
-        for event in fit(run.state, data, run.loss, config) if not run.patience_is_spent() else ():
-            run.emit(event)
-            if event.diverged:
-                return run.end_diverged(event)
-            if event.epoch_done:
-                run.end_epoch()
-            if request.signal_number is not None:
-                run.save(LAST)
-                raise Interrupted(
-                    f"stopped at step {event.step} of {event.steps_planned}, everything saved; "
-                    f"go on with: {tudui_command()} train --resume {run_dir}",
-                    signal_number=request.signal_number,
-                )
-            if event.epoch_done and run.patience_is_spent():
-                break
-        return run.end_finished()
 
 
 class Run:
@@ -140,6 +90,9 @@ class Run:
     def start(self, *, cautions: Iterable[str]) -> None:
         """Begin a run: initial weights, the first event, and what the user should know."""
         self.initialise()
+        if self.data.train.true_labels is not None:
+            listed = manifest(self.config.data, self.config.seed, self.data.classes, self.data.splits())
+            write_text(self.folder.label_noise, json_text(listed) + "\n")
         self.emit(
             RunStarted(
                 name=self.folder.root.name,
@@ -148,6 +101,7 @@ class Run:
                 classes=self.data.classes,
                 images={name: len(split) for name, split in self.data.splits().items()},
                 steps_planned=self.state.steps_planned,
+                hashes=begun_from(self.config, self.data, self.state.network.model),
             )
         )
         for note in (
@@ -231,7 +185,8 @@ class Run:
         """End a run whose loss or gradient is not finite."""
         assert event.diverged is not None
         return self.end(
-            "diverged", {"diverged": asdict(event.diverged), "validation": None, "test": None, "best": None}
+            "diverged",
+            {"diverged": asdict(event.diverged), "train": None, "validation": None, "test": None, "best": None},
         )
 
     def end_finished(self) -> RunResult:
@@ -255,6 +210,7 @@ class Run:
         return self.end(
             "finished",
             {
+                "train": self.learned(),
                 "validation": validation.scores() if validation else None,
                 "test": test.scores(),
                 "best": {
@@ -265,15 +221,38 @@ class Run:
             },
         )
 
+    def learned(self) -> dict[str, Any] | None:
+        """Return how much of the right labels was learned and, apart, of those made wrong; None without label noise."""
+        train = self.data.train
+        if train.true_labels is None:
+            return None
+        model = self.state.network.model.eval()
+        predicted = predict_logits(self.state.network, train).argmax(1)
+        model.train()
+        wrong = train.labels != train.true_labels
+
+        def share(hits: torch.Tensor) -> float | None:
+            return int(hits.sum()) / len(hits) if len(hits) else None
+
+        return {
+            "clean": {"images": int((~wrong).sum()), "accuracy": share((predicted == train.labels)[~wrong])},
+            "flipped": {
+                "images": int(wrong.sum()),
+                "accuracy": share((predicted == train.labels)[wrong]),  # wrong labels learned by heart
+                "true_accuracy": share((predicted == train.true_labels)[wrong]),
+            },
+        }
+
     def write_predictions(self, logits: torch.Tensor) -> None:
-        """Keep the probabilities of every test image, for paired tests over images."""
+        """Keep the class and probabilities of every test image, for paired tests over images."""
         test = self.data.test
         with written_aside(self.folder.predictions) as file:
             np.savez(
                 file,
                 index=test.index.numpy(),
                 label=test.labels.cpu().numpy(),
-                probabilities=logits.softmax(1).half().cpu().numpy(),
+                predicted=logits.argmax(1).cpu().numpy(),
+                probabilities=logits.softmax(1).half().cpu().numpy(),  # rounded: the largest may no longer be one
             )
 
     def end(self, status: str, values: Mapping[str, Any]) -> RunResult:

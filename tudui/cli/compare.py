@@ -1,0 +1,134 @@
+"""`tudui compare-losses` and `tudui report`."""
+
+import hashlib
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tudui.cli.settings import CHOICE, DataDirOption, DataOption, JsonOption, SetOption, note, output, overrides_of
+from tudui.config.plan import Plan, load_plan
+from tudui.config.shipped import find_config
+from tudui.config.yaml_file import read_value
+
+if TYPE_CHECKING:
+    pass
+
+HOW, WHERE = "How", "Where to, and what to show"
+
+
+def compare_losses_command(
+    config: Annotated[
+        str | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="NAME|FILE",
+            help="Plan of a comparison, or config of a run.  [default: compare, four losses on digits]",
+            rich_help_panel=CHOICE,
+        ),
+    ] = None,
+    losses: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="Losses, such as ce,mse,mae; mae: l1 on probabilities.", rich_help_panel=CHOICE
+        ),
+    ] = None,
+    data: DataOption = None,
+    data_dir: DataDirOption = None,
+    seeds: Annotated[int | None, typer.Option(help="Runs per loss and noise level.", rich_help_panel=CHOICE)] = None,
+    label_noise: Annotated[
+        str | None,
+        typer.Option(metavar="SHARES", help="Shares of wrong labels, such as 0,0.2,0.4.", rich_help_panel=CHOICE),
+    ] = None,
+    lr: Annotated[
+        str | None,
+        typer.Option(
+            "--lr",
+            metavar="recipe|same|tuned",
+            help="Each loss at its own rate, all at one, or each at the best on validation.",
+            rich_help_panel=HOW,
+        ),
+    ] = None,
+    forms: Annotated[
+        str | None,
+        typer.Option(metavar="FORMS", help="recipe, plain, or recipe,plain side by side.", rich_help_panel=HOW),
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What the others are compared with.", rich_help_panel=HOW)
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", "-e", help="Passes over the training images.", rich_help_panel=HOW)
+    ] = None,
+    settings: SetOption = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", "-j", min=1, help="Runs side by side.  [default: one per CPU core]", rich_help_panel=WHERE
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder.  [default: below runs/]", rich_help_panel=WHERE)
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Print the plan and how long it takes.", rich_help_panel=WHERE)
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Train under each loss on the same footing, several seeds each, and say which is better; call again to go on.
+
+    Examples:  tudui compare-losses   |   tudui compare-losses --losses ce,mae,gce --label-noise 0,0.4 --seeds 3
+    """
+    flags: dict[str, tuple[str, Any]] = {
+        "comparison.variants": ("--losses", _names(losses)),
+        "comparison.seeds": ("--seeds", seeds),
+        "comparison.label_noise": ("--label-noise", _values(label_noise, "--label-noise")),
+        "comparison.lr": ("--lr", lr),
+        "comparison.forms": ("--forms", _names(forms)),
+        "comparison.baseline": ("--baseline", baseline),
+        "data.name": ("--data", data),
+        "data.dir": ("--data-dir", data_dir),
+        "train.epochs": ("--epochs", epochs),
+    }
+    plan = load_plan(find_config(config or "compare"), overrides_of(flags, settings))
+    for text in plan.notes:
+        note(text)
+    folder = out or _folder(plan, config or "compare")
+    output(json=json)
+    jobs = jobs or _default_jobs(plan)
+    from tudui.comparison.compare import compare
+    from tudui.comparison.report import write_report
+
+    comparison = compare(plan, folder, jobs=jobs, listener=print, command=_command())
+    write_report(comparison, folder)
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
+def _values(text: str | None, flag: str) -> list[Any] | None:
+    names = _names(text)
+    return None if names is None else [read_value(name, f"{flag} {text}") for name in names]
+
+
+def _default_jobs(plan: Plan) -> int:
+    """Return one job per core that the plan's threads leave free; one on a GPU, which a run fills by itself."""
+    if plan.base.device.startswith("cuda"):
+        return 1
+    threads = plan.base.train.threads
+    return max(1, (os.cpu_count() or 1) // (1 if threads == "auto" else threads))
+
+
+def _folder(plan: Plan, config: str) -> Path:
+    """Return the folder that the same plan gets every time; more losses, seeds or noise levels go on in it."""
+    digest = hashlib.sha256(plan.base.model_dump_json(exclude={"loss"}).encode()).hexdigest()[:6]
+    data = Path(plan.base.data.name.removeprefix("folder:")).name
+    return Path("runs") / f"compare-{data}-{plan.comparison.lr}-{digest}"
+
+
+def _command() -> str:
+    return shlex.join(["tudui", *sys.argv[1:]])

@@ -1,0 +1,97 @@
+"""`compare`: from a plan to a comparison; a folder that holds a part of it already is gone on with."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from tudui.comparison.collect import Comparison, RunRecord, collect, read_run
+from tudui.comparison.executor import Listener, execute
+from tudui.comparison.runs import PlannedRun, cell_name, given_rates, reported_runs, tuning_runs
+from tudui.config.plan import Plan, load_plan, plan_yaml
+from tudui.errors import DiskError, UsageError
+from tudui.files import json_text, locked, write_text
+from tudui.run_folder import RunFolder
+
+PLAN, RUNS, TUNING, COMMAND = "plan.yaml", "runs", "tuning", "command.txt"
+Executor = Callable[[Sequence[PlannedRun], Path, Listener], None]
+
+
+def compare(plan: Plan, folder: Path, *, jobs: int, listener: Listener, command: str) -> Comparison:
+    """Do every run of the plan that is not done, and return what they came to."""
+    try:
+        (folder / RUNS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DiskError(f"{folder}: cannot be made: {error.strerror}; choose another --out") from None
+    with locked(folder / "lock", what="a comparison"):
+        write_text(folder / PLAN, plan_yaml(plan))
+        write_text(folder / COMMAND, command + "\n")
+        if plan.comparison.lr == "tuned":
+            execute(tuning_runs(plan), folder / TUNING, jobs=jobs, listener=listener)
+        rates, _ = chosen_rates(plan, folder)
+        execute(reported_runs(plan, rates), folder / RUNS, jobs=jobs, listener=listener)
+    return read_comparison(folder)
+
+
+def read_comparison(folder: Path) -> Comparison:
+    """Return the comparison in a folder, from its runs; UsageError where it is not one, or not done."""
+    if not (folder / PLAN).is_file():
+        raise UsageError(f"{folder}: not a comparison ({PLAN} is missing); make one with: tudui compare-losses")
+    plan = load_plan(folder / PLAN)
+    command = (folder / COMMAND).read_text().strip()
+    rates, tuning = chosen_rates(plan, folder)
+    runs = reported_runs(plan, rates)
+    missing = _missing(runs, folder / RUNS)
+    if missing:
+        raise UsageError(
+            f"{folder}: {len(missing)} of {len(runs)} runs are not done (such as {missing[0]}); go on with: {command}"
+        )
+    records: list[RunRecord] = [read_run(run, folder / RUNS) for run in runs]
+    return collect(plan, records, command=command, tuning=tuning)
+
+
+def _missing(runs: Sequence[PlannedRun], folder: Path) -> list[str]:
+    return [run.name for run in runs if not RunFolder(folder / run.name).result.exists()]
+
+
+def chosen_rates(plan: Plan, folder: Path) -> tuple[dict[tuple[str, float], float], list[dict[str, Any]]]:
+    """Return the rate of each variant and noise level and, where they were tuned, the whole curves behind them."""
+    if plan.comparison.lr != "tuned":
+        return given_rates(plan), []
+    runs = tuning_runs(plan)
+    if missing := _missing(runs, folder / TUNING):
+        raise UsageError(f"{folder}: {len(missing)} of {len(runs)} tuning runs are not done (such as {missing[0]})")
+    scores: dict[tuple[str, float], dict[float, list[float]]] = {}
+    for run in runs:
+        curve = scores.setdefault((run.variant, run.label_noise), {})
+        curve.setdefault(run.rate, []).append(_validation_accuracy(folder / TUNING / run.name))
+    rates = {key: max(curve, key=lambda rate: (fmean(curve[rate]), -rate)) for key, curve in scores.items()}
+    return rates, [_curve(variant, noise, curve, rates[variant, noise]) for (variant, noise), curve in scores.items()]
+
+
+def _validation_accuracy(folder: Path) -> float:
+    """Return the validation accuracy after the last epoch; 0 for a run that diverged."""
+    result = json.loads(RunFolder(folder).result.read_text())
+    if result["status"] == "diverged":
+        return 0.0
+    if result["validation"] is None:
+        raise UsageError(f"{folder}: --lr tuned chooses on validation images; set data.validation above 0")
+    return float(result["validation"]["accuracy"])
+
+
+def _curve(variant: str, noise: float, curve: Mapping[float, Sequence[float]], chosen: float) -> dict[str, Any]:
+    return {
+        "name": cell_name(variant, noise),
+        "variant": variant,
+        "label_noise": noise,
+        "rates": sorted(curve),
+        "validation_accuracy": [curve[rate] for rate in sorted(curve)],
+        "chosen": chosen,
+        "at_the_edge": chosen in (min(curve), max(curve)),
+    }
+
+
+def write_values(comparison: Comparison, folder: Path) -> None:
+    """Write comparison.json."""
+    write_text(folder / "comparison.json", json_text(comparison.values, indent=2) + "\n")

@@ -1,0 +1,170 @@
+"""Doing runs, one after another or side by side in processes of their own; what was done before is not repeated."""
+
+import json
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing import connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+from tudui.comparison.runs import PlannedRun
+from tudui.errors import Interrupted, TuduiError, WorkerError
+from tudui.events import Evaluated, Event, StepEnd
+from tudui.run import train
+from tudui.run_folder import RunFolder
+from tudui.signals import stop_on_signal
+from tudui.sinks import Sink
+from tudui.training.device import resolve_machine
+
+PATIENCE = 0.2  # seconds between two looks at the workers
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is; `done` says how it ended."""
+
+    run: str
+    fraction: float
+    validation: float | None = None
+    done: str = ""  # "finished", "diverged", or "" while it goes on
+
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What ended a worker's run, as it travels between processes."""
+
+    text: str
+    exit_code: int
+
+
+def execute(runs: Sequence[PlannedRun], folder: Path, *, jobs: int, listener: Listener) -> None:
+    """Do every run that is not done, below the folder; Interrupted after a signal, with everything saved."""
+    waiting = []
+    for run in runs:
+        if status := done_before(run, folder):
+            listener(Progress(run.name, 1.0, done=status))
+        else:
+            waiting.append(run)
+    if jobs == 1 or len(waiting) <= 1:
+        for run in waiting:
+            do(run, folder, listener)
+    elif waiting:
+        _side_by_side(waiting, folder, min(jobs, len(waiting)), listener)
+
+
+def done_before(run: PlannedRun, folder: Path) -> str:
+    """Return the status of a run whose result is there; UsageError where the folder holds another config's run."""
+    place = RunFolder(folder / run.name)
+    if not place.result.exists():
+        return ""
+    place.check_same(resolve_machine(run.config)[0])
+    return str(json.loads(place.result.read_text())["status"])
+
+
+def do(run: PlannedRun, folder: Path, listener: Listener) -> None:
+    """Train one run, or go on with it where it was cut."""
+    place = RunFolder(folder / run.name)
+    result = train(run.config, place.root, resume=place.config.exists(), sinks=[_reporting(run.name, listener)])
+    listener(Progress(run.name, 1.0, done=result.status))
+
+
+def _reporting(name: str, listener: Listener) -> Sink:
+    fraction, validation = 0.0, None
+
+    def emit(event: Event) -> None:
+        nonlocal fraction, validation
+        if isinstance(event, StepEnd):
+            fraction = event.step / event.steps_planned
+        elif isinstance(event, Evaluated) and event.split == "validation":
+            validation = event.accuracy
+        else:
+            return
+        listener(Progress(name, fraction, validation))
+
+    return emit
+
+
+def _side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: Listener) -> None:
+    """Keep `jobs` processes busy until every run is done."""
+    context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads in an unknown state
+    tasks, messages, stopping = context.Queue(), context.Queue(), context.Event()
+    for item in (*runs, *[None] * jobs):
+        tasks.put(item)
+    workers = [context.Process(target=_work, args=(tasks, messages, stopping, folder)) for _ in range(jobs)]
+    for worker in workers:
+        worker.start()
+    failure: TuduiError | None = None
+    try:
+        with stop_on_signal() as request:
+            while any(worker.is_alive() for worker in workers) or not messages.empty():
+                if request.signal_number is not None or failure:
+                    stopping.set()
+                try:
+                    message = messages.get(timeout=PATIENCE)
+                except queue.Empty:
+                    failure = failure or _death(workers)
+                    continue
+                if isinstance(message, Progress):
+                    listener(message)
+                elif request.signal_number is None and failure is None:
+                    failure = TuduiError(message.text)
+                    failure.exit_code = message.exit_code
+            failure = failure or _death(workers)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.join()
+    if request.signal_number is not None:
+        raise Interrupted("stopped", signal_number=request.signal_number)
+    if failure:
+        raise failure
+
+
+def _death(workers: Sequence[SpawnProcess]) -> TuduiError | None:
+    """Return what to say of a worker that ended in a way of its own, if one did."""
+    for worker in workers:
+        if worker.exitcode:
+            how = f"signal {-worker.exitcode}" if worker.exitcode < 0 else f"exit code {worker.exitcode}"
+            return WorkerError(
+                f"a worker process died ({how}); if memory ran out, take fewer --jobs; "
+                f"the same command goes on where it stopped"
+            )
+    return None
+
+
+def _work(tasks: Any, messages: Any, stopping: Any, folder: Path) -> None:
+    """Do runs until there are no more: the life of a worker process."""
+    os.setpgrp()  # Ctrl-C reaches the parent alone, which then asks each worker once
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    asked = False
+
+    def report(progress: Progress) -> None:
+        nonlocal asked
+        messages.put(progress)
+        if stopping.is_set() and not progress.done and not asked:
+            asked = True
+            signal.raise_signal(signal.SIGTERM)
+
+    while not stopping.is_set() and (run := tasks.get()) is not None:
+        try:
+            do(run, folder, report)
+        except TuduiError as error:
+            messages.put(Failure(str(error), error.exit_code))
+            return
+
+
+def _die_with_parent() -> None:
+    """End this process at once when its parent is gone, even where that was killed: two must never train one run."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)

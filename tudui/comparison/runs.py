@@ -1,0 +1,96 @@
+"""The runs that a plan stands for: an ordinary config each, which differ in loss, noise level, seed and rate alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tudui.config import Config, Override, config_from
+from tudui.config.load import with_recipe_rate
+from tudui.config.plan import Plan
+
+TUNING_SEED = 1_000_000  # tuning runs have seeds from here on, reported runs from the config's
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a comparison."""
+
+    name: str  # of its folder
+    variant: str
+    label_noise: float
+    config: Config
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.config.seed
+
+    @property
+    def rate(self) -> float:
+        """Peak learning rate."""
+        assert self.config.optimizer.lr != "auto"
+        return self.config.optimizer.lr
+
+
+# (variant, noise level) -> learning rate
+Rates = Mapping[tuple[str, float], float]
+
+
+def reported_runs(plan: Plan, rates: Rates) -> tuple[PlannedRun, ...]:
+    """Return the runs that the report is about, seed by seed, so that a cut comparison is balanced."""
+    first = plan.base.seed
+    return tuple(
+        _run(plan, variant, noise, seed=seed, rate=rates[variant, noise])
+        for seed in range(first, first + plan.comparison.seeds)
+        for noise in plan.comparison.label_noise
+        for variant in plan.comparison.variants
+    )
+
+
+def tuning_runs(plan: Plan) -> tuple[PlannedRun, ...]:
+    """Return the runs that choose the rates: the same budget each, on seeds that are not reported."""
+    return tuple(
+        _run(plan, variant, noise, seed=TUNING_SEED + number, rate=rate, name=f"-lr{rate:g}")
+        for number in range(plan.comparison.tuning_seeds)
+        for rate in plan.comparison.rates
+        for noise in plan.comparison.label_noise
+        for variant in plan.comparison.variants
+    )
+
+
+def given_rates(plan: Plan) -> dict[tuple[str, float], float]:
+    """Return the rates of `lr: recipe` and `lr: same`; ConfigError where a loss has no recipe."""
+    comparison = plan.comparison
+
+    def recipe(variant: str) -> float:
+        config = plan.base.model_copy(update={"loss": comparison.variants[variant]})
+        rate = with_recipe_rate(config, f"comparison.variants.{variant}")[0].optimizer.lr
+        assert rate != "auto"
+        return rate
+
+    if comparison.lr == "same":
+        rate = plan.base.optimizer.lr
+        one = recipe(comparison.baseline) if rate == "auto" else rate
+        by_variant = dict.fromkeys(comparison.variants, one)
+    else:
+        by_variant = {variant: recipe(variant) for variant in comparison.variants}
+    return {(variant, noise): by_variant[variant] for variant in by_variant for noise in comparison.label_noise}
+
+
+def cell_name(variant: str, noise: float) -> str:
+    """Return the readable name of a variant at a noise level, such as `gce-noise20`."""
+    return variant if noise == 0 else f"{variant}-noise{100 * noise:g}"
+
+
+def _run(plan: Plan, variant: str, noise: float, *, seed: int, rate: float, name: str = "") -> PlannedRun:
+    settings: dict[str, Any] = {
+        "loss": plan.comparison.variants[variant].model_dump(mode="json"),
+        "data.label_noise": noise,
+        "optimizer.lr": rate,
+        "seed": seed,
+        # one thread each: side by side or one after another, the numbers are the same
+        "train.threads": 1 if plan.base.train.threads == "auto" else plan.base.train.threads,
+    }
+    overrides = [Override(key, value, "the plan") for key, value in settings.items()]
+    config = config_from(plan.base.model_dump(mode="json"), "the plan", overrides)
+    return PlannedRun(f"{cell_name(variant, noise)}{name}-seed{seed}", variant, noise, config)

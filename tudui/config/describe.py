@@ -1,0 +1,84 @@
+"""What is wrong with a config, a line per key: place, key, what, and what was got instead."""
+
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from tudui.config.yaml_file import Key
+from tudui.errors import did_you_mean
+
+
+def describe(
+    error: ValidationError, model: type[BaseModel], above: Key, origin: Callable[[Key], str | None], source: str
+) -> list[str]:
+    """Turn pydantic's errors into lines `place: key: what (got ...)`, one per key."""
+    lines: dict[Key, tuple[list[str], str]] = {}
+    for detail in error.errors():
+        here, fields = _walk(model, detail["loc"])
+        key = (*above, *here)
+        what, got = _what(detail, key, fields)
+        lines.setdefault(key, ([], got))[0].append(what)
+    return [
+        f"{origin(key) or source}: {'.'.join(key) or 'config'}: {', or '.join(what)}{got}"
+        for key, (what, got) in lines.items()
+    ]
+
+
+def _what(detail: ErrorDetails, key: Key, fields: list[str]) -> tuple[str, str]:
+    """Return what one error says, and what was got instead."""
+    kind, got = detail["type"], detail["input"]
+    if kind == "extra_forbidden":
+        known = f"; {'.'.join(key[:-1]) or 'a config'} has: {', '.join(fields)}"
+        return f"unknown key{did_you_mean(key[-1], fields) or known}", ""
+    if kind == "union_tag_invalid":
+        tags = str(detail["ctx"]["expected_tags"]).replace("'", "").split(", ")
+        chosen = str(detail["ctx"]["tag"])
+        return f"name must be one of {', '.join(tags)}", f" (got '{chosen}'){did_you_mean(chosen, tags)}"
+    if kind in ("model_type", "model_attributes_type"):
+        return "must be a section, keys with values", f" (got {shorten(got)})"
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    hint = ""
+    if kind == "literal_error" and isinstance(got, str):
+        known_words = str(detail["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
+        hint = did_you_mean(got, known_words)
+    return f"{message[0].lower()}{message[1:]}", f" (got {shorten(got)}){hint}"
+
+
+def _walk(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[Key, list[str]]:
+    """Leave out of a location what pydantic adds for unions; return it and the fields known at its last level."""
+    key: list[str] = []
+    here: type[BaseModel] | None = model
+    fields = list(model.model_fields)
+    variants: list[type[BaseModel]] = []
+    for part in location:
+        name = str(part)
+        chosen = [variant for variant in variants if name in typing.get_args(variant.model_fields["name"].annotation)]
+        if chosen:  # the tag of a union, such as `sgd`
+            here, fields, variants = chosen[0], list(chosen[0].model_fields), []
+        elif here is None:
+            if isinstance(part, int):
+                key.append(name)
+        else:
+            key.append(name)
+            fields = list(here.model_fields)
+            models = _models(here.model_fields[name].annotation) if name in here.model_fields else []
+            here, variants = (models[0], []) if len(models) == 1 else (None, models)
+    return tuple(key), fields
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [model for part in typing.get_args(annotation) for model in _models(part)]
+    return []
+
+
+def shorten(value: Any) -> str:
+    """Return a value as text that fits into one line of an error."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

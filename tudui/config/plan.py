@@ -1,0 +1,171 @@
+"""A comparison's plan: a run config and, under `comparison`, the losses, noise levels and seeds it is repeated over."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SerializeAsAny, ValidationError
+
+from tudui.config.describe import describe, shorten
+from tudui.config.dump import yaml_text
+from tudui.config.load import Merge, validate, validate_loss
+from tudui.config.loss_spec import LossParameters, loss_section
+from tudui.config.overrides import Override
+from tudui.config.schema import Config, Positive, Section
+from tudui.errors import ConfigError
+
+DEFAULT_LOSSES = ("ce", "mse", "l1", "huber")
+VARIANTS = ("comparison", "variants")
+SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9+._-]*"  # it becomes the name of a folder
+
+NoiseLevel = Annotated[float, Field(ge=0, le=1)]
+
+
+class ComparisonConfig(Section):
+    """What is compared, how often, and by which learning rates."""
+
+    variants: dict[str, SerializeAsAny[LossParameters]] = Field(
+        min_length=1, description="a loss section by name; names alone stand for losses at their defaults"
+    )
+    seeds: int = Field(
+        5, ge=1, le=1000, description="runs per variant and noise level; the first has the config's seed"
+    )
+    label_noise: tuple[NoiseLevel, ...] = Field(
+        (0.0,), strict=False, min_length=1, description="shares of wrong labels in training and validation"
+    )
+    baseline: str = Field("ce", description="the variant that the others are compared with")
+    lr: Literal["recipe", "same", "tuned"] = Field(
+        "recipe",
+        description="recipe: each loss at its own rate; same: all at optimizer.lr (auto: the baseline's recipe); "
+        "tuned: each at the best of `rates` on validation images",
+    )
+    rates: tuple[Positive, ...] = Field(
+        (0.01, 0.02, 0.05, 0.1, 0.2), strict=False, min_length=2, description="the grid of lr: tuned"
+    )
+    tuning_seeds: int = Field(1, ge=1, le=100, description="runs per rate of the grid, on seeds that are not reported")
+    forms: tuple[Literal["recipe", "plain"], ...] = Field(
+        ("recipe",), strict=False, min_length=1, description="plain: residual losses as torch.nn computes them"
+    )
+    reach: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
+        "auto", description="validation accuracy whose time is measured; auto: 0.9 of the baseline's last"
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked plan, and what the user should hear about it."""
+
+    base: Config  # its loss, seed, label noise and rate are replaced, run by run
+    comparison: ComparisonConfig
+    notes: tuple[str, ...] = ()
+
+
+def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> Plan:
+    """Return the checked plan of a file and overrides; any run config is one, with the default comparison."""
+    merge = Merge()
+    if path is not None:
+        merge.add_file(path)
+    merge.add_overrides(overrides)
+    source = str(path) if path else "the command line"
+    problems: list[str] = []
+    given = merge.values.pop("comparison", None)
+    comparison = _comparison({} if given is None else given, merge, source, problems)
+    try:
+        base = validate(merge, source)
+    except ConfigError as error:
+        raise ConfigError([*problems, *error.problems]) from None
+    if problems or comparison is None:
+        raise ConfigError(problems)
+    notes = list(merge.notes)
+    loss = merge.values.get("loss")
+    if isinstance(loss, dict) and len(loss) > 1:
+        notes.append(f"{merge.origin(('loss',))}: the section 'loss' is not used; the variants name the losses")
+    if base.optimizer.lr != "auto" and comparison.lr != "same":
+        notes.append(
+            f"{merge.origin(('optimizer', 'lr'))}: optimizer.lr is not used with lr: {comparison.lr}; "
+            f"take --lr same for all losses at this rate"
+        )
+    return Plan(base, comparison, tuple(notes))
+
+
+def plan_yaml(plan: Plan) -> str:
+    """Return the plan as YAML that `load_plan` reads back."""
+    base = plan.base.model_dump(mode="json", exclude={"loss"})  # the variants name the losses
+    return yaml_text({"comparison": plan.comparison.model_dump(mode="json")} | base)
+
+
+def _comparison(given: Any, merge: Merge, source: str, problems: list[str]) -> ComparisonConfig | None:
+    if not isinstance(given, dict):
+        where = merge.origin(("comparison",)) or source
+        problems.append(f"{where}: comparison: must be a section, keys with values (got {shorten(given)})")
+        return None
+    values = dict(given)
+    variants = _variants(values.get("variants", list(DEFAULT_LOSSES)), merge, source, problems)
+    forms = values.get("forms", ["recipe"])
+    values["variants"] = _in_forms(variants, forms if isinstance(forms, list) else [forms])
+    if variants and "baseline" not in values and "ce" not in values["variants"]:
+        values["baseline"] = next(iter(values["variants"]))
+    try:
+        comparison = ComparisonConfig.model_validate(values)
+    except ValidationError as error:
+        problems += describe(error, ComparisonConfig, ("comparison",), merge.origin, source)
+        return None
+    for name in ("label_noise", "rates", "forms"):
+        if len(set(getattr(comparison, name))) != len(getattr(comparison, name)):
+            problems.append(f"{merge.origin(('comparison', name)) or source}: comparison.{name}: a value stands twice")
+    if variants and comparison.baseline not in comparison.variants:
+        problems.append(
+            f"{merge.origin(('comparison', 'baseline')) or source}: comparison.baseline: no variant "
+            f"'{comparison.baseline}'; variants: {', '.join(comparison.variants)}"
+        )
+    return comparison
+
+
+def _variants(given: Any, merge: Merge, source: str, problems: list[str]) -> dict[str, LossParameters]:
+    where = merge.origin(VARIANTS) or source
+    if isinstance(given, list) and all(isinstance(name, str) for name in given):
+        if twice := sorted({name for name in given if given.count(name) > 1}):
+            problems.append(f"{where}: comparison.variants: {', '.join(twice)} stands twice; name a loss once")
+        given = {name: name for name in given}
+    if not isinstance(given, dict):
+        problems.append(f"{where}: comparison.variants: must be names of losses, or sections by name")
+        return {}
+    checked = {}
+    for name, value in given.items():
+        key = (*VARIANTS, name)
+        if not re.fullmatch(SAFE_NAME, name):
+            problems.append(
+                f"{merge.origin(key) or where}: {'.'.join(key)}: a variant's name is letters, digits and + . _ -"
+            )
+        section = loss_section(value) if isinstance(value, str) else value
+        if isinstance(section, dict):
+            checked[name] = validate_loss(section, key, merge, where, problems)
+        else:
+            problems.append(f"{merge.origin(key) or where}: {'.'.join(key)}: must be a loss (got {shorten(value)})")
+    return checked
+
+
+def _in_forms(variants: dict[str, LossParameters], forms: Sequence[Any]) -> dict[str, LossParameters]:
+    """Return the variants and, for `plain`, each that has a plain form of its own, as NAME-plain."""
+    if "plain" not in forms:
+        return variants
+    chosen: dict[str, LossParameters] = {}
+    for name, parameters in variants.items():
+        plain = _plain(parameters)
+        if plain is None or "recipe" in forms:
+            chosen[name] = parameters
+        if plain is not None:
+            chosen[f"{name}-plain"] = plain
+    return chosen
+
+
+def _plain(parameters: LossParameters) -> LossParameters | None:
+    """Return the plain form, or None where it is the same function or not one that these parameters allow."""
+    try:
+        plain = type(parameters).model_validate(parameters.model_dump(exclude_unset=True) | {"form": "plain"})
+    except ValidationError:
+        return None
+    same = plain.model_dump(exclude={"form"}) == parameters.model_dump(exclude={"form"})
+    return None if same or parameters.form == "plain" else plain

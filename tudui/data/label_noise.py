@@ -1,0 +1,173 @@
+"""Wrong labels on purpose: drawn from (seed, split), nested over rates, and listed in a manifest."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tudui.config.schema import DataConfig
+from tudui.data.dataset import Split
+from tudui.errors import DataError
+from tudui.seeding import derive_seed
+
+FORMAT = 1
+# Pairs that people confuse, by class name: Patrini, Rozza, Menon, Nock, Qu 2017, section 5.
+USUAL_PAIRS = (
+    {"truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"},
+    {"2": "7", "3": "8", "5": "6", "6": "5", "7": "1"},
+)
+
+
+def with_label_noise(
+    config: DataConfig, seed: int, classes: tuple[str, ...], splits: Mapping[str, Split]
+) -> dict[str, Split]:
+    """Return the splits with wrong labels in training and validation, never in test, as the config asks."""
+    noisy = dict(splits)
+    flips = _read_manifest(Path(config.noise_manifest), classes, splits) if config.noise_manifest else None
+    if flips is None and not config.label_noise:
+        return noisy
+    shares = None if flips is not None else _wrong_shares(config, classes)
+    for name in ("train", "validation"):
+        if (split := splits.get(name)) is None:
+            continue
+        if flips is not None:
+            labels = torch.tensor([flips.get(index, -1) for index in split.index.tolist()])
+            labels = torch.where(labels >= 0, labels, split.labels)
+        else:
+            assert shares is not None
+            labels = flipped(split.labels, shares, rate=config.label_noise, seed=derive_seed(seed, "noise", name))
+        noisy[name] = replace(split, labels=labels, true_labels=split.labels)
+    return noisy
+
+
+def flipped(labels: Tensor, shares: Tensor, *, rate: float, seed: int) -> Tensor:
+    """Return labels [N] of which some are wrong.
+
+    Of class c, `rate * shares[c].sum()` of the images become wrong (rounded to whole images), as other classes in the
+    proportions of `shares` [K, K], whose diagonal is 0. What is wrong at one rate is wrong in the same way at any
+    higher one.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    rank = torch.randperm(len(labels), generator=generator)
+    draw = torch.rand(len(labels), generator=generator, dtype=torch.float64)
+    noisy = labels.clone()
+    for label in labels.unique().tolist():
+        positions = (labels == label).nonzero().flatten()
+        total = float(shares[label].sum())
+        first = positions[rank[positions].argsort()][: round(rate * total * len(positions))]
+        if len(first):
+            ladder = shares[label].cumsum(0)
+            noisy[first] = torch.searchsorted(ladder / ladder[-1], draw[first], right=True)
+    return noisy
+
+
+def _wrong_shares(config: DataConfig, classes: tuple[str, ...]) -> Tensor:
+    """Return [K, K]: which share of each class gets which wrong label at rate 1."""
+    number = len(classes)
+    if config.noise_kind == "symmetric":
+        return (torch.ones(number, number, dtype=torch.float64) - torch.eye(number)) / max(number - 1, 1)
+    if config.noise_matrix:
+        return _read_matrix(Path(config.noise_matrix), classes)
+    shares = torch.zeros(number, number, dtype=torch.float64)
+    for pairs in USUAL_PAIRS:
+        if {*pairs, *pairs.values()} <= set(classes):
+            for true, wrong in pairs.items():
+                shares[classes.index(true), classes.index(wrong)] = 1
+            return shares
+    raise DataError(
+        f"data.noise_kind asymmetric: no usual pairs are known for the classes {', '.join(classes[:12])}; "
+        f"give a confusion matrix with data.noise_matrix=FILE.csv"
+    )
+
+
+def _read_matrix(path: Path, classes: tuple[str, ...]) -> Tensor:
+    """Return the confusion matrix of a CSV file (row: true class, column: label given) without its diagonal."""
+    number = len(classes)
+    try:
+        with path.open(newline="") as file:
+            rows = [[float(cell) for cell in row] for row in csv.reader(file) if row]
+    except OSError as error:
+        raise DataError(f"data.noise_matrix {path}: cannot be read: {error.strerror}") from None
+    except (ValueError, csv.Error) as error:  # UnicodeDecodeError is a ValueError
+        raise DataError(
+            f"data.noise_matrix {path}: must be numbers separated by commas, without names: {error}"
+        ) from None
+    if len(rows) != number or any(len(row) != number for row in rows):
+        raise DataError(
+            f"data.noise_matrix {path}: must be {number} rows of {number} numbers, "
+            f"in the order {', '.join(classes[:12])} (got {len(rows)} rows of {sorted({len(row) for row in rows})})"
+        )
+    for line, row in enumerate(rows, start=1):
+        if not (all(0 <= cell <= 1 for cell in row) and abs(sum(row) - 1) < 1e-3):
+            raise DataError(f"data.noise_matrix {path}: row {line} must be shares that sum to 1 (sum {sum(row):g})")
+    matrix = torch.tensor(rows, dtype=torch.float64)
+    return matrix - matrix.diag().diag()
+
+
+def manifest(config: DataConfig, seed: int, classes: tuple[str, ...], splits: Mapping[str, Split]) -> dict[str, Any]:
+    """Return which images were given which wrong label, by their number in the source."""
+    flips: list[tuple[int, int, int]] = []
+    for split in splits.values():
+        if split.true_labels is not None:
+            wrong = (split.labels != split.true_labels).nonzero().flatten().cpu()
+            true, given = split.true_labels.cpu()[wrong], split.labels.cpu()[wrong]
+            flips += zip(split.index[wrong].tolist(), true.tolist(), given.tolist(), strict=True)
+    flips.sort()
+    values: dict[str, Any] = {
+        "format": FORMAT,
+        "data": config.name,
+        "classes": list(classes),
+        "kind": "manifest" if config.noise_manifest else config.noise_kind,
+        "rate": config.label_noise,
+        "seed": seed,
+        "images": {name: len(split) for name, split in splits.items() if split.true_labels is not None},
+        "index": [index for index, _, _ in flips],
+        "true": [true for _, true, _ in flips],
+        "given": [given for _, _, given in flips],
+    }
+    return values | {"sha256": _digest(values)}
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    flips = {name: values[name] for name in ("classes", "index", "true", "given")}
+    return hashlib.sha256(json.dumps(flips, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()
+
+
+def _read_manifest(path: Path, classes: tuple[str, ...], splits: Mapping[str, Split]) -> dict[int, int]:
+    """Return wrong label by image number; DataError where the file is damaged or belongs to other images."""
+    where = f"data.noise_manifest {path}"
+    try:
+        values = json.loads(path.read_text())
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise DataError(f"{where}: not JSON; give a label_noise.json of a run folder") from None
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise DataError(f"{where}: not a manifest of format {FORMAT}; give a label_noise.json of a run folder")
+    columns: list[Any] = [values.get(name) for name in ("index", "true", "given")]
+    whole = all(isinstance(column, list) and all(type(cell) is int for cell in column) for column in columns)
+    if not whole or len({len(column) for column in columns}) != 1 or not isinstance(values.get("classes"), list):
+        raise DataError(f"{where}: index, true and given must be lists of whole numbers of one length")
+    if _digest(values) != values.get("sha256"):
+        raise DataError(f"{where}: its sha256 does not fit its content: it was changed or cut; take an unchanged copy")
+    if values["classes"] != list(classes):
+        raise DataError(f"{where}: made for the classes {', '.join(map(str, values['classes'][:12]))}, not these")
+    pool = {
+        index: label
+        for name in ("train", "validation")
+        if (split := splits.get(name)) is not None
+        for index, label in zip(split.index.tolist(), split.labels.tolist(), strict=True)
+    }
+    for index, true, given in zip(*columns, strict=True):
+        if pool.get(index) != true or not 0 <= given < len(classes):
+            raise DataError(
+                f"{where}: image {index} is not one of class {true} among these training images; "
+                f"the manifest belongs to other data"
+            )
+    return dict(zip(columns[0], columns[2], strict=True))

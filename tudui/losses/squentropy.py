@@ -1,0 +1,40 @@
+"""Squentropy: cross entropy, and the wrong classes' logits squared."""
+
+from typing import TYPE_CHECKING, Literal
+
+from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tudui.config.loss_spec import Loss
+
+
+class SquentropyParameters(LossParameters):
+    """Squentropy has no parameters of its own."""
+
+    name: Literal["squentropy"] = "squentropy"
+
+
+def build(parameters: SquentropyParameters, classes: ClassInfo) -> "Loss":
+    """Return -log p_y + the mean over the K - 1 wrong classes of their squared logits."""
+    from torch.nn import functional
+
+    def squentropy(logits: "Tensor", labels: "Tensor") -> "Tensor":
+        squares = logits.square()
+        wrong = squares.sum(1) - squares.gather(1, labels[:, None])[:, 0]
+        return functional.cross_entropy(logits, labels, reduction="none") + wrong / (classes.number - 1)
+
+    return squentropy
+
+
+SQUENTROPY = LossSpec(
+    name="squentropy",
+    title="squentropy",
+    formula="-log p_y + mean over the wrong classes of z_k²",
+    robust_to="overconfidence: wrong logits are held near 0, so calibration is better than cross entropy's",
+    source="Hui, Belkin, Wright 2023, Cut your Losses with Squentropy",
+    parameters=SquentropyParameters,
+    build=build,
+    rates=dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.1),
+)
