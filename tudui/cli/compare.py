@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from tudui.cli.settings import CHOICE, DataDirOption, DataOption, JsonOption, SetOption, note, output, overrides_of
 from tudui.config.plan import Plan, load_plan
 from tudui.config.shipped import find_config
 from tudui.config.yaml_file import read_value
+from tudui.files import json_text
+from tudui.invocation import tudui_command
 
 if TYPE_CHECKING:
-    pass
+    from rich.console import Console
+
+    from tudui.comparison.collect import Comparison
 
 HOW, WHERE = "How", "Where to, and what to show"
 
@@ -96,14 +101,92 @@ def compare_losses_command(
     plan = load_plan(find_config(config or "compare"), overrides_of(flags, settings))
     for text in plan.notes:
         note(text)
-    folder = out or _folder(plan, config or "compare")
-    output(json=json)
+    folder = out or _folder(plan)
+    console = output(json=json)
     jobs = jobs or _default_jobs(plan)
-    from tudui.comparison.compare import compare
+    if dry_run:
+        _dry_run(plan, folder, jobs, console)
+        return
+    from tudui.comparison.compare import compare, number_of_runs
+    from tudui.comparison.progress import progress_display
     from tudui.comparison.report import write_report
 
-    comparison = compare(plan, folder, jobs=jobs, listener=print, command=_command())
+    number = number_of_runs(plan)
+    console.print(f"{number} runs, {jobs} at a time, in {escape(str(folder))}", soft_wrap=True)
+    with progress_display(console, number) as listener:
+        comparison = compare(plan, folder, jobs=jobs, listener=listener, command=_command())
     write_report(comparison, folder)
+    _show(comparison, folder, console, json=json)
+
+
+def report_command(
+    folder: Annotated[Path, typer.Argument(metavar="COMPARISON", help="Folder of a comparison.")],
+    other: Annotated[
+        Path | None, typer.Argument(metavar="[OTHER]", help="Another one, to set beside it; nothing is written.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Draw a comparison's report again, without training; or set two comparisons side by side.
+
+    Examples:  tudui report COMPARISON   |   tudui report COMPARISON OTHER
+    """
+    from tudui.comparison.compare import read_comparison
+    from tudui.comparison.report import side_by_side, write_report
+
+    console = output(json=json)
+    comparison = read_comparison(folder)
+    if other is None:
+        write_report(comparison, folder)
+        _show(comparison, folder, console, json=json)
+        return
+    beside = read_comparison(other)
+    if json:
+        typer.echo(json_text({str(folder): comparison.values, str(other): beside.values}))
+    else:
+        side_by_side(comparison.values, beside.values, console)
+
+
+def _show(comparison: "Comparison", folder: Path, console: "Console", *, json: bool) -> None:
+    from tudui.comparison.report import terminal
+
+    if json:
+        typer.echo(json_text({"folder": str(folder), **comparison.values}))
+        return
+    terminal(comparison, console)
+    console.print(f"report: {escape(str(folder / 'report.html'))}", soft_wrap=True)
+    if comparison.cells[0].runs[0].planned.config.log.tensorboard:
+        console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {folder}", soft_wrap=True)
+
+
+def _dry_run(plan: Plan, folder: Path, jobs: int, console: "Console") -> None:
+    """Print what would be done and about how long it takes."""
+    from tudui.comparison.compare import number_of_runs
+    from tudui.comparison.estimate import START_UP, seconds_of
+    from tudui.comparison.progress import duration
+    from tudui.comparison.runs import given_rates, reported_runs, tuning_runs
+
+    comparison = plan.comparison
+    tuned = comparison.lr == "tuned"
+    rates = {} if tuned else given_rates(plan)
+    runs = tuning_runs(plan) if tuned else reported_runs(plan, rates)
+    for variant, parameters in comparison.variants.items():
+        rate = "tuned over " + ", ".join(f"{rate:g}" for rate in comparison.rates)
+        rate = rate if tuned else f"{rates[variant, comparison.label_noise[0]]:g}"
+        settings = parameters.model_dump(exclude_defaults=True, exclude={"form"}) | {"name": parameters.name}
+        shown = ", ".join(f"{name} {value}" for name, value in settings.items() if name != "name")
+        console.print(
+            f"{escape(variant)}: {parameters.name}, {parameters.form} form{f' ({shown})' if shown else ''}, "
+            f"learning rate {rate}",
+            soft_wrap=True,
+        )
+    number = number_of_runs(plan)
+    base = plan.base
+    seeds = f"seeds {base.seed} to {base.seed + comparison.seeds - 1}"
+    noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
+    console.print(f"{base.data.name}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}", soft_wrap=True)
+    seconds = seconds_of(runs[0]) * number / jobs + START_UP
+    console.print(f"{number} runs, {jobs} at a time, in {escape(str(folder))}: about {duration(seconds)}")
+    console.print("dry run: nothing was written")
 
 
 def _names(text: str | None) -> list[str] | None:
@@ -123,7 +206,7 @@ def _default_jobs(plan: Plan) -> int:
     return max(1, (os.cpu_count() or 1) // (1 if threads == "auto" else threads))
 
 
-def _folder(plan: Plan, config: str) -> Path:
+def _folder(plan: Plan) -> Path:
     """Return the folder that the same plan gets every time; more losses, seeds or noise levels go on in it."""
     digest = hashlib.sha256(plan.base.model_dump_json(exclude={"loss"}).encode()).hexdigest()[:6]
     data = Path(plan.base.data.name.removeprefix("folder:")).name

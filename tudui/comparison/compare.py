@@ -10,7 +10,7 @@ from tudui.comparison.collect import Comparison, RunRecord, collect, read_run
 from tudui.comparison.executor import Listener, execute
 from tudui.comparison.runs import PlannedRun, cell_name, given_rates, reported_runs, tuning_runs
 from tudui.config.plan import Plan, load_plan, plan_yaml
-from tudui.errors import DiskError, UsageError
+from tudui.errors import DiskError, Interrupted, UsageError
 from tudui.files import json_text, locked, write_text
 from tudui.run_folder import RunFolder
 
@@ -27,11 +27,23 @@ def compare(plan: Plan, folder: Path, *, jobs: int, listener: Listener, command:
     with locked(folder / "lock", what="a comparison"):
         write_text(folder / PLAN, plan_yaml(plan))
         write_text(folder / COMMAND, command + "\n")
-        if plan.comparison.lr == "tuned":
-            execute(tuning_runs(plan), folder / TUNING, jobs=jobs, listener=listener)
-        rates, _ = chosen_rates(plan, folder)
-        execute(reported_runs(plan, rates), folder / RUNS, jobs=jobs, listener=listener)
+        try:
+            if plan.comparison.lr == "tuned":
+                execute(tuning_runs(plan), folder / TUNING, jobs=jobs, listener=listener)
+            rates, _ = chosen_rates(plan, folder)
+            execute(reported_runs(plan, rates), folder / RUNS, jobs=jobs, listener=listener)
+        except Interrupted as error:
+            raise Interrupted(
+                f"stopped, everything saved; the same command goes on: {command}", signal_number=error.signal_number
+            ) from None
     return read_comparison(folder)
+
+
+def number_of_runs(plan: Plan) -> int:
+    """Return how many runs the plan stands for, those that choose the rates among them."""
+    comparison = plan.comparison
+    tuning = len(comparison.rates) * comparison.tuning_seeds if comparison.lr == "tuned" else 0
+    return len(comparison.variants) * len(comparison.label_noise) * (comparison.seeds + tuning)
 
 
 def read_comparison(folder: Path) -> Comparison:

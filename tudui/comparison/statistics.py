@@ -1,6 +1,6 @@
 """Is one loss better than another? Accuracies over seeds and test images, paired by both.
 
-Seeds and images are both samples, so the interval that counts lets both vary. The array of outcomes [seeds, images] is a
+Seeds and images are both samples, so the interval that counts lets both vary. The outcomes [seeds, images] are a
 two-way crossed random effects design without replicates, known from reader studies in radiology, where readers stand
 for our seeds and cases for our images: Obuchowski and Rockette 1995, Hillis 2007 (Statistics in Medicine 26, 596-619).
 `scripts/simulate_coverage.py` measures how often the intervals hold.
@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-LEVEL = 0.95
+ALPHA = 0.05
 POWER = 0.8
 ONE_POINT = 0.01
 MOST_SEEDS = 10_000
+AS_GOOD_AS_NORMAL = 1e6  # degrees of freedom; scipy's noncentral t takes no infinity
 FEWEST_FOR_SIGN_FLIP = 7  # of fewer seeds the smallest possible p, 2 / 2^n, hardly passes 0.05 even uncorrected
 
 Interval = tuple[float, float]
@@ -32,7 +33,7 @@ class Summary:
     sd: float | None  # over seeds
     n: int
     interval: Interval | None  # over seeds and test images
-    interval_seeds_only: Interval | None  # these test images, other seeds
+    interval_seeds_only: Interval | None  # these test images, other seeds; None too where all seeds are the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +56,9 @@ class Pair:
 def summary(correct: NDArray[np.bool_]) -> Summary:
     """Return the mean accuracy of correct [S seeds, N images] with its intervals of 95 %.
 
-    `interval` is Wilson's score interval for the number of independent images that would be as informative as these
-    seeds and images together (the "effective sample size" of survey statistics: Korn and Graubard 1998, Survey
-    Methodology 24, 193-201). Unlike mean ± error it stays within [0, 1] and holds for accuracies near 1.
+    `interval` is Wilson's score interval for as many independent images as would give the variance that was found, the
+    "effective sample size" of survey statistics (recommended by Franco, Little, Louis and Slud 2019, Journal of Survey
+    Statistics and Methodology 7, 334-364). Unlike mean ± error it holds for accuracies near 1 as well.
     """
     seeds, images = correct.shape
     counts = correct.sum(axis=1)
@@ -81,11 +82,12 @@ def summary(correct: NDArray[np.bool_]) -> Summary:
 def pair(baseline: NDArray[np.bool_], variant: NDArray[np.bool_]) -> Pair:
     """Return how `variant` differs from `baseline`, both correct [S seeds, N >= 2 images], row s of the same seed s.
 
-    `interval` is difference ± t' SE, where SE² is the sum of `variance_parts` and t' weighs the t quantiles of S - 1 and
-    N - 1 degrees of freedom by the two parts (Cochran and Cox 1957, Experimental Designs, 4.14, for the two variances
-    of Behrens and Fisher). Satterthwaite's degrees of freedom cover less than 95 % with three seeds.
+    `interval` is difference ± t' SE, where SE² is the sum of `variance_parts` and t' weighs the t quantiles of S - 1
+    and N - 1 degrees of freedom by the two parts, as Cochran and Cox 1950 do for two variances estimated apart (option
+    COCHRAN of SAS's TTEST). It errs to the wide side: with three seeds it holds the truth in up to 97 %, whereas
+    Satterthwaite's degrees of freedom would in as few as 92 %.
 
-    `p_sign_flip` is exact; it needs 7 seeds. Where `constant`, `p` is that test's too, 2 / 2^S or, of a difference 0, 1.
+    `p_sign_flip` is exact and needs 7 seeds. Where `constant`, `p` is from that test: 2 / 2^S, or 1 of a difference 0.
     """
     seeds, images = variant.shape
     differences = variant.astype(np.int8) - baseline.astype(np.int8)
@@ -101,8 +103,8 @@ def pair(baseline: NDArray[np.bool_], variant: NDArray[np.bool_]) -> Pair:
         interval = (difference - half, difference + half)
         flipped = sign_flip_test(counts)
         p_sign_flip = flipped if seeds >= FEWEST_FOR_SIGN_FLIP else None
-        p = flipped if identical or constant else float(stats.ttest_1samp(counts / images, 0.0).pvalue)
-        interval_seeds_only = None if constant else _t_interval(counts, images)
+        p = flipped if identical or constant else float(stats.ttest_1samp(counts, 0).pvalue)
+        interval_seeds_only = (0.0, 0.0) if identical else _t_interval(counts, images)
         if not identical:
             seeds_needed = seeds_to_see(ONE_POINT, seed_part * seeds, image_part)
     return Pair(
@@ -142,7 +144,7 @@ def verdict(pair: Pair, p_holm: float | None) -> str:
     if pair.interval is None or p_holm is None:
         return "one seed: no verdict"
     low, high = pair.interval
-    if p_holm < 1 - LEVEL and (low > 0 or high < 0):
+    if p_holm < ALPHA and (low > 0 or high < 0):
         return "better" if low > 0 else "worse"
     return f"not distinguishable with these {pair.n} seeds"
 
@@ -196,26 +198,29 @@ def sign_flip_test(counts: NDArray[np.int64]) -> float:
 
 
 def seeds_to_see(difference: float, seed_variance: float, image_variance: float) -> int | None:
-    """Return how many seeds show `difference` with 80 % power at two-sided 5 %; None if 10,000 do not.
+    """Return how many seeds put `difference` outside its `interval` with a chance of 80 %; None if 10,000 do not.
 
-    `seed_variance` is that of one seed's difference, `image_variance` what remains after infinitely many seeds. Power is
-    that of a noncentral t with Hillis's degrees of freedom; without image variance it is the paired t test's.
+    `seed_variance` is that of one seed's difference, `image_variance` what remains after infinitely many seeds. The
+    chance is from a noncentral t with the degrees of freedom of Hillis 2007; without image variance it is the power of
+    the paired t test.
     """
 
-    def is_enough(seeds: int) -> bool:
+    def are_enough(seeds: int) -> bool:
         seed_part = seed_variance / seeds
         variance = seed_part + image_variance
+        if not variance:
+            return True
+        critical = _weighted_quantile(seed_part, image_variance, seeds, math.inf)
         freedom = (seeds - 1) * (variance / seed_part) ** 2 if seed_part else math.inf
-        freedom = min(freedom, 1e6)  # as good as normal; scipy's noncentral t needs a finite number
-        critical = stats.t.isf((1 - LEVEL) / 2, freedom)
-        return bool(stats.nct.sf(critical, freedom, difference / math.sqrt(variance)) >= POWER)
+        chance = stats.nct.sf(critical, min(freedom, AS_GOOD_AS_NORMAL), difference / math.sqrt(variance))
+        return bool(chance >= POWER)
 
-    found = bisect_left(range(2, MOST_SEEDS + 1), True, key=is_enough) + 2
+    found = bisect_left(range(2, MOST_SEEDS + 1), True, key=are_enough) + 2
     return found if found <= MOST_SEEDS else None
 
 
-def _weighted_quantile(seed_part: float, image_part: float, seeds: int, images: int) -> float:
-    of_seeds, of_images = stats.t.isf((1 - LEVEL) / 2, [seeds - 1, images - 1])
+def _weighted_quantile(seed_part: float, image_part: float, seeds: int, images: float) -> float:
+    of_seeds, of_images = stats.t.isf(ALPHA / 2, [seeds - 1, images - 1])
     if not seed_part + image_part:
         return float(of_seeds)
     return float((seed_part * of_seeds + image_part * of_images) / (seed_part + image_part))
@@ -225,7 +230,7 @@ def _wilson(mean: float, number: float, quantile: float) -> Interval:
     shrink = 1 + quantile**2 / number
     centre = (mean + quantile**2 / (2 * number)) / shrink
     half = quantile / shrink * math.sqrt(mean * (1 - mean) / number + (quantile / (2 * number)) ** 2)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return min(mean, max(0.0, centre - half)), max(mean, min(1.0, centre + half))  # min and max against rounding
 
 
 def _sd(counts: NDArray[np.int64], images: int) -> float | None:
@@ -233,9 +238,9 @@ def _sd(counts: NDArray[np.int64], images: int) -> float | None:
 
 
 def _t_interval(counts: NDArray[np.int64], images: int) -> Interval | None:
-    if len(counts) < 2:
+    sd = _sd(counts, images)
+    if not sd:  # one seed, or all the same: a width of 0 would claim that no seed can differ
         return None
     mean = float(np.mean(counts)) / images
-    error = float(np.std(counts, ddof=1)) / images / math.sqrt(len(counts))
-    half = float(stats.t.isf((1 - LEVEL) / 2, len(counts) - 1)) * error
+    half = float(stats.t.isf(ALPHA / 2, len(counts) - 1)) * sd / math.sqrt(len(counts))
     return mean - half, mean + half

@@ -106,7 +106,7 @@ GCE = LossSpec(
     source="Zhang, Sabuncu 2018, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels",
     parameters=GceParameters,
     build=build_gce,
-    rates=dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.1),
+    rates=dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.05),
 )
 
 SCE = LossSpec(
@@ -128,7 +128,7 @@ NCE_MAE = LossSpec(
     source="Ma, Huang, Wang, Romano et al. 2020, Normalized Loss Functions for Deep Learning with Noisy Labels",
     parameters=NceMaeParameters,
     build=build_nce_mae,
-    rates=dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.1),
+    rates=dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.02),
 )
 
 PHUBER_CE = LossSpec(
@@ -139,5 +139,5 @@ PHUBER_CE = LossSpec(
     source="Menon, Rawat, Reddi, Kumar 2020, Can gradient clipping mitigate label noise?",
     parameters=PhuberCeParameters,
     build=build_phuber_ce,
-    rates=dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.1),
+    rates=dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.02),
 )

@@ -155,7 +155,7 @@ L1 = LossSpec(
         **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
         ("recipe", "sgd"): 0.05,
         ("plain", "sgd"): 0.1,
-        ("probabilities", "sgd"): 0.005,
+        ("probabilities", "sgd"): 0.01,
     },
 )
 

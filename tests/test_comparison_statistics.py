@@ -1,0 +1,316 @@
+"""The statistics of a comparison, against scipy, least squares, definitions and simulations."""
+
+import json
+import math
+import subprocess
+import sys
+from itertools import permutations
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from scripts.simulate_coverage import SETTINGS, draw, measure
+from tests.conftest import ROOT
+from tudui.comparison.statistics import (
+    holm,
+    mean_squares,
+    pair,
+    seeds_to_see,
+    sign_flip_test,
+    summary,
+    variance_parts,
+    verdict,
+)
+
+
+def outcomes(seeds, images=359, setting="usual", seed=0):
+    return draw(SETTINGS[setting], seeds, images, np.random.default_rng(seed))
+
+
+def constant_pair(seeds, images=200, gain=4):
+    """A variant that is right on `gain` images more in every seed, each time on others."""
+    baseline = np.zeros((seeds, images), bool)
+    variant = baseline.copy()
+    for row in range(seeds):
+        baseline[row, row] = True
+        variant[row, 10 * (row + 1) : 10 * (row + 1) + gain + 1] = True
+    return baseline, variant
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 10])
+def test_t_test_and_seeds_only_intervals_are_scipys(seeds):
+    baseline, variant = outcomes(seeds, seed=1)
+    found = pair(baseline, variant)
+    theirs = stats.ttest_rel(variant.mean(axis=1), baseline.mean(axis=1))
+    assert found.p == pytest.approx(theirs.pvalue)
+    assert found.interval_seeds_only == pytest.approx(tuple(theirs.confidence_interval()))
+    assert found.difference == pytest.approx(variant.mean() - baseline.mean())
+    assert found.sd == pytest.approx((variant.mean(axis=1) - baseline.mean(axis=1)).std(ddof=1))
+    assert (found.n, found.identical, found.constant) == (seeds, False, False)
+
+    means = baseline.mean(axis=1)
+    described = summary(baseline)
+    interval = stats.t.interval(0.95, seeds - 1, loc=means.mean(), scale=stats.sem(means))
+    assert described.interval_seeds_only == pytest.approx(interval)
+    assert (described.mean, described.sd, described.n) == pytest.approx((means.mean(), means.std(ddof=1), seeds))
+
+
+@pytest.mark.parametrize("seeds", [7, 9])
+def test_sign_flips_are_scipys_permutation_test(seeds):
+    baseline, variant = outcomes(seeds, seed=3)
+    theirs = stats.permutation_test(
+        (variant.sum(axis=1), baseline.sum(axis=1)),
+        lambda one, other, axis: (one - other).sum(axis=axis),
+        permutation_type="samples",
+        n_resamples=np.inf,
+        vectorized=True,
+    )
+    assert pair(baseline, variant).p_sign_flip == pytest.approx(theirs.pvalue, abs=1e-12)
+
+
+@given(st.lists(st.integers(-30, 30), min_size=1, max_size=9))
+def test_sign_flips_are_the_enumeration(differences):
+    counts = np.array(differences)
+    signs = np.array(np.meshgrid(*[[-1, 1]] * len(counts))).reshape(len(counts), -1)
+    assert sign_flip_test(counts) == (np.abs(np.abs(counts) @ signs) >= abs(counts.sum())).mean()
+
+
+def test_sign_flips_of_many_seeds_stay_exact():
+    assert sign_flip_test(np.ones(40, int)) == 2 / 2**40
+    assert pair(*outcomes(6)).p_sign_flip is None
+    assert pair(*outcomes(60, images=50)).p_sign_flip is not None
+
+
+@settings(max_examples=50, deadline=None)
+@given(arrays(np.int8, st.tuples(st.integers(2, 5), st.integers(2, 7)), elements=st.integers(-1, 1)))
+def test_mean_squares_are_those_of_least_squares(values):
+    seeds, images = values.shape
+    rows, columns = (effect.ravel() for effect in np.indices(values.shape))
+    of_seeds, of_images, one = np.eye(seeds)[rows], np.eye(images)[columns], np.ones((values.size, 1))
+
+    def left(*design):
+        matrix = np.hstack(design)
+        return np.square(values.ravel() - matrix @ np.linalg.lstsq(matrix, values.ravel(), rcond=None)[0]).sum()
+
+    whole = left(one, of_seeds, of_images)
+    assert mean_squares(values) == pytest.approx(
+        (
+            (left(one, of_images) - whole) / (seeds - 1),
+            (left(one, of_seeds) - whole) / (images - 1),
+            whole / ((seeds - 1) * (images - 1)),
+        ),
+        abs=1e-9,
+    )
+
+
+def test_the_interval_by_hand():
+    # Seeds 2, images 4; row means 1/4 and 1/2, column means 1, 1/2, 0, 0, mean 3/8.
+    baseline = np.zeros((2, 4), bool)
+    variant = np.array([[1, 0, 0, 0], [1, 1, 0, 0]], bool)
+    assert mean_squares(variant) == pytest.approx((1 / 8, 11 / 24, 1 / 8))
+    of_seeds, of_images = 1 / 8 / 8, (11 / 24 - 1 / 8) / 8
+    assert variance_parts(variant) == pytest.approx((of_seeds, of_images))
+    error = math.sqrt(of_seeds + of_images)
+    half = (of_seeds * 12.7062047 + of_images * 3.1824463) / error
+    assert pair(baseline, variant).interval == pytest.approx((3 / 8 - half, 3 / 8 + half))
+
+
+def test_what_cannot_be_negative_counts_as_0():
+    values = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 0, 1]])  # the images' means are closer than by chance
+    of_seeds, of_images, rest = mean_squares(values)
+    assert of_images < rest
+    assert of_seeds == 0
+    assert variance_parts(values) == (rest / 12, 0.0)  # equal counts do not show that seeds have no effect
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 1.0])
+def test_an_accuracy_at_its_end_has_the_interval_of_the_images(accuracy):
+    described = summary(np.full((3, 100), bool(accuracy)))
+    low, high = described.interval
+    assert 0 <= low <= accuracy <= high <= 1
+    assert high - low > 0.03  # "rule of three": 0 of 100 is compatible with 3 %
+    assert described.interval_seeds_only is None
+
+
+def test_an_accuracys_interval_is_wilsons_where_seeds_repeat_each_other():
+    """Then the seeds are one: the interval is that of a binomial, up to t for normal and N - 1 for N."""
+    one = np.arange(1000) < 985
+    described = summary(np.vstack([one, one, one]))
+    theirs = stats.binomtest(985, 1000).proportion_ci(method="wilson")
+    assert described.interval == pytest.approx((theirs.low, theirs.high), abs=1e-4)
+
+
+def test_identical_variants():
+    baseline, _ = outcomes(7)
+    found = pair(baseline, baseline.copy())
+    assert found.identical
+    assert not found.constant
+    assert (found.difference, found.p, found.p_sign_flip) == (0, 1, 1)
+    assert found.interval == found.interval_seeds_only == (0, 0)
+    assert found.seeds_for_one_point is None
+    assert not found.more_images_needed
+    assert verdict(found, 1.0) == "identical"
+
+
+@pytest.mark.parametrize("gain", [0, 4])
+@pytest.mark.parametrize("seeds", [3, 10])
+def test_the_same_difference_in_every_seed_has_no_t_test(seeds, gain):
+    found = pair(*constant_pair(seeds, gain=gain))
+    assert found.constant
+    assert not found.identical
+    assert found.difference == gain / 200
+    assert found.p == (2 / 2**seeds if gain else 1)
+    assert found.interval_seeds_only is None
+    low, high = found.interval
+    assert low < found.difference < high
+    assert found.seeds_for_one_point > 1
+
+
+def test_one_seed_gives_no_verdict():
+    baseline, variant = outcomes(1)
+    found, described = pair(baseline, variant), summary(baseline)
+    assert (described.n, described.sd, described.interval, described.interval_seeds_only) == (1, None, None, None)
+    assert (found.sd, found.interval, found.interval_seeds_only, found.p, found.p_sign_flip) == (None,) * 5
+    assert found.seeds_for_one_point is None
+    assert not found.more_images_needed
+    assert verdict(found, None) == "one seed: no verdict"
+    assert verdict(pair(baseline, baseline), None) == "identical"
+
+
+OUTCOMES = st.tuples(st.integers(1, 8), st.integers(2, 6)).flatmap(
+    lambda shape: st.tuples(arrays(bool, shape), arrays(bool, shape))
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(OUTCOMES)
+def test_every_comparison_has_numbers(both):
+    """Neither NaN nor a p of 0, nor an interval that leaves its estimate out, nor a name that changes the outcome."""
+    baseline, variant = both
+    found, mirrored = pair(baseline, variant), pair(variant, baseline)
+    numbers = [found.difference, found.sd, found.p, found.p_sign_flip, *(found.interval or ())]
+    assert all(math.isfinite(number) for number in numbers if number is not None)
+    assert (found.p is None) == (found.interval is None) == (found.n == 1)
+    if found.n > 1:
+        assert 0 < found.p <= 1
+        low, high = found.interval
+        assert low <= found.difference <= high
+        assert mirrored.interval == pytest.approx((-high, -low))
+    assert mirrored.p == (None if found.p is None else pytest.approx(found.p))
+    described = summary(variant)
+    if described.interval:
+        assert 0 <= described.interval[0] <= described.mean <= described.interval[1] <= 1
+
+
+def test_holm_by_hand():
+    assert holm([0.01, None, 0.04, 0.03, 0.005]) == pytest.approx([0.03, None, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.7]) == [1, 1]
+    assert holm([None]) == [None]
+    assert holm([]) == []
+
+
+@given(st.lists(st.none() | st.floats(0, 1), max_size=5))
+def test_holm_by_definition(p_values):
+    """At every level it rejects as Holm does: smallest first, each at level / (number not yet rejected)."""
+    corrected = holm(p_values)
+    existing = [p for p in p_values if p is not None]
+    assert [p is None for p in corrected] == [p is None for p in p_values]
+    for level in (0.01, 0.05, 0.3, 0.9):
+        rejected = 0
+        for p in sorted(existing):
+            if p * (len(existing) - rejected) > level:
+                break
+            rejected += 1
+        assert sum(p is not None and p <= level for p in corrected) == rejected
+    pairs = [(p, q) for p, q in zip(p_values, corrected, strict=True) if p is not None]
+    assert all(p <= q <= 1 for p, q in pairs)
+    assert all(q <= s for (p, q), (r, s) in permutations(pairs, 2) if p <= r)  # monotone
+
+
+@pytest.mark.parametrize(
+    ("interval", "p", "said"),
+    [
+        ((0.001, 0.02), 0.049, "better"),
+        ((-0.02, -0.001), 0.049, "worse"),
+        ((0.001, 0.02), 0.05, "not distinguishable with these 5 seeds"),  # only these images, by chance
+        ((-0.001, 0.02), 0.001, "not distinguishable with these 5 seeds"),  # other images might say otherwise
+        ((0.0, 0.02), 0.001, "not distinguishable with these 5 seeds"),
+    ],
+)
+def test_a_verdict_needs_seeds_and_images(interval, p, said):
+    assert verdict(SimpleNamespace(identical=False, interval=interval, n=5), p) == said
+
+
+@pytest.mark.parametrize("sd", [0.004, 0.01, 0.03])
+def test_seeds_needed_without_image_variance_are_the_paired_t_tests(sd):
+    def power(n):
+        critical = stats.t.ppf(0.975, n - 1)
+        return 1 - stats.nct.cdf(critical, n - 1, 0.01 / (sd / math.sqrt(n)))
+
+    seeds = seeds_to_see(0.01, sd**2, 0.0)
+    assert power(seeds) >= 0.8 > power(seeds - 1)
+
+
+@pytest.mark.parametrize(("sd", "of_images"), [(0.01, 0.0), (0.01, 0.002), (0.006, 0.003), (0.02, 0.001)])
+def test_seeds_needed_by_simulation(sd, of_images):
+    random = np.random.default_rng(0)
+
+    def seen(n, comparisons=40_000):
+        """How often the interval around a normal difference of one point leaves 0 out."""
+        seed_part = sd**2 * random.chisquare(n - 1, comparisons) / (n - 1) / n
+        variance = seed_part + of_images**2
+        difference = 0.01 + math.sqrt(sd**2 / n + of_images**2) * random.standard_normal(comparisons)
+        quantile = (seed_part * stats.t.ppf(0.975, n - 1) + of_images**2 * stats.norm.ppf(0.975)) / variance
+        return (difference > quantile * np.sqrt(variance)).mean()
+
+    seeds = seeds_to_see(0.01, sd**2, of_images**2)
+    assert seen(seeds) > 0.79
+    assert seen(math.floor(seeds * 0.85)) < 0.79
+
+
+def test_where_only_more_images_would_help():
+    enough = 0.01 / (stats.norm.ppf(0.975) + stats.norm.ppf(0.8))  # the error at which one point has 80 % power
+    assert seeds_to_see(0.01, 0.005**2, (0.99 * enough) ** 2) > 50
+    assert seeds_to_see(0.01, 0.005**2, (1.01 * enough) ** 2) is None
+    found = pair(*outcomes(5, setting="unlike"))
+    assert found.seeds_for_one_point is None
+    assert found.more_images_needed
+    found = pair(*outcomes(5, images=10_000))
+    assert found.seeds_for_one_point > 1
+    assert not found.more_images_needed
+
+
+def test_the_simulations_truth_is_true():
+    for setting in SETTINGS.values():
+        baseline, variant = draw(setting, 200, 5_000, np.random.default_rng(1))
+        for correct, truth in ((baseline, setting.accuracy), (variant, setting.accuracy + setting.difference)):
+            error = math.sqrt(sum(variance_parts(correct)))
+            assert abs(correct.mean() - truth) < 4 * error
+
+
+@pytest.mark.parametrize(("setting", "seeds"), [("unlike", 3), ("unlike", 10), ("digits", 5)])
+def test_intervals_hold_the_truth(setting, seeds):
+    comparisons = 300
+    found = measure(SETTINGS[setting], comparisons, seeds, 200, np.random.default_rng(0))
+    lowest = stats.binom.ppf(1e-3, comparisons, 0.95) / comparisons
+    for name in ("difference", "accuracy"):
+        assert found[name] >= lowest
+    if setting == "unlike":
+        assert found["difference_seeds_only"] < lowest  # the seeds alone miss what the images vary
+
+
+def test_the_simulation_is_a_command(tmp_path):
+    command = [
+        sys.executable, ROOT / "scripts" / "simulate_coverage.py", "--comparisons", "3", "--seeds", "2",
+        "--images", "50", "--out", tmp_path / "coverage.json",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "calm" in done.stdout
+    cells = json.loads((tmp_path / "coverage.json").read_text())["cells"]
+    assert [cell["setting"] for cell in cells] == list(SETTINGS)
+    assert all(0 <= cell["difference"] <= 1 for cell in cells)
