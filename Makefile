@@ -1,7 +1,6 @@
 # `make train` and `make test` need nothing but Python >= 3.11 and a package index.
 PYTHON ?= python3
 BIN := .venv/bin
-LOSSES := ce mse l1 huber
 
 .PHONY: setup train compare test test-all lint types check bench docs tensorboard clean
 
@@ -15,9 +14,8 @@ setup: .venv/installed
 train: setup  ## train on real images, in seconds
 	$(BIN)/tudui train --config digits
 
-compare: setup  ## the same network and data under four losses, in one table
-	for loss in $(LOSSES); do $(BIN)/tudui train --config digits --loss $$loss || exit 1; done
-	$(BIN)/tudui runs --sort test
+compare: setup  ## four losses on the same footing, five seeds each: a table with intervals and verdicts, and a report
+	$(BIN)/tudui compare-losses
 
 test: setup  ## the quick tests
 	$(BIN)/pytest -m "not slow"

@@ -1,6 +1,8 @@
 """Every test works in a folder of its own, with a cache of its own."""
 
 import json
+import os
+import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
@@ -22,6 +24,9 @@ TUDUI = [sys.executable, "-m", "tudui"]
 
 # 1,295 images, 20 steps per epoch: an epoch takes a third of a second
 QUICK = ("train.epochs=2", "log.every=5", "train.threads=2", "device=cpu")
+
+# the same for a comparison, whose runs have one thread each
+QUICK_FLAGS = ("-e", "1", "--set", "log.every=5", "--set", "device=cpu")
 
 
 class Answer(NamedTuple):
@@ -84,6 +89,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "digits-ce-seed0"
     train(quick_config("train.epochs=4"), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory) -> Path:
+    """Two losses, three seeds, two noise levels, trained one after another; to be looked at and not changed."""
+    folder = tmp_path_factory.mktemp("comparison")
+    command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", "--jobs", "1"]
+    done = subprocess.run(
+        [*command, *QUICK_FLAGS, "-o", "compared"],
+        cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "120"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (folder / "compared" / "terminal.txt").write_text(done.stdout)
+    return folder / "compared"
 
 
 @pytest.fixture(scope="session")

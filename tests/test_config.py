@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tudui.config import Override, load_config, parse_set, shipped_configs
 from tudui.config.dump import json_schema, to_yaml
+from tudui.config.shipped import shipped_plans
 from tudui.errors import ConfigError
 
 BAD = sorted((Path(__file__).parent / "bad_configs").glob("*.yaml"))
@@ -113,13 +114,15 @@ def test_the_schema_accepts_shipped_configs_and_refuses_a_typo(tudui):
 
     schema = json.loads(tudui("config", "schema").out)
     assert schema == json_schema()
-    for path in shipped_configs().values():
+    for path in (*shipped_configs().values(), *shipped_plans().values()):
         jsonschema.validate(YAML(typ="safe").load(path), schema)
         assert path.read_text().startswith("# yaml-language-server: $schema=")
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"loss": {"name": "ce", "delta": 1}}, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"train": {"epoch": 1}}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"comparison": {"variants": {"h": {"name": "huber", "q": 1}}}}, schema)
 
 
 words = st.sampled_from(

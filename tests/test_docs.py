@@ -10,16 +10,19 @@ import pytest
 from tests.conftest import ROOT
 from tudui.cli import app
 from tudui.config import load_config, shipped_configs
+from tudui.config.shipped import shipped_plans
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^\| `(tudui [^`]+)`", README, flags=re.MULTILINE)
 # what a reader fills in, and settings that make a run short
-FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy"}
+FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy",
+          "COMPARISON": "compared"}  # fmt: skip
 SHORT = ("-e", "1", "-b", "8", "--set", "train.threads=2")
+SHORT_COMPARISON = ("-e", "1", "--seeds", "1")
 
 
 @pytest.fixture
-def filled(trained, class_folders, tmp_path):
+def filled(trained, compared, class_folders, tmp_path):
     """Everything that the README's commands name."""
     import torch
 
@@ -30,6 +33,7 @@ def filled(trained, class_folders, tmp_path):
     write_cifar(tmp_path / "copy" / "cifar-10-batches-py", count=60)
     shutil.copytree(trained, tmp_path / "finished")
     shutil.copytree(trained, tmp_path / "runs" / "finished")
+    shutil.copytree(compared, tmp_path / "compared", symlinks=True)
     torch.save(course_network(), tmp_path / "weights.pt")
     photograph(0).save(tmp_path / "picture.png")
 
@@ -44,7 +48,9 @@ def test_the_readme_begins_with_its_two_commands():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_readme(command, filled, tudui, tmp_path):
-    words = shlex.split(re.sub(r"\b(RUN|WEIGHTS|IMAGE|PATH|DIR)\b", lambda found: FILLED[found[0]], command))[1:]
+    words = shlex.split(
+        re.sub(r"\b(RUN|WEIGHTS|IMAGE|PATH|DIR|COMPARISON)\b", lambda found: FILLED[found[0]], command)
+    )[1:]
     if words[0] == "tensorboard":
         words[1] = "nowhere"  # the server itself is tested in test_tensorboard.py
         assert "no such folder" in tudui(*words).err
@@ -53,6 +59,8 @@ def test_every_command_of_the_readme(command, filled, tudui, tmp_path):
         (tmp_path / "finished" / "result.json").unlink()
     elif words[0] == "train":
         words += SHORT
+    elif words[0] == "compare-losses":
+        words += SHORT_COMPARISON
     if "cifar10" in words and words[0] == "evaluate":
         words += ["--data-dir", "copy"]
     answer = tudui(*words)
@@ -83,6 +91,20 @@ def test_a_shipped_config_opens_with_command_time_and_band(name, tudui):
     low, high = load_config(shipped_configs()[name]).config.expect
     assert any(f"accuracy: {100 * low:.1f} to {100 * high:.1f} %" in line for line in head)
     assert name in (ROOT / "docs" / "results.md").read_text()
+
+
+@pytest.mark.parametrize("name", shipped_plans())
+def test_every_shipped_plan_runs_and_opens_with_command_and_time(name, filled, tudui):
+    lines = shipped_plans()[name].read_text().splitlines()
+    assert any(
+        f"command:  tudui compare-losses{'' if name == 'compare' else f' --config {name}'}" in line for line in lines
+    )
+    assert any(re.search(r"time: .* on 2 cores", line) for line in lines)
+    assert name in (ROOT / "docs" / "results.md").read_text()
+    small = ("--data-dir", "copy", "-s", "train.batch_size=16", "--label-noise", "0,0.4") if "cifar" in name else ()
+    answer = tudui("compare-losses", "--config", name, *small, *SHORT_COMPARISON, "-o", "shipped")
+    assert answer.code == 0, answer.err
+    assert Path("shipped/report.html").exists()
 
 
 def test_the_band_is_judged_after_a_run(tudui):
@@ -130,7 +152,7 @@ def test_the_wheel_carries_the_configs(tmp_path):
         check=True,
     )
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
-    assert {f"tudui/configs/{name}.yaml" for name in shipped_configs()} <= set(names)
+    assert {f"tudui/configs/{name}.yaml" for name in {*shipped_configs(), *shipped_plans()}} <= set(names)
     assert not [
         name
         for name in names

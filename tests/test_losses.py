@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.special import log_softmax, softmax
 from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
 from torch import nn
 
@@ -16,7 +17,8 @@ from tudui.losses import ClassInfo, build_loss, loss_specs
 
 CLASSES = ClassInfo(names=tuple("abcdef"), counts=(10, 20, 30, 40, 50, 60))
 K = CLASSES.number
-OWN = ("ce", "huber", "l1", "mse")
+RESIDUAL = ("huber", "l1", "mse", "smooth_l1")
+OWN = ("ce", "focal", "gce", *RESIDUAL, "nce+mae", "phuber_ce", "sce", "squentropy")
 
 
 def loss_of(name: str, **parameters):
@@ -51,7 +53,7 @@ def test_gradients_against_finite_differences(name, form, batch):
     assert torch.autograd.gradcheck(lambda x: loss_of(name, form=form)(x, labels), logits.clone().requires_grad_())
 
 
-@pytest.mark.parametrize("name", ["huber", "l1", "mse"])
+@pytest.mark.parametrize("name", RESIDUAL)
 def test_gradients_on_probabilities(name, batch):
     logits, labels = batch
     loss = loss_of(name, input="probabilities", true_class_weight=2.0, target_scale=1.5, scale=0.7)
@@ -83,7 +85,8 @@ def test_class_weights_multiply(batch):
 
 
 @pytest.mark.parametrize(
-    ("name", "module"), [("l1", nn.L1Loss()), ("mse", nn.MSELoss()), ("huber", nn.HuberLoss(delta=1.0))]
+    ("name", "module"),
+    [("l1", nn.L1Loss()), ("mse", nn.MSELoss()), ("huber", nn.HuberLoss()), ("smooth_l1", nn.SmoothL1Loss())],
 )
 def test_the_plain_form_is_torchs_module(name, module, batch):
     logits, labels = batch
@@ -121,6 +124,93 @@ def test_huber_with_a_huge_delta_and_scale_2_is_mse(batch):
     logits, labels = batch
     huge = loss_of("huber", delta=1e6, scale=2.0)(logits, labels)
     assert huge.numpy() == pytest.approx(loss_of("mse")(logits, labels).numpy(), rel=1e-12)
+
+
+def p_y_of(logits, labels):
+    """The true class's probability, by SciPy."""
+    return softmax(logits.numpy(), axis=1)[np.arange(len(labels)), labels.numpy()]
+
+
+def test_generalised_cross_entropy_lies_between_its_limits(batch):
+    logits, labels = batch
+    p = p_y_of(logits, labels)
+    assert loss_of("gce")(logits, labels).numpy() == pytest.approx((1 - p**0.7) / 0.7, rel=1e-12)
+    assert loss_of("gce", q=1.0)(logits, labels).numpy() == pytest.approx(1 - p, rel=1e-12)
+    assert loss_of("gce", q=1e-9)(logits, labels).numpy() == pytest.approx(-np.log(p), rel=1e-7)
+
+
+def test_symmetric_cross_entropy_by_its_definition(batch):
+    """Reverse cross entropy with clamped one-hot targets, as public code has it: log 0 is log(1e-4)."""
+    logits, labels = batch
+    probabilities = softmax(logits.numpy(), axis=1)
+    reverse = -(probabilities * np.log(np.clip(onehot(labels), 1e-4, 1))).sum(1)
+    expected = 0.1 * -np.log(p_y_of(logits, labels)) + reverse
+    value = loss_of("sce", log_zero=float(np.log(1e-4)))(logits, labels)
+    assert value.numpy() == pytest.approx(expected, rel=1e-12)
+    paper = 0.1 * -np.log(p_y_of(logits, labels)) + 4 * (1 - p_y_of(logits, labels))
+    assert loss_of("sce")(logits, labels).numpy() == pytest.approx(paper, rel=1e-12)
+
+
+def test_normalised_cross_entropy_sums_to_one_over_the_labels(batch):
+    """What makes it robust: summed over every label that might be given, nothing is left of the output."""
+    logits, labels = batch
+
+    def summed(**factors):
+        every = (torch.full_like(labels, label) for label in range(K))
+        return sum(loss_of("nce+mae", **factors)(logits, label) for label in every).numpy()
+
+    assert summed(alpha=1.0, beta=0.0) == pytest.approx(np.ones(len(labels)), rel=1e-12)
+    assert summed(alpha=0.0, beta=1.0) == pytest.approx(np.full(len(labels), K - 1), rel=1e-12)
+    log_p = log_softmax(logits.numpy(), axis=1)
+    nce = log_p[np.arange(len(labels)), labels.numpy()] / log_p.sum(1)
+    value = loss_of("nce+mae")(logits, labels).numpy()
+    assert value == pytest.approx(nce + 1 - p_y_of(logits, labels), rel=1e-12)
+
+
+def test_partially_huberised_cross_entropy_is_continued_by_its_tangent(batch):
+    logits, labels = batch
+    p = p_y_of(logits, labels)
+    value = loss_of("phuber_ce", tau=2.0)(logits, labels).numpy()
+    assert (p < 0.5).any()
+    assert (p > 0.5).any()
+    assert value[p > 0.5] == pytest.approx(-np.log(p[p > 0.5]), rel=1e-12)
+    assert value[p < 0.5] == pytest.approx(np.log(2) + 1 - 2 * p[p < 0.5], rel=1e-12)
+    assert value.max() < np.log(2) + 1
+    assert loss_of("phuber_ce", tau=1e9)(logits, labels).numpy() == pytest.approx(-np.log(p), rel=1e-9)
+
+
+def test_focal_loss_and_its_limit(batch):
+    logits, labels = batch
+    p = p_y_of(logits, labels)
+    assert loss_of("focal")(logits, labels).numpy() == pytest.approx(-((1 - p) ** 2) * np.log(p), rel=1e-9)
+    assert loss_of("focal", gamma=0.0)(logits, labels).numpy() == pytest.approx(-np.log(p), rel=1e-12)
+
+
+def test_squentropy_by_its_definition(batch):
+    logits, labels = batch
+    wrong = [np.mean(np.delete(row, label) ** 2) for row, label in zip(logits.numpy(), labels.numpy(), strict=True)]
+    expected = -np.log(p_y_of(logits, labels)) + wrong
+    assert loss_of("squentropy")(logits, labels).numpy() == pytest.approx(expected, rel=1e-12)
+
+
+def test_smooth_l1_is_huber_over_beta(batch):
+    logits, labels = batch
+    huber = loss_of("huber", delta=0.3)(logits, labels).numpy()
+    assert loss_of("smooth_l1", beta=0.3)(logits, labels).numpy() == pytest.approx(huber / 0.3, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_values_and_gradients_stay_finite_at_certainty(name):
+    """Probabilities that round to 0 and 1, right and wrong."""
+    logits = torch.zeros(2, K)
+    logits[:, 0] = 200.0
+    logits.requires_grad_()
+    options = [{}, {"gamma": 0.5}] if name == "focal" else [{}]
+    for parameters in options:
+        values = loss_of(name, **parameters)(logits, torch.tensor([0, 1]))
+        (gradient,) = torch.autograd.grad(values.sum(), logits)
+        assert values.isfinite().all()
+        assert gradient.isfinite().all()
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -109,13 +109,11 @@ def compare_losses_command(
         return
     from tudui.comparison.compare import compare, number_of_runs
     from tudui.comparison.progress import progress_display
-    from tudui.comparison.report import write_report
 
     number = number_of_runs(plan)
     console.print(f"{number} runs, {jobs} at a time, in {escape(str(folder))}", soft_wrap=True)
     with progress_display(console, number) as listener:
         comparison = compare(plan, folder, jobs=jobs, listener=listener, command=_command())
-    write_report(comparison, folder)
     _show(comparison, folder, console, json=json)
 
 
@@ -131,12 +129,11 @@ def report_command(
     Examples:  tudui report COMPARISON   |   tudui report COMPARISON OTHER
     """
     from tudui.comparison.compare import read_comparison
-    from tudui.comparison.report import side_by_side, write_report
+    from tudui.comparison.report import side_by_side
 
     console = output(json=json)
     comparison = read_comparison(folder)
     if other is None:
-        write_report(comparison, folder)
         _show(comparison, folder, console, json=json)
         return
     beside = read_comparison(other)
@@ -147,14 +144,20 @@ def report_command(
 
 
 def _show(comparison: "Comparison", folder: Path, console: "Console", *, json: bool) -> None:
-    from tudui.comparison.report import terminal
+    """Write the report beside the runs, and print the table."""
+    from tudui.comparison.dashboards import write_dashboards
+    from tudui.comparison.report import terminal, write_report
 
+    write_report(comparison, folder)
+    tensorboard = comparison.cells[0].runs[0].planned.config.log.tensorboard
+    if tensorboard:
+        write_dashboards(comparison, folder)
     if json:
         typer.echo(json_text({"folder": str(folder), **comparison.values}))
         return
     terminal(comparison, console)
     console.print(f"report: {escape(str(folder / 'report.html'))}", soft_wrap=True)
-    if comparison.cells[0].runs[0].planned.config.log.tensorboard:
+    if tensorboard:
         console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {folder}", soft_wrap=True)
 
 

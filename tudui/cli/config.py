@@ -8,7 +8,9 @@ import typer
 from tudui.cli.settings import ConfigOption, DataOption, LossOption, SetOption, load_from_flags, note
 from tudui.config import load_config, shipped_configs
 from tudui.config.dump import json_schema, to_yaml, worth_a_comment
-from tudui.config.shipped import find_config
+from tudui.config.plan import load_plan
+from tudui.config.shipped import find_config, shipped_plans
+from tudui.config.yaml_file import read_yaml
 from tudui.errors import ConfigError, DiskError, UsageError
 from tudui.files import json_text
 
@@ -45,7 +47,11 @@ def validate(
     problems: list[str] = []
     for name in files:
         try:
-            load_config(find_config(name))
+            path = find_config(name)
+            if "comparison" in read_yaml(path).values:
+                load_plan(path)
+            else:
+                load_config(path)
         except ConfigError as error:
             problems += error.problems
         else:
@@ -60,10 +66,10 @@ def list_command() -> None:
 
     Examples:  tudui config list   |   tudui config show --config digits
     """
-    for name, path in shipped_configs().items():
+    for name, path in (shipped_configs() | shipped_plans()).items():
         lines = [line.lstrip("# ").rstrip() for line in path.read_text().splitlines() if line.startswith("# ")]
         described = [line for line in lines if not line.startswith("yaml-language-server")]
-        typer.echo(f"{name:<14} {described[0] if described else ''}")
+        typer.echo(f"{name:<16} {described[0] if described else ''}")
 
 
 @app.command()
@@ -83,7 +89,8 @@ def copy(
         target.write_text("".join(line for line in lines if "$schema=" not in line))  # its path is that of our docs
     except OSError as error:
         raise DiskError(f"{target}: cannot be written: {error.strerror}") from None
-    typer.echo(f"{target}: written; train with: tudui train --config {target}")
+    command = "compare-losses" if name in shipped_plans() else "train"
+    typer.echo(f"{target}: written; run it with: tudui {command} --config {target}")
 
 
 @app.command()

@@ -12,7 +12,9 @@ from tudui.invocation import tudui_command
 
 
 def tensorboard_command(
-    runs: Annotated[Path, typer.Argument(metavar="RUNS", help="A run folder, or a folder of runs.")] = Path("runs"),
+    runs: Annotated[
+        Path, typer.Argument(metavar="RUNS", help="A run folder, a folder of runs, or a comparison.")
+    ] = Path("runs"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
 ) -> None:
     """Start TensorBoard on this machine only, and print its address.
@@ -26,10 +28,11 @@ def tensorboard_command(
             f"{runs}: nothing to show, no event files below it; name a folder of runs, "
             f"or train with log.tensorboard=true"
         )
+    shown = runs / "tensorboard" if (runs / "plan.yaml").exists() and (runs / "tensorboard").is_dir() else runs
     from tensorboard import program
 
     server = program.TensorBoard()
-    server.configure(argv=["tensorboard", "--logdir", str(runs), "--host", "127.0.0.1", "--port", str(port)])
+    server.configure(argv=["tensorboard", "--logdir", str(shown), "--host", "127.0.0.1", "--port", str(port)])
     try:
         address = server.launch()
     except program.TensorBoardServerException as error:

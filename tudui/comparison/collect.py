@@ -148,8 +148,8 @@ def _hashes(records: Sequence[RunRecord]) -> dict[str, Any]:
     """Return by noise level and seed what every variant began from; a list where they did not begin from the same."""
     shared: dict[str, Any] = {}
     for record in records:
-        key = cell_name("", record.planned.label_noise).strip("-") or "noise0"
-        slot = shared.setdefault(f"{key}/seed{record.planned.seed}", {})
+        planned = record.planned
+        slot = shared.setdefault(f"noise{100 * planned.label_noise:g}/seed{planned.seed}", {})
         for name, value in record.hashes.items():
             slot.setdefault(name, [])
             if value not in slot[name]:

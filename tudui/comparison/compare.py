@@ -1,7 +1,7 @@
 """`compare`: from a plan to a comparison; a folder that holds a part of it already is gone on with."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -15,7 +15,6 @@ from tudui.files import json_text, locked, write_text
 from tudui.run_folder import RunFolder
 
 PLAN, RUNS, TUNING, COMMAND = "plan.yaml", "runs", "tuning", "command.txt"
-Executor = Callable[[Sequence[PlannedRun], Path, Listener], None]
 
 
 def compare(plan: Plan, folder: Path, *, jobs: int, listener: Listener, command: str) -> Comparison:

@@ -96,10 +96,8 @@ def _reporting(name: str, listener: Listener) -> Sink:
 def _side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: Listener) -> None:
     """Keep `jobs` processes busy until every run is done."""
     context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads in an unknown state
-    tasks, messages, stopping = context.Queue(), context.Queue(), context.Event()
-    for item in (*runs, *[None] * jobs):
-        tasks.put(item)
-    workers = [context.Process(target=_work, args=(tasks, messages, stopping, folder)) for _ in range(jobs)]
+    begun, messages, stopping = context.Value("i", 0), context.Queue(), context.Event()
+    workers = [context.Process(target=_work, args=(runs, begun, messages, stopping, folder)) for _ in range(jobs)]
     for worker in workers:
         worker.start()
     failure: TuduiError | None = None
@@ -141,7 +139,7 @@ def _death(workers: Sequence[SpawnProcess]) -> TuduiError | None:
     return None
 
 
-def _work(tasks: Any, messages: Any, stopping: Any, folder: Path) -> None:
+def _work(runs: Sequence[PlannedRun], begun: Any, messages: Any, stopping: Any, folder: Path) -> None:
     """Do runs until there are no more: the life of a worker process."""
     os.setpgrp()  # Ctrl-C reaches the parent alone, which then asks each worker once
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -154,7 +152,12 @@ def _work(tasks: Any, messages: Any, stopping: Any, folder: Path) -> None:
             asked = True
             signal.raise_signal(signal.SIGTERM)
 
-    while not stopping.is_set() and (run := tasks.get()) is not None:
+    def next_run() -> PlannedRun | None:
+        with begun.get_lock():
+            begun.value += 1
+            return None if begun.value > len(runs) else runs[begun.value - 1]
+
+    while not stopping.is_set() and (run := next_run()) is not None:
         try:
             do(run, folder, report)
         except TuduiError as error:

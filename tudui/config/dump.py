@@ -7,8 +7,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from tudui.config.loss_spec import loss_specs
-from tudui.config.schema import Config
+from tudui.config.loss_spec import SECTIONS, loss_specs
+from tudui.config.schema import ComparisonConfig, Config
 
 
 def to_yaml(config: Config, comments: Mapping[str, str] | None = None) -> str:
@@ -52,21 +52,40 @@ def _commented(values: dict[str, Any], above: str, comments: Mapping[str, str]) 
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a config file, with a variant of the loss section for each registered loss."""
+    """Return the JSON Schema of a config file or plan, with a variant of a loss section for each registered loss."""
     schema = Config.model_json_schema()
-    variants = []
-    for name, spec in sorted(loss_specs().items()):
-        variant = spec.parameters.model_json_schema()
-        schema["$defs"].update(variant.pop("$defs", {}))
-        variant["properties"]["name"] = {"const": name}
-        variant["required"] = ["name"]
-        variant["title"], variant["description"] = name, f"{spec.title}: {spec.formula}"
-        variants.append(variant)
-    schema["properties"]["loss"] = {"anyOf": [{"enum": sorted(loss_specs())}, *variants]}
+    plan = ComparisonConfig.model_json_schema()
+    definitions = schema["$defs"] | plan.pop("$defs", {})
+    loss = _loss_section(definitions)
+    schema["$defs"] = definitions
+    schema["properties"]["loss"] = loss
     for section in ("optimizer", "schedule"):  # a name alone stands for the section
         names = sorted(schema["properties"][section]["discriminator"]["mapping"])
         variants = schema["properties"][section].pop("oneOf")
         del schema["properties"][section]["discriminator"]
         schema["properties"][section]["anyOf"] = [{"enum": names}, *variants]
-    schema["$defs"].pop("LossParameters", None)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A Tudui config"}
+    known = {"enum": sorted({*loss_specs(), *SECTIONS})}
+    plan["properties"]["variants"] = {
+        "description": plan["properties"]["variants"]["description"],
+        "anyOf": [
+            {"type": "array", "items": known},
+            {"type": "object", "additionalProperties": {"anyOf": [known, *loss["anyOf"][1:]]}},
+        ],
+    }
+    del plan["required"]
+    schema["properties"]["comparison"] = plan
+    definitions.pop("LossParameters", None)
+    return schema
+
+
+def _loss_section(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a loss section: a name, or a section of one of the losses."""
+    variants = []
+    for name, spec in sorted(loss_specs().items()):
+        variant = spec.parameters.model_json_schema()
+        definitions.update(variant.pop("$defs", {}))
+        variant["properties"]["name"] = {"const": name}
+        variant["required"] = ["name"]
+        variant["title"], variant["description"] = name, f"{spec.title}: {spec.formula}"
+        variants.append(variant)
+    return {"anyOf": [{"enum": sorted(loss_specs())}, *variants]}

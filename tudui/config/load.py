@@ -126,6 +126,9 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
         merge.add_file(path)
     merge.add_overrides(overrides)
     source = str(path) if path else "the command line"
+    if "comparison" in merge.values:
+        where = merge.origin(("comparison",))
+        raise ConfigError([f"{where}: comparison: this is the plan of a comparison; run it with: tudui compare-losses"])
     config = validate(merge, source)
     provenance = {key: merge.origins.get(tuple(key.split(".")), DEFAULT) for key in flatten(config)}
     if config.optimizer.lr == "auto":

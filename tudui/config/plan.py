@@ -4,53 +4,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, SerializeAsAny, ValidationError
+from pydantic import ValidationError
 
 from tudui.config.describe import describe, shorten
 from tudui.config.dump import yaml_text
 from tudui.config.load import Merge, validate, validate_loss
 from tudui.config.loss_spec import LossParameters, loss_section
 from tudui.config.overrides import Override
-from tudui.config.schema import Config, Positive, Section
+from tudui.config.schema import ComparisonConfig, Config
 from tudui.errors import ConfigError
 
 DEFAULT_LOSSES = ("ce", "mse", "l1", "huber")
 VARIANTS = ("comparison", "variants")
 SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9+._-]*"  # it becomes the name of a folder
-
-NoiseLevel = Annotated[float, Field(ge=0, le=1)]
-
-
-class ComparisonConfig(Section):
-    """What is compared, how often, and by which learning rates."""
-
-    variants: dict[str, SerializeAsAny[LossParameters]] = Field(
-        min_length=1, description="a loss section by name; names alone stand for losses at their defaults"
-    )
-    seeds: int = Field(
-        5, ge=1, le=1000, description="runs per variant and noise level; the first has the config's seed"
-    )
-    label_noise: tuple[NoiseLevel, ...] = Field(
-        (0.0,), strict=False, min_length=1, description="shares of wrong labels in training and validation"
-    )
-    baseline: str = Field("ce", description="the variant that the others are compared with")
-    lr: Literal["recipe", "same", "tuned"] = Field(
-        "recipe",
-        description="recipe: each loss at its own rate; same: all at optimizer.lr (auto: the baseline's recipe); "
-        "tuned: each at the best of `rates` on validation images",
-    )
-    rates: tuple[Positive, ...] = Field(
-        (0.01, 0.02, 0.05, 0.1, 0.2), strict=False, min_length=2, description="the grid of lr: tuned"
-    )
-    tuning_seeds: int = Field(1, ge=1, le=100, description="runs per rate of the grid, on seeds that are not reported")
-    forms: tuple[Literal["recipe", "plain"], ...] = Field(
-        ("recipe",), strict=False, min_length=1, description="plain: residual losses as torch.nn computes them"
-    )
-    reach: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
-        "auto", description="validation accuracy whose time is measured; auto: 0.9 of the baseline's last"
-    )
 
 
 @dataclass(frozen=True)

@@ -206,3 +206,36 @@ class Config(Section):
         if re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", device):
             return device
         raise ValueError("must be auto, cpu, cuda, cuda:N or mps")
+
+
+NoiseLevel = Annotated[float, Field(ge=0, le=1)]
+
+
+class ComparisonConfig(Section):
+    """What is compared, how often, and by which learning rates."""
+
+    variants: dict[str, SerializeAsAny[LossParameters]] = Field(
+        min_length=1, description="a loss section by name; names alone stand for losses at their defaults"
+    )
+    seeds: int = Field(
+        5, ge=1, le=1000, description="runs per variant and noise level; the first has the config's seed"
+    )
+    label_noise: tuple[NoiseLevel, ...] = Field(
+        (0.0,), strict=False, min_length=1, description="shares of wrong labels in training and validation"
+    )
+    baseline: str = Field("ce", description="the variant that the others are compared with")
+    lr: Literal["recipe", "same", "tuned"] = Field(
+        "recipe",
+        description="recipe: each loss at its own rate; same: all at optimizer.lr (auto: the baseline's recipe); "
+        "tuned: each at the best of `rates` on validation images",
+    )
+    rates: tuple[Positive, ...] = Field(
+        (0.01, 0.02, 0.05, 0.1, 0.2), strict=False, min_length=2, description="the grid of lr: tuned"
+    )
+    tuning_seeds: int = Field(1, ge=1, le=100, description="runs per rate of the grid, on seeds that are not reported")
+    forms: tuple[Literal["recipe", "plain"], ...] = Field(
+        ("recipe",), strict=False, min_length=1, description="plain: residual losses as torch.nn computes them"
+    )
+    reach: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
+        "auto", description="validation accuracy whose time is measured; auto: 0.9 of the baseline's last"
+    )

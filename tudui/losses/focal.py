@@ -40,5 +40,8 @@ FOCAL = LossSpec(
     source="Lin, Goyal, Girshick, He, Dollar 2017, Focal Loss for Dense Object Detection",
     parameters=FocalParameters,
     build=build,
-    rates=dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.1),
+    rates={
+        **dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.1),
+        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
+    },
 )

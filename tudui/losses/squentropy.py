@@ -36,5 +36,8 @@ SQUENTROPY = LossSpec(
     source="Hui, Belkin, Wright 2023, Cut your Losses with Squentropy",
     parameters=SquentropyParameters,
     build=build,
-    rates=dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.1),
+    rates={
+        **dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.1),
+        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
+    },
 )

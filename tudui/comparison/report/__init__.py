@@ -1,11 +1,33 @@
-"""What a comparison shows: files that can be read without it."""
+"""What a comparison shows: files that can be read without it, and tables on the terminal."""
 
 from pathlib import Path
 
 from tudui.comparison.collect import Comparison
 from tudui.comparison.compare import write_values
+from tudui.comparison.report.content import report_of, title_of
+from tudui.comparison.report.document import pictures_of
+from tudui.comparison.report.html import html
+from tudui.comparison.report.markdown import PICTURES, markdown
+from tudui.comparison.report.spreadsheet import csv_text
+from tudui.comparison.report.terminal import side_by_side, terminal
+from tudui.errors import DiskError
+from tudui.files import write_text, written_aside
+
+__all__ = ["side_by_side", "terminal", "write_report"]
 
 
 def write_report(comparison: Comparison, folder: Path) -> None:
     """Write comparison.json, comparison.csv, report.md and report.html with their pictures."""
     write_values(comparison, folder)
+    write_text(folder / "comparison.csv", csv_text(comparison.values))
+    document = report_of(comparison)
+    pictures = folder / PICTURES
+    try:
+        pictures.mkdir(exist_ok=True)
+    except OSError as error:
+        raise DiskError(f"{pictures}: cannot be made: {error.strerror or error}") from None
+    for picture in pictures_of(document):
+        with written_aside(pictures / f"{picture.name}.png") as file:
+            file.write(picture.png)
+    write_text(folder / "report.md", markdown(document))
+    write_text(folder / "report.html", html(document, title=title_of(comparison.values)))

@@ -1,0 +1,342 @@
+"""Comparisons: the plan, what is held equal, that runs survive, and what comes out of them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tests.conftest import QUICK_FLAGS as QUICK
+from tests.conftest import ROOT, TUDUI
+from tudui.comparison.compare import read_comparison
+from tudui.comparison.runs import given_rates, reported_runs, tuning_runs
+from tudui.config import load_config, parse_set, shipped_configs
+from tudui.config.plan import load_plan, plan_yaml
+from tudui.config.shipped import shipped_plans
+from tudui.errors import ConfigError
+
+NO_TENSORBOARD = ("--set", "log.tensorboard=false")
+
+
+def plan_of(*settings: str):
+    return load_plan(None, [parse_set(f"comparison.{text}") for text in settings])
+
+
+def values_of(folder: Path) -> dict:
+    return json.loads((folder / "comparison.json").read_text())
+
+
+def without_times(folder: Path) -> dict:
+    values = values_of(folder)
+    return {key: value for key, value in values.items() if key not in ("timing", "command")}
+
+
+# the plan
+
+
+def test_names_stand_for_losses_and_mae_for_l1_on_probabilities():
+    variants = plan_of("variants=[ce, mae, nce+mae]").comparison.variants
+    assert list(variants) == ["ce", "mae", "nce+mae"]
+    mae = variants["mae"]
+    assert (mae.name, mae.input, mae.classes, mae.true_class_weight) == ("l1", "probabilities", "sum", 1.0)
+
+
+def test_variants_are_named_loss_sections():
+    plan = plan_of("variants={soft: {name: gce, q: 0.3}, hard: {name: gce, q: 1.0}, ce: ce}", "baseline=hard")
+    assert [variant.q for variant in (plan.comparison.variants["soft"], plan.comparison.variants["hard"])] == [0.3, 1.0]
+
+
+def test_forms_put_the_plain_form_beside_the_recipe_where_there_is_one():
+    both = plan_of("variants=[ce, mse, mae]", "forms=[recipe, plain]").comparison.variants
+    assert list(both) == ["ce", "mse", "mse-plain", "mae"]
+    assert both["mse-plain"].classes == "mean"
+    assert list(plan_of("variants=[ce, mse]", "forms=[plain]").comparison.variants) == ["ce", "mse-plain"]
+
+
+def test_rates_by_recipe_or_all_the_same():
+    rates = given_rates(plan_of("variants=[ce, l1]"))
+    assert rates == {("ce", 0.0): 0.1, ("l1", 0.0): 0.05}
+    same = load_plan(None, [parse_set("comparison.lr=same"), parse_set("optimizer.lr=0.03")])
+    assert set(given_rates(same).values()) == {0.03}
+    assert set(given_rates(plan_of("lr=same", "baseline=l1")).values()) == {0.05}
+
+
+def test_runs_of_one_seed_differ_in_loss_and_rate_alone():
+    plan = plan_of("variants=[ce, l1]", "seeds=2", "label_noise=[0, 0.2]")
+    runs = reported_runs(plan, given_rates(plan))
+    assert len(runs) == 8
+    assert len({run.name for run in runs}) == 8
+    assert runs[0].name == "ce-seed0"
+    assert runs[3].name == "l1-noise20-seed0"
+    first, second = (run.config.model_dump(exclude={"loss": True, "optimizer": {"lr"}}) for run in runs[:2])
+    assert first == second
+    assert runs[0].config.train.threads == 1
+    tuned = tuning_runs(plan_of("lr=tuned", "seeds=9"))
+    assert not {run.seed for run in tuned} & {run.seed for run in reported_runs(plan, given_rates(plan))}
+
+
+def test_a_plan_is_written_as_it_is_read(tmp_path):
+    plan = plan_of("variants={ce: ce, q5: {name: gce, q: 0.5}}", "forms=[recipe, plain]", "label_noise=[0, 0.2]")
+    Path("plan.yaml").write_text(plan_yaml(plan))
+    again = load_plan(Path("plan.yaml"))
+    assert again.comparison == plan.comparison
+    assert again.base == plan.base
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("comparison:\n  variants: [ce, hubr]\n", r":2:3: comparison\.variants\.hubr\.name: unknown loss 'hubr'"),
+        ("comparison:\n  seeds: 0\n", r":2:3: comparison\.seeds: should be greater than or equal to 1 \(got 0\)"),
+        ("comparison:\n  sead: 3\n", r":2:3: comparison\.sead: unknown key; did you mean 'seeds'\?"),
+        ("comparison:\n  baseline: l2\n", r":2:3: comparison\.baseline: no variant 'l2'; variants: ce, mse"),
+        ("comparison:\n  variants: {a/b: ce}\n", r"comparison\.variants\.a/b: a variant's name is letters"),
+        ("comparison:\n  variants: {h: {name: huber, delta: 0}}\n", r"variants\.h\.delta: should be greater than 0"),
+        ("comparison:\n  variants: [ce, ce]\n", r"ce stands twice"),
+        ("comparison:\n  variants: []\n", r"variants"),
+        ("comparison:\n  label_noise: [0.2, 0.2]\n", r"comparison\.label_noise: a value stands twice"),
+        ("comparison:\n  label_noise: [1.2]\n", r"comparison\.label_noise"),
+        ("comparison: 3\n", r":1:1: comparison: must be a section"),
+        ("comparison:\n  lr: best\ntrain:\n  epoch: 1\n", r"(?s)comparison\.lr:.*train\.epoch: unknown key"),
+    ],
+)
+def test_mistakes_in_a_plan_are_named_with_their_place(text, says, tudui):
+    Path("plan.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        load_plan(Path("plan.yaml"))
+    answer = tudui("compare-losses", "--config", "plan.yaml")
+    assert answer.code == 2
+    assert "Traceback" not in answer.err
+
+
+def test_a_plan_is_no_config_of_a_run(tudui):
+    answer = tudui("train", "--config", "compare")
+    assert answer.code == 2
+    assert "run it with: tudui compare-losses" in answer.err
+    assert "compare: fine" in tudui("config", "validate", "compare", "compare-cifar10").out
+
+
+def test_a_config_of_a_run_is_a_plan(tudui):
+    assert list(load_plan(shipped_configs()["cifar10"]).comparison.variants) == ["ce", "mse", "l1", "huber"]
+    assert set(shipped_plans()) == {"compare", "compare-cifar10"}
+
+
+def test_a_dry_run_says_what_would_be_done_and_how_long_it_takes(tudui):
+    answer = tudui("compare-losses", "--dry-run", "--losses", "ce,mae", "--lr", "tuned", "--label-noise", "0,0.4")
+    assert answer.code == 0, answer.err
+    assert "mae: l1, recipe form (input probabilities, true_class_weight 1.0)" in answer.out
+    assert "40 runs" in answer.out  # 2 losses, 2 noise levels, 5 seeds and 5 rates
+    assert "about" in answer.out
+    assert not Path("runs").exists()
+
+
+# what is held equal
+
+
+def test_every_variant_of_a_seed_began_from_the_same(compared):
+    """The hashes are those of the runs' own tensors, and as many as there are seeds and noise levels."""
+    values = values_of(compared)
+    assert len(values["hashes"]) == 6
+    for place, hashes in values["hashes"].items():
+        for name, value in hashes.items():
+            assert isinstance(value, str), f"{place}: {name} differs between variants"
+            assert len(value) == 64
+    by = {
+        name: {hashes[name] for hashes in values["hashes"].values()} for name in ("initial_weights", "labels", "test")
+    }
+    assert len(by["initial_weights"]) == 3  # one per seed, whatever the labels
+    assert len(by["labels"]) == 6
+    assert len(by["test"]) == 1
+    for run in ("ce-seed1", "mse-seed1"):
+        begun = json.loads((compared / "runs" / run / "metrics.jsonl").read_text().splitlines()[0])
+        assert begun["hashes"] == values["hashes"]["noise0/seed1"]
+
+
+def test_the_hashes_tell_when_something_was_not_equal(tmp_path, compared):
+    """What makes the test above able to fail: another seed, order or label is another hash."""
+    seen = values_of(compared)["hashes"]
+    first, second = seen["noise0/seed0"], seen["noise0/seed1"]
+    for name in ("initial_weights", "order_and_augmentation", "labels", "data"):
+        assert first[name] != second[name]
+    assert seen["noise40/seed0"]["labels"] != first["labels"]
+    assert seen["noise40/seed0"]["order_and_augmentation"] == first["order_and_augmentation"]
+
+
+# what comes out
+
+
+def test_rows_and_pairs_are_those_of_the_runs(compared):
+    values = values_of(compared)
+    assert [row["name"] for row in values["rows"]] == ["ce", "mse", "ce-noise40", "mse-noise40"]
+    for row in values["rows"]:
+        results = [json.loads((compared / "runs" / f"{row['name']}-seed{seed}" / "result.json").read_text())
+                   for seed in range(3)]  # fmt: skip
+        accuracies = [result["test"]["accuracy"] for result in results]
+        assert row["accuracy"]["values"] == accuracies
+        assert row["accuracy"]["mean"] == pytest.approx(np.mean(accuracies), rel=1e-12)
+        assert row["accuracy"]["sd"] == pytest.approx(np.std(accuracies, ddof=1), rel=1e-9)
+        assert row["accuracy"]["n"] == 3
+        assert row["accuracy_selected"]["mean"] == pytest.approx(
+            np.mean([result["best"]["test_accuracy"] for result in results])
+        )
+        assert set(row["loss_values"]) >= {"ce", "mse", "l1", "huber", "gce"}
+        assert (row["train"] is None) == (row["label_noise"] == 0)
+        assert np.sum(row["confusion"]) == 3 * values["test_images"]
+    ce, mse = (np.array(row["accuracy"]["values"]) for row in values["rows"][:2])
+    pair = values["pairs"][0]
+    assert pair["difference"] == pytest.approx(np.mean(mse - ce), abs=1e-12)
+    assert pair["p"] == pytest.approx(stats.ttest_rel(mse, ce).pvalue, rel=1e-9)
+    assert pair["p_holm"] == pair["p"]  # one comparison per noise level
+    assert len(values["pairs"]) == 2
+
+
+def test_side_by_side_is_one_after_another(compared, tmp_path, tudui):
+    answer = tudui(
+        "compare-losses", "--losses", "ce,mse", "--seeds", 3, "--label-noise", "0,0.4", "--jobs", 2,
+        *QUICK, "-o", "two",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    assert without_times(Path("two")) == without_times(compared)
+
+
+def test_called_again_it_goes_on_and_repeats_nothing(compared, tmp_path, tudui):
+    import shutil
+
+    shutil.copytree(compared, "again", symlinks=True)
+    shutil.rmtree("again/runs/mse-seed2")
+    kept = Path("again/runs/ce-seed0/metrics.jsonl")
+    before = kept.stat().st_mtime_ns
+    command = ("compare-losses", "--losses", "ce,mse", "--label-noise", "0,0.4", *QUICK, "-o", "again")  # fmt: skip
+    assert tudui(*command, "--seeds", 3).code == 0
+    assert kept.stat().st_mtime_ns == before
+    assert without_times(Path("again")) == without_times(compared)
+    more = tudui(*command, "--seeds", 4, "--losses", "ce")  # another seed, another set of losses
+    assert more.code == 0, more.err
+    assert values_of(Path("again"))["rows"][0]["accuracy"]["n"] == 4
+    other = tudui(*command, "--seeds", 3, "--set", "train.batch_size=32")
+    assert other.code == 2
+    assert "belongs to another config (train.batch_size 64 -> 32)" in other.err
+
+
+def test_a_diverged_run_is_a_row(tmp_path, tudui):
+    answer = tudui(
+        "compare-losses", "--losses", "ce,mse", "--seeds", 2, "--lr", "same", "--set", "optimizer.lr=1e18",
+        "--set", "train.clip=null", *QUICK, *NO_TENSORBOARD, "-o", "wild",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    values = values_of(Path("wild"))
+    assert [row["diverged"] for row in values["rows"]] == [[0, 1], [0, 1]]
+    assert values["rows"][0]["accuracy"] is None
+    assert "no seed finished in both" in values["pairs"][0]["verdict"]
+
+
+def test_the_same_function_twice_is_not_a_difference_and_a_crippled_one_is_worse(tmp_path, tudui):
+    """Huber with a huge delta and twice its scale is MSE; a rate 100 times too small is not."""
+    Path("plan.yaml").write_text(
+        "comparison:\n  baseline: mse\n  seeds: 3\n  variants:\n    mse: mse\n"
+        "    huge: {name: huber, delta: 1.0e6, scale: 2.0}\n    crippled: {name: mse, scale: 0.01}\n"
+        "train: {epochs: 4, clip: null}\noptimizer: {lr: 0.01}\n"
+    )
+    answer = tudui("compare-losses", "-c", "plan.yaml", "--lr", "same", "-o", "same")
+    assert answer.code == 0, answer.err
+    verdicts = {pair["variant"]: pair["verdict"] for pair in values_of(Path("same"))["pairs"]}
+    assert verdicts["huge"] == "identical" or verdicts["huge"].startswith("not distinguishable")
+    assert verdicts["crippled"] == "worse"
+
+
+def test_tuned_rates_are_chosen_on_validation_and_the_curve_is_kept(tmp_path, tudui):
+    answer = tudui(
+        "compare-losses", "--losses", "ce,mse", "--seeds", 2, "--lr", "tuned",
+        "--set", "comparison.rates=[0.001, 0.02, 0.05]", *QUICK, *NO_TENSORBOARD, "-o", "tuned",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    values = values_of(Path("tuned"))
+    for curve, row in zip(values["tuning"], values["rows"], strict=True):
+        best = max(range(3), key=lambda place: curve["validation_accuracy"][place])
+        assert curve["chosen"] == curve["rates"][best] == row["learning_rate"]
+        for rate, scores in zip(curve["rates"], curve["validation_accuracy"], strict=True):
+            folder = Path(f"tuned/tuning/{row['variant']}-lr{rate:g}-seed1000000")
+            assert scores == [json.loads((folder / "result.json").read_text())["validation"]["accuracy"]]
+        assert not set(row["seeds"]) & {1_000_000}
+    assert values["tuning"][0]["at_the_edge"] == (values["tuning"][0]["chosen"] in (0.001, 0.05))
+
+
+def test_json_is_one_object(compared, tudui):
+    answer = tudui("report", compared, "--json")
+    assert answer.json()["rows"] == values_of(compared)["rows"]
+    assert tudui("report", "nowhere").code == 2
+
+
+def test_one_seed_has_no_interval_and_says_so(tmp_path, tudui):
+    assert tudui("compare-losses", "--losses", "ce,mse", "--seeds", 1, *QUICK, *NO_TENSORBOARD, "-o", "one").code == 0
+    values = values_of(Path("one"))
+    assert values["rows"][0]["accuracy"]["interval"] is None
+    assert values["pairs"][0]["p"] is None
+    assert "one seed" in values["pairs"][0]["verdict"]
+
+
+# runs that survive
+
+
+def test_a_second_process_on_the_same_comparison_is_refused(compared, tudui):
+    from tudui.files import locked
+
+    with locked(compared / "lock", what="a comparison"):
+        command = [*TUDUI, "compare-losses", "--losses", "ce,mse", *QUICK, "-o", str(compared)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 6
+    assert f"process {os.getpid()}" in done.stderr
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_stop_all_runs_with_everything_saved(jobs, number, code, tmp_path):
+    command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "2", "--jobs", str(jobs), "-o", "stopped",
+               "-e", "200"]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    saved = [Path(f"stopped/runs/{name}-seed0/checkpoints/last.pt") for name in ("ce", "mse")[:jobs]]
+    deadline = time.monotonic() + 120
+    while not all(path.exists() for path in saved):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "everything saved; the same command goes on: tudui compare-losses" in said
+    assert "Traceback" not in said
+    children = subprocess.run(["pgrep", "-f", f"multiprocessing.*{process.pid}"], capture_output=True, check=False)
+    assert not children.stdout
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path):
+    """A short form of scripts/crash_test.py; its long form is in docs/results.md."""
+    command = [sys.executable, str(ROOT / "scripts" / "crash_test.py"), "--kills", "4", "--out", "crash", "--",
+               "--losses", "ce,mse", "--seeds", "2", "-e", "3", "--label-noise", "0,0.4"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "comparison.json is the same; left over: nothing" in done.stdout
+
+
+def test_reading_a_comparison_that_is_not_done_says_how_to_go_on(compared, tmp_path, tudui):
+    import shutil
+
+    shutil.copytree(compared, "cut", symlinks=True)
+    (Path("cut") / "runs" / "mse-seed1" / "result.json").unlink()
+    answer = tudui("report", "cut")
+    assert answer.code == 2
+    assert "1 of 12 runs are not done (such as mse-seed1)" in answer.err
+    assert read_comparison(compared).values["command"] in answer.err
+
+
+def test_loading_a_plan_needs_no_torch(tmp_path):
+    script = "import sys; from tudui.config.plan import load_plan; load_plan(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert load_config(shipped_configs()["digits"]).config.data.name == "digits"

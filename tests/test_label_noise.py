@@ -1,0 +1,188 @@
+"""Wrong labels on purpose: how many, which, nested, never in test, and a manifest that brings them back."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import quick_config
+from tudui.config.schema import DataConfig
+from tudui.data import load_data
+from tudui.data.label_noise import flipped
+from tudui.errors import DataError
+from tudui.run import train
+
+CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def noisy(rate: float, *, seed: int = 0, **settings):
+    return load_data(DataConfig(label_noise=rate, **settings), seed)
+
+
+def wrong(split) -> set[int]:
+    return set(split.index[split.labels != split.true_labels].tolist())
+
+
+def test_the_rate_is_the_share_of_wrong_labels_in_training_and_validation():
+    data = noisy(0.4)
+    clean = load_data(DataConfig(), 0)
+    for name in ("train", "validation"):
+        split, before = data.splits()[name], clean.splits()[name]
+        assert torch.equal(split.true_labels, before.labels)
+        assert torch.equal(split.rows, before.rows)  # the same images are held out whatever the labels are
+        # each class is rounded to whole images
+        assert len(wrong(split)) / len(split) == pytest.approx(0.4, abs=5 / len(split))
+    assert data.test.true_labels is None
+    assert torch.equal(data.test.labels, clean.test.labels)
+
+
+def test_what_is_wrong_at_20_percent_is_wrong_in_the_same_way_at_40():
+    less, more = noisy(0.2).train, noisy(0.4).train
+    chosen = less.labels != less.true_labels
+    assert wrong(less) < wrong(more)
+    assert torch.equal(less.labels[chosen], more.labels[chosen])
+
+
+def test_seeds_give_different_noise_and_the_same_seed_the_same():
+    assert torch.equal(noisy(0.3).train.labels, noisy(0.3).train.labels)
+    assert wrong(noisy(0.3).train) != wrong(noisy(0.3, seed=1).train)
+
+
+def test_symmetric_noise_spreads_evenly_over_the_other_classes():
+    labels = torch.zeros(90_000, dtype=torch.int64)
+    shares = (torch.ones(10, 10, dtype=torch.float64) - torch.eye(10)) / 9
+    counts = torch.bincount(flipped(labels, shares, rate=1.0, seed=1), minlength=10)
+    assert counts[0] == 0
+    # nine counts of 10,000 expected: a chi-squared with 8 degrees of freedom passes 26.1 once in a thousand
+    assert float(((counts[1:] - 10_000) ** 2 / 10_000).sum()) < 26.1
+
+
+def test_the_usual_pairs_of_digits():
+    split = noisy(0.4, noise_kind="asymmetric").train
+    pairs = {2: 7, 3: 8, 5: 6, 6: 5, 7: 1}
+    changed = split.labels != split.true_labels
+    for label in range(10):
+        members = split.true_labels == label
+        given = set(split.labels[members & changed].tolist())
+        assert given == ({pairs[label]} if label in pairs else set())
+        expected = round(0.4 * int(members.sum())) if label in pairs else 0
+        assert int((members & changed).sum()) == expected
+
+
+def test_the_usual_pairs_of_cifar10():
+    from tudui.data.label_noise import _wrong_shares
+
+    shares = _wrong_shares(DataConfig(label_noise=0.4, noise_kind="asymmetric"), CIFAR)
+    pairs = {(CIFAR[row], CIFAR[column]) for row, column in shares.nonzero().tolist()}
+    assert pairs == {
+        ("truck", "automobile"), ("bird", "airplane"), ("deer", "horse"), ("cat", "dog"), ("dog", "cat"),
+    }  # fmt: skip
+
+
+def test_a_confusion_matrix_from_a_file(tmp_path):
+    matrix = np.eye(10)
+    matrix[3] = [0, 0, 0, 0.5, 0, 0.125, 0, 0, 0.375, 0]
+    np.savetxt(tmp_path / "matrix.csv", matrix, delimiter=",")
+    split = noisy(1.0, noise_kind="asymmetric", noise_matrix="matrix.csv").train
+    threes = split.true_labels == 3
+    share = torch.bincount(split.labels[threes], minlength=10) / int(threes.sum())
+    assert share[3] == pytest.approx(0.5, abs=0.01)
+    assert set(split.labels[threes].tolist()) == {3, 5, 8}
+    assert share[8] > share[5]
+    assert torch.equal(split.labels[~threes], split.true_labels[~threes])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("1,0\n0,1\n", "must be 10 rows of 10 numbers"),
+        ("\n".join(["0.5" + ",0" * 9] * 10), r"row 1 must be shares that sum to 1 \(sum 0.5\)"),
+        ("\n".join(["-1,2" + ",0" * 8] * 10), "row 1 must be shares"),
+        ("a,b\n", "must be numbers separated by commas"),
+        ("\n".join(["nan" + ",0" * 9] * 10), "row 1 must be shares"),
+    ],
+)
+def test_bad_matrices_are_refused(text, says, tmp_path):
+    Path("matrix.csv").write_text(text)
+    with pytest.raises(DataError, match=says):
+        noisy(0.5, noise_kind="asymmetric", noise_matrix="matrix.csv")
+    with pytest.raises(DataError, match="cannot be read"):
+        noisy(0.5, noise_kind="asymmetric", noise_matrix="missing.csv")
+
+
+def test_asymmetric_noise_of_unknown_classes_asks_for_a_matrix(class_folders):
+    with pytest.raises(DataError, match=r"no usual pairs.*even, odd.*data\.noise_matrix"):
+        noisy(0.2, name=f"folder:{class_folders}", noise_kind="asymmetric")
+
+
+def test_the_manifest_brings_the_same_labels_back(tmp_path, tudui):
+    """A run with noise leaves a manifest; another run that loads it learns from the same labels."""
+    train(quick_config("data.label_noise=0.3", "log.tensorboard=false", "train.epochs=1"), tmp_path / "first")
+    listed = json.loads(Path("first/label_noise.json").read_text())
+    data = noisy(0.3)
+    assert set(listed["index"]) == wrong(data.train) | wrong(data.validation)
+    assert all(true != given for true, given in zip(listed["true"], listed["given"], strict=True))
+    again = load_data(DataConfig(noise_manifest="first/label_noise.json"), 0)
+    assert torch.equal(again.train.labels, data.train.labels)
+    assert torch.equal(again.validation.labels, data.validation.labels)
+    answer = tudui(
+        "train", "-e", 1, "-q", "-o", "second", "--set", "data.noise_manifest=first/label_noise.json",
+        "--set", "train.threads=2", "--set", "log.every=5", "--set", "log.tensorboard=false",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    first, second = (json.loads(Path(name, "result.json").read_text()) for name in ("first", "second"))
+    assert first["test"] == second["test"]
+    assert json.loads(Path("second/label_noise.json").read_text())["sha256"] == listed["sha256"]
+
+
+def test_bad_manifests_are_refused(tmp_path):
+    train(quick_config("data.label_noise=0.3", "log.tensorboard=false", "train.epochs=1"), tmp_path / "run")
+    good = json.loads(Path("run/label_noise.json").read_text())
+    some = dict(good, index=good["index"][1:], true=good["true"][1:], given=good["given"][1:])
+    bad = {
+        "its sha256 does not fit": some,
+        "not a manifest of format 1": dict(good, format=2),
+        "must be lists of whole numbers": dict(good, index=[1.5]),
+        "not JSON": "{",
+    }
+    for says, values in bad.items():
+        Path("bad.json").write_text(values if isinstance(values, str) else json.dumps(values))
+        with pytest.raises(DataError, match=says):
+            load_data(DataConfig(noise_manifest="bad.json"), 0)
+    with pytest.raises(DataError, match="cannot be read"):
+        load_data(DataConfig(noise_manifest="missing.json"), 0)
+
+
+def test_a_manifest_of_other_data_is_refused(tmp_path, class_folders):
+    train(quick_config("data.label_noise=0.3", "log.tensorboard=false", "train.epochs=1"), tmp_path / "run")
+    with pytest.raises(DataError, match="made for the classes 0, 1, 2"):
+        load_data(DataConfig(name=f"folder:{class_folders}", noise_manifest="run/label_noise.json"), 0)
+
+
+def test_what_was_learned_of_right_and_of_wrong_labels_is_reported_apart(tmp_path):
+    config = quick_config("data.label_noise=0.3", "train.epochs=4")
+    learned = train(config, tmp_path / "run").values["train"]
+    split = noisy(0.3).train
+    assert learned["flipped"]["images"] == len(wrong(split))
+    assert learned["clean"]["images"] == len(split) - len(wrong(split))
+    # after 4 epochs the network has learned the digits and not yet the wrong labels by heart
+    assert learned["clean"]["accuracy"] > 0.8 > 0.3 > learned["flipped"]["accuracy"]
+    assert learned["flipped"]["true_accuracy"] > 0.7
+    assert train(quick_config("train.epochs=1"), tmp_path / "clean").values["train"] is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (["data.label_noise=1.5"], "data.label_noise: should be less than or equal to 1"),
+        (["data.noise_matrix=m.csv"], "noise_matrix: belongs to noise_kind asymmetric"),
+        (["data.noise_manifest=m.json", "data.label_noise=0.1"], "give one of the two"),
+        (["data.noise_kind=symetric"], "did you mean 'symmetric'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, says, tudui):
+    answer = tudui("config", "show", *[word for text in settings for word in ("--set", text)])
+    assert answer.code == 2
+    assert says in answer.err

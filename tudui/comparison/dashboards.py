@@ -1,0 +1,60 @@
+"""A comparison in TensorBoard: every run under its readable name, and each loss's mean curve on one page."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean
+
+from torch.utils.tensorboard import SummaryWriter
+
+from tudui.comparison.collect import Cell, Comparison
+from tudui.comparison.compare import RUNS
+from tudui.run_folder import RunFolder
+
+TENSORBOARD = "tensorboard"
+# Tags that only the means have, so that a chart of one has one line per loss.
+CURVES = {
+    "compared/accuracy_validation": "validation accuracy, mean over the seeds",
+    "compared/accuracy_test": "test accuracy of the last weights, mean over the seeds",
+    "compared/gradient_norm": "norm of the whole gradient, mean over the seeds",
+}
+
+
+def write_dashboards(comparison: Comparison, folder: Path) -> None:
+    """Make the folder that `tudui tensorboard COMPARISON` shows, anew."""
+    target = folder / TENSORBOARD
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    for cell in comparison.cells:
+        for run in cell.runs:
+            events = RunFolder(folder / RUNS / run.planned.name).tensorboard
+            if events.is_dir():
+                (target / run.planned.name).symlink_to(os.path.relpath(events, target))
+        _write_means(cell, target / f"mean of {cell.name}")
+    with SummaryWriter(str(target / "mean of all")) as writer:
+        layout = {title: ["Multiline", [tag]] for tag, title in CURVES.items()}
+        writer.add_custom_scalars({"losses compared": layout})
+
+
+def _write_means(cell: Cell, folder: Path) -> None:
+    with SummaryWriter(str(folder)) as writer:
+        for tag, curve in _curves(cell).items():
+            for step, values in sorted(curve.items()):
+                writer.add_scalar(tag, fmean(values), step)
+
+
+def _curves(cell: Cell) -> Mapping[str, Mapping[int, list[float]]]:
+    """Return by tag and step the values of all seeds."""
+    curves: dict[str, dict[int, list[float]]] = {tag: {} for tag in CURVES}
+    accuracy, test, gradient = curves.values()
+    for run in cell.runs:
+        last = run.training[-1]
+        for epoch, value, _ in run.validation:
+            accuracy.setdefault(round(epoch / last["epoch"] * last["step"]), []).append(value)
+        for entry in run.training:
+            if (norm := entry["gradient_norm"]["total"]) is not None:
+                gradient.setdefault(entry["step"], []).append(norm)
+        if run.test is not None:
+            test.setdefault(last["step"], []).append(run.test["accuracy"])
+    return curves

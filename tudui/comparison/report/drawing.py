@@ -1,0 +1,120 @@
+"""What the report's pictures have in common: readable on a phone, and each loss in the same colour everywhere."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+# told apart by the colour-blind (Okabe, Ito 2008), and by their dashes in grey print
+COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)), (0, (4, 1.5, 1, 1.5, 1, 1.5)))
+WIDTH, HEIGHT = 6.4, 4.4  # inches
+TITLE, LABEL, TICKS = 14, 13, 12  # points
+LONGEST_NAME = 22
+
+
+class Style(NamedTuple):
+    """How a variant is drawn in every picture."""
+
+    label: str
+    colour: str
+    dashes: Any
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """Keywords of a line."""
+        return {"color": self.colour, "linestyle": self.dashes, "linewidth": 2}
+
+
+def styles_of(variants: Iterable[str]) -> dict[str, Style]:
+    """Return how each variant is drawn; no two of the first 35 share both colour and dashes."""
+    return {
+        name: Style(_shortened(name), COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)])
+        for index, name in enumerate(variants)
+    }
+
+
+def _shortened(name: str) -> str:
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def new_picture(height: float = HEIGHT) -> tuple[Figure, Axes]:
+    """Return an empty picture with one panel."""
+    figure = empty_picture(WIDTH, height)
+    return figure, figure.add_subplot()
+
+
+def empty_picture(width: float, height: float) -> Figure:
+    """Return a picture without panels, with room at its edges."""
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
+
+
+def finish(axes: Axes, *, title: str, x: str, y: str) -> None:
+    """Name the axes, and lay out what every panel has."""
+    axes.set_title(title, fontsize=TITLE)
+    axes.set_xlabel(x, fontsize=LABEL)
+    axes.set_ylabel(y, fontsize=LABEL)
+    axes.tick_params(labelsize=TICKS)
+    axes.grid(color="#d9d9d9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def label_ends(axes: Axes, ends: Mapping[Style, tuple[float, float]]) -> None:
+    """Write each line's name to the right of its end, so that no legend has to be looked up; limits must be final."""
+    if not ends:
+        return
+    order = sorted(ends, key=lambda style: ends[style][1])
+    to_fraction = axes.transScale + axes.transLimits
+    heights = [float(to_fraction.transform(ends[style])[1]) for style in order]
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    line = TICKS * 1.25 / (0.75 * figure.get_size_inches()[1] * 72)  # of the panel's height
+    gap = min(line, 1 / max(len(order) - 1, 1))
+    for style, height in zip(order, _spread(heights, gap), strict=True):
+        axes.annotate(
+            style.label,
+            xy=ends[style],
+            xytext=(1.04, height),
+            textcoords="axes fraction",
+            verticalalignment="center",
+            color=style.colour,
+            fontsize=TICKS * min(1, gap / line),
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": style.colour, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 3},
+        )
+
+
+def _spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Return ascending heights moved apart to at least `gap`, as little as possible, within 0 and 1."""
+    places = gap * np.arange(len(heights))
+    free = np.asarray(heights) - places  # without the gaps, neighbours need only be in order
+    pushed_up, pushed_down = np.maximum.accumulate(free), np.minimum.accumulate(free[::-1])[::-1]
+    return list(np.clip((pushed_up + pushed_down) / 2, 0, max(0.0, 1 - places[-1])) + places)
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """Write a legend below all panels, where it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    longest = max(len(label) for label in labels)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=max(1, min(len(labels), 52 // (longest + 6))),
+        fontsize=TICKS,
+        handlelength=2.6,
+        frameon=False,
+    )
+
+
+def png(figure: Figure) -> bytes:
+    """Return the picture as a file that is the same every time."""
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+    return file.getvalue()

@@ -1,0 +1,141 @@
+"""Pictures of the way there: learning curves, gradient norms, and the search for learning rates."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, MaxNLocator
+
+from tudui.comparison.collect import Cell, RunRecord
+from tudui.comparison.report.document import Picture
+from tudui.comparison.report.drawing import (
+    LABEL,
+    TITLE,
+    WIDTH,
+    Style,
+    empty_picture,
+    finish,
+    label_ends,
+    legend_below,
+    new_picture,
+    png,
+)
+from tudui.comparison.report.words import Values, noise_words
+from tudui.comparison.runs import cell_name
+
+Styles = Mapping[str, Style]
+FEW_POINTS = 12
+
+
+def learning_picture(values: Values, noise: float, cells: Sequence[Cell], styles: Styles) -> Picture | None:
+    """Return validation accuracy over the epochs; None where there is none."""
+    curves = {
+        styles[cell.variant]: _over_seeds([{e: a for e, a, _ in run.validation} for run in cell.finished])
+        for cell in cells
+        if cell.label_noise == noise and any(run.validation for run in cell.finished)
+    }
+    if not curves:
+        return None
+    figure, axes = new_picture()
+    for style, (epochs, accuracy) in curves.items():
+        _draw_band(axes, style, epochs, 100 * accuracy)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    title = noise_words(values, noise)
+    finish(axes, title=title, x="epoch", y="validation accuracy / %")
+    label_ends(axes, {style: (epochs[-1], 100 * a[:, -1].mean()) for style, (epochs, a) in curves.items()})
+    return Picture(
+        cell_name("learning", noise),
+        f"Learning curves with {title}: validation accuracy over the epochs for {_names(curves)}.",
+        f"Validation accuracy with {title}: mean over the seeds that finished; the band reaches from the lowest seed "
+        f"to the highest.",
+        png(figure),
+    )
+
+
+def gradient_picture(values: Values, noise: float, cells: Sequence[Cell], styles: Styles) -> Picture | None:
+    """Return the gradient's norm over the epochs, a panel per layer; None where it was never logged."""
+    cells = [cell for cell in cells if cell.label_noise == noise and any(run.training for run in cell.runs)]
+    if not cells:
+        return None
+    norms = next(run.training[0]["gradient_norm"] for cell in cells for run in cell.runs if run.training)
+    layers = [layer for layer in norms if layer == "total" or layer.endswith(".weight")]
+    rows = -(-len(layers) // 2)
+    figure = empty_picture(1.15 * WIDTH, 0.6 + 2.3 * rows)
+    panels = [figure.add_subplot(rows, 2, place + 1) for place in range(len(layers))]
+    for axes, layer in zip(panels, layers, strict=True):
+        for cell in cells:
+            style = styles[cell.variant]
+            epochs, found = _over_seeds([_norms(run, layer) for run in cell.finished or cell.runs])
+            if len(epochs):
+                _draw_band(axes, style, epochs, found, label=style.label + ("" if cell.finished else " (diverged)"))
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(numticks=6))
+        axes.minorticks_off()
+        finish(axes, title="whole gradient" if layer == "total" else layer.removesuffix(".weight"), x="", y="")
+    for axes in panels[-2:]:
+        axes.set_xlabel("epoch", fontsize=LABEL)
+    title = noise_words(values, noise)
+    figure.suptitle(title, fontsize=TITLE)
+    figure.supylabel("norm of the gradient, before clipping", fontsize=LABEL)
+    legend_below(figure, panels[0])
+    return Picture(
+        cell_name("gradients", noise),
+        f"Gradient norm of each layer's weights over the epochs, with {title}, a line per loss.",
+        f"Norm of the gradient with {title}, of the whole network and of each layer's weights (biases left out): mean "
+        f"over the seeds, the band from the lowest to the highest. Logarithmic, as losses differ in scale.",
+        png(figure),
+    )
+
+
+def tuning_picture(values: Values, noise: float, styles: Styles) -> Picture:
+    """Return validation accuracy over the learning rate, the chosen rates marked."""
+    figure, axes = new_picture()
+    curves = [curve for curve in values["tuning"] if curve["label_noise"] == noise]
+    ends = {}
+    for curve in curves:
+        style, rates = styles[curve["variant"]], curve["rates"]
+        means = [100 * float(np.mean(seeds)) for seeds in curve["validation_accuracy"]]
+        axes.plot(rates, means, **style.line)
+        for rate, seeds in zip(rates, curve["validation_accuracy"], strict=True):
+            axes.plot([rate] * len(seeds), [100 * seed for seed in seeds], "o", markersize=4, color=style.colour)
+        best = means[rates.index(curve["chosen"])]
+        axes.plot(curve["chosen"], best, "D", markersize=10, markerfacecolor="none", color=style.colour, mew=2)
+        ends[style] = (rates[-1], means[-1])
+    rates = sorted({rate for curve in curves for rate in curve["rates"]})
+    axes.set_xscale("log")
+    axes.set_xticks(rates, [f"{rate:g}" for rate in rates], rotation=45 if len(rates) > 6 else 0)
+    axes.minorticks_off()
+    title = noise_words(values, noise)
+    finish(axes, title=title, x="peak learning rate", y="validation accuracy / %")
+    label_ends(axes, ends)
+    chosen = ", ".join(f"{curve['variant']} {curve['chosen']:g}" for curve in curves)
+    return Picture(
+        cell_name("learning-rates", noise),
+        f"Validation accuracy over the learning rate with {title}; chosen: {chosen}.",
+        f"Learning rates with {title}: a dot is a tuning seed, the line their mean, the diamond the chosen rate. A run "
+        f"that diverged counts as 0.",
+        png(figure),
+    )
+
+
+def _norms(run: RunRecord, layer: str) -> dict[float, float]:
+    """Return the finite norms of one layer by epoch."""
+    found = {step["epoch"]: step["gradient_norm"][layer] for step in run.training}
+    return {epoch: norm for epoch, norm in found.items() if norm is not None}
+
+
+def _over_seeds(runs: Sequence[Mapping[float, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places [P] that every run reached, and its values there [runs, P]."""
+    places = sorted(set.intersection(*(set(run) for run in runs)))
+    return np.array(places), np.array([[run[place] for place in places] for run in runs])
+
+
+def _draw_band(axes: Axes, style: Style, x: np.ndarray, y: np.ndarray, *, label: str = "") -> None:
+    marker = "o" if len(x) <= FEW_POINTS else ""
+    axes.plot(x, y.mean(0), marker=marker, markersize=4, label=label or style.label, **style.line)
+    if len(y) > 1:
+        axes.fill_between(x, y.min(0), y.max(0), color=style.colour, alpha=0.15, linewidth=0)
+
+
+def _names(curves: Mapping[Style, object]) -> str:
+    return ", ".join(style.label for style in curves)
