@@ -1,7 +1,6 @@
 """`tudui compare-losses` and `tudui report`."""
 
 import hashlib
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -103,7 +102,9 @@ def compare_losses_command(
         note(text)
     folder = out or _folder(plan)
     console = output(json=json)
-    jobs = jobs or _default_jobs(plan)
+    from tudui.comparison.executor import default_jobs
+
+    jobs = jobs or default_jobs(plan.base)
     if dry_run:
         _dry_run(plan, folder, jobs, console)
         return
@@ -199,14 +200,6 @@ def _names(text: str | None) -> list[str] | None:
 def _values(text: str | None, flag: str) -> list[Any] | None:
     names = _names(text)
     return None if names is None else [read_value(name, f"{flag} {text}") for name in names]
-
-
-def _default_jobs(plan: Plan) -> int:
-    """Return one job per core that the plan's threads leave free; one on a GPU, which a run fills by itself."""
-    if plan.base.device.startswith("cuda"):
-        return 1
-    threads = plan.base.train.threads
-    return max(1, (os.cpu_count() or 1) // (1 if threads == "auto" else threads))
 
 
 def _folder(plan: Plan) -> Path:

@@ -13,7 +13,8 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from tudui.comparison.runs import PlannedRun
+from tudui.comparison.runs import PlannedRun, threads_of
+from tudui.config import Config
 from tudui.errors import Interrupted, TuduiError, WorkerError
 from tudui.events import Evaluated, Event, StepEnd
 from tudui.run import train
@@ -44,6 +45,14 @@ class Failure:
 
     text: str
     exit_code: int
+
+
+def default_jobs(config: Config) -> int:
+    """Return one job per core that the runs' threads leave free; one on a GPU, which a run fills by itself."""
+    if resolve_machine(config)[0].device != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // threads_of(config))
 
 
 def execute(runs: Sequence[PlannedRun], folder: Path, *, jobs: int, listener: Listener) -> None:

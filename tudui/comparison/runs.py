@@ -82,14 +82,18 @@ def cell_name(variant: str, noise: float) -> str:
     return variant if noise == 0 else f"{variant}-noise{100 * noise:g}"
 
 
+def threads_of(config: Config) -> int:
+    """Return the threads of each run: one unless the plan says otherwise, so that runs side by side do not collide."""
+    return 1 if config.train.threads == "auto" else config.train.threads
+
+
 def _run(plan: Plan, variant: str, noise: float, *, seed: int, rate: float, name: str = "") -> PlannedRun:
     settings: dict[str, Any] = {
         "loss": plan.comparison.variants[variant].model_dump(mode="json"),
         "data.label_noise": noise,
         "optimizer.lr": rate,
         "seed": seed,
-        # one thread each: side by side or one after another, the numbers are the same
-        "train.threads": 1 if plan.base.train.threads == "auto" else plan.base.train.threads,
+        "train.threads": threads_of(plan.base),
     }
     overrides = [Override(key, value, "the plan") for key, value in settings.items()]
     config = config_from(plan.base.model_dump(mode="json"), "the plan", overrides)

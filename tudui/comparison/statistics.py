@@ -20,7 +20,7 @@ POWER = 0.8
 ONE_POINT = 0.01
 MOST_SEEDS = 10_000
 AS_GOOD_AS_NORMAL = 1e6  # degrees of freedom; scipy's noncentral t takes no infinity
-FEWEST_FOR_SIGN_FLIP = 7  # of fewer seeds the smallest possible p, 2 / 2^n, hardly passes 0.05 even uncorrected
+FEWEST_FOR_SIGN_FLIP = 7  # of fewer, even the smallest possible p, 2 / 2^n, does not survive two comparisons
 
 Interval = tuple[float, float]
 

@@ -33,6 +33,8 @@ from tudui.comparison.report.tables import (
 from tudui.comparison.report.training_pictures import gradient_picture, learning_picture, tuning_picture
 from tudui.comparison.report.words import Values, counted, headline, listed, needed, noise_levels, noise_words
 
+FEW = 4  # pictures that need not be folded away
+
 
 def title_of(values: Values) -> str:
     """Return the report's title."""
@@ -51,8 +53,8 @@ def report_of(comparison: Comparison) -> list[Block]:
         *_tables(values),
         *_accuracy_pictures(values),
         *_training_pictures(values, comparison.cells),
-        *_class_pictures(values, comparison.cells),
-        *_losses_and_classes(values),
+        *(_class_pictures(values, comparison.cells) if number_of_classes(values) else ()),
+        *(_losses_and_classes(values) if number_of_classes(values) else ()),
         *protocol(values),
     ]
 
@@ -100,15 +102,21 @@ def _tables(values: Values) -> Iterator[Block]:
         f"calibration error, 15 bins) are those of the last weights on the test images."
     )
     yield from (yardsticks_table(values, noise) for noise in levels)
-    if learned := learned_table(values):
+    learned = [table for noise in levels if (table := learned_table(values, noise))]
+    if learned:
         yield Heading("What was learned from wrong labels")
-        yield learned
+        yield Paragraph(
+            "How many training images with a right label are predicted as labelled; how many with a wrong label are "
+            "predicted so too, which was learned by heart; and how many of these as the class that they really show."
+        )
+        yield from learned
 
 
 def _accuracy_pictures(values: Values) -> Iterator[Block]:
     styles, levels = styles_of(values["plan"]["variants"]), noise_levels(values)
     yield Heading("Accuracy by loss")
-    yield Gallery([accuracy_picture(values, noise, styles) for noise in levels])
+    accuracies = [accuracy_picture(values, noise, styles) for noise in levels]
+    yield _gallery(accuracies, otherwise="No run finished.")
     if len(levels) > 1:
         yield Heading("Accuracy over label noise")
         yield Gallery([noise_picture(values, styles)])
@@ -118,7 +126,7 @@ def _training_pictures(values: Values, cells: tuple[Cell, ...]) -> Iterator[Bloc
     styles, levels = styles_of(values["plan"]["variants"]), noise_levels(values)
     yield Heading("Learning curves")
     curves = [learning_picture(values, noise, cells, styles) for noise in levels]
-    yield _gallery(curves, otherwise="No run that finished had a validation split to draw them from.")
+    yield _gallery(curves, otherwise="No run that finished had validation images.")
     yield Heading("Gradient norms")
     gradients = [gradient_picture(values, noise, cells, styles) for noise in levels]
     yield _gallery(gradients, otherwise="None were logged.")
@@ -144,12 +152,13 @@ def _class_pictures(values: Values, cells: tuple[Cell, ...]) -> Iterator[Block]:
     yield Heading("Confusion matrices")
     if too_many := _too_many_classes(values):
         yield too_many
-    for noise in levels if not too_many else ():
-        if matrices := confusion_pictures(values, noise):
-            yield Folded(f"Confusion matrices, {noise_words(values, noise)}", [Gallery(matrices)])
+    else:
+        matrices = {noise: drawn for noise in levels if (drawn := confusion_pictures(values, noise))}
+        for noise, drawn in matrices.items():
+            gallery, few = Gallery(drawn), len(matrices) * len(drawn) <= FEW
+            yield gallery if few else Folded(f"Confusion matrices, {noise_words(values, noise)}", [gallery])
     yield Heading("Calibration")
-    calibration = [calibration_picture(values, noise, cells, styles) for noise in levels]
-    yield _gallery(calibration, otherwise="No run finished.")
+    yield Gallery([drawn for noise in levels if (drawn := calibration_picture(values, noise, cells, styles))])
 
 
 def _losses_and_classes(values: Values) -> Iterator[Block]:

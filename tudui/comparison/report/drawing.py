@@ -15,6 +15,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)
 WIDTH, HEIGHT = 6.4, 4.4  # inches
 TITLE, LABEL, TICKS = 14, 13, 12  # points
 LONGEST_NAME = 22
+MANY = 6  # variants, beyond which bands and intervals would hide each other
 
 
 class Style(NamedTuple):
@@ -80,13 +81,20 @@ def label_ends(axes: Axes, ends: Mapping[Style, tuple[float, float]]) -> None:
         axes.annotate(
             style.label,
             xy=ends[style],
-            xytext=(1.04, height),
+            xytext=(1.09, height),
             textcoords="axes fraction",
             verticalalignment="center",
             color=style.colour,
             fontsize=TICKS * min(1, gap / line),
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": style.colour, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 3},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": style.colour,
+                "linewidth": 0.8,
+                "shrinkA": 1,
+                "shrinkB": 3,
+                "relpos": (0, 0.5),
+            },
         )
 
 

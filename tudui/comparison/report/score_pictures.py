@@ -9,7 +9,17 @@ from PIL import Image
 
 from tudui.comparison.collect import Cell
 from tudui.comparison.report.document import Picture
-from tudui.comparison.report.drawing import HEIGHT, TICKS, Style, finish, label_ends, legend_below, new_picture, png
+from tudui.comparison.report.drawing import (
+    HEIGHT,
+    MANY,
+    TICKS,
+    Style,
+    finish,
+    label_ends,
+    legend_below,
+    new_picture,
+    png,
+)
 from tudui.comparison.report.words import Values, noise_levels, noise_words, percent, rows_at
 from tudui.comparison.runs import cell_name
 from tudui.sinks.pictures import confusion_picture
@@ -19,9 +29,11 @@ BINS = 15  # as the calibration error has
 FEWEST = 10  # predictions in a bin: the share of fewer is mostly chance
 
 
-def accuracy_picture(values: Values, noise: float, styles: Styles) -> Picture:
-    """Return every seed as a dot, and mean and interval, a line per variant."""
+def accuracy_picture(values: Values, noise: float, styles: Styles) -> Picture | None:
+    """Return every seed as a dot, mean and interval, a line per variant; None where no run finished."""
     rows = rows_at(values, noise)
+    if not any(row["accuracy"] for row in rows):
+        return None
     figure, axes = new_picture(1.3 + 0.5 * len(rows))
     for place, row in enumerate(rows):
         style, accuracy = styles[row["variant"]], row["accuracy"]
@@ -31,10 +43,17 @@ def accuracy_picture(values: Values, noise: float, styles: Styles) -> Picture:
         seeds = accuracy["values"]
         if accuracy["interval"]:
             low, high = accuracy["interval"]
-            axes.plot([100 * low, 100 * high], [place, place], color=style.colour, linewidth=7, alpha=0.3)
-        axes.plot([100 * accuracy["mean"]] * 2, [place - 0.3, place + 0.3], color=style.colour, linewidth=2.5)
+            axes.plot(
+                [100 * low, 100 * high],
+                [place, place],
+                color=style.colour,
+                linewidth=7,
+                alpha=0.3,
+                solid_capstyle="butt",
+            )
+        axes.plot([100 * accuracy["mean"]] * 2, [place - 0.3, place + 0.3], color=style.colour, linewidth=2, zorder=3)
         apart = place + np.linspace(-0.16, 0.16, len(seeds)) if len(seeds) > 1 else [place]
-        axes.plot([100 * seed for seed in seeds], apart, "o", markersize=6, color=style.colour, markeredgecolor="white")
+        axes.plot([100 * seed for seed in seeds], apart, "o", markersize=6, color=style.colour, mec="white", mew=0.7)
     axes.set_yticks(range(len(rows)), [styles[row["variant"]].label for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     title = noise_words(values, noise)
@@ -42,7 +61,7 @@ def accuracy_picture(values: Values, noise: float, styles: Styles) -> Picture:
     shown = [f"{row['variant']} {percent(row['accuracy']['mean'])} %" for row in rows if row["accuracy"]]
     return Picture(
         cell_name("accuracy", noise),
-        f"Test accuracy by loss with {title}: {', '.join(shown) or 'every run diverged'}.",
+        f"Test accuracy by loss with {title}: {', '.join(shown)}.",
         f"Test accuracy of the last weights with {title}: a dot is a seed, the upright line the mean, the bar the "
         f"95 % interval over seeds and test images.",
         png(figure),
@@ -54,7 +73,7 @@ def noise_picture(values: Values, styles: Styles) -> Picture:
     levels = sorted(noise_levels(values))
     figure, axes = new_picture()
     step = min(b - a for a, b in pairwise(levels))
-    ends = {}
+    ends, intervals = {}, len(styles) <= MANY
     for index, (variant, style) in enumerate(styles.items()):
         rows = {row["label_noise"]: row["accuracy"] for row in values["rows"] if row["variant"] == variant}
         known = [(level, rows[level]) for level in levels if rows[level]]
@@ -66,7 +85,7 @@ def noise_picture(values: Values, styles: Styles) -> Picture:
         y = [100 * accuracy["mean"] for _, accuracy in known]
         axes.plot(x, y, marker="o", markersize=5, **style.line)
         for place, (_, accuracy) in zip(x, known, strict=True):
-            if accuracy["interval"]:
+            if intervals and accuracy["interval"]:
                 low, high = accuracy["interval"]
                 axes.plot([place, place], [100 * low, 100 * high], color=style.colour, linewidth=1.2, alpha=0.6)
         ends[style] = (x[-1], y[-1])
@@ -76,7 +95,8 @@ def noise_picture(values: Values, styles: Styles) -> Picture:
     return Picture(
         "accuracy-over-noise",
         "Test accuracy of each loss over the share of wrong labels; the numbers are in the tables above.",
-        "Mean test accuracy of the last weights; the upright lines are the 95 % intervals over seeds and test images.",
+        "Mean test accuracy of the last weights"
+        + ("; the upright lines are the 95 % intervals over seeds and test images." if intervals else "."),
         png(figure),
     )
 
@@ -92,7 +112,7 @@ def calibration_picture(values: Values, noise: float, cells: Sequence[Cell], sty
         style = styles[cell.variant]
         confidence, accuracy, share = reliability(cell)
         axes.plot(100 * confidence, 100 * accuracy, label=style.label, **style.line)
-        axes.scatter(100 * confidence, 100 * accuracy, s=10 + 180 * share, color=style.colour, alpha=0.8)
+        axes.scatter(100 * confidence, 100 * accuracy, s=10 + 180 * share, color=style.colour, alpha=0.8, clip_on=False)
     axes.set_xlim(0, 102)
     axes.set_ylim(0, 102)
     title = noise_words(values, noise)
@@ -101,8 +121,8 @@ def calibration_picture(values: Values, noise: float, cells: Sequence[Cell], sty
     return Picture(
         cell_name("calibration", noise),
         f"Reliability diagram of each loss with {title}: share of right predictions over their confidence.",
-        f"Calibration with {title}, all seeds pooled, {BINS} bins, those of fewer than {FEWEST} predictions left out; a "
-        f"dot's area grows with the share of predictions in its bin. Above the grey line a model is right more often "
+        f"Calibration with {title}, all seeds pooled, {BINS} bins, those of fewer than {FEWEST} predictions left out; "
+        f"a dot's area grows with the share of predictions in its bin. Above the grey line a model is right more often "
         f"than it says, below it less often.",
         png(figure),
     )

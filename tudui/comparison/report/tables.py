@@ -18,6 +18,7 @@ from tudui.comparison.report.words import (
     points,
     rows_at,
     seeds_words,
+    short_verdict,
 )
 
 MOST_CLASSES = 20
@@ -40,7 +41,7 @@ def accuracy_table(values: Values, noise: float) -> Table:
             rows.append([*first, *[UNKNOWN] * (len(head) - 6), "baseline"])
             continue
         if not pair["n"]:
-            rows.append([*first, *[UNKNOWN] * (len(head) - 6), pair["verdict"]])
+            rows.append([*first, *[UNKNOWN] * (len(head) - 6), short_verdict(pair)])
             continue
         rows.append(
             [
@@ -51,7 +52,7 @@ def accuracy_table(values: Values, noise: float) -> Table:
                 p_value(pair["p"]),
                 p_value(pair["p_holm"]),
                 *([p_value(pair["p_sign_flip"])] if sign_flip else []),
-                pair["verdict"],
+                short_verdict(pair),
             ]
         )
     caption = f"Test accuracy of the last weights, {noise_words(values, noise)}: mean ± standard deviation over seeds"
@@ -96,25 +97,21 @@ def _reached(found: Sequence[float | None]) -> str:
     return f"{fmean(there):.1f}{some}"
 
 
-def learned_table(values: Values) -> Table | None:
+def learned_table(values: Values, noise: float) -> Table | None:
     """Return what was learned from right labels and from wrong ones; None without wrong labels."""
     rows = [
         [
             row["variant"],
-            noise_words(values, row["label_noise"]),
             percent(row["train"]["clean"]["accuracy"]),
             percent(row["train"]["flipped"]["accuracy"]),
             percent(row["train"]["flipped"]["true_accuracy"]),
         ]
-        for row in values["rows"]
+        for row in rows_at(values, noise)
         if row.get("train")
     ]
-    head = [
-        "loss", "labels", "right labels: predicted as labelled %", "wrong labels: predicted as labelled % (learned by "
-        "heart)", "wrong labels: predicted as their true class %",
-    ]  # fmt: skip
-    caption = "Training images after the last epoch, means over seeds"
-    return Table(caption, head, rows, words=("loss", "labels")) if rows else None
+    head = ["loss", "right labels predicted %", "wrong labels predicted %", "true class of these predicted %"]
+    caption = f"Training images after the last epoch, {noise_words(values, noise)}, means over seeds"
+    return Table(caption, head, rows, words=("loss",)) if rows else None
 
 
 def losses_table(values: Values, noise: float) -> Table | None:
@@ -186,7 +183,7 @@ def hashes_table(values: Values) -> Table:
         "sha256 of what every loss began from, by noise level and seed (first 8 digits)",
         ["runs", *(name.replace("_", " ") for name in names)],
         rows,
-        words=("runs", *(name.replace("_", " ") for name in names)),
+        words=("runs",),
     )
 
 

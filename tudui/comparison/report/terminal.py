@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from textwrap import fill
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -25,6 +24,7 @@ from tudui.comparison.report.words import (
     pair_of,
     points,
     rows_at,
+    short_verdict,
 )
 
 WIDE = 100  # columns
@@ -35,12 +35,11 @@ def terminal(comparison: Comparison, console: Console) -> None:
     values = comparison.values
     for noise in noise_levels(values):
         console.print(_table(values, noise, narrow=console.width < WIDE))
+        console.print()
     seeds, images = values["plan"]["seeds"], values["test_images"]
+    over = f"± standard deviation over {counted(seeds, 'seed')}"
     on = f"; intervals of 95 % over seeds and the {images:,} test images" if seeds > 1 and images else ""
-    console.print(
-        f"Test accuracy of the last weights in %, mean ± standard deviation over {counted(seeds, 'seed')}{on}.",
-        style="dim",
-    )
+    console.print(f"Test accuracy of the last weights in %, {over}{on}.", style="dim")
     for noise in noise_levels(values):
         console.print(escape(headline(values, noise)))
         if words := needed(values, noise):
@@ -50,7 +49,7 @@ def terminal(comparison: Comparison, console: Console) -> None:
 def _table(values: Values, noise: float, *, narrow: bool) -> Table:
     """Return the table; in a narrow one, long cells have two lines."""
     title = escape(noise_words(values, noise))
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0))
     table.add_column("loss", overflow="fold", min_width=6)
     for head in ("rate", "accuracy", "95 %\ninterval", f"minus {escape(values['plan']['baseline'])}", "p\nHolm"):
         table.add_column(head, justify="right", no_wrap=True)
@@ -67,9 +66,7 @@ def _table(values: Values, noise: float, *, narrow: bool) -> Table:
 
 def _against(pair: Values, *, narrow: bool) -> list[str]:
     """Return the difference with its interval, p and the verdict."""
-    words, _, lost = pair["verdict"].partition("; ")
-    words = words.partition(" with these")[0] + (f"; {lost}" if lost else "")
-    verdict = fill(words, len("distinguishable") if narrow else 24)
+    verdict = fill(short_verdict(pair), len("distinguishable") if narrow else 24)
     if not pair["n"]:
         return [UNKNOWN, UNKNOWN, verdict]
     difference = points(pair["difference"], 1)
@@ -83,12 +80,12 @@ def side_by_side(first: Mapping[str, Any], second: Mapping[str, Any], console: C
     console.print(f"first:  {escape(first['command'])}", soft_wrap=True)
     console.print(f"second: {escape(second['command'])}", soft_wrap=True)
     rows = [{(row["variant"], row["label_noise"]): row for row in values["rows"]} for values in (first, second)]
-    table = Table(title="test accuracy %", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title="test accuracy %", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("loss", overflow="fold")
     table.add_column("labels")
     for name in ("first", "second", "second minus first"):
         table.add_column(name, justify="right")
-    for key in rows[0] | rows[1]:
+    for key in sorted(rows[0] | rows[1], key=lambda key: key[1]):
         values = first if key in rows[0] else second
         found = [side[key]["accuracy"] if key in side else None for side in rows]
         shown = [
@@ -99,6 +96,7 @@ def side_by_side(first: Mapping[str, Any], second: Mapping[str, Any], console: C
         difference = points(known[1] - known[0]) if len(known) == 2 else UNKNOWN
         table.add_row(escape(key[0]), escape(noise_words(values, key[1])), *shown, difference)
     console.print(table)
+    console.print()
     console.print(escape(_differing(first, second)))
     console.print("The runs of two comparisons are not paired, so nothing is said of significance.", style="dim")
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, StrMethodFormatter
 
 from tudui.comparison.collect import Cell, RunRecord
 from tudui.comparison.report.document import Picture
 from tudui.comparison.report.drawing import (
     LABEL,
+    MANY,
     TITLE,
     WIDTH,
     Style,
@@ -25,6 +26,7 @@ from tudui.comparison.runs import cell_name
 
 Styles = Mapping[str, Style]
 FEW_POINTS = 12
+BAND = ", the band from the lowest to the highest"
 
 
 def learning_picture(values: Values, noise: float, cells: Sequence[Cell], styles: Styles) -> Picture | None:
@@ -37,8 +39,9 @@ def learning_picture(values: Values, noise: float, cells: Sequence[Cell], styles
     if not curves:
         return None
     figure, axes = new_picture()
+    band = len(curves) <= MANY
     for style, (epochs, accuracy) in curves.items():
-        _draw_band(axes, style, epochs, 100 * accuracy)
+        _draw_band(axes, style, epochs, 100 * accuracy, band=band)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     title = noise_words(values, noise)
     finish(axes, title=title, x="epoch", y="validation accuracy / %")
@@ -46,8 +49,7 @@ def learning_picture(values: Values, noise: float, cells: Sequence[Cell], styles
     return Picture(
         cell_name("learning", noise),
         f"Learning curves with {title}: validation accuracy over the epochs for {_names(curves)}.",
-        f"Validation accuracy with {title}: mean over the seeds that finished; the band reaches from the lowest seed "
-        f"to the highest.",
+        f"Validation accuracy with {title}: mean over the seeds that finished{BAND if band else ''}.",
         png(figure),
     )
 
@@ -59,7 +61,7 @@ def gradient_picture(values: Values, noise: float, cells: Sequence[Cell], styles
         return None
     norms = next(run.training[0]["gradient_norm"] for cell in cells for run in cell.runs if run.training)
     layers = [layer for layer in norms if layer == "total" or layer.endswith(".weight")]
-    rows = -(-len(layers) // 2)
+    rows, band = -(-len(layers) // 2), len(cells) <= MANY
     figure = empty_picture(1.15 * WIDTH, 0.6 + 2.3 * rows)
     panels = [figure.add_subplot(rows, 2, place + 1) for place in range(len(layers))]
     for axes, layer in zip(panels, layers, strict=True):
@@ -67,10 +69,11 @@ def gradient_picture(values: Values, noise: float, cells: Sequence[Cell], styles
             style = styles[cell.variant]
             epochs, found = _over_seeds([_norms(run, layer) for run in cell.finished or cell.runs])
             if len(epochs):
-                _draw_band(axes, style, epochs, found, label=style.label + ("" if cell.finished else " (diverged)"))
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(numticks=6))
-        axes.minorticks_off()
+                label = style.label + ("" if cell.finished else " (diverged)")
+                _draw_band(axes, style, epochs, found, band=band, label=label)
+        _use_decades(axes)
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         finish(axes, title="whole gradient" if layer == "total" else layer.removesuffix(".weight"), x="", y="")
     for axes in panels[-2:]:
         axes.set_xlabel("epoch", fontsize=LABEL)
@@ -82,7 +85,7 @@ def gradient_picture(values: Values, noise: float, cells: Sequence[Cell], styles
         cell_name("gradients", noise),
         f"Gradient norm of each layer's weights over the epochs, with {title}, a line per loss.",
         f"Norm of the gradient with {title}, of the whole network and of each layer's weights (biases left out): mean "
-        f"over the seeds, the band from the lowest to the highest. Logarithmic, as losses differ in scale.",
+        f"over the seeds{BAND if band else ''}. Logarithmic, as losses differ in scale.",
         png(figure),
     )
 
@@ -130,11 +133,20 @@ def _over_seeds(runs: Sequence[Mapping[float, float]]) -> tuple[np.ndarray, np.n
     return np.array(places), np.array([[run[place] for place in places] for run in runs])
 
 
-def _draw_band(axes: Axes, style: Style, x: np.ndarray, y: np.ndarray, *, label: str = "") -> None:
+def _draw_band(axes: Axes, style: Style, x: np.ndarray, y: np.ndarray, *, band: bool, label: str = "") -> None:
     marker = "o" if len(x) <= FEW_POINTS else ""
     axes.plot(x, y.mean(0), marker=marker, markersize=4, label=label or style.label, **style.line)
-    if len(y) > 1:
+    if band and len(y) > 1:
         axes.fill_between(x, y.min(0), y.max(0), color=style.colour, alpha=0.15, linewidth=0)
+
+
+def _use_decades(axes: Axes) -> None:
+    """Make the upright axis logarithmic, with a few round numbers however much it spans."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,), numticks=6))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.minorticks_off()
 
 
 def _names(curves: Mapping[Style, object]) -> str:

@@ -86,6 +86,12 @@ def seeds_words(row: Values) -> str:
     return f"{planned - lost} of {planned}" if lost else str(planned)
 
 
+def short_verdict(pair: Values) -> str:
+    """Return the verdict for a table that has a column of seeds."""
+    words, _, lost = pair["verdict"].partition("; ")
+    return str(words.partition(" with these")[0]) + (f"; {lost}" if lost else "")
+
+
 def headline(values: Values, noise: float) -> str:
     """Return in one sentence which losses are better than the baseline at this noise level."""
     pairs = [pair for pair in values["pairs"] if pair["label_noise"] == noise]
@@ -127,9 +133,8 @@ def needed(values: Values, noise: float) -> str:
     if pairs and all(pair["n"] == 1 for pair in pairs):
         return "One seed shows no spread: intervals and verdicts need --seeds 2 or more, and 5 to see much."
     open_ones = [pair for pair in pairs if pair["verdict"].startswith("not distinguishable")]
-    enough = [
-        f"{pair['seeds_for_one_point']:,} for {pair['variant']}" for pair in open_ones if pair["seeds_for_one_point"]
-    ]
+    seeds = {pair["variant"]: pair["seeds_for_one_point"] for pair in open_ones if pair["seeds_for_one_point"]}
+    enough = [f"{number:,} for {variant}" for variant, number in seeds.items()]
     beyond = [pair["variant"] for pair in open_ones if pair["more_images_needed"]]
     parts = [f"about this many seeds: {listed(enough)}"] if enough else []
     if beyond:
