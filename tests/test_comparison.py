@@ -241,7 +241,7 @@ def test_the_same_function_twice_is_not_a_difference_and_a_crippled_one_is_worse
     Path("plan.yaml").write_text(
         "comparison:\n  baseline: mse\n  seeds: 3\n  variants:\n    mse: mse\n"
         "    huge: {name: huber, delta: 1.0e6, scale: 2.0}\n    crippled: {name: mse, scale: 0.01}\n"
-        "train: {epochs: 4, clip: null}\noptimizer: {lr: 0.01}\n"
+        "train: {epochs: 2, clip: null}\noptimizer: {lr: 0.01}\n"
     )
     answer = tudui("compare-losses", "-c", "plan.yaml", "--lr", "same", "-o", "same")
     assert answer.code == 0, answer.err

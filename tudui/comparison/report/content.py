@@ -158,7 +158,8 @@ def _class_pictures(values: Values, cells: tuple[Cell, ...]) -> Iterator[Block]:
             gallery, few = Gallery(drawn), len(matrices) * len(drawn) <= FEW
             yield gallery if few else Folded(f"Confusion matrices, {noise_words(values, noise)}", [gallery])
     yield Heading("Calibration")
-    yield Gallery([drawn for noise in levels if (drawn := calibration_picture(values, noise, cells, styles))])
+    calibration = [calibration_picture(values, noise, cells, styles) for noise in levels]
+    yield _gallery(calibration, otherwise="No run finished.")
 
 
 def _losses_and_classes(values: Values) -> Iterator[Block]:

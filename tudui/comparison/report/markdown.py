@@ -59,4 +59,4 @@ def _cell(cell: str | Short) -> str:
 
 def _escaped(text: str) -> str:
     """Return text in which nothing is markup; underscores within words are not, and stay readable."""
-    return re.sub(r"([\\`*|<>\[\]]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*|<>\[\]&~$]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))

@@ -81,8 +81,8 @@ def _reading(values: Values) -> list[str]:
         "Differences are variant minus baseline in percentage points, paired seed by seed and image by image.",
         "An interval of 95 % covers other seeds and other test images of the same kind. “Over seeds only” takes these "
         "test images as given: it says what more seeds would show on them, not how the losses compare in general.",
-        "p is the paired t test over seeds; p Holm is corrected for the number of variants at one noise level. No "
-        "interval is corrected, and nothing is corrected across noise levels.",
+        "p is the paired t test over seeds on these test images; p Holm is corrected for the number of variants at one "
+        "noise level. No interval is corrected, and nothing is corrected across noise levels.",
         *(["Where every seed has the same difference, p is that of the exact sign-flip test."] if constant else []),
         "“Better” and “worse” need both: p Holm below 0.05, and an interval over seeds and test images without 0. "
         "“Identical” is right and wrong on the same test images in every seed. “Not distinguishable” is not “equal”: "

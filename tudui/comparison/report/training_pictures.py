@@ -75,6 +75,8 @@ def gradient_picture(values: Values, noise: float, cells: Sequence[Cell], styles
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         finish(axes, title="whole gradient" if layer == "total" else layer.removesuffix(".weight"), x="", y="")
+    if not panels[0].lines:  # every run diverged before its first finite norm
+        return None
     for axes in panels[-2:]:
         axes.set_xlabel("epoch", fontsize=LABEL)
     title = noise_words(values, noise)

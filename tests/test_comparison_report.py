@@ -1,0 +1,366 @@
+"""The report of a comparison: it says what comparison.json holds, in files that stand alone."""
+
+import base64
+import csv
+import io
+import json
+import re
+from copy import deepcopy
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+from PIL import Image
+from rich.console import Console
+
+from tudui.comparison.compare import read_comparison
+from tudui.comparison.report import content, score_pictures, side_by_side, terminal, write_report
+from tudui.comparison.report.drawing import _spread
+from tudui.comparison.report.protocol import held_equal
+from tudui.comparison.report.words import headline, needed
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "a|b",
+    "*b* _c_ `d`",
+    "$x$",
+    '" onload="x',
+    "[a](http://b)",
+    "&lt;",
+    "猫",
+    "\\|",
+    "9",
+]
+
+
+class Page(HTMLParser):
+    """Tables as rows of texts, by caption where they have one, images, and what is loaded or linked."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tables: dict[str, list[list[str]]] = {}
+        self.images: list[dict] = []
+        self.sources: list[str] = []
+        self.tags: list[str] = []
+        self.rows: list[list[list[str]]] = []  # table by table
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.tags.append(tag)
+        self.sources += [found[name] for name in ("src", "href", "srcset", "data", "action") if name in found]
+        if tag == "img":
+            self.images.append(found)
+        elif tag == "table":
+            self.rows.append([])
+        elif tag == "tr":
+            self.rows[-1].append([])
+        if tag in ("th", "td", "caption", "title"):
+            self.text = ""
+
+    def handle_endtag(self, tag):
+        if tag in ("th", "td"):
+            self.rows[-1][-1].append(self.text)
+        elif tag == "caption":
+            self.tables[self.text] = self.rows[-1]
+        elif tag == "title":
+            self.title = self.text
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="session")
+def reported(compared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a real comparison: two losses, three seeds, no noise and 40 %."""
+    folder = tmp_path_factory.mktemp("report")
+    write_report(read_comparison(compared), folder)
+    return folder
+
+
+def values_in(folder: Path) -> dict:
+    return json.loads((folder / "comparison.json").read_text())
+
+
+def page_of(folder: Path) -> Page:
+    return Page((folder / "report.html").read_text())
+
+
+def rendered(markdown: str) -> Page:
+    return Page(MarkdownIt("commonmark").enable("table").render(markdown))
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"[-+]?\d+\.?\d*", text.replace("−", "-"))]
+
+
+def printed(show, *what, width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    show(*what, console)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize(("place", "noise"), [(0, "no label noise"), (1, "40 % of labels wrong")])
+def test_the_main_table_is_comparison_json(place, noise, reported):
+    values = values_in(reported)
+    caption = f"Test accuracy of the last weights, {noise}: mean ± standard deviation over seeds"
+    head, *rows = page_of(reported).tables[caption]
+    cells = [dict(zip(head, row, strict=True)) for row in rows]
+    expected = [row for row in values["rows"] if row["label_noise"] == [0.0, 0.4][place]]
+    assert [cell["loss"] for cell in cells] == [row["variant"] for row in expected] == ["ce", "mse"]
+    for cell, row in zip(cells, expected, strict=True):
+        accuracy = row["accuracy"]
+        assert float(cell["learning rate"]) == row["learning_rate"]
+        assert int(cell["seeds"]) == accuracy["n"] == 3
+        assert numbers(cell["test accuracy %"]) == pytest.approx(
+            [100 * accuracy["mean"], 100 * accuracy["sd"]], abs=0.0051
+        )
+        assert numbers(cell["95 % interval"]) == pytest.approx([100 * end for end in accuracy["interval"]], abs=0.0051)
+    (pair,) = (pair for pair in values["pairs"] if pair["label_noise"] == [0.0, 0.4][place])
+    shown = cells[1]
+    assert numbers(shown["difference to ce"]) == pytest.approx([100 * pair["difference"]], abs=0.0051)
+    assert numbers(shown["its 95 % interval"]) == pytest.approx([100 * end for end in pair["interval"]], abs=0.0051)
+    if pair["interval_seeds_only"]:
+        ends = [100 * end for end in pair["interval_seeds_only"]]
+        assert numbers(shown["over seeds only"]) == pytest.approx(ends, abs=0.0051)
+    assert numbers(shown["p"]) == pytest.approx([pair["p"]], abs=0.00051)
+    assert numbers(shown["p Holm"]) == pytest.approx([pair["p_holm"]], abs=0.00051)
+    assert pair["verdict"].startswith(shown["verdict"])
+    assert cells[0]["verdict"] == "baseline"
+
+
+def test_the_spreadsheet_is_comparison_json(reported):
+    values = values_in(reported)
+    with (reported / "comparison.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(values["rows"]) == 4
+    for found, row in zip(rows, values["rows"], strict=True):
+        assert (found["name"], found["variant"]) == (row["name"], row["variant"])
+        assert float(found["accuracy_mean"]) == row["accuracy"]["mean"]
+        assert [float(found[f"accuracy_interval_{end}"]) for end in ("low", "high")] == row["accuracy"]["interval"]
+        for name in ("nll", "ece", "accuracy_selected", "validation_accuracy"):
+            assert [float(found[f"{name}_{part}"]) for part in ("mean", "sd")] == [row[name]["mean"], row[name]["sd"]]
+        for name, value in row["loss_values"].items():
+            assert float(found[f"loss_{name}"]) == value
+        for name, value in row["per_class_accuracy"].items():
+            assert float(found[f"accuracy_of_class_{name}"]) == value
+        if row["label_noise"]:
+            assert float(found["train_wrong_labels_accuracy"]) == row["train"]["flipped"]["accuracy"]
+        else:
+            assert found["train_wrong_labels_accuracy"] == ""
+    assert rows[0]["difference"] == rows[0]["verdict"] == ""
+    for found, pair in zip(rows[1::2], values["pairs"], strict=True):
+        for name in ("difference", "p", "p_holm"):
+            assert float(found[name]) == pair[name]
+        assert [float(found[f"difference_interval_{end}"]) for end in ("low", "high")] == pair["interval"]
+        assert found["verdict"] == pair["verdict"]
+
+
+def test_the_page_needs_nothing_else(reported):
+    page = page_of(reported)
+    assert page.title == "Losses compared on digits: ce and mse"
+    assert all(source.startswith(("data:", "#")) for source in page.sources)
+    assert not {"script", "iframe", "object", "embed"} & set(page.tags)
+    assert "@import" not in (reported / "report.html").read_text()
+    files = {path.read_bytes() for path in (reported / "pictures").iterdir()}
+    assert len(page.images) == len(files) >= 10
+    for image in page.images:
+        assert image["alt"]
+        kind, _, data = image["src"].partition(",")
+        assert kind == "data:image/png;base64"
+        picture = Image.open(io.BytesIO(base64.b64decode(data)))
+        picture.load()
+        assert picture.size == (int(image["width"]), int(image["height"]))
+        assert base64.b64decode(data) in files
+
+
+def test_what_the_report_says_beside_its_numbers(reported):
+    values = values_in(reported)
+    html, markdown = (reported / "report.html").read_text(), (reported / "report.md").read_text()
+    for text in (html, markdown):
+        assert values["command"] in text
+        assert f"torch {values['versions']['torch']}" in text
+        assert values["hashes"]["noise0/seed0"]["initial_weights"][:8] in text
+        assert "Held equal for one seed" in text
+        assert "no loss is ranked by its own value" in text
+        assert "No interval is corrected" in text
+        for noise in (0.0, 0.4):
+            assert headline(values, noise) in text
+    assert values["hashes"]["noise0/seed0"]["initial_weights"] in html
+
+
+def test_the_markdown_shows_every_picture_and_the_same_tables(reported):
+    markdown = (reported / "report.md").read_text()
+    shown = re.findall(r"!\[.+\]\((.+)\)", markdown)
+    assert sorted(shown) == sorted(f"pictures/{path.name}" for path in (reported / "pictures").iterdir())
+    assert rendered(markdown).rows == page_of(reported).rows
+
+
+def test_the_same_comparison_gives_the_same_files(compared, reported, tmp_path):
+    write_report(read_comparison(compared), tmp_path)
+    names = [path.relative_to(reported) for path in reported.rglob("*") if path.is_file()]
+    assert len(names) >= 14
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (reported / name).read_bytes(), name
+
+
+def test_class_names_are_no_markup(compared, tmp_path):
+    comparison = read_comparison(compared)
+    values = deepcopy(comparison.values)
+    for row in values["rows"]:
+        row["per_class_accuracy"] = dict(zip(HOSTILE, row["per_class_accuracy"].values(), strict=True))
+    write_report(replace(comparison, values=values), tmp_path)
+    page = page_of(tmp_path)
+    table = page.tables["Test accuracy % of each class, no label noise, means over seeds"]
+    assert [row[0] for row in table[1:]] == HOSTILE
+    markdown = rendered((tmp_path / "report.md").read_text())
+    assert markdown.rows == page.rows
+    for tags in (page.tags, markdown.tags):
+        assert not {"script", "b", "i"} & set(tags)
+    assert all(source.startswith(("data:", "#", "pictures/")) for source in (*page.sources, *markdown.sources))
+
+
+def test_too_many_classes_are_left_out_with_a_word(compared, tmp_path, monkeypatch):
+    monkeypatch.setattr(content, "MOST_CLASSES", 9)
+    write_report(read_comparison(compared), tmp_path)
+    assert not list((tmp_path / "pictures").glob("confusion*"))
+    assert (tmp_path / "report.md").read_text().count("10 classes are too many") == 2
+
+
+def test_the_pictures_bins_are_those_of_the_calibration_error(compared, monkeypatch):
+    monkeypatch.setattr(score_pictures, "FEWEST", 1)
+    cell = read_comparison(compared).cells[0]
+    confidence, right, share = score_pictures.reliability(replace(cell, runs=cell.runs[:1]))
+    assert share.sum() == pytest.approx(1)
+    assert float((share * abs(right - confidence)).sum()) == pytest.approx(cell.runs[0].test["ece"], abs=1e-3)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_terminals_table_is_whole(width, compared):
+    comparison = read_comparison(compared)
+    text = printed(terminal, comparison, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for row in comparison.values["rows"]:
+        assert f"{100 * row['accuracy']['mean']:.1f} ± {100 * row['accuracy']['sd']:.1f}" in text
+    for pair in comparison.values["pairs"]:
+        assert f"{pair['p_holm']:.3f}" in text or "<0.001" in text
+    for noise in (0.0, 0.4):
+        assert headline(comparison.values, noise) in " ".join(text.split())
+
+
+@pytest.mark.parametrize("words", ["not distinguishable with these 3 seeds", "better", "identical"])
+def test_no_verdict_is_cut_at_80_columns(words, compared):
+    """With twelve losses, long names and intervals as wide as they come."""
+    comparison = read_comparison(compared)
+    values = deepcopy(comparison.values)
+    values["rows"], values["pairs"] = values["rows"][:2], values["pairs"][:1]
+    values["plan"]["label_noise"] = [0.0]
+    row, pair = values["rows"][1], values["pairs"][0]
+    row["variant"] = pair["variant"] = "squentropy-with-more"
+    row["accuracy"] |= {"mean": 0.42, "sd": 0.19, "interval": [0.0, 1.0]}
+    pair |= {
+        "difference": -0.5,
+        "interval": [-3.0, 2.0],
+        "verdict": f"{words}; 10 of 12 seeds diverged and are left out",
+    }
+    text = printed(terminal, replace(comparison, values=values))
+    assert max(map(len, text.splitlines())) <= 80
+    cells = set(text.split())
+    assert set(words.partition(" with")[0].split()) | {"diverged", "seeds", "(−300.0", "+200.0)", "±"} <= cells
+
+
+def test_two_comparisons_side_by_side(compared):
+    first = read_comparison(compared).values
+    second = deepcopy(first)
+    second["plan"]["base"]["train"]["epochs"] = 7
+    second["plan"]["variants"]["l1"] = second["plan"]["variants"].pop("mse")
+    for row in second["rows"]:
+        row["variant"] = {"ce": "ce", "mse": "l1"}[row["variant"]]
+        row["accuracy"]["mean"] += 0.01
+    text = printed(side_by_side, first, second, width=100)
+    lines = [line.split() for line in text.splitlines()]
+    assert len([line for line in lines if line[:1] == ["ce"] and line[-1] == "+1.00"]) == 2
+    assert len([line for line in lines if line[:1] in (["mse"], ["l1"]) and "not" in line and "there" in line]) == 4
+    assert f"train.epochs {first['plan']['base']['train']['epochs']} → 7" in " ".join(text.split())
+    assert "The two plans are the same" in " ".join(printed(side_by_side, first, first).split())
+
+
+def test_diverged_runs_and_one_seed_without_validation_images(tmp_path, tudui):
+    (tmp_path / "plan.yaml").write_text(
+        "comparison:\n  seeds: 1\n  variants:\n    ce: {name: ce}\n    mse: {name: mse}\n"
+        "    wild: {name: mse, scale: 1.0e+38}\n"
+        "data: {validation: 0}\ntrain: {epochs: 1}\nlog: {tensorboard: false}\n"
+    )
+    answer = tudui("compare-losses", "-c", "plan.yaml", "-j", 1, "-o", "wild")
+    assert answer.code == 0, answer.err
+    values, page = values_in(Path("wild")), page_of(Path("wild"))
+    assert [row["accuracy"] is None for row in values["rows"]] == [False, False, True]
+    table = page.tables["Test accuracy of the last weights, no label noise: mean ± standard deviation over seeds"]
+    assert [row[2] for row in table[1:]] == ["1", "1", "0 of 1"]
+    assert table[3][3] == "diverged"
+    assert [row[-1] for row in table[1:3]] == ["baseline", "one seed: no verdict"]
+    assert "no seed finished in both" in table[3][-1]
+    assert not (Path("wild") / "pictures" / "learning.png").exists()
+    assert "one seed gives no verdict on mse against ce; wild cannot be compared" in " ".join(answer.out.split())
+    with Path("wild/comparison.csv").open(newline="") as file:
+        assert next(row for row in csv.DictReader(file) if row["name"] == "wild")["accuracy_mean"] == ""
+
+
+def test_what_was_not_held_equal_is_said(compared):
+    values = deepcopy(read_comparison(compared).values)
+    values["hashes"]["noise0/seed1"]["labels"] = ["a" * 64, "b" * 64]
+    assert "NOT held equal" in held_equal(values)
+    assert "labels" in held_equal(values)
+
+
+def pairs_saying(*verdicts: str, **more) -> dict:
+    """Return values with a pair per verdict, each a point away from ce."""
+    pair = {"baseline": "ce", "label_noise": 0.0, "difference": 0.01, "n": 3, "more_images_needed": False} | more
+    pairs = [{"variant": f"v{place}", "verdict": verdict} | pair for place, verdict in enumerate(verdicts)]
+    data = {"noise_manifest": None, "noise_kind": "symmetric"}
+    return {"pairs": pairs, "plan": {"baseline": "ce", "base": {"data": data}}, "test_images": 1234}
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "says"),
+    [
+        (["better"], "v0 (+1.0 points) is better than ce."),
+        (
+            ["worse", "better", "better"],
+            "v1 (+1.0 points) and v2 (+1.0 points) are better than ce; v0 (+1.0 points) is",
+        ),
+        (
+            ["not distinguishable with these 3 seeds"] * 2,
+            "v0 and v1 are not distinguishable from ce with these 3 seeds.",
+        ),
+        (["identical"], "v0 is identical to ce, right and wrong on the same test images in every seed."),
+        (
+            ["no seed finished in both; 3 of 3 seeds diverged"],
+            "v0 cannot be compared with ce: no seed finished in both.",
+        ),
+    ],
+)
+def test_the_headline_in_words(verdicts, says):
+    assert headline(pairs_saying(*verdicts), 0.0).startswith(f"With no label noise, {says}")
+
+
+def test_seeds_and_images_that_would_be_needed():
+    nothing = "not distinguishable with these 3 seeds"
+    assert "this many seeds: 1,200 for v0 (80 %" in needed(pairs_saying(nothing, seeds_for_one_point=1200), 0.0)
+    beyond = needed(pairs_saying(nothing, seeds_for_one_point=None, more_images_needed=True), 0.0)
+    assert "more test images for v0: no number of seeds would do on these 1,234" in beyond
+    assert needed(pairs_saying("better", "identical", seeds_for_one_point=9), 0.0) == ""
+
+
+@pytest.mark.parametrize("heights", [[0.5], [0.1, 0.9], [0.95, 0.96, 0.97], [0.0, 0.0, 0.01, 0.5, 0.99], [0.3] * 12])
+def test_labels_do_not_overlap_and_stay_in_the_picture(heights):
+    places = _spread(heights, 0.06)
+    assert all(after - before >= 0.06 - 1e-9 for before, after in pairwise(places))
+    assert 0 <= places[0] <= places[-1] <= 1
+    if heights == [0.1, 0.9]:
+        assert places == pytest.approx(heights)
