@@ -1,11 +1,14 @@
 """TensorBoard: read back with its own reader, and served by its own server."""
 
 import io
+import json
 import re
 import signal
 import subprocess
+import time
 import urllib.request
 from collections import Counter
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -152,9 +155,11 @@ def test_nothing_to_show_says_what_to_do(tmp_path, tudui):
     assert "nothing to show" in answer.err
 
 
-def test_the_server_listens_on_the_loopback_address(trained):
+@contextmanager
+def served(folder):
+    """The address of a real server on a folder, which ends by Ctrl-C."""
     process = subprocess.Popen(
-        [*TUDUI, "tensorboard", str(trained.parent)],
+        [*TUDUI, "tensorboard", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -165,12 +170,45 @@ def test_the_server_listens_on_the_loopback_address(trained):
         line = process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+/", line)
         assert address, line
-        with urllib.request.urlopen(f"{address[0]}data/plugin/scalars/tags") as answer:
-            runs = answer.read().decode()
-        assert "digits-ce-seed0" in runs
-        assert "accuracy/validation" in runs
+        yield address[0]
     finally:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "Traceback" not in err
+
+
+def test_the_server_listens_on_the_loopback_address(trained):
+    with served(trained.parent) as address, urllib.request.urlopen(f"{address}data/plugin/scalars/tags") as answer:
+        runs = answer.read().decode()
+    assert "digits-ce-seed0" in runs
+    assert "accuracy/validation" in runs
+
+
+def test_a_comparison_lies_under_one_folder_with_a_page_that_overlays_the_losses(compared):
+    """Every run under its readable name, found by the real server, and a mean curve per loss and noise level."""
+    shown = compared / "tensorboard"
+    runs = {f"{cell}-seed{seed}" for cell in ("ce", "mse", "ce-noise40", "mse-noise40") for seed in range(3)}
+    means = {f"mean of {cell}" for cell in ("ce", "mse", "ce-noise40", "mse-noise40", "all")}
+    assert {path.name for path in shown.iterdir()} == runs | means
+    values = json.loads((compared / "comparison.json").read_text())
+    for row in values["rows"]:
+        found = EventAccumulator(str(shown / f"mean of {row['name']}")).Reload()
+        (test,) = found.Scalars("compared/accuracy_test")
+        assert test.value == pytest.approx(row["accuracy"]["mean"], rel=1e-6)
+        last = found.Scalars("compared/accuracy_validation")[-1]
+        assert last.value == pytest.approx(row["validation_accuracy"]["mean"], rel=1e-6)
+        assert found.Scalars("compared/gradient_norm")
+    every = EventAccumulator(str(shown / "mean of all"), size_guidance=EVERYTHING).Reload()
+    layout = layout_pb2.Layout.FromString(every.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
+    (category,) = layout.category
+    assert [list(chart.multiline.tag) for chart in category.chart] == [
+        ["compared/accuracy_validation"], ["compared/accuracy_test"], ["compared/gradient_norm"],
+    ]  # fmt: skip
+    with served(compared) as address:
+        found, deadline = set(), time.monotonic() + 60
+        while found != runs | means and time.monotonic() < deadline:
+            with urllib.request.urlopen(f"{address}data/runs") as answer:
+                found = set(json.load(answer))
+            time.sleep(0.2)
+        assert found == runs | means
