@@ -82,6 +82,12 @@ class LossSpec:
         return self.rates.get((parameters.variant, optimizer))
 
 
+def rates(*, sgd: float, adam: float) -> dict[tuple[str, str], float]:
+    """Return the rates of a loss whose two forms take the same, AdamW that of Adam."""
+    by_optimizer = {"sgd": sgd, "adam": adam, "adamw": adam}
+    return {(form, name): rate for form in ("recipe", "plain") for name, rate in by_optimizer.items()}
+
+
 @cache
 def loss_specs() -> dict[str, LossSpec]:
     """Return every registered loss by name, Tudui's own and those of other packages."""

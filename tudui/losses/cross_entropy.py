@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec
+from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec, rates
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,8 +64,5 @@ CE = LossSpec(
     source="torch.nn.functional.cross_entropy; Bishop, Pattern Recognition and Machine Learning, 4.3.4",
     parameters=CrossEntropyParameters,
     build=build,
-    rates={
-        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
-        **dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.1),
-    },
+    rates=rates(sgd=0.1, adam=0.002),
 )

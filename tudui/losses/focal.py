@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec
+from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec, rates
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,8 +23,10 @@ def build(parameters: FocalParameters, classes: ClassInfo) -> "Loss":
     """Return (1 - p_y)^gamma (-log p_y)."""
     import torch
 
+    from tudui.losses.noise_robust import log_probability
+
     def focal_loss(logits: "Tensor", labels: "Tensor") -> "Tensor":
-        log_p = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
+        log_p = log_probability(logits, labels)
         # a p_y that rounds to 1 has no gradient, rather than 0 times infinity
         doubt = -torch.expm1(log_p).clamp(max=-torch.finfo(log_p.dtype).tiny)
         return -(doubt**parameters.gamma) * log_p
@@ -40,8 +42,5 @@ FOCAL = LossSpec(
     source="Lin, Goyal, Girshick, He, Dollar 2017, Focal Loss for Dense Object Detection",
     parameters=FocalParameters,
     build=build,
-    rates={
-        **dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.1),
-        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
-    },
+    rates=rates(sgd=0.1, adam=0.002),
 )

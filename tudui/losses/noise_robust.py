@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec
+from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec, rates
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,10 +106,7 @@ GCE = LossSpec(
     source="Zhang, Sabuncu 2018, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels",
     parameters=GceParameters,
     build=build_gce,
-    rates={
-        **dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.05),
-        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.0005),
-    },
+    rates=rates(sgd=0.05, adam=0.0005),
 )
 
 SCE = LossSpec(
@@ -120,10 +117,7 @@ SCE = LossSpec(
     source="Wang, Ma, Chen, Luo, Yi, Bailey 2019, Symmetric Cross Entropy for Robust Learning with Noisy Labels",
     parameters=SceParameters,
     build=build_sce,
-    rates={
-        **dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.1),
-        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
-    },
+    rates=rates(sgd=0.1, adam=0.002),
 )
 
 NCE_MAE = LossSpec(
@@ -134,10 +128,7 @@ NCE_MAE = LossSpec(
     source="Ma, Huang, Wang, Romano et al. 2020, Normalized Loss Functions for Deep Learning with Noisy Labels",
     parameters=NceMaeParameters,
     build=build_nce_mae,
-    rates={
-        **dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.02),
-        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.0005),
-    },
+    rates=rates(sgd=0.02, adam=0.0005),
 )
 
 PHUBER_CE = LossSpec(
@@ -148,8 +139,5 @@ PHUBER_CE = LossSpec(
     source="Menon, Rawat, Reddi, Kumar 2020, Can gradient clipping mitigate label noise?",
     parameters=PhuberCeParameters,
     build=build_phuber_ce,
-    rates={
-        **dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.02),
-        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.0005),
-    },
+    rates=rates(sgd=0.02, adam=0.0005),
 )

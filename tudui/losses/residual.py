@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec
+from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec, rates
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,12 +151,7 @@ L1 = LossSpec(
     parameters=L1Parameters,
     build=build_with(l1),
     elementwise=l1,
-    rates={
-        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
-        ("recipe", "sgd"): 0.05,
-        ("plain", "sgd"): 0.1,
-        ("probabilities", "sgd"): 0.01,
-    },
+    rates=rates(sgd=0.1, adam=0.002) | {("recipe", "sgd"): 0.05, ("probabilities", "sgd"): 0.01},
 )
 
 MSE = LossSpec(
@@ -168,12 +163,7 @@ MSE = LossSpec(
     parameters=MseParameters,
     build=build_with(mse),
     elementwise=mse,
-    rates={
-        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
-        ("recipe", "sgd"): 0.1,
-        ("plain", "sgd"): 0.1,
-        ("probabilities", "sgd"): 0.02,
-    },
+    rates=rates(sgd=0.1, adam=0.002) | {("probabilities", "sgd"): 0.02},
 )
 
 HUBER = LossSpec(
@@ -185,12 +175,7 @@ HUBER = LossSpec(
     parameters=HuberParameters,
     build=build_with(huber),
     elementwise=huber,
-    rates={
-        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
-        ("recipe", "sgd"): 0.1,
-        ("plain", "sgd"): 0.1,
-        ("probabilities", "sgd"): 0.02,
-    },
+    rates=rates(sgd=0.1, adam=0.002) | {("probabilities", "sgd"): 0.02},
 )
 
 SMOOTH_L1 = LossSpec(
@@ -202,10 +187,5 @@ SMOOTH_L1 = LossSpec(
     parameters=SmoothL1Parameters,
     build=build_with(smooth_l1),
     elementwise=smooth_l1,
-    rates={
-        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
-        ("recipe", "sgd"): 0.1,
-        ("plain", "sgd"): 0.1,
-        ("probabilities", "sgd"): 0.02,
-    },
+    rates=rates(sgd=0.1, adam=0.002) | {("probabilities", "sgd"): 0.02},
 )

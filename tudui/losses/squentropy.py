@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec
+from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec, rates
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,8 +36,5 @@ SQUENTROPY = LossSpec(
     source="Hui, Belkin, Wright 2023, Cut your Losses with Squentropy",
     parameters=SquentropyParameters,
     build=build,
-    rates={
-        **dict.fromkeys([("recipe", "sgd"), ("plain", "sgd")], 0.1),
-        **dict.fromkeys([("recipe", "adam"), ("recipe", "adamw"), ("plain", "adam"), ("plain", "adamw")], 0.002),
-    },
+    rates=rates(sgd=0.1, adam=0.002),
 )

@@ -66,7 +66,7 @@ def _table(values: Values, noise: float, *, narrow: bool) -> Table:
 
 def _against(pair: Values, *, narrow: bool) -> list[str]:
     """Return the difference with its interval, p and the verdict."""
-    verdict = fill(short_verdict(pair), len("distinguishable") if narrow else 24)
+    verdict = fill(short_verdict(pair), len("distinguishable") if narrow else 24, break_long_words=False)
     if not pair["n"]:
         return [UNKNOWN, UNKNOWN, verdict]
     difference = points(pair["difference"], 1)
