@@ -94,6 +94,8 @@ print("LOADED", *sys.modules)
         (["config", "validate", "digits"], 0),
         (["data", "list"], 0),
         (["train", "--loss", "hubr"], 2),
+        (["compare-losses", "--help"], 0),
+        (["compare-losses", "--losses", "ce,hubr"], 2),
     ],
 )
 def test_commands_load_only_what_they_need(arguments, code):

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.report import content, score_pictures, side_by_side, terminal, write_report
-from tudui.comparison.report.drawing import _spread
+from tudui.comparison.report.drawing import _spread, label_ends, new_picture, styles_of
 from tudui.comparison.report.protocol import held_equal
 from tudui.comparison.report.words import headline, needed
 
@@ -364,3 +364,12 @@ def test_labels_do_not_overlap_and_stay_in_the_picture(heights):
     assert 0 <= places[0] <= places[-1] <= 1
     if heights == [0.1, 0.9]:
         assert places == pytest.approx(heights)
+
+
+def test_a_label_stands_at_the_height_of_its_line():
+    axes = new_picture()[1]
+    axes.plot([1], [5], marker="o")
+    (style,) = styles_of(["ce"]).values()
+    label_ends(axes, {style: (1, 5)})
+    assert axes.texts[0].get_text() == "ce"
+    assert axes.texts[0].xyann[1] == pytest.approx(0.5)

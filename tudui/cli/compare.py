@@ -13,6 +13,7 @@ from tudui.cli.settings import CHOICE, DataDirOption, DataOption, JsonOption, Se
 from tudui.config.plan import Plan, load_plan
 from tudui.config.shipped import find_config
 from tudui.config.yaml_file import read_value
+from tudui.errors import UsageError
 from tudui.files import json_text
 from tudui.invocation import tudui_command
 
@@ -87,11 +88,11 @@ def compare_losses_command(
     Examples:  tudui compare-losses   |   tudui compare-losses --losses ce,mae,gce --label-noise 0,0.4 --seeds 3
     """
     flags: dict[str, tuple[str, Any]] = {
-        "comparison.variants": ("--losses", _names(losses)),
+        "comparison.variants": ("--losses", _names(losses, "--losses")),
         "comparison.seeds": ("--seeds", seeds),
         "comparison.label_noise": ("--label-noise", _values(label_noise, "--label-noise")),
         "comparison.lr": ("--lr", lr),
-        "comparison.forms": ("--forms", _names(forms)),
+        "comparison.forms": ("--forms", _names(forms, "--forms")),
         "comparison.baseline": ("--baseline", baseline),
         "data.name": ("--data", data),
         "data.dir": ("--data-dir", data_dir),
@@ -193,12 +194,18 @@ def _dry_run(plan: Plan, folder: Path, jobs: int, console: "Console") -> None:
     console.print("dry run: nothing was written")
 
 
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",")]
+def _names(text: str | None, flag: str) -> list[str] | None:
+    """Return what stands between commas; UsageError where nothing does."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError(f"{flag} '{text}': names nothing; give values separated by commas")
+    return names
 
 
 def _values(text: str | None, flag: str) -> list[Any] | None:
-    names = _names(text)
+    names = _names(text, flag)
     return None if names is None else [read_value(name, f"{flag} {text}") for name in names]
 
 

@@ -59,11 +59,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 def overrides_of(flags: Mapping[str, tuple[str, Any]], settings: Sequence[str] | None) -> list[Override]:
     """Return what flags {key: (flag, value)}, with None for those not given, and `--set` texts ask for."""
     overrides = [
-        Override(key, value, flag if value is True or value is False else f"{flag} {value}")
-        for key, (flag, value) in flags.items()
-        if value is not None
+        Override(key, value, _as_typed(flag, value)) for key, (flag, value) in flags.items() if value is not None
     ]
     return overrides + [parse_set(text) for text in settings or ()]
+
+
+def _as_typed(flag: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return flag
+    return f"{flag} {','.join(map(str, value)) if isinstance(value, list) else value}"
 
 
 def load_from_flags(config: str | None, flags: Mapping[str, tuple[str, Any]], settings: Sequence[str] | None) -> Loaded:

@@ -17,7 +17,10 @@ def describe(
 ) -> list[str]:
     """Turn pydantic's errors into lines `place: key: what (got ...)`, one per key."""
     lines: dict[Key, tuple[list[str], str]] = {}
-    for detail in error.errors():
+    details = error.errors()
+    for detail in details:
+        if detail["type"] == "too_short" and any(len(other["loc"]) > len(detail["loc"]) for other in details):
+            continue  # pydantic counts what is left when the items that are wrong are gone
         here, fields = _walk(model, detail["loc"])
         key = (*above, *here)
         what, got = _what(detail, key, fields)

@@ -75,6 +75,8 @@ def _comparison(given: Any, merge: Merge, source: str, problems: list[str]) -> C
     values["variants"] = _in_forms(variants, forms if isinstance(forms, list) else [forms])
     if variants and "baseline" not in values and "ce" not in values["variants"]:
         values["baseline"] = next(iter(values["variants"]))
+    if not variants and problems:
+        return None
     try:
         comparison = ComparisonConfig.model_validate(values)
     except ValidationError as error:

@@ -71,6 +71,7 @@ def label_ends(axes: Axes, ends: Mapping[Style, tuple[float, float]]) -> None:
     if not ends:
         return
     order = sorted(ends, key=lambda style: ends[style][1])
+    axes.autoscale_view()  # which would else wait for the picture to be drawn
     to_fraction = axes.transScale + axes.transLimits
     heights = [float(to_fraction.transform(ends[style])[1]) for style in order]
     figure = axes.get_figure(root=True)

@@ -27,9 +27,8 @@ def held_equal(values: Values) -> str:
         names = listed([shared.get(name, name) for name in sorted(differing)])
         return f"NOT held equal, though they should be: {names} differ between losses of the same seed."
     names = listed([words for name, words in shared.items() if name != "data"])
-    return (
-        f"Held equal for one seed, whatever the loss: {names}; sha256 shows it ({len(values['hashes'])} sets of runs)."
-    )
+    sets = counted(len(values["hashes"]), "set")
+    return f"Held equal for one seed, whatever the loss: {names}; sha256 shows it for {sets} of runs."
 
 
 def rates_words(values: Values) -> str:

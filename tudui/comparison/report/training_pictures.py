@@ -11,6 +11,7 @@ from tudui.comparison.report.document import Picture
 from tudui.comparison.report.drawing import (
     LABEL,
     MANY,
+    TICKS,
     TITLE,
     WIDTH,
     Style,
@@ -42,7 +43,7 @@ def learning_picture(values: Values, noise: float, cells: Sequence[Cell], styles
     band = len(curves) <= MANY
     for style, (epochs, accuracy) in curves.items():
         _draw_band(axes, style, epochs, 100 * accuracy, band=band)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     title = noise_words(values, noise)
     finish(axes, title=title, x="epoch", y="validation accuracy / %")
     label_ends(axes, {style: (epochs[-1], 100 * a[:, -1].mean()) for style, (epochs, a) in curves.items()})
@@ -73,8 +74,9 @@ def gradient_picture(values: Values, noise: float, cells: Sequence[Cell], styles
                 _draw_band(axes, style, epochs, found, band=band, label=label)
         _use_decades(axes)
         axes.set_xlim(left=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         finish(axes, title="whole gradient" if layer == "total" else layer.removesuffix(".weight"), x="", y="")
+        axes.tick_params(labelsize=TICKS - 2)
     if not panels[0].lines:  # every run diverged before its first finite norm
         return None
     for axes in panels[-2:]:
