@@ -103,13 +103,17 @@ def test_a_plan_is_written_as_it_is_read(tmp_path):
         ("comparison:\n  label_noise: [0.2, 0.2]\n", r"comparison\.label_noise: a value stands twice"),
         ("comparison:\n  label_noise: [1.2]\n", r"comparison\.label_noise"),
         ("comparison: 3\n", r":1:1: comparison: must be a section"),
+        ("data:\n  label_noise: 0.4\n", r":2:3: data\.label_noise: a comparison has levels; take --label-noise 0\.4"),
+        ("comparison:\n  lr: tuned\ndata:\n  validation: 0\n", r":4:3: data\.validation: --lr tuned chooses"),
+        ("comparison:\n  lr: tuned\nseed: 1000000\n", r":3:1: seed: seeds from 1000000 on choose the rates"),
+        ("optimizer: adam\ncomparison:\n  variants: [ce, mae]\n", r"variants\.mae: there is no recipe rate for l1"),
         ("comparison:\n  lr: best\ntrain:\n  epoch: 1\n", r"(?s)comparison\.lr:.*train\.epoch: unknown key"),
     ],
 )
 def test_mistakes_in_a_plan_are_named_with_their_place(text, says, tudui):
     Path("plan.yaml").write_text(text)
     with pytest.raises(ConfigError, match=says):
-        load_plan(Path("plan.yaml"))
+        given_rates(load_plan(Path("plan.yaml")))
     answer = tudui("compare-losses", "--config", "plan.yaml")
     assert answer.code == 2
     assert "Traceback" not in answer.err
@@ -287,11 +291,16 @@ def test_one_seed_has_no_interval_and_says_so(tmp_path, tudui):
 def test_a_second_process_on_the_same_comparison_is_refused(compared, tudui):
     from tudui.files import locked
 
-    with locked(compared / "lock", what="a comparison"):
+    with locked(compared / "comparison.lock", what="a comparison"):
         command = [*TUDUI, "compare-losses", "--losses", "ce,mse", *QUICK, "-o", str(compared)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 6
     assert f"process {os.getpid()}" in done.stderr
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -306,13 +315,14 @@ def test_signals_stop_all_runs_with_everything_saved(jobs, number, code, tmp_pat
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.1)
+    workers = children(process.pid)
+    assert workers
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code
     assert "everything saved; the same command goes on: tudui compare-losses" in said
     assert "Traceback" not in said
-    children = subprocess.run(["pgrep", "-f", f"multiprocessing.*{process.pid}"], capture_output=True, check=False)
-    assert not children.stdout
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
 @pytest.mark.slow
@@ -323,6 +333,64 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "comparison.json is the same; left over: nothing" in done.stdout
+
+
+def test_workers_die_with_a_parent_that_is_killed(tmp_path):
+    command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "1", "-e", "500", "-o", "killed"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(Path().glob("killed/runs/*/checkpoints/last.pt")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    workers = children(process.pid)
+    assert len(workers) >= 2
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_refused_call_changes_nothing(compared, tmp_path, tudui):
+    import shutil
+
+    shutil.copytree(compared, "kept", symlinks=True)
+    plan = Path("kept/plan.yaml").read_text()
+    command = ("compare-losses", "--losses", "ce,mse", "--seeds", 3, "--label-noise", "0,0.4", "-o", "kept")
+    answer = tudui(*command, "-e", 2, *QUICK[2:])
+    assert answer.code == 2
+    assert "belongs to another config (train.epochs 1 -> 2)" in answer.err
+    assert Path("kept/plan.yaml").read_text() == plan
+    Path("mine").mkdir()
+    Path("mine/tensorboard").mkdir()
+    Path("mine/plan.yaml").write_text("# my own\n")
+    answer = tudui("compare-losses", "-o", "mine")
+    assert answer.code == 2
+    assert "mine: not empty and not a comparison" in answer.err
+    assert Path("mine/plan.yaml").read_text() == "# my own\n"
+
+
+def test_a_report_of_runs_that_are_not_the_plans_is_refused(compared, tmp_path, tudui):
+    import shutil
+
+    shutil.copytree(compared, "mixed", symlinks=True)
+    plan = Path("mixed/plan.yaml")
+    plan.write_text(plan.read_text().replace("  epochs: 1\n", "  epochs: 2\n"))
+    answer = tudui("report", "mixed")
+    assert answer.code == 2
+    assert "belongs to another config" in answer.err
+
+
+def test_what_a_run_warned_of_is_in_the_report(tmp_path, tudui):
+    Path("plan.yaml").write_text(
+        "comparison:\n  seeds: 1\n  variants: {ce: ce, odd: {name: huber, input: probabilities}}\ntrain: {epochs: 1}\n"
+    )
+    answer = tudui("compare-losses", "-c", "plan.yaml", *NO_TENSORBOARD, "-o", "warned")
+    assert answer.code == 0, answer.err
+    assert "is exactly MSE/2" in " ".join(answer.out.split())
+    assert any("is exactly MSE/2" in text for text in values_of(Path("warned"))["warnings"])
+    assert "is exactly MSE/2" in Path("warned/report.md").read_text()
 
 
 def test_reading_a_comparison_that_is_not_done_says_how_to_go_on(compared, tmp_path, tudui):

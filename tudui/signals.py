@@ -22,7 +22,7 @@ def stop_on_signal() -> Iterator[StopRequest]:
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        if request.signal_number is not None:
+        if request.signal_number is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         request.signal_number = number
 

@@ -1,6 +1,7 @@
 """`tudui compare-losses` and `tudui report`."""
 
 import hashlib
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -147,13 +148,14 @@ def report_command(
 
 def _show(comparison: "Comparison", folder: Path, console: "Console", *, json: bool) -> None:
     """Write the report beside the runs, and print the table."""
+    from tudui.comparison.compare import left_out
     from tudui.comparison.dashboards import write_dashboards
     from tudui.comparison.report import terminal, write_report
 
     write_report(comparison, folder)
-    tensorboard = comparison.cells[0].runs[0].planned.config.log.tensorboard
-    if tensorboard:
-        write_dashboards(comparison, folder)
+    tensorboard = comparison.cells[0].runs[0].planned.config.log.tensorboard and write_dashboards(comparison, folder)
+    if others := left_out(comparison, folder):
+        note(f"{len(others)} runs of earlier calls in {folder} are not asked for now, such as {others[0]}: left out")
     if json:
         typer.echo(json_text({"folder": str(folder), **comparison.values}))
         return
@@ -177,8 +179,8 @@ def _dry_run(plan: Plan, folder: Path, jobs: int, console: "Console") -> None:
     for variant, parameters in comparison.variants.items():
         rate = "tuned over " + ", ".join(f"{rate:g}" for rate in comparison.rates)
         rate = rate if tuned else f"{rates[variant, comparison.label_noise[0]]:g}"
-        settings = parameters.model_dump(exclude_defaults=True, exclude={"form"}) | {"name": parameters.name}
-        shown = ", ".join(f"{name} {value}" for name, value in settings.items() if name != "name")
+        settings = parameters.model_dump(exclude_defaults=True, exclude={"form", "name"})
+        shown = ", ".join(f"{name} {value}" for name, value in settings.items())
         console.print(
             f"{escape(variant)}: {parameters.name}, {parameters.form} form{f' ({shown})' if shown else ''}, "
             f"learning rate {rate}",
@@ -189,7 +191,7 @@ def _dry_run(plan: Plan, folder: Path, jobs: int, console: "Console") -> None:
     seeds = f"seeds {base.seed} to {base.seed + comparison.seeds - 1}"
     noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
     console.print(f"{base.data.name}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}", soft_wrap=True)
-    seconds = seconds_of(runs[0]) * number / jobs + START_UP
+    seconds = seconds_of(runs[0]) * math.ceil(number / jobs) + START_UP
     console.print(f"{number} runs, {jobs} at a time, in {escape(str(folder))}: about {duration(seconds)}")
     console.print("dry run: nothing was written")
 
@@ -212,7 +214,7 @@ def _values(text: str | None, flag: str) -> list[Any] | None:
 def _folder(plan: Plan) -> Path:
     """Return the folder that the same plan gets every time; more losses, seeds or noise levels go on in it."""
     digest = hashlib.sha256(plan.base.model_dump_json(exclude={"loss"}).encode()).hexdigest()[:6]
-    data = Path(plan.base.data.name.removeprefix("folder:")).name
+    data = Path(plan.base.data.name.removeprefix("folder:")).resolve().name
     return Path("runs") / f"compare-{data}-{plan.comparison.lr}-{digest}"
 
 

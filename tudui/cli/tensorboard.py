@@ -28,7 +28,7 @@ def tensorboard_command(
             f"{runs}: nothing to show, no event files below it; name a folder of runs, "
             f"or train with log.tensorboard=true"
         )
-    shown = runs / "tensorboard" if (runs / "plan.yaml").exists() and (runs / "tensorboard").is_dir() else runs
+    shown = runs / "tensorboard" if (runs / "comparison.lock").exists() and (runs / "tensorboard").is_dir() else runs
     from tensorboard import program
 
     server = program.TensorBoard()

@@ -1,6 +1,7 @@
 """What the runs of a comparison came to: read from their folders alone, so that nothing is trained to see it again."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ class RunRecord:
     hashes: Mapping[str, str]
     validation: tuple[tuple[int, float, float], ...]  # epoch, accuracy, seconds in the loop until then
     training: tuple[Mapping[str, Any], ...]  # step, epoch (a fraction), loss, gradient_norm by layer
+    warnings: tuple[str, ...]  # what the run told its user
     test: Mapping[str, Any] | None  # the last weights' scores on the test images; None if it diverged
     predictions: Mapping[str, np.ndarray] | None  # label [N], predicted [N], probabilities [N, K] of the test images
 
@@ -63,6 +65,7 @@ def read_run(planned: PlannedRun, folder: Path) -> RunRecord:
             }
             for event in steps
         ),
+        warnings=tuple(event["message"] for event in events if event["event"] == "Warned"),
         test=next(event for event in scores if event["split"] == "test") if finished else None,
         predictions=dict(np.load(place.predictions)) if finished else None,
     )
@@ -122,6 +125,7 @@ def collect(
         "plan": plan.comparison.model_dump(mode="json") | {"base": _base(plan)},
         "versions": first["versions"],
         "hardware": first["hardware"],
+        "warnings": _warnings(records),
         "test_images": next((len(record.correct) for record in records if record.finished), None),
         "hashes": _hashes(records),
         "rows": [_row(cell, reach[cell.label_noise]) for cell in cells],
@@ -133,6 +137,17 @@ def collect(
         },
     }
     return Comparison(values, cells)
+
+
+def _warnings(records: Sequence[RunRecord]) -> list[str]:
+    """Return what runs told their user, and how they differ in what they ran on, each with how many runs it is of."""
+    counts = Counter(message for record in records for message in dict.fromkeys(record.warnings))
+    found = [f"{message} ({count} of {len(records)} runs)" for message, count in counts.items()]
+    for what in ("versions", "hardware"):
+        kinds = Counter(json.dumps(record.result[what], sort_keys=True) for record in records)
+        if len(kinds) > 1:
+            found.append(f"not held equal, {what}: " + "; ".join(f"{kind} in {n} runs" for kind, n in kinds.items()))
+    return found
 
 
 def _base(plan: Plan) -> dict[str, Any]:
@@ -252,7 +267,11 @@ def _pairs(plan: Plan, cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
         compared = [_pair(baseline, cell) for cell in others]
         corrected = holm([None if found is None else found.p for found in compared])
         for cell, found, p_holm in zip(others, compared, corrected, strict=True):
-            lost = len(cell.runs) - (found.n if found else 0)
+            lost = [
+                f"{side.variant} diverged with {len(side.runs) - len(side.finished)} of {len(side.runs)} seeds"
+                for side in (cell, baseline)
+                if len(side.finished) < len(side.runs)
+            ]
             words = "no seed finished in both" if found is None else verdict(found, p_holm)
             yield {
                 "variant": cell.variant,
@@ -260,7 +279,7 @@ def _pairs(plan: Plan, cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
                 "label_noise": noise,
                 **({"difference": None, "n": 0} if found is None else asdict(found)),
                 "p_holm": p_holm,
-                "verdict": words + (f"; {lost} of {len(cell.runs)} seeds diverged and are left out" if lost else ""),
+                "verdict": "; ".join([words, *lost]),
             }
 
 

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from tudui.comparison.collect import Comparison, RunRecord, collect, read_run
-from tudui.comparison.executor import Listener, execute
+from tudui.comparison.executor import Listener, done_before, execute
 from tudui.comparison.runs import PlannedRun, cell_name, given_rates, reported_runs, tuning_runs
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.errors import DiskError, Interrupted, UsageError
@@ -15,27 +15,50 @@ from tudui.files import json_text, locked, write_text
 from tudui.run_folder import RunFolder
 
 PLAN, RUNS, TUNING, COMMAND = "plan.yaml", "runs", "tuning", "command.txt"
+LOCK = "comparison.lock"  # also what tells a comparison's folder from any other
 
 
 def compare(plan: Plan, folder: Path, *, jobs: int, listener: Listener, command: str) -> Comparison:
-    """Do every run of the plan that is not done, and return what they came to."""
+    """Do every run of the plan that is not done, and return what they came to.
+
+    Nothing in the folder is touched where it holds something else, or runs of another config.
+    """
+    tuned = plan.comparison.lr == "tuned"
+    runs = () if tuned else reported_runs(plan, given_rates(plan))
+    _check_folder(folder)
+    for run in runs:
+        done_before(run, folder / RUNS)
+    for run in tuning_runs(plan) if tuned else ():
+        done_before(run, folder / TUNING)
     try:
         (folder / RUNS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DiskError(f"{folder}: cannot be made: {error.strerror}; choose another --out") from None
-    with locked(folder / "lock", what="a comparison"):
-        write_text(folder / PLAN, plan_yaml(plan))
+    with locked(folder / LOCK, what="a comparison"):
         write_text(folder / COMMAND, command + "\n")
+        write_text(folder / PLAN, plan_yaml(plan))
         try:
-            if plan.comparison.lr == "tuned":
+            if tuned:
                 execute(tuning_runs(plan), folder / TUNING, jobs=jobs, listener=listener)
-            rates, _ = chosen_rates(plan, folder)
-            execute(reported_runs(plan, rates), folder / RUNS, jobs=jobs, listener=listener)
+                runs = reported_runs(plan, chosen_rates(plan, folder)[0])
+            execute(runs, folder / RUNS, jobs=jobs, listener=listener)
         except Interrupted as error:
             raise Interrupted(
                 f"stopped, everything saved; the same command goes on: {command}", signal_number=error.signal_number
             ) from None
     return read_comparison(folder)
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that holds something else than a comparison."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists():
+        raise UsageError(f"{folder}: not empty and not a comparison; choose another --out")
+
+
+def left_out(comparison: Comparison, folder: Path) -> list[str]:
+    """Return the names of runs in the folder that the comparison's plan does not ask for, of an earlier call."""
+    asked = {run.planned.name for cell in comparison.cells for run in cell.runs}
+    return sorted(path.name for path in (folder / RUNS).iterdir() if path.name not in asked)
 
 
 def number_of_runs(plan: Plan) -> int:
@@ -50,7 +73,7 @@ def read_comparison(folder: Path) -> Comparison:
     if not (folder / PLAN).is_file():
         raise UsageError(f"{folder}: not a comparison ({PLAN} is missing); make one with: tudui compare-losses")
     plan = load_plan(folder / PLAN)
-    command = (folder / COMMAND).read_text().strip()
+    command = (folder / COMMAND).read_text().strip() if (folder / COMMAND).exists() else "tudui compare-losses"
     rates, tuning = chosen_rates(plan, folder)
     runs = reported_runs(plan, rates)
     missing = _missing(runs, folder / RUNS)
@@ -63,7 +86,7 @@ def read_comparison(folder: Path) -> Comparison:
 
 
 def _missing(runs: Sequence[PlannedRun], folder: Path) -> list[str]:
-    return [run.name for run in runs if not RunFolder(folder / run.name).result.exists()]
+    return [run.name for run in runs if not done_before(run, folder)]
 
 
 def chosen_rates(plan: Plan, folder: Path) -> tuple[dict[tuple[str, float], float], list[dict[str, Any]]]:
@@ -87,7 +110,7 @@ def _validation_accuracy(folder: Path) -> float:
     if result["status"] == "diverged":
         return 0.0
     if result["validation"] is None:
-        raise UsageError(f"{folder}: --lr tuned chooses on validation images; set data.validation above 0")
+        raise UsageError(f"{folder}: too few images to hold any out for validation, on which --lr tuned chooses")
     return float(result["validation"]["accuracy"])
 
 

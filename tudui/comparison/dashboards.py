@@ -21,8 +21,8 @@ CURVES = {
 }
 
 
-def write_dashboards(comparison: Comparison, folder: Path) -> None:
-    """Make the folder that `tudui tensorboard COMPARISON` shows, anew."""
+def write_dashboards(comparison: Comparison, folder: Path) -> bool:
+    """Make the folder that `tudui tensorboard COMPARISON` shows, anew; False where the disk has no symbolic links."""
     target = folder / TENSORBOARD
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
@@ -30,11 +30,16 @@ def write_dashboards(comparison: Comparison, folder: Path) -> None:
         for run in cell.runs:
             events = RunFolder(folder / RUNS / run.planned.name).tensorboard
             if events.is_dir():
-                (target / run.planned.name).symlink_to(os.path.relpath(events, target))
+                try:
+                    (target / run.planned.name).symlink_to(os.path.relpath(events, target))
+                except OSError:
+                    shutil.rmtree(target)
+                    return False
         _write_means(cell, target / f"mean of {cell.name}")
     with SummaryWriter(str(target / "mean of all")) as writer:
         layout = {title: ["Multiline", [tag]] for tag, title in CURVES.items()}
         writer.add_custom_scalars({"losses compared": layout})
+    return True
 
 
 def _write_means(cell: Cell, folder: Path) -> None:

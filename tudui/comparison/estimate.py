@@ -20,6 +20,7 @@ START_UP = 3.0  # seconds until a worker process has loaded torch, once per job
 def seconds_of(run: PlannedRun) -> float:
     """Return about how many seconds the run takes with nothing beside it: loading, steps, evaluation."""
     config, _ = resolve_machine(run.config)
+    config = config.model_copy(update={"data": config.data.model_copy(update={"cache": False})})
     torch.set_num_threads(int(config.train.threads))
     began = time.perf_counter()
     data = load_data(config.data, config.seed).to(torch.device(config.device))

@@ -1,12 +1,15 @@
-"""Doing runs, one after another or side by side in processes of their own; what was done before is not repeated."""
+"""Doing runs in processes of their own, as many at a time as asked for; what was done before is not repeated."""
 
 import json
+import math
 import multiprocessing
 import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
@@ -15,6 +18,7 @@ from typing import Any
 
 from tudui.comparison.runs import PlannedRun, threads_of
 from tudui.config import Config
+from tudui.data import load_data
 from tudui.errors import Interrupted, TuduiError, WorkerError
 from tudui.events import Evaluated, Event, StepEnd
 from tudui.run import train
@@ -24,6 +28,7 @@ from tudui.sinks import Sink
 from tudui.training.device import resolve_machine
 
 PATIENCE = 0.2  # seconds between two looks at the workers
+GRACE = 60.0  # seconds that workers have to save when asked to stop
 
 
 @dataclass(frozen=True)
@@ -63,25 +68,26 @@ def execute(runs: Sequence[PlannedRun], folder: Path, *, jobs: int, listener: Li
             listener(Progress(run.name, 1.0, done=status))
         else:
             waiting.append(run)
-    if jobs == 1 or len(waiting) <= 1:
-        for run in waiting:
-            do(run, folder, listener)
-    elif waiting:
+    if waiting:
+        load_data(waiting[0].config.data, waiting[0].seed)  # what is wrong with it, or a download, once and first
         _side_by_side(waiting, folder, min(jobs, len(waiting)), listener)
 
 
 def done_before(run: PlannedRun, folder: Path) -> str:
-    """Return the status of a run whose result is there; UsageError where the folder holds another config's run."""
+    """Return the status of a run that is done, else nothing; UsageError where another config's run is in its place."""
     place = RunFolder(folder / run.name)
+    if place.config.exists():
+        place.check_same(resolve_machine(run.config)[0])
     if not place.result.exists():
         return ""
-    place.check_same(resolve_machine(run.config)[0])
-    return str(json.loads(place.result.read_text())["status"])
+    status = str(json.loads(place.result.read_text())["status"])
+    return status if status == "diverged" or place.predictions.exists() else ""
 
 
 def do(run: PlannedRun, folder: Path, listener: Listener) -> None:
     """Train one run, or go on with it where it was cut."""
     place = RunFolder(folder / run.name)
+    place.result.unlink(missing_ok=True)  # one whose predictions are gone is ended again
     result = train(run.config, place.root, resume=place.config.exists(), sinks=[_reporting(run.name, listener)])
     listener(Progress(run.name, 1.0, done=result.status))
 
@@ -107,18 +113,23 @@ def _side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener:
     context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads in an unknown state
     begun, messages, stopping = context.Value("i", 0), context.Queue(), context.Event()
     workers = [context.Process(target=_work, args=(runs, begun, messages, stopping, folder)) for _ in range(jobs)]
-    for worker in workers:
-        worker.start()
     failure: TuduiError | None = None
+    give_up = math.inf
     try:
         with stop_on_signal() as request:
+            with _without_ctrl_c():  # which the workers inherit: the parent asks them
+                for worker in workers:
+                    worker.start()
             while any(worker.is_alive() for worker in workers) or not messages.empty():
-                if request.signal_number is not None or failure:
+                failure = failure or _death(workers)
+                if (request.signal_number is not None or failure) and not stopping.is_set():
                     stopping.set()
+                    give_up = time.monotonic() + GRACE
+                if time.monotonic() > give_up:  # a worker that hangs; its last checkpoint is whole
+                    break
                 try:
                     message = messages.get(timeout=PATIENCE)
                 except queue.Empty:
-                    failure = failure or _death(workers)
                     continue
                 if isinstance(message, Progress):
                     listener(message)
@@ -128,12 +139,25 @@ def _side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener:
             failure = failure or _death(workers)
     finally:
         for worker in workers:
-            worker.kill()
-            worker.join()
+            if worker.pid is not None:
+                worker.kill()
+                worker.join()
     if request.signal_number is not None:
         raise Interrupted("stopped", signal_number=request.signal_number)
     if failure:
         raise failure
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _death(workers: Sequence[SpawnProcess]) -> TuduiError | None:
@@ -150,7 +174,8 @@ def _death(workers: Sequence[SpawnProcess]) -> TuduiError | None:
 
 def _work(runs: Sequence[PlannedRun], begun: Any, messages: Any, stopping: Any, folder: Path) -> None:
     """Do runs until there are no more: the life of a worker process."""
-    os.setpgrp()  # Ctrl-C reaches the parent alone, which then asks each worker once
+    if hasattr(os, "setpgrp"):  # not on Windows
+        os.setpgrp()  # Ctrl-C on a terminal reaches the parent alone, which then asks each worker once
     threading.Thread(target=_die_with_parent, daemon=True).start()
     asked = False
 

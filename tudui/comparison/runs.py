@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tudui.config import Config, Override, config_from
-from tudui.config.load import with_recipe_rate
-from tudui.config.plan import Plan
-
-TUNING_SEED = 1_000_000  # tuning runs have seeds from here on, reported runs from the config's
+from tudui.config.loss_spec import loss_spec
+from tudui.config.plan import TUNING_SEED, Plan
+from tudui.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -37,20 +36,24 @@ Rates = Mapping[tuple[str, float], float]
 
 
 def reported_runs(plan: Plan, rates: Rates) -> tuple[PlannedRun, ...]:
-    """Return the runs that the report is about, seed by seed, so that a cut comparison is balanced."""
-    first = plan.base.seed
-    return tuple(
-        _run(plan, variant, noise, seed=seed, rate=rates[variant, noise])
+    """Return the runs that the report is about; their names hold a tuned rate, which a larger grid may change."""
+    first, tuned = plan.base.seed, plan.comparison.lr == "tuned"
+    runs = tuple(
+        _run(plan, variant, noise, seed=seed, rate=rates[variant, noise], rate_in_name=tuned)
         for seed in range(first, first + plan.comparison.seeds)
         for noise in plan.comparison.label_noise
         for variant in plan.comparison.variants
     )
+    names = [run.name for run in runs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError([f"comparison.variants: two variants would both be called {twice[0]}; rename one"])
+    return runs
 
 
 def tuning_runs(plan: Plan) -> tuple[PlannedRun, ...]:
     """Return the runs that choose the rates: the same budget each, on seeds that are not reported."""
     return tuple(
-        _run(plan, variant, noise, seed=TUNING_SEED + number, rate=rate, name=f"-lr{rate:g}")
+        _run(plan, variant, noise, seed=TUNING_SEED + number, rate=rate, rate_in_name=True)
         for number in range(plan.comparison.tuning_seeds)
         for rate in plan.comparison.rates
         for noise in plan.comparison.label_noise
@@ -63,9 +66,15 @@ def given_rates(plan: Plan) -> dict[tuple[str, float], float]:
     comparison = plan.comparison
 
     def recipe(variant: str) -> float:
-        config = plan.base.model_copy(update={"loss": comparison.variants[variant]})
-        rate = with_recipe_rate(config, f"comparison.variants.{variant}")[0].optimizer.lr
-        assert rate != "auto"
+        loss, optimizer = comparison.variants[variant], plan.base.optimizer.name
+        rate = loss_spec(loss.name).rate(loss, optimizer)
+        if rate is None:
+            raise ConfigError(
+                [
+                    f"comparison.variants.{variant}: there is no recipe rate for {loss.name}, form {loss.variant}, "
+                    f"with {optimizer}; take --lr tuned, or --lr same --set optimizer.lr=RATE"
+                ]
+            )
         return rate
 
     if comparison.lr == "same":
@@ -79,7 +88,7 @@ def given_rates(plan: Plan) -> dict[tuple[str, float], float]:
 
 def cell_name(variant: str, noise: float) -> str:
     """Return the readable name of a variant at a noise level, such as `gce-noise20`."""
-    return variant if noise == 0 else f"{variant}-noise{100 * noise:g}"
+    return variant if noise == 0 else f"{variant}-noise{100 * noise:.10g}"
 
 
 def threads_of(config: Config) -> int:
@@ -87,14 +96,16 @@ def threads_of(config: Config) -> int:
     return 1 if config.train.threads == "auto" else config.train.threads
 
 
-def _run(plan: Plan, variant: str, noise: float, *, seed: int, rate: float, name: str = "") -> PlannedRun:
+def _run(plan: Plan, variant: str, noise: float, *, seed: int, rate: float, rate_in_name: bool) -> PlannedRun:
     settings: dict[str, Any] = {
         "loss": plan.comparison.variants[variant].model_dump(mode="json"),
         "data.label_noise": noise,
         "optimizer.lr": rate,
         "seed": seed,
         "train.threads": threads_of(plan.base),
+        "checkpoint.best": True,  # the report shows the selected weights beside the last
     }
     overrides = [Override(key, value, "the plan") for key, value in settings.items()]
     config = config_from(plan.base.model_dump(mode="json"), "the plan", overrides)
-    return PlannedRun(f"{cell_name(variant, noise)}{name}-seed{seed}", variant, noise, config)
+    name = cell_name(variant, noise) + (f"-lr{rate:.10g}" if rate_in_name else "")
+    return PlannedRun(f"{name}-seed{seed}", variant, noise, config)

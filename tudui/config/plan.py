@@ -18,6 +18,7 @@ from tudui.errors import ConfigError
 
 DEFAULT_LOSSES = ("ce", "mse", "l1", "huber")
 VARIANTS = ("comparison", "variants")
+TUNING_SEED = 1_000_000  # tuning runs have seeds from here on, reported runs from the config's
 SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9+._-]*"  # it becomes the name of a folder
 
 
@@ -44,6 +45,8 @@ def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> P
         base = validate(merge, source)
     except ConfigError as error:
         raise ConfigError([*problems, *error.problems]) from None
+    if comparison is not None:
+        problems += _conflicts(base, comparison, merge)
     if problems or comparison is None:
         raise ConfigError(problems)
     notes = list(merge.notes)
@@ -56,6 +59,24 @@ def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> P
             f"take --lr same for all losses at this rate"
         )
     return Plan(base, comparison, tuple(notes))
+
+
+def _conflicts(base: Config, comparison: ComparisonConfig, merge: Merge) -> list[str]:
+    """Return what the run config and the comparison cannot both have."""
+
+    def at(key: str) -> str:
+        return f"{merge.origin(tuple(key.split('.'))) or 'default'}: {key}"
+
+    found = []
+    if base.data.label_noise:
+        found.append(f"{at('data.label_noise')}: a comparison has levels; take --label-noise {base.data.label_noise:g}")
+    if base.data.noise_manifest and any(comparison.label_noise):
+        found.append(f"{at('data.noise_manifest')}: names the wrong labels already; leave --label-noise out")
+    if comparison.lr == "tuned" and not base.data.validation:
+        found.append(f"{at('data.validation')}: --lr tuned chooses on validation images; set it above 0")
+    if comparison.lr == "tuned" and base.seed + comparison.seeds > TUNING_SEED:
+        found.append(f"{at('seed')}: seeds from {TUNING_SEED} on choose the rates; take smaller ones")
+    return found
 
 
 def plan_yaml(plan: Plan) -> str:
@@ -71,8 +92,10 @@ def _comparison(given: Any, merge: Merge, source: str, problems: list[str]) -> C
         return None
     values = dict(given)
     variants = _variants(values.get("variants", list(DEFAULT_LOSSES)), merge, source, problems)
-    forms = values.get("forms", ["recipe"])
-    values["variants"] = _in_forms(variants, forms if isinstance(forms, list) else [forms])
+    for name in ("label_noise", "rates", "forms"):
+        if name in values and not isinstance(values[name], list):
+            values[name] = [values[name]]
+    values["variants"] = _in_forms(variants, values.get("forms", ["recipe"]), problems)
     if variants and "baseline" not in values and "ce" not in values["variants"]:
         values["baseline"] = next(iter(values["variants"]))
     if not variants and problems:
@@ -117,7 +140,9 @@ def _variants(given: Any, merge: Merge, source: str, problems: list[str]) -> dic
     return checked
 
 
-def _in_forms(variants: dict[str, LossParameters], forms: Sequence[Any]) -> dict[str, LossParameters]:
+def _in_forms(
+    variants: dict[str, LossParameters], forms: Sequence[Any], problems: list[str]
+) -> dict[str, LossParameters]:
     """Return the variants and, for `plain`, each that has a plain form of its own, as NAME-plain."""
     if "plain" not in forms:
         return variants
@@ -127,6 +152,8 @@ def _in_forms(variants: dict[str, LossParameters], forms: Sequence[Any]) -> dict
         if plain is None or "recipe" in forms:
             chosen[name] = parameters
         if plain is not None:
+            if variants.get(f"{name}-plain", plain) != plain:
+                problems.append(f"comparison.variants.{name}-plain: the name of {name}'s plain form; take another")
             chosen[f"{name}-plain"] = plain
     return chosen
 

@@ -42,7 +42,9 @@ def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]
     margin = round(max(probe.textlength(name, font) for name in classes)) + 16 if side >= 10 else 24
     margin = min(margin, 160)
     size = margin + number * side + 8
-    canvas = Image.new("RGB", (size, size + 24), "white")
+    note = "rows: true class; columns: predicted; percent of the row"
+    width = max(size, margin + round(probe.textlength(note, font)) + 8)
+    canvas = Image.new("RGB", (width, size + 24), "white")
     draw = ImageDraw.Draw(canvas)
     for row in range(number):
         for column in range(number):
@@ -56,7 +58,7 @@ def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]
             name = _fit(draw, classes[row], font, margin - 12)
             draw.text((margin - 8, margin + row * side + side / 2), name, INK, font, "rm")
             _vertical(canvas, name, font, margin + row * side + side // 2, margin - 6)
-    draw.text((margin, size + 4), "rows: true class; columns: predicted; percent of the row", FAINT, font)
+    draw.text((margin, size + 4), note, FAINT, font)
     return np.asarray(canvas)
 
 

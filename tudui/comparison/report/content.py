@@ -85,6 +85,7 @@ def _made_by(values: Values) -> Iterator[Block]:
             f"{', '.join(size)}.",
             f"{held_equal(values)} {rates_words(values)} More under Protocol.",
             f"{versions}; {device}, {counted(hardware['threads'], 'thread')} per run, {hardware['precision']}.",
+            *(f"Warning: {text}." for text in values["warnings"]),
         ]
     )
 
@@ -94,12 +95,10 @@ def _tables(values: Values) -> Iterator[Block]:
     yield Heading("Test accuracy")
     yield from (accuracy_table(values, noise) for noise in levels)
     yield Heading("Other yardsticks")
-    jobs = values["timing"].get("jobs")
-    beside = f"while {counted(jobs, 'run')} ran side by side" if jobs else "while other runs may have run beside"
     yield Paragraph(
-        f"Epochs and seconds until the validation accuracy was first that high: means over the seeds that got there. "
-        f"Seconds are those in the training loop, measured {beside}: compare them roughly. NLL and ECE (expected "
-        f"calibration error, 15 bins) are those of the last weights on the test images."
+        "Epochs and seconds until the validation accuracy was first that high: means over the seeds that got there. "
+        "Seconds are those in the training loop, measured while other runs may have run beside: compare them roughly. "
+        "NLL and ECE (expected calibration error, 15 bins) are those of the last weights on the test images."
     )
     yield from (yardsticks_table(values, noise) for noise in levels)
     learned = [table for noise in levels if (table := learned_table(values, noise))]

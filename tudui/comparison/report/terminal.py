@@ -40,6 +40,8 @@ def terminal(comparison: Comparison, console: Console) -> None:
     over = f"± standard deviation over {counted(seeds, 'seed')}"
     on = f"; intervals of 95 % over seeds and the {images:,} test images" if seeds > 1 and images else ""
     console.print(f"Test accuracy of the last weights in %, {over}{on}.", style="dim")
+    for text in values["warnings"]:
+        console.print(f"[yellow]warning:[/] {escape(text)}")
     for noise in noise_levels(values):
         console.print(escape(headline(values, noise)))
         if words := needed(values, noise):

@@ -108,7 +108,9 @@ def headline(values: Values, noise: float) -> str:
     for pair in pairs:
         groups.setdefault(pair["verdict"].partition(";")[0], []).append(pair)
     order = sorted(groups, key=lambda verdict: (verdict != "better", verdict != "worse"))
-    return f"{where}, " + "; ".join(_group(verdict, groups[verdict]) for verdict in order) + "."
+    lost = dict.fromkeys(words for pair in pairs for words in pair["verdict"].split("; ")[1:])
+    left_out = f" Left out of this: {listed(list(lost))}." if lost else ""
+    return f"{where}, " + "; ".join(_group(verdict, groups[verdict]) for verdict in order) + "." + left_out
 
 
 def _group(verdict: str, pairs: Sequence[Values]) -> str:
