@@ -27,7 +27,7 @@ from tudui.comparison.report.words import (
     short_verdict,
 )
 
-WIDE = 100  # columns
+WIDE = 110  # columns
 
 
 def terminal(comparison: Comparison, console: Console) -> None:
@@ -71,9 +71,9 @@ def _against(pair: Values, *, narrow: bool) -> list[str]:
     verdict = fill(short_verdict(pair), len("distinguishable") if narrow else 24, break_long_words=False)
     if not pair["n"]:
         return [UNKNOWN, UNKNOWN, verdict]
-    difference = points(pair["difference"], 1)
+    difference = points(pair["difference"])
     if pair["interval"] is not None:
-        difference += f"{chr(10) if narrow else ' '}({between(pair['interval'], 1, signed=True)})"
+        difference += f"{chr(10) if narrow else ' '}({between(pair['interval'], signed=True)})"
     return [difference, p_value(pair["p_holm"]), verdict]
 
 
