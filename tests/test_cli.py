@@ -173,7 +173,9 @@ def test_data_check_counts_classes(tudui):
 
 def test_config_list_names_every_shipped_config(tudui):
     answer = tudui("config", "list")
-    assert {line.split()[0] for line in answer.out.splitlines()} == {"cifar10", "cifar10-long", "course", "digits"}
+    assert {line.split()[0] for line in answer.out.splitlines()} == {
+        "cifar10", "cifar10-long", "course", "digits", "compare", "compare-cifar10",
+    }  # fmt: skip
 
 
 def test_no_traceback_from_the_real_process(tmp_path):
