@@ -181,7 +181,7 @@ def test_config_list_names_every_shipped_config(tudui):
 def test_no_traceback_from_the_real_process(tmp_path):
     done = subprocess.run([*TUDUI, "train", "--loss", "hubr"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert (
-        done.stderr
-        == "error: --loss hubr: loss.name: unknown loss 'hubr'; did you mean 'huber'?; known: ce, huber, l1, mse\n"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        "error: --loss hubr: loss.name: unknown loss 'hubr'; did you mean 'huber'?; known: ce, focal,"
     )
