@@ -271,7 +271,7 @@ def test_no_verdict_is_cut_at_80_columns(words, compared):
     table = printed(terminal, replace(comparison, values=values)).partition("\nTest accuracy")[0]
     assert max(map(len, table.splitlines())) <= 80
     cells = set(table.replace(";", "").split())
-    assert set(words.partition(" with")[0].split()) | {"diverged", "seeds", "(−300.0", "+200.0)", "±"} <= cells
+    assert set(words.partition(" with")[0].split()) | {"diverged", "seeds", "(−300.00", "+200.00)", "±"} <= cells
 
 
 def test_two_comparisons_side_by_side(compared):
