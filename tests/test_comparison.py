@@ -16,7 +16,7 @@ from tests.conftest import QUICK_FLAGS as QUICK
 from tests.conftest import ROOT, TUDUI
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.runs import given_rates, reported_runs, tuning_runs
-from tudui.config import load_config, parse_set, shipped_configs
+from tudui.config import parse_set, shipped_configs
 from tudui.config.plan import load_plan, plan_yaml
 from tudui.config.shipped import shipped_plans
 from tudui.errors import ConfigError
@@ -412,4 +412,3 @@ def test_reading_a_comparison_that_is_not_done_says_how_to_go_on(compared, tmp_p
 def test_loading_a_plan_needs_no_torch(tmp_path):
     script = "import sys; from tudui.config.plan import load_plan; load_plan(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
-    assert load_config(shipped_configs()["digits"]).config.data.name == "digits"

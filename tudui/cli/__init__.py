@@ -6,6 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from tudui import __version__
+from tudui.cli import after, backward, compare, config, data, line_fit, loss, tensorboard, train
 from tudui.errors import Interrupted, TuduiError
 
 
@@ -54,9 +55,6 @@ def main() -> None:
     """Run the command `tudui`."""
     app(prog_name="tudui")
 
-
-# each adds its commands to the app
-from tudui.cli import after, backward, compare, config, data, line_fit, loss, tensorboard, train  # noqa: E402
 
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")

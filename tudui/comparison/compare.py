@@ -11,7 +11,7 @@ from tudui.comparison.executor import Listener, done_before, execute
 from tudui.comparison.runs import PlannedRun, cell_name, given_rates, reported_runs, tuning_runs
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.errors import DiskError, Interrupted, UsageError
-from tudui.files import json_text, locked, write_text
+from tudui.files import locked, write_text
 from tudui.run_folder import RunFolder
 
 PLAN, RUNS, TUNING, COMMAND = "plan.yaml", "runs", "tuning", "command.txt"
@@ -124,8 +124,3 @@ def _curve(variant: str, noise: float, curve: Mapping[float, Sequence[float]], c
         "chosen": chosen,
         "at_the_edge": chosen in (min(curve), max(curve)),
     }
-
-
-def write_values(comparison: Comparison, folder: Path) -> None:
-    """Write comparison.json."""
-    write_text(folder / "comparison.json", json_text(comparison.values, indent=2) + "\n")

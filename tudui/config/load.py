@@ -134,7 +134,7 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
     if config.optimizer.lr == "auto":
         keys = (("optimizer", "lr"), ("loss", "name"))
         place = next((found for key in keys if (found := merge.origin(key))), DEFAULT)
-        config, provenance["optimizer.lr"] = with_recipe_rate(config, place)
+        config, provenance["optimizer.lr"] = _with_recipe_rate(config, place)
     return Loaded(config, provenance, tuple(merge.notes))
 
 
@@ -194,7 +194,7 @@ def validate_loss(loss: dict[str, Any], key: Key, merge: Merge, source: str, pro
         return fallback
 
 
-def with_recipe_rate(config: Config, place: str) -> tuple[Config, str]:
+def _with_recipe_rate(config: Config, place: str) -> tuple[Config, str]:
     """Return the config at its loss's recipe rate, and what that is; ConfigError, naming the place, without one."""
     rate = loss_spec(config.loss.name).rate(config.loss, config.optimizer.name)
     what = f"{config.loss.name}, form {config.loss.variant}, {config.optimizer.name}"

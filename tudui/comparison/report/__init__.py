@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from tudui.comparison.collect import Comparison
-from tudui.comparison.compare import write_values
 from tudui.comparison.report.content import report_of, title_of
 from tudui.comparison.report.document import pictures_of
 from tudui.comparison.report.html import html
@@ -11,14 +10,14 @@ from tudui.comparison.report.markdown import PICTURES, markdown
 from tudui.comparison.report.spreadsheet import csv_text
 from tudui.comparison.report.terminal import side_by_side, terminal
 from tudui.errors import DiskError
-from tudui.files import write_text, written_aside
+from tudui.files import json_text, write_text, written_aside
 
 __all__ = ["side_by_side", "terminal", "write_report"]
 
 
 def write_report(comparison: Comparison, folder: Path) -> None:
     """Write comparison.json, comparison.csv, report.md and report.html with their pictures."""
-    write_values(comparison, folder)
+    write_text(folder / "comparison.json", json_text(comparison.values, indent=2) + "\n")
     write_text(folder / "comparison.csv", csv_text(comparison.values))
     document = report_of(comparison)
     pictures = folder / PICTURES
