@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from tudui.config import Config
@@ -12,7 +11,7 @@ from tudui.data import EpochDraw, draw_epoch, load_data
 from tudui.run import Run
 from tudui.run_folder import RunFolder
 from tudui.training.device import resolve_machine
-from tudui.training.step import eager_step
+from tudui.training.engine import fit
 
 
 def _unwritten(config: Config) -> tuple[Run, EpochDraw, list[str]]:
@@ -30,16 +29,17 @@ def _unwritten(config: Config) -> tuple[Run, EpochDraw, list[str]]:
 def check(config: Config) -> dict[str, Any]:
     """Do everything up to the first step, and one step, without writing anything; return what was found."""
     uncached = config.data.model_copy(update={"cache": False})
-    run, draw, reasons = _unwritten(config.model_copy(update={"data": uncached}))
+    every_step = config.log.model_copy(update={"every": 1})
+    run, draw, reasons = _unwritten(config.model_copy(update={"data": uncached, "log": every_step}))
     config, data = run.config, run.data
-    images, labels = draw.batch(data.train, 0, config.train.batch_size)
-    values = eager_step(run.state, images, labels, run.loss).tolist()
+    images, _ = draw.batch(data.train, 0, config.train.batch_size)
+    first = next(fit(run.state, data, run.loss, config))
     return {
         "data": f"{data.name}, {', '.join(f'{len(split):,} {name}' for name, split in data.splits().items())} images",
         "classes": ", ".join(data.classes[:20]) + (", ..." if len(data.classes) > 20 else ""),
         "batch": f"{list(images.shape)} {images.dtype}",
-        "loss": f"{config.loss.name} = {values[0]:.4f} on the first batch",
-        "gradient_norm": float(np.linalg.norm(values[2:])),
+        "loss": f"{config.loss.name} = {first.loss:.4f} on the first batch",
+        "gradient_norm": first.gradient_norm["total"],
         "learning_rate": config.optimizer.lr,
         "steps": run.state.steps_planned,
         "machine": f"{config.device}, {config.precision}, {config.train.threads} threads",

@@ -11,7 +11,7 @@ from tudui.losses import ClassInfo, build_loss
 from tudui.training.device import resolve_machine
 from tudui.training.engine import predict_logits
 from tudui.training.state import new_state
-from tudui.training.step import eager_step
+from tudui.training.step import Lockstep, Training
 
 WARM_UP, MEASURED = 3, 12
 START_UP = 3.0  # seconds until a worker process has loaded torch, once per job
@@ -27,12 +27,14 @@ def seconds_of(run: PlannedRun) -> float:
     loading = time.perf_counter() - began
     state = new_state(config, data)
     loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
-    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(state.network.device)
+    lockstep = Lockstep([Training(state, data, loss, config)])
+    lockstep.begin_epoch([draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data)])
     size, steps = config.train.batch_size, []
     for number in range(WARM_UP + MEASURED):
-        start = number % state.steps_per_epoch * size
+        first = number % state.steps_per_epoch * size
+        images = min(size, len(data.train) - first)
         began = time.perf_counter()
-        eager_step(state, *draw.batch(data.train, start, start + size), loss).tolist()  # waits for the device
+        lockstep(first, images, state.schedule(0), measured=False).tolist()  # waits for the device
         steps.append(time.perf_counter() - began)
     began = time.perf_counter()
     predict_logits(state.network, data.test).sum().item()

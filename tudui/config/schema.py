@@ -195,6 +195,9 @@ class Config(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "fp32", description="arithmetic of forward and backward; weights stay fp32; auto: bf16 where it is native"
     )
+    deterministic: bool = Field(
+        False, description="on a GPU: bit-equal reruns, at some cost in speed; a CPU computes so anyway"
+    )
     expect: (
         Annotated[tuple[Fraction, Fraction], Field(strict=False, description="band of test accuracy that was measured")]
         | None

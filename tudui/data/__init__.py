@@ -32,12 +32,17 @@ def read_source(config: DataConfig) -> Source:
     return read_torchvision_set(config)
 
 
-def load_data(config: DataConfig, seed: int) -> Dataset:
+def load_data(config: DataConfig, seed: int, *, sources: dict[object, Source] | None = None) -> Dataset:
     """Return train, validation and test; DataError where images are missing or unreadable.
 
-    The test split never depends on the seed: runs of different seeds are scored on the same images.
+    The test split never depends on the seed: runs of different seeds are scored on the same images. A source that is in
+    `sources` is not read again.
     """
-    source = read_source(config)
+    sources = {} if sources is None else sources
+    key = (config.name, config.dir, config.on_bad_image)
+    if key not in sources:
+        sources[key] = read_source(config)
+    source = sources[key]
     notes = list(source.notes)
     parts = dict(source.parts)
     if "test" not in parts:

@@ -29,13 +29,14 @@ class Split:
         """All images of the split, uint8 [N, 3, 32, 32]; a copy."""
         return self.store[self.rows]
 
-    def to(self, device: torch.device) -> "Split":
-        """Return the split with its images on the device; only its own rows travel."""
+    def to(self, device: torch.device, stores: dict[int, Tensor]) -> "Split":
+        """Return the split on the device; a store that was moved there before is in `stores`, by its id."""
         if device.type == "cpu":
             return self
-        rows = torch.arange(len(self), device=device)
+        if id(self.store) not in stores:
+            stores[id(self.store)] = self.store.to(device)
         true = None if self.true_labels is None else self.true_labels.to(device)
-        return Split(self.images.to(device), rows, self.labels.to(device), self.index, true)
+        return Split(stores[id(self.store)], self.rows.to(device), self.labels.to(device), self.index, true)
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,13 @@ class Dataset:
                 digest.update(tensor.cpu().numpy().tobytes())
         return digest.hexdigest()
 
-    def to(self, device: torch.device) -> "Dataset":
-        """Return the data set with all images on the device."""
-        validation = None if self.validation is None else self.validation.to(device)
-        return replace(self, train=self.train.to(device), validation=validation, test=self.test.to(device))
+    def to(self, device: torch.device, *, stores: dict[int, Tensor] | None = None) -> "Dataset":
+        """Return the data set with all images on the device; data sets of one source share `stores`, and so images."""
+        stores = {} if stores is None else stores
+        validation = None if self.validation is None else self.validation.to(device, stores)
+        return replace(
+            self, train=self.train.to(device, stores), validation=validation, test=self.test.to(device, stores)
+        )
 
 
 @dataclass(frozen=True)

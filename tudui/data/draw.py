@@ -28,18 +28,43 @@ class EpochDraw:
             self.shift,
         )
 
+    def copy_(self, other: "EpochDraw") -> None:
+        """Take another epoch's draw of the same data in, into the tensors that are here."""
+        for here, there in zip(self.tensors(), other.tensors(), strict=True):
+            here.copy_(there)
+
+    def tensors(self) -> list[Tensor]:
+        """Return order and, where they are drawn, flips and shifts."""
+        return [tensor for tensor in (self.order, self.flips, self.shifts) if tensor is not None]
+
     def batch(self, split: Split, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Return images uint8 [B, 3, 32, 32] and labels int64 [B] of the epoch's positions start to stop."""
-        chosen = self.order[start:stop]
-        images = split.store[split.rows[chosen]]
-        if self.shifts is not None:
-            padded = torch.nn.functional.pad(images, (self.shift,) * 4)  # black borders
-            windows = padded.unfold(2, 32, 1).unfold(3, 32, 1)  # [B, 3, 2 shift + 1, 2 shift + 1, 32, 32], a view
-            rows, columns = self.shifts[start:stop].unbind(1)
-            images = windows[torch.arange(len(chosen), device=images.device), :, rows, columns]
+        stop = min(stop, len(self.order))
+        return self.at(split, torch.arange(start, stop, device=self.order.device))
+
+    def at(self, split: Split, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the same for positions int64 [B] on the device; nothing here waits for it."""
+        chosen = self.order.index_select(0, positions)  # index_select copies whole images, indexing single bytes
+        images = split.store.index_select(0, split.rows.index_select(0, chosen))
+        if self.shifts is not None or self.flips is not None:
+            images = self._changed(images, positions)
+        return images, split.labels.index_select(0, chosen)
+
+    def _changed(self, images: Tensor, positions: Tensor) -> Tensor:
+        """Return the images shifted and flipped: which pixel of the padded image goes where, in one gather."""
+        number, channels, side, _ = images.shape
+        across = torch.arange(side, device=images.device)
+        columns = rows = across.expand(number, side)
         if self.flips is not None:
-            images = torch.where(self.flips[start:stop, None, None, None], images.flip(3), images)
-        return images, split.labels[chosen]
+            columns = torch.where(self.flips.index_select(0, positions)[:, None], side - 1 - across, across)
+        if self.shifts is not None:
+            images = torch.nn.functional.pad(images, (self.shift,) * 4)  # black borders
+            shifts = self.shifts.index_select(0, positions)
+            rows, columns = rows + shifts[:, :1], columns + shifts[:, 1:]
+        width = images.shape[3]
+        pixels = (rows[:, :, None] * width + columns[:, None, :]).view(number, 1, side * side)
+        changed = images.view(number, channels, -1).gather(2, pixels.expand(-1, channels, -1))
+        return changed.view(number, channels, side, side)
 
 
 def draw_epoch(n: int, *, seed: int, epoch: int, data: DataConfig) -> EpochDraw:

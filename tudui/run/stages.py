@@ -1,6 +1,6 @@
 """What `train` does around the loop: begin, restore, end an epoch, end the run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +15,7 @@ from tudui.config.load import flatten
 from tudui.data import Dataset
 from tudui.data.label_noise import manifest
 from tudui.errors import DataError, UsageError
-from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
+from tudui.events import Divergence, Evaluated, Event, RunEnded, RunStarted, Warned
 from tudui.files import json_text, write_text, written_aside
 from tudui.losses import ClassInfo, build_every_loss, build_loss
 from tudui.run_folder import RunFolder, RunResult
@@ -25,6 +25,7 @@ from tudui.training.device import hardware, versions
 from tudui.training.engine import predict_logits, score
 from tudui.training.hashes import begun_from
 from tudui.training.state import TrainState, images_left_out, new_state
+from tudui.training.step import Training
 from tudui.weights import read_weights
 
 if TYPE_CHECKING:
@@ -34,13 +35,15 @@ if TYPE_CHECKING:
 class Run:
     """What `train` does around the loop, event by event. It writes nothing before its first event."""
 
-    def __init__(self, config: Config, folder: RunFolder, data: Dataset) -> None:
-        self.config, self.folder, self.data = config, folder, data
+    def __init__(self, config: Config, folder: RunFolder, data: Dataset, *, cautions: Sequence[str] = ()) -> None:
+        self.config, self.folder, self.data, self.cautions = config, folder, data, cautions
         self.classes = ClassInfo(names=data.classes, counts=data.class_counts)
         self.loss: Loss = build_loss(config.loss, self.classes)
         self.state: TrainState = new_state(config, data)
+        self.training = Training(self.state, data, self.loss, config)
         self.sinks: list[Sink] = []
         self.saved_step = -1
+        self.warning: str | None = None  # of a resumed run, for those who listen
         if config.train.early_stopping and data.validation is None:
             raise UsageError("train.early_stopping: needs validation images; set data.validation above 0")
 
@@ -51,9 +54,9 @@ class Run:
             weights.check_classes(len(self.data.classes))
             self.state.network.model.load_state_dict(weights.tensors)
 
-    def restore(self) -> str | None:
-        """Go back to the newest checkpoint, if there is one; return what the user should hear."""
-        checkpoint, warning = newest_checkpoint(self.folder.checkpoints)
+    def restore(self) -> None:
+        """Go back to the newest checkpoint, if there is one."""
+        checkpoint, self.warning = newest_checkpoint(self.folder.checkpoints)
         if checkpoint and checkpoint.data != self.data.fingerprint():
             raise DataError(
                 f"{self.folder.root}: {self.data.name} is not what it was when the run began; "
@@ -64,7 +67,6 @@ class Run:
             self.state.load_state_dict(checkpoint.state)
         if checkpoint and checkpoint.config["train"]["epochs"] != self.config.train.epochs:
             write_text(self.folder.config, to_yaml(self.config))
-        return warning
 
     def open_tensorboard(self, stack: ExitStack) -> list[Sink]:
         """Return the TensorBoard sink, unless the config turns it off."""
@@ -87,7 +89,16 @@ class Run:
         for sink in self.sinks:
             sink(event)
 
-    def start(self, *, cautions: Iterable[str]) -> None:
+    def begin(self, *, listeners: Iterable[Sink]) -> None:
+        """Start a run at step 0; of one that goes on, tell only those who listen, and not the record."""
+        if self.warning:
+            for sink in listeners:
+                sink(Warned(step=self.state.progress.step, message=self.warning))
+        if self.state.progress.step == 0:
+            self._start()
+        self.training.over = self.is_over()
+
+    def _start(self) -> None:
         """Begin a run: initial weights, the first event, and what the user should know."""
         self.initialise()
         if self.data.train.true_labels is not None:
@@ -105,7 +116,7 @@ class Run:
             )
         )
         for note in (
-            *cautions,
+            *self.cautions,
             *images_left_out(self.config, self.data),
             *self.config.loss.warnings(),
             *self.data.notes,
@@ -140,6 +151,10 @@ class Run:
             )
             self.emit(Warned(step=evaluated.step, message=message))
         self.state.progress.collapsed = collapsed
+
+    def is_over(self) -> bool:
+        """Return whether the run diverged, has done its epochs, or is ended by early stopping."""
+        return self.training.over or self.state.progress.epoch == self.config.train.epochs or self.patience_is_spent()
 
     def patience_is_spent(self) -> bool:
         """Return whether early stopping ends the run here."""
@@ -181,13 +196,13 @@ class Run:
         )
         return evaluated, logits
 
-    def end_diverged(self, event: StepEnd) -> RunResult:
-        """End a run whose loss or gradient is not finite."""
-        assert event.diverged is not None
-        return self.end(
-            "diverged",
-            {"diverged": asdict(event.diverged), "train": None, "validation": None, "test": None, "best": None},
-        )
+    def end(self, diverged: Divergence | None = None) -> RunResult:
+        """Write the result of a run that is over."""
+        self.training.over = True
+        if diverged:
+            nothing = dict.fromkeys(("train", "validation", "test", "best"))
+            return self.write_result("diverged", {"diverged": asdict(diverged), **nothing})
+        return self.end_finished()
 
     def end_finished(self) -> RunResult:
         """Read the test images: once for the last weights, once for those selected on validation."""
@@ -207,7 +222,7 @@ class Run:
             self.state.network.model.load_state_dict(last_weights)
             selected_accuracy = progress.best_accuracy
             self.emit(best)
-        return self.end(
+        return self.write_result(
             "finished",
             {
                 "train": self.learned(),
@@ -255,7 +270,7 @@ class Run:
                 probabilities=logits.softmax(1).half().cpu().numpy(),  # rounded: the largest may no longer be one
             )
 
-    def end(self, status: str, values: Mapping[str, Any]) -> RunResult:
+    def write_result(self, status: str, values: Mapping[str, Any]) -> RunResult:
         """Emit the last event and write the result, last of all files."""
         progress = self.state.progress
         result = {

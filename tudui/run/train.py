@@ -1,17 +1,17 @@
 """`train`: the only place that joins config, data, loop, checkpoints and sinks."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from tudui.config import Config
 from tudui.config.dump import to_yaml
-from tudui.data import load_data
+from tudui.data import Source, load_data
 from tudui.errors import Interrupted, UsageError
-from tudui.events import Warned
 from tudui.files import write_text
 from tudui.invocation import tudui_command
 from tudui.run.stages import Run
@@ -20,8 +20,19 @@ from tudui.signals import stop_on_signal
 from tudui.sinks import Sink
 from tudui.sinks.jsonl import jsonl_sink
 from tudui.training.checkpoint import LAST
-from tudui.training.device import resolve_machine
-from tudui.training.engine import fit
+from tudui.training.device import resolve_machine, set_up
+from tudui.training.engine import fit_together
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be trained, where to, and who listens."""
+
+    config: Config
+    run_dir: Path
+    resume: bool = False
+    sinks: Iterable[Sink] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
 
 def train(
@@ -33,40 +44,64 @@ def train(
     provenance: Mapping[str, str] | None = None,
 ) -> RunResult:
     """Train as the config says and leave a run folder; Interrupted after Ctrl-C or SIGTERM, with the state saved."""
+    job = Job(config=config, run_dir=run_dir, resume=resume, sinks=sinks, provenance=provenance or {})
+    (result,) = train_together([job])
+    return result
+
+
+def train_together(jobs: Sequence[Job]) -> list[RunResult]:
+    """Train one run, or several in lockstep, each as if it were alone; they must be equally far."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("training in several processes is not supported; start tudui without torchrun")
-    config, reasons = resolve_machine(config)
-    folder = RunFolder(run_dir)
-    folder.check(config, resume=resume)
+    sources: dict[object, Source] = {}
+    stores: dict[int, torch.Tensor] = {}
+    results: dict[int, RunResult] = {}
+    with ExitStack() as stack:
+        runs = [_prepare(job, sources, stores) for job in jobs]
+        for run, job in zip(runs, jobs, strict=True):
+            run.sinks = [
+                stack.enter_context(jsonl_sink(run.folder.record)), *run.open_tensorboard(stack), *job.sinks
+            ]  # fmt: skip
+        request = stack.enter_context(stop_on_signal())
+        for run, job in zip(runs, jobs, strict=True):
+            run.begin(listeners=job.sinks)
+        for events in fit_together([run.training for run in runs]):
+            for number, (run, event) in enumerate(zip(runs, events, strict=True)):
+                if event is None:
+                    continue
+                run.emit(event)
+                if event.epoch_done and not event.diverged:
+                    run.end_epoch()
+                if event.diverged or (request.signal_number is None and run.is_over()):
+                    results[number] = run.end(event.diverged)
+            if request.signal_number is not None and len(results) < len(runs):
+                raise _interrupted([run for n, run in enumerate(runs) if n not in results], request.signal_number)
+        return [results.get(number) or run.end() for number, run in enumerate(runs)]
+
+
+def _prepare(job: Job, sources: dict[object, Source], stores: dict[int, torch.Tensor]) -> Run:
+    """Return a run at its last checkpoint, or before its first step; its folder holds the resolved config."""
+    config, reasons = resolve_machine(job.config)
+    folder = RunFolder(job.run_dir)
+    folder.check(config, resume=job.resume)
     folder.create()
     if not folder.config.exists():
-        write_text(folder.config, to_yaml(config, {**(provenance or {}), **reasons}))
-    torch.set_num_threads(int(config.train.threads))
-    data = load_data(config.data, config.seed).to(torch.device(config.device))
-    run = Run(config, folder, data)
-    warning = run.restore() if resume else None
-    progress = run.state.progress
-    with ExitStack() as stack:
-        run.sinks = [stack.enter_context(jsonl_sink(folder.record)), *run.open_tensorboard(stack), *sinks]
-        request = stack.enter_context(stop_on_signal())
-        if warning:
-            for sink in sinks:  # not the record: a resumed run leaves the same as one that was not cut
-                sink(Warned(step=progress.step, message=warning))
-        if progress.step == 0:
-            run.start(cautions=[reason for reason in reasons.values() if not reason.startswith("auto")])
-        for event in fit(run.state, data, run.loss, config) if not run.patience_is_spent() else ():
-            run.emit(event)
-            if event.diverged:
-                return run.end_diverged(event)
-            if event.epoch_done:
-                run.end_epoch()
-            if request.signal_number is not None:
-                run.save(LAST)
-                raise Interrupted(
-                    f"stopped at step {event.step} of {event.steps_planned}, everything saved; "
-                    f"go on with: {tudui_command()} train --resume {run_dir}",
-                    signal_number=request.signal_number,
-                )
-            if event.epoch_done and run.patience_is_spent():
-                break
-        return run.end_finished()
+        write_text(folder.config, to_yaml(config, {**job.provenance, **reasons}))
+    set_up(config)
+    data = load_data(config.data, config.seed, sources=sources).to(torch.device(config.device), stores=stores)
+    run = Run(config, folder, data, cautions=[text for text in reasons.values() if not text.startswith("auto")])
+    if job.resume:
+        run.restore()
+    return run
+
+
+def _interrupted(runs: Sequence[Run], signal_number: int) -> Interrupted:
+    """Save the runs and return what to say of them."""
+    for run in runs:
+        run.save(LAST)
+    state = runs[0].state
+    return Interrupted(
+        f"stopped at step {state.progress.step} of {state.steps_planned}, everything saved; "
+        f"go on with: {tudui_command()} train --resume {runs[0].folder.root}",
+        signal_number=signal_number,
+    )

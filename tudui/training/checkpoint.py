@@ -11,7 +11,7 @@ from tudui.errors import WeightsError
 from tudui.files import written_aside
 from tudui.training.state import TrainState
 
-FORMAT = 1
+FORMAT = 2
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 
 

@@ -1,7 +1,10 @@
 """What this machine is, and what `auto` means on it."""
 
+import ctypes
+import os
 import platform
 import sys
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import tudui
 from tudui.config import Config
 from tudui.errors import UsageError
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -39,21 +43,51 @@ def resolve_machine(config: Config) -> tuple[Config, dict[str, str]]:
     if precision == "auto":
         native = native_bf16(device)
         precision = "bf16" if native else "fp32"
-        reasons["precision"] = f"auto: {device} {'computes' if native else 'does not compute'} bf16 natively"
+        place = "this GPU" if device.startswith("cuda") else "this processor"
+        reasons["precision"] = f"auto: {place} {f'has {native}' if native else 'does not compute bf16 natively'}"
     if precision == "fp16" and device == "cpu":
         reasons["precision"] = "fp16 has no fast backward on a CPU; bf16 is the half precision to take there"
     train = config.train.model_copy(update={"threads": threads})
     return config.model_copy(update={"device": device, "train": train, "precision": precision}), reasons
 
 
-def native_bf16(device: str) -> bool:
-    """Return whether the device multiplies bf16 in hardware, rather than by way of fp32."""
+def set_up(config: Config) -> None:
+    """Make this process compute as a config with a decided machine says."""
+    torch.set_num_threads(int(config.train.threads))
+    keep_memory()
+    if config.device.startswith("cuda"):
+        torch.cuda.set_device(config.device)
+        torch.backends.cudnn.benchmark = not config.deterministic
+        torch.backends.cudnn.deterministic = config.deterministic
+        if config.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
+        # warn only: it has a word against max pooling's backward, which adds here one number to each place
+        warnings.filterwarnings("ignore", message=r".*does not have a deterministic implementation.*")
+        torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
+
+
+def keep_memory() -> None:
+    """Keep freed memory in this process, where the C library is glibc.
+
+    A step frees tens of megabytes that the next one asks for again. By default glibc hands them back to the system
+    each time, and touching new pages costs up to a third of a step (docs/performance.md).
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
+
+
+def native_bf16(device: str) -> str:
+    """Return what multiplies bf16 in the device's hardware, such as `avx512_bf16`; nothing where fp32 has to."""
     if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else ""
     if device == "cpu":
         capabilities = torch.cpu.get_capabilities()
-        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
-    return False
+        return next((name for name in ("amx_bf16", "avx512_bf16", "bf16") if capabilities.get(name)), "")
+    return ""
 
 
 def versions() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,59 +12,77 @@ from torch.nn import functional
 from tudui.config import Config
 from tudui.data import Dataset, Split, draw_epoch
 from tudui.events import Divergence, Evaluated, StepEnd
-from tudui.training.gradients import histograms, layer_names, norms
+from tudui.training.gradients import histograms, layer_names
 from tudui.training.network import Network
 from tudui.training.state import TrainState
-from tudui.training.step import Step, eager_step
+from tudui.training.step import Lockstep, Training
 
 if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
 
-EVALUATION_BATCH = 500
+EVALUATION_BATCH = {"cpu": 500, "cuda": 10_000}  # images at a time; on a CPU, what its caches hold
 CALIBRATION_BINS = 15
 
 
-def fit(state: TrainState, data: Dataset, loss: "Loss", config: Config, step: Step = eager_step) -> Iterator[StepEnd]:
+def fit(state: TrainState, data: Dataset, loss: "Loss", config: Config) -> Iterator[StepEnd]:
     """Train on from where the state is; yield every `log.every` steps and at each epoch's end.
 
     At every yield the state is whole and nothing unfetched is left on the device. A run whose loss or gradient stops
     being finite yields a last event with `diverged` set.
     """
-    progress, model = state.progress, state.network.model
-    layers = layer_names(model)
-    batch_size = config.train.batch_size
-    peak = config.optimizer.lr
-    assert peak != "auto", "load_config looks the rate up"
-    watch = _Stopwatch()
-    while progress.epoch < config.train.epochs:
-        model.train()
-        draw = draw_epoch(len(data.train), seed=config.seed, epoch=progress.epoch, data=config.data)
-        draw = draw.to(state.network.device)
-        epoch_start = progress.epoch * state.steps_per_epoch
+    for (event,) in fit_together([Training(state, data, loss, config)]):
+        assert event is not None, "one run alone is over when its loop is"
+        yield event
+
+
+def fit_together(trainings: Sequence[Training]) -> Iterator[tuple[StepEnd | None, ...]]:
+    """Train runs in lockstep as `fit` trains one; yield an event for each, None for one that is over.
+
+    Loss, rate, seed, data and clipping may differ from run to run; steps, batch size and schedule are the first one's.
+    """
+    first, config = trainings[0].state, trainings[0].config
+    assert all(t.state.progress.step == first.progress.step for t in trainings), "runs in lockstep are as far"
+    batch_size, steps = config.train.batch_size, first.steps_per_epoch
+    every, images_per_epoch = config.log.every, len(trainings[0].data.train)
+    watch, lockstep, taking_part = _Stopwatch(), None, []
+    epoch, done = first.progress.epoch, first.progress.step
+    while epoch < config.train.epochs:
+        if not (going_on := [t for t in trainings if not t.over]):
+            return
+        if lockstep is None or len(going_on) < len(taking_part):
+            taking_part, lockstep = going_on, Lockstep(going_on)
+        for training in taking_part:
+            training.state.network.model.train()
+        lockstep.begin_epoch(
+            [draw_epoch(len(t.data.train), seed=t.config.seed, epoch=epoch, data=t.config.data) for t in taking_part]
+        )
         rows: list[Tensor] = []
         images_seen: list[int] = []
-        for position in range(progress.step - epoch_start, state.steps_per_epoch):
-            rate = peak * state.schedule(progress.step)
-            for group in state.optimizer.param_groups:
-                group["lr"] = rate
-            epoch_done = position + 1 == state.steps_per_epoch
-            yields = epoch_done or (progress.step + 1) % config.log.every == 0
-            before = [parameter.detach().clone() for parameter in model.parameters()] if yields else []
-            images, labels = draw.batch(data.train, position * batch_size, (position + 1) * batch_size)
-            rows.append(step(state, images, labels, loss))
-            images_seen.append(len(labels))
-            progress.step += 1
+        for step in range(done - epoch * steps, steps):
+            epoch_done = step + 1 == steps
+            yields = epoch_done or (done + 1) % every == 0
+            images = min(batch_size, images_per_epoch - step * batch_size)
+            rows.append(lockstep(step * batch_size, images, first.schedule(done), measured=yields))
+            images_seen.append(images)
+            done += 1
             if not yields:
                 continue
-            ratios = _update_ratios(before, list(model.parameters()))
-            *fetched, last_ratios = _fetch([*rows, ratios])  # the one place where the device is waited for
-            detailed = epoch_done and (progress.epoch + 1) % config.log.details_every == 0
-            event = _step_end(state, layers, fetched, last_ratios, images_seen, peak, epoch_done, watch, detailed)
+            fetched = _fetch(rows)  # the one place where the device is waited for
+            seconds = watch.seconds()
+            detailed = epoch_done and (epoch + 1) % config.log.details_every == 0
+            events = {
+                id(training): _step_end(
+                    training, [row[number] for row in fetched], images_seen, epoch_done, seconds, detailed
+                )
+                for number, training in enumerate(taking_part)
+                if not training.over
+            }
             rows, images_seen = [], []
-            yield event
-            if event.diverged:
+            yield tuple(events.get(id(training)) for training in trainings)
+            if all(training.over for training in trainings):
                 return
             watch.restart()
+        epoch += 1
 
 
 class _Stopwatch:
@@ -80,42 +98,41 @@ class _Stopwatch:
         return time.perf_counter() - self.started
 
 
-def _update_ratios(before: list[Tensor], after: list[Tensor]) -> Tensor:
-    with torch.no_grad():
-        changes = norms(torch._foreach_sub(after, before))
-        return changes / norms(before).clamp(min=1e-12)
-
-
-def _fetch(rows: list[Tensor]) -> list[list[float]]:
-    sizes = [len(row) for row in rows]
-    values = iter(torch.cat(rows).tolist())
-    return [[next(values) for _ in range(size)] for size in sizes]
+def _fetch(rows: list[Tensor]) -> list[list[list[float]]]:
+    """Return the rows [R, *] of every step as numbers."""
+    values = torch.cat([row.flatten() for row in rows]).cpu()
+    parts = values.split([row.numel() for row in rows])
+    return [part.view(row.shape).tolist() for part, row in zip(parts, rows, strict=True)]
 
 
 def _step_end(
-    state: TrainState,
-    layers: tuple[str, ...],
+    training: Training,
     rows: list[list[float]],
-    ratios: list[float],
     images_seen: list[int],
-    peak: float,
     epoch_done: bool,
-    watch: _Stopwatch,
+    seconds: float,
     detailed: bool,
 ) -> StepEnd:
-    """Bring the progress up to date with the fetched steps and return what they were."""
-    progress = state.progress
+    """Bring a run's progress up to date with its fetched steps and return what they were."""
+    state = training.state
+    progress, peak = state.progress, training.config.optimizer.lr
+    assert peak != "auto", "load_config looks the rate up"
+    layers = layer_names(state.network.model)
+    *rows, last = rows
+    ratios, rows = last[2 + len(layers) :], [*rows, last[: 2 + len(layers)]]
     loss_sum = math.fsum(row[0] * images for row, images in zip(rows, images_seen, strict=True))
     correct = sum(round(row[1]) for row in rows)
     images = sum(images_seen)
+    progress.step += len(rows)
     progress.epoch_loss_sum += loss_sum
     progress.epoch_correct += correct
     progress.epoch_images += images
     progress.images += images
-    seconds = watch.seconds()
     progress.seconds += seconds
     totals = [math.sqrt(sum(norm * norm for norm in row[2:])) for row in rows]
     mean_norms = {layer: sum(row[2 + index] for row in rows) / len(rows) for index, layer in enumerate(layers)}
+    diverged = _divergence(state, layers, rows, peak)
+    training.over = diverged is not None
     event = StepEnd(
         epoch=progress.epoch + 1,
         step=progress.step,
@@ -130,7 +147,7 @@ def _step_end(
         update_ratio=dict(zip(layers, ratios, strict=True)),
         epoch_done=epoch_done,
         histograms=histograms(state.network.model) if detailed else {},
-        diverged=_divergence(state, layers, rows, peak),
+        diverged=diverged,
         timing={"seconds": progress.seconds, "images_per_second": images / max(seconds, 1e-9)},
     )
     if epoch_done:
@@ -157,10 +174,11 @@ def _divergence(state: TrainState, layers: tuple[str, ...], rows: list[list[floa
 
 def predict_logits(network: Network, split: Split) -> Tensor:
     """Return logits float32 [N, K] of all images of a split, on the split's device."""
+    size = EVALUATION_BATCH.get(network.device.type, 500)
     with torch.inference_mode():
         batches = [
-            network(split.store[split.rows[start : start + EVALUATION_BATCH]])
-            for start in range(0, len(split), EVALUATION_BATCH)
+            network(split.store.index_select(0, split.rows[start : start + size]))
+            for start in range(0, len(split), size)
         ]
         return torch.cat(batches)
 

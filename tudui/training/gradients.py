@@ -20,6 +20,17 @@ def gradients_of(model: nn.Module) -> list[Tensor]:
     return [p.grad if p.grad is not None else torch.zeros_like(p) for p in model.parameters()]
 
 
+def fill_gradients(loss: Tensor, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+    """Set every `.grad` to the gradient of the loss, in its parameter's memory layout, and return them."""
+    gradients = [
+        gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
+        for gradient, parameter in zip(torch.autograd.grad(loss, list(parameters)), parameters, strict=True)
+    ]
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+    return gradients
+
+
 def norms(tensors: Sequence[Tensor]) -> Tensor:
     """Return the 2-norm of each tensor, float32 [P]."""
     return torch.stack(torch._foreach_norm(list(tensors)))
@@ -33,7 +44,7 @@ def clip_(gradients: Sequence[Tensor], layer_norms: Tensor, largest: float) -> N
 
 def histogram(values: Tensor) -> Histogram | None:
     """Return the histogram of a tensor's finite values; None where there is none."""
-    values = values.detach().float().flatten()
+    values = values.detach().float().flatten().cpu()  # small, and CUDA has no deterministic histc
     values = values[values.isfinite()]
     if not len(values):
         return None
@@ -42,7 +53,7 @@ def histogram(values: Tensor) -> Histogram | None:
     low, high = low - spread, high + spread
     counts = torch.histc(values, BINS, float(low), float(high))
     edges = torch.linspace(float(low), float(high), BINS + 1, dtype=torch.float64)
-    doubles = values.cpu().double()
+    doubles = values.double()
     return Histogram(
         edges=tuple(edges.tolist()),
         counts=tuple(int(count) for count in counts.tolist()),

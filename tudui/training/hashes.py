@@ -17,8 +17,7 @@ def begun_from(config: Config, data: Dataset, model: nn.Module) -> dict[str, str
         tensor
         for epoch in range(min(config.train.epochs, EPOCHS))
         for draw in [draw_epoch(len(data.train), seed=config.seed, epoch=epoch, data=config.data)]
-        for tensor in (draw.order, draw.flips, draw.shifts)
-        if tensor is not None
+        for tensor in draw.tensors()
     )
     learned_from = [split for name, split in data.splits().items() if name != "test"]
     return {

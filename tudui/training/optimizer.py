@@ -1,21 +1,71 @@
-"""Builds the optimizer that a config names."""
+"""SGD, Adam and AdamW as torch computes them, on tensors that stay where they are.
+
+These are torch.optim's own functions without its classes, whose first use imports a compiler and takes as long as
+importing torch. The rate is a tensor, so that a captured step reads the one of the moment.
+"""
+
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
 
-from tudui.config.schema import AdamConfig, OptimizerConfig, SgdConfig
+from tudui.config.schema import OptimizerConfig, SgdConfig
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Return the optimizer of all parameters of the model."""
-    assert config.lr != "auto", "load_config looks the rate up"
-    if isinstance(config, SgdConfig):
-        return torch.optim.SGD(
-            model.parameters(),
-            lr=config.lr,
-            momentum=config.momentum,
-            nesterov=config.nesterov and config.momentum > 0,
-            weight_decay=config.weight_decay,
-        )
-    kind = torch.optim.Adam if isinstance(config, AdamConfig) else torch.optim.AdamW
-    return kind(model.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
+class Optimizer:
+    """The update of all parameters of a model from their `.grad`."""
+
+    def __init__(self, model: nn.Module, config: OptimizerConfig) -> None:
+        assert config.lr != "auto", "load_config looks the rate up"
+        self.config = config
+        self.parameters = list(model.parameters())
+        self.rate = torch.full((), config.lr, dtype=torch.float32, device=self.parameters[0].device)
+        names: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
+        if isinstance(config, SgdConfig):
+            names = ("momentum",) if config.momentum else ()  # from zeros, as a first step without any
+        self.running = {name: [torch.zeros_like(p) for p in self.parameters] for name in names}
+        if not isinstance(config, SgdConfig):
+            self.running["step"] = [torch.zeros((), device=p.device) for p in self.parameters]
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The parameters in the form in which `torch.amp.GradScaler` asks for them."""
+        return [{"params": self.parameters}]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Change every parameter by its gradient."""
+        parameters: list[Tensor] = [*self.parameters]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        assert len(gradients) == len(parameters), "backward fills every gradient"
+        config = self.config
+        if isinstance(config, SgdConfig):
+            buffers: list[Tensor | None] = [*self.running.get("momentum", [None] * len(parameters))]
+            sgd(
+                parameters, gradients, buffers, fused=True,
+                weight_decay=config.weight_decay, momentum=config.momentum, lr=self.rate,
+                dampening=0.0, nesterov=config.nesterov and config.momentum > 0, maximize=False,
+            )  # fmt: skip
+            return
+        adam(
+            parameters, gradients, self.running["exp_avg"], self.running["exp_avg_sq"], [], self.running["step"],
+            fused=True, decoupled_weight_decay=config.name == "adamw", amsgrad=False,
+            beta1=config.betas[0], beta2=config.betas[1], lr=self.rate, weight_decay=config.weight_decay,
+            eps=1e-8, maximize=False,
+        )  # fmt: skip
+
+    def tensors(self) -> list[Tensor]:
+        """Return everything that a step changes besides gradients."""
+        return [*self.parameters, *(tensor for tensors in self.running.values() for tensor in tensors)]
+
+    def state_dict(self) -> dict[str, list[Tensor]]:
+        """Return the running sums; the rate follows from the schedule."""
+        return self.running
+
+    def load_state_dict(self, saved: dict[str, list[Tensor]]) -> None:
+        """Restore what `state_dict` returned."""
+        for name, tensors in self.running.items():
+            for tensor, value in zip(tensors, saved[name], strict=True):
+                tensor.copy_(value)

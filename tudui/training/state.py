@@ -11,7 +11,7 @@ from tudui.errors import UsageError
 from tudui.model import build_model
 from tudui.training.device import AUTOCAST
 from tudui.training.network import Network, place
-from tudui.training.optimizer import build_optimizer
+from tudui.training.optimizer import Optimizer
 from tudui.training.schedule import Schedule, build_schedule
 
 
@@ -36,7 +36,7 @@ class TrainState:
     """Model, optimizer and progress."""
 
     network: Network
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     schedule: Schedule
     scaler: torch.amp.GradScaler | None  # fp16 only
     clip: float | None
@@ -81,7 +81,7 @@ def new_state(config: Config, data: Dataset) -> TrainState:
     autocast = AUTOCAST[config.precision]
     return TrainState(
         network=Network(model, data.preparation, device, autocast, config.train.channels_last),
-        optimizer=build_optimizer(model, config.optimizer),
+        optimizer=Optimizer(model, config.optimizer),
         schedule=build_schedule(
             config.schedule, steps=config.train.epochs * steps_per_epoch, steps_per_epoch=steps_per_epoch
         ),

@@ -1,41 +1,159 @@
-"""One step of training: forward, loss, backward, optimizer."""
+"""One step of training: batch, forward, loss, backward, optimizer. For one run, or for several in lockstep.
 
-from collections.abc import Callable
+On a GPU the whole step is captured as a CUDA graph, with a branch for each run; on a CPU the same code runs as it is.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from tudui.training.gradients import clip_, gradients_of, norms
+from tudui.config import Config
+from tudui.data import Dataset, EpochDraw
+from tudui.training.gradients import clip_, fill_gradients, norms
 from tudui.training.state import TrainState
 
 if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
 
-# (state, images uint8 [B, 3, 32, 32], labels int64 [B], loss) -> [2 + P]: mean loss, correct predictions, and the
-# norm of each parameter's gradient before clipping; float32 on the device, so that nothing waits for it
-Step = Callable[[TrainState, Tensor, Tensor, "Loss"], Tensor]
+WARM_UPS = 3  # before a capture, which must not meet anything for the first time
 
 
-def eager_step(state: TrainState, images: Tensor, labels: Tensor, loss: "Loss") -> Tensor:
-    """Do one step as it is written in every tutorial; returns what `Step` says."""
-    model, optimizer, scaler = state.network.model, state.optimizer, state.scaler
-    logits = state.network(images)
-    mean = loss(logits, labels).mean()
-    optimizer.zero_grad()
-    if scaler:
-        scaler.scale(mean).backward()
-        scaler.unscale_(optimizer)
-    else:
-        mean.backward()
-    gradients = gradients_of(model)
-    layer_norms = norms(gradients)
-    if state.clip is not None:
-        clip_(gradients, layer_norms, state.clip)
-    if scaler:
-        scaler.step(optimizer)
-        scaler.update()
-    else:
-        optimizer.step()
-    correct = (logits.argmax(1) == labels).sum()
-    return torch.cat([torch.stack([mean.detach(), correct]), layer_norms])
+@dataclass
+class Training:
+    """One run as the loop sees it."""
+
+    state: TrainState
+    data: Dataset
+    loss: "Loss"
+    config: Config
+    over: bool = False  # diverged, or stopped early: it takes part in no further epoch
+
+
+class RunStep:
+    """The step of one run. What changes from step to step lies in tensors that stay where they are."""
+
+    def __init__(self, training: Training) -> None:
+        self.training = training
+        state = training.state
+        self.parameters = state.optimizer.parameters
+        self.first = torch.zeros((), dtype=torch.int64, device=state.network.device)  # position of the batch
+        self.draw: EpochDraw | None = None
+
+    def begin_epoch(self, draw: EpochDraw) -> None:
+        """Take the draw of an epoch in."""
+        if self.draw is None:
+            self.draw = draw.to(self.first.device)
+        else:
+            self.draw.copy_(draw)
+
+    def aim(self, first: int, factor: float) -> None:
+        """Set the position of the next batch, and the share of the peak rate."""
+        optimizer = self.training.state.optimizer
+        assert optimizer.config.lr != "auto"
+        self.first.fill_(first)
+        optimizer.rate.fill_(optimizer.config.lr * factor)
+
+    def __call__(self, images: int, *, measured: bool) -> Tensor:
+        """Do the step on so many images; return what a row of `Lockstep` says. Nothing here waits for the device."""
+        assert self.draw is not None, "begin_epoch comes first"
+        state = self.training.state
+        optimizer, scaler = state.optimizer, state.scaler
+        positions = self.first + torch.arange(images, device=self.first.device)
+        inputs, labels = self.draw.at(self.training.data.train, positions)
+        logits = state.network(inputs)
+        mean = self.training.loss(logits, labels).mean()
+        gradients = fill_gradients(scaler.scale(mean) if scaler else mean, self.parameters)
+        if scaler:
+            scaler.unscale_(optimizer)  # type: ignore[arg-type]
+        layer_norms = norms(gradients)
+        if state.clip is not None:
+            clip_(gradients, layer_norms, state.clip)
+        before = [parameter.detach().clone() for parameter in self.parameters] if measured else []
+        if scaler:
+            scaler.step(optimizer)  # type: ignore[arg-type]
+            scaler.update()
+        else:
+            optimizer.step()
+        correct = (logits.argmax(1) == labels).sum()
+        row = [torch.stack([mean.detach(), correct]), layer_norms]
+        if measured:
+            row.append(_update_ratios(before, self.parameters))
+        return torch.cat(row)
+
+
+def _update_ratios(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
+    with torch.no_grad():
+        changes = norms(torch._foreach_sub(list(after), list(before)))
+        return changes / norms(before).clamp(min=1e-12)
+
+
+class Lockstep:
+    """The same step of several runs: each row holds the mean loss, the number of correct predictions, the norm of each
+    parameter's gradient before clipping and, where measured, of its change over that of its weights.
+    """
+
+    def __init__(self, trainings: Sequence[Training]) -> None:
+        self.runs = [RunStep(training) for training in trainings]
+        state = trainings[0].state
+        self.device = state.network.device
+        self.captured = self.device.type == "cuda" and state.scaler is None  # a scaler looks at its gradients
+        self.streams = [torch.cuda.Stream(self.device) for _ in self.runs] if self.captured else []
+        self.graphs: dict[tuple[int, bool], Callable[[], Tensor]] = {}
+
+    def begin_epoch(self, draws: Sequence[EpochDraw]) -> None:
+        """Take the draws of an epoch in, one for each run."""
+        for run, draw in zip(self.runs, draws, strict=True):
+            run.begin_epoch(draw)
+
+    def __call__(self, first: int, images: int, factor: float, *, measured: bool) -> Tensor:
+        """Do the step on the epoch's images from `first` on; return float32 [R, 2 + P or 2 + 2 P] on the device."""
+        for run in self.runs:
+            run.aim(first, factor)
+        if not self.captured:
+            return torch.stack([run(images, measured=measured) for run in self.runs])
+        shape = (images, measured)
+        if shape not in self.graphs:
+            self.graphs[shape] = self._capture(images, measured=measured)
+        return self.graphs[shape]()
+
+    def _capture(self, images: int, *, measured: bool) -> Callable[[], Tensor]:
+        """Return the step as one CUDA graph; making it leaves every run as it was."""
+        changed = [tensor for run in self.runs for tensor in run.training.state.optimizer.tensors()]
+        before = [tensor.detach().clone() for tensor in changed]
+        torch.cuda.synchronize(self.device)
+        side = torch.cuda.Stream(self.device)
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UPS):
+                self._branches(images, measured=measured)
+        torch.cuda.synchronize(self.device)
+        with torch.no_grad():
+            torch._foreach_copy_(changed, before)
+        torch.cuda.synchronize(self.device)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            rows = self._branches(images, measured=measured)
+        gradients = [(parameter, parameter.grad) for run in self.runs for parameter in run.parameters]
+
+        def replay() -> Tensor:
+            graph.replay()
+            if measured:  # each graph has gradients of its own; these are looked at
+                for parameter, gradient in gradients:
+                    parameter.grad = gradient
+            return rows.clone()  # the next replay writes over them
+
+        return replay
+
+    def _branches(self, images: int, *, measured: bool) -> Tensor:
+        """Do the step of each run on a stream of its own, so that small kernels of many runs share the device."""
+        main = torch.cuda.current_stream(self.device)
+        rows = []
+        for run, stream in zip(self.runs, self.streams, strict=True):
+            stream.wait_stream(main)
+            with torch.cuda.stream(stream):
+                rows.append(run(images, measured=measured))
+        for stream in self.streams:
+            main.wait_stream(stream)
+        return torch.stack(rows)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tudui.lab.backward.batch import FirstBatch
-from tudui.training.optimizer import build_optimizer
+from tudui.training.optimizer import Optimizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def one_step(batch: FirstBatch, *, samples: int = 4, batches: int = 5) -> Step:
     mean = batch.loss(logits, batch.labels).mean()
     mean.backward()
     weights = [parameter.detach().clone() for _, parameter, _ in before]
-    build_optimizer(batch.model, batch.config.optimizer).step()
+    Optimizer(batch.model, batch.config.optimizer).step()
     return Step(
         outputs=logits.detach()[:samples].tolist(),
         targets=batch.labels[:samples].tolist(),
