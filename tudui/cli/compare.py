@@ -5,7 +5,7 @@ import math
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tudui.comparison.collect import Comparison
+    from tudui.comparison.executors import Executor
 
 HOW, WHERE = "How", "Where to, and what to show"
 
@@ -73,9 +74,19 @@ def compare_losses_command(
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", "-j", min=1, help="Runs side by side.  [default: one per CPU core]", rich_help_panel=WHERE
+            "--jobs",
+            "-j",
+            min=1,
+            help="Runs at a time.  [default: local one per CPU core, stacked 24]",
+            rich_help_panel=WHERE,
         ),
     ] = None,
+    executor: Annotated[
+        Literal["auto", "local", "stacked"],
+        typer.Option(
+            help="Runs in processes of their own, or in lockstep in one; auto: stacked on a GPU.", rich_help_panel=WHERE
+        ),
+    ] = "auto",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder.  [default: below runs/]", rich_help_panel=WHERE)
     ] = None,
@@ -104,19 +115,20 @@ def compare_losses_command(
         note(text)
     folder = out or _folder(plan)
     console = output(json=json)
-    from tudui.comparison.executor import default_jobs
+    from tudui.comparison.executors import choose_executor, default_jobs
 
-    jobs = jobs or default_jobs(plan.base)
+    chosen = choose_executor(plan.base) if executor == "auto" else executor
+    jobs = jobs or default_jobs(plan.base, chosen)
     if dry_run:
-        _dry_run(plan, folder, jobs, console)
+        _dry_run(plan, folder, chosen, jobs, console)
         return
     from tudui.comparison.compare import compare, number_of_runs
     from tudui.comparison.progress import progress_display
 
     number = number_of_runs(plan)
-    console.print(f"{number} runs, {jobs} at a time, in {escape(str(folder))}", soft_wrap=True)
+    console.print(f"{_how(number, chosen, jobs)}, in {escape(str(folder))}", soft_wrap=True)
     with progress_display(console, number) as listener:
-        comparison = compare(plan, folder, jobs=jobs, listener=listener, command=_command())
+        comparison = compare(plan, folder, executor=chosen, jobs=jobs, listener=listener, command=_command())
     _show(comparison, folder, console, json=json)
 
 
@@ -165,7 +177,7 @@ def _show(comparison: "Comparison", folder: Path, console: "Console", *, json: b
         console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {folder}", soft_wrap=True)
 
 
-def _dry_run(plan: Plan, folder: Path, jobs: int, console: "Console") -> None:
+def _dry_run(plan: Plan, folder: Path, executor: "Executor", jobs: int, console: "Console") -> None:
     """Print what would be done and about how long it takes."""
     from tudui.comparison.compare import number_of_runs
     from tudui.comparison.estimate import START_UP, seconds_of
@@ -191,9 +203,14 @@ def _dry_run(plan: Plan, folder: Path, jobs: int, console: "Console") -> None:
     seeds = f"seeds {base.seed} to {base.seed + comparison.seeds - 1}"
     noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
     console.print(f"{base.data.name}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}", soft_wrap=True)
-    seconds = seconds_of(runs[0]) * math.ceil(number / jobs) + START_UP
-    console.print(f"{number} runs, {jobs} at a time, in {escape(str(folder))}: about {duration(seconds)}")
+    first = runs[:jobs] if executor == "stacked" else runs[:1]
+    seconds = seconds_of(first) * math.ceil(number / jobs) + START_UP
+    console.print(f"{_how(number, executor, jobs)}, in {escape(str(folder))}: about {duration(seconds)}")
     console.print("dry run: nothing was written")
+
+
+def _how(runs: int, executor: "Executor", jobs: int) -> str:
+    return f"{runs} runs, {min(jobs, runs)} {'in lockstep' if executor == 'stacked' else 'at a time'}"
 
 
 def _names(text: str | None, flag: str) -> list[str] | None:

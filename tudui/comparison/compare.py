@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from tudui.comparison.collect import Comparison, RunRecord, collect, read_run
-from tudui.comparison.executor import Listener, done_before, execute
+from tudui.comparison.executors import Executor, Listener, done_before, execute
 from tudui.comparison.runs import PlannedRun, cell_name, given_rates, reported_runs, tuning_runs
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.errors import DiskError, Interrupted, UsageError
@@ -18,7 +18,7 @@ PLAN, RUNS, TUNING, COMMAND = "plan.yaml", "runs", "tuning", "command.txt"
 LOCK = "comparison.lock"  # also what tells a comparison's folder from any other
 
 
-def compare(plan: Plan, folder: Path, *, jobs: int, listener: Listener, command: str) -> Comparison:
+def compare(plan: Plan, folder: Path, *, executor: Executor, jobs: int, listener: Listener, command: str) -> Comparison:
     """Do every run of the plan that is not done, and return what they came to.
 
     Nothing in the folder is touched where it holds something else, or runs of another config.
@@ -39,9 +39,9 @@ def compare(plan: Plan, folder: Path, *, jobs: int, listener: Listener, command:
         write_text(folder / PLAN, plan_yaml(plan))
         try:
             if tuned:
-                execute(tuning_runs(plan), folder / TUNING, jobs=jobs, listener=listener)
+                execute(tuning_runs(plan), folder / TUNING, executor=executor, jobs=jobs, listener=listener)
                 runs = reported_runs(plan, chosen_rates(plan, folder)[0])
-            execute(runs, folder / RUNS, jobs=jobs, listener=listener)
+            execute(runs, folder / RUNS, executor=executor, jobs=jobs, listener=listener)
         except Interrupted as error:
             raise Interrupted(
                 f"stopped, everything saved; the same command goes on: {command}", signal_number=error.signal_number

@@ -1,14 +1,15 @@
-"""How long a comparison takes, from a few steps of its first run; nothing is written."""
+"""How long a comparison takes, from a few steps of its first runs; nothing is written."""
 
 import statistics
 import time
+from collections.abc import Sequence
 
 import torch
 
 from tudui.comparison.runs import PlannedRun
-from tudui.data import draw_epoch, load_data
+from tudui.data import Source, draw_epoch, load_data
 from tudui.losses import ClassInfo, build_loss
-from tudui.training.device import resolve_machine
+from tudui.training.device import resolve_machine, set_up
 from tudui.training.engine import predict_logits
 from tudui.training.state import new_state
 from tudui.training.step import Lockstep, Training
@@ -17,18 +18,25 @@ WARM_UP, MEASURED = 3, 12
 START_UP = 3.0  # seconds until a worker process has loaded torch, once per job
 
 
-def seconds_of(run: PlannedRun) -> float:
-    """Return about how many seconds the run takes with nothing beside it: loading, steps, evaluation."""
-    config, _ = resolve_machine(run.config)
-    config = config.model_copy(update={"data": config.data.model_copy(update={"cache": False})})
-    torch.set_num_threads(int(config.train.threads))
+def seconds_of(runs: Sequence[PlannedRun]) -> float:
+    """Return about how many seconds the runs take in lockstep with nothing beside them: loading, steps, evaluation."""
+    sources: dict[object, Source] = {}
+    stores: dict[int, torch.Tensor] = {}
+    trainings = []
     began = time.perf_counter()
-    data = load_data(config.data, config.seed).to(torch.device(config.device))
+    for run in runs:
+        config, _ = resolve_machine(run.config)
+        config = config.model_copy(update={"data": config.data.model_copy(update={"cache": False})})
+        set_up(config)
+        data = load_data(config.data, config.seed, sources=sources).to(torch.device(config.device), stores=stores)
+        loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
+        trainings.append(Training(new_state(config, data), data, loss, config))
     loading = time.perf_counter() - began
-    state = new_state(config, data)
-    loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
-    lockstep = Lockstep([Training(state, data, loss, config)])
-    lockstep.begin_epoch([draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data)])
+    state, data = trainings[0].state, trainings[0].data
+    lockstep = Lockstep(trainings)
+    lockstep.begin_epoch(
+        [draw_epoch(len(t.data.train), seed=t.config.seed, epoch=0, data=t.config.data) for t in trainings]
+    )
     size, steps = config.train.batch_size, []
     for number in range(WARM_UP + MEASURED):
         first = number % state.steps_per_epoch * size
@@ -42,4 +50,4 @@ def seconds_of(run: PlannedRun) -> float:
     evaluated = len(data.test) + (config.train.epochs + 1) * len(data.validation or ())
     if data.train.true_labels is not None:
         evaluated += len(data.train)
-    return loading + state.steps_planned * statistics.median(steps[WARM_UP:]) + per_image * evaluated
+    return loading + state.steps_planned * statistics.median(steps[WARM_UP:]) + per_image * evaluated * len(runs)

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tudui.comparison.executor import Listener, Progress
+from tudui.comparison.executors import Listener, Progress
 
 RUNNING_SHOWN = 8
 

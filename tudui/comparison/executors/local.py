@@ -1,6 +1,5 @@
-"""Doing runs in processes of their own, as many at a time as asked for; what was done before is not repeated."""
+"""In processes of their own, as many runs at a time as asked for."""
 
-import json
 import math
 import multiprocessing
 import os
@@ -8,7 +7,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
@@ -16,32 +15,15 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
+from tudui.comparison.executors.job import Listener, Progress, job_of
 from tudui.comparison.runs import PlannedRun, threads_of
 from tudui.config import Config
-from tudui.data import load_data
 from tudui.errors import Interrupted, TuduiError, WorkerError
-from tudui.events import Evaluated, Event, StepEnd
-from tudui.run import train
-from tudui.run_folder import RunFolder
+from tudui.run import train_together
 from tudui.signals import stop_on_signal
-from tudui.sinks import Sink
-from tudui.training.device import resolve_machine
 
 PATIENCE = 0.2  # seconds between two looks at the workers
 GRACE = 60.0  # seconds that workers have to save when asked to stop
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run is; `done` says how it ended."""
-
-    run: str
-    fraction: float
-    validation: float | None = None
-    done: str = ""  # "finished", "diverged", or "" while it goes on
-
-
-Listener = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -52,63 +34,13 @@ class Failure:
     exit_code: int
 
 
-def default_jobs(config: Config) -> int:
-    """Return one job per core that the runs' threads leave free; one on a GPU, which a run fills by itself."""
-    if resolve_machine(config)[0].device != "cpu":
-        return 1
+def cores_left(config: Config) -> int:
+    """Return one job per core that the runs' threads leave free."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // threads_of(config))
 
 
-def execute(runs: Sequence[PlannedRun], folder: Path, *, jobs: int, listener: Listener) -> None:
-    """Do every run that is not done, below the folder; Interrupted after a signal, with everything saved."""
-    waiting = []
-    for run in runs:
-        if status := done_before(run, folder):
-            listener(Progress(run.name, 1.0, done=status))
-        else:
-            waiting.append(run)
-    if waiting:
-        load_data(waiting[0].config.data, waiting[0].seed)  # what is wrong with it, or a download, once and first
-        _side_by_side(waiting, folder, min(jobs, len(waiting)), listener)
-
-
-def done_before(run: PlannedRun, folder: Path) -> str:
-    """Return the status of a run that is done, else nothing; UsageError where another config's run is in its place."""
-    place = RunFolder(folder / run.name)
-    if place.config.exists():
-        place.check_same(resolve_machine(run.config)[0])
-    if not place.result.exists():
-        return ""
-    status = str(json.loads(place.result.read_text())["status"])
-    return status if status == "diverged" or place.predictions.exists() else ""
-
-
-def do(run: PlannedRun, folder: Path, listener: Listener) -> None:
-    """Train one run, or go on with it where it was cut."""
-    place = RunFolder(folder / run.name)
-    place.result.unlink(missing_ok=True)  # one whose predictions are gone is ended again
-    result = train(run.config, place.root, resume=place.config.exists(), sinks=[_reporting(run.name, listener)])
-    listener(Progress(run.name, 1.0, done=result.status))
-
-
-def _reporting(name: str, listener: Listener) -> Sink:
-    fraction, validation = 0.0, None
-
-    def emit(event: Event) -> None:
-        nonlocal fraction, validation
-        if isinstance(event, StepEnd):
-            fraction = event.step / event.steps_planned
-        elif isinstance(event, Evaluated) and event.split == "validation":
-            validation = event.accuracy
-        else:
-            return
-        listener(Progress(name, fraction, validation))
-
-    return emit
-
-
-def _side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: Listener) -> None:
+def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: Listener) -> None:
     """Keep `jobs` processes busy until every run is done."""
     context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads in an unknown state
     begun, messages, stopping = context.Value("i", 0), context.Queue(), context.Event()
@@ -193,7 +125,8 @@ def _work(runs: Sequence[PlannedRun], begun: Any, messages: Any, stopping: Any, 
 
     while not stopping.is_set() and (run := next_run()) is not None:
         try:
-            do(run, folder, report)
+            (result,) = train_together([job_of(run, folder, report)])
+            report(Progress(run.name, 1.0, done=result.status))
         except TuduiError as error:
             messages.put(Failure(str(error), error.exit_code))
             return

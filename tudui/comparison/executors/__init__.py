@@ -1,0 +1,46 @@
+"""How the runs of a comparison are done: in processes of their own, or in lockstep in this one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from tudui.comparison.executors.job import Listener, Progress, done_before
+from tudui.comparison.executors.local import cores_left, side_by_side
+from tudui.comparison.executors.stacked import LARGEST_STACK, in_lockstep
+from tudui.comparison.runs import PlannedRun
+from tudui.config import Config
+from tudui.data import load_data
+from tudui.training.device import resolve_machine
+
+__all__ = ["Executor", "Listener", "Progress", "choose_executor", "default_jobs", "done_before", "execute"]
+
+Executor = Literal["local", "stacked"]
+
+
+def choose_executor(config: Config) -> Executor:
+    """Return what `auto` means: on a CPU, which one run fills, runs in lockstep would only wait for each other."""
+    return "stacked" if resolve_machine(config)[0].device.startswith("cuda") else "local"
+
+
+def default_jobs(config: Config, executor: Executor) -> int:
+    """Return how many runs to do at a time."""
+    if executor == "stacked":
+        return LARGEST_STACK
+    return cores_left(config) if resolve_machine(config)[0].device == "cpu" else 1
+
+
+def execute(runs: Sequence[PlannedRun], folder: Path, *, executor: Executor, jobs: int, listener: Listener) -> None:
+    """Do every run that is not done, below the folder; Interrupted after a signal, with everything saved."""
+    waiting = []
+    for run in runs:
+        if status := done_before(run, folder):
+            listener(Progress(run.name, 1.0, done=status))
+        else:
+            waiting.append(run)
+    if not waiting:
+        return
+    if executor == "stacked":
+        in_lockstep(waiting, folder, jobs, listener)
+        return
+    load_data(waiting[0].config.data, waiting[0].seed)  # what is wrong with it, or a download, once and first
+    side_by_side(waiting, folder, min(jobs, len(waiting)), listener)

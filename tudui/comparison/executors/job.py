@@ -1,0 +1,61 @@
+"""One run of a comparison as an executor sees it: what is to be done, whether it was done, and what is said of it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tudui.comparison.runs import PlannedRun
+from tudui.events import Evaluated, Event, StepEnd
+from tudui.run import Job
+from tudui.run_folder import RunFolder
+from tudui.sinks import Sink
+from tudui.training.device import resolve_machine
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is; `done` says how it ended."""
+
+    run: str
+    fraction: float
+    validation: float | None = None
+    done: str = ""  # "finished", "diverged", or "" while it goes on
+
+
+Listener = Callable[[Progress], None]
+
+
+def done_before(run: PlannedRun, folder: Path) -> str:
+    """Return the status of a run that is done, else nothing; UsageError where another config's run is in its place."""
+    place = RunFolder(folder / run.name)
+    if place.config.exists():
+        place.check_same(resolve_machine(run.config)[0])
+    if not place.result.exists():
+        return ""
+    status = str(json.loads(place.result.read_text())["status"])
+    return status if status == "diverged" or place.predictions.exists() else ""
+
+
+def job_of(run: PlannedRun, folder: Path, listener: Listener) -> Job:
+    """Return what is left to do of a run, from its beginning or where it was cut."""
+    place = RunFolder(folder / run.name)
+    place.result.unlink(missing_ok=True)  # one whose predictions are gone is ended again
+    reporting = _reporting(run.name, listener)
+    return Job(config=run.config, run_dir=place.root, resume=place.config.exists(), sinks=[reporting])
+
+
+def _reporting(name: str, listener: Listener) -> Sink:
+    fraction, validation = 0.0, None
+
+    def emit(event: Event) -> None:
+        nonlocal fraction, validation
+        if isinstance(event, StepEnd):
+            fraction = event.step / event.steps_planned
+        elif isinstance(event, Evaluated) and event.split == "validation":
+            validation = event.accuracy
+        else:
+            return
+        listener(Progress(name, fraction, validation))
+
+    return emit
