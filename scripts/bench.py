@@ -1,132 +1,107 @@
-"""Tudui's loop against the bare step, side by side in one process, alternating; medians of images per second.
+"""Tudui's speed, side by side with what it is compared with; every figure a median of alternating measurements.
 
-    python scripts/bench.py [--quick] [--json FILE]
+    python scripts/bench.py [--quick] [--json FILE] [--part paths|growth|start|gpu]
 
-bare: forward, loss, backward, SGD on one fixed batch, channels_last. loop: `fit` without sinks. logged: `fit` with the
-record and TensorBoard at their defaults. Random bytes in CIFAR-10's shape; nothing is learnt.
+paths: images per second of the bare step, Tudui's loop and the tutorial's, at each precision and batch size.
+growth: how the time per image grows with data, classes, log points and image files. start: from typing the command to
+the first step. gpu: what capture and lockstep gain, where there is a GPU. The images are CIFAR-10's where
+../shared/data has them, else random bytes; what is learnt does not matter here.
 """
 
 import json
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 import typer
+from bench_gpu import gpu
+from bench_growth import growth
+from bench_paths import PATHS, measure
+from bench_start import start
+from cifar_archive import read_images
 from rich.console import Console
 from rich.table import Table
 
-from tudui.config import Config, Override, load_config
-from tudui.config.load import flatten
-from tudui.data import Dataset, Preparation, Split
-from tudui.losses import ClassInfo, build_loss
-from tudui.run_folder import RunFolder
-from tudui.sinks.jsonl import jsonl_sink
-from tudui.sinks.tensorboard import tensorboard_sink
-from tudui.training.device import native_bf16, resolve_machine
-from tudui.training.engine import fit
-from tudui.training.state import new_state
+from tudui.config import load_config
+from tudui.training.device import hardware, native_bf16, resolve_machine, versions
+
+PARTS = {"growth": growth, "start": start, "gpu": gpu}
+QUOTIENTS = (("step", "bare"), ("loop", "bare"), ("logged", "bare"), ("logged", "tutorial"), ("logged", "histograms"))
 
 
-def random_data(images: int) -> Dataset:
-    """Return a data set of random bytes."""
-    generator = torch.Generator().manual_seed(0)
-    store = torch.randint(256, (images, 3, 32, 32), generator=generator, dtype=torch.uint8)
-    labels = torch.randint(10, (images,), generator=generator)
-    rows = torch.arange(images)
-    split = Split(store, rows, labels, rows)
-    preparation = Preparation((0.5,) * 3, (0.25,) * 3)
-    return Dataset("random", tuple("0123456789"), split, None, split, preparation)
+def paths(*, quick: bool) -> list[dict[str, Any]]:
+    """Return what every path reached at every precision and batch size."""
+    rounds, images = (2, 512) if quick else (7, 10_240)
+    precisions = ["fp32", *(["bf16"] if native_bf16("cpu") and not quick else [])]
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        pixels, labels = read_images(images)
+        np.save(Path(folder) / "images.npy", pixels)
+        np.save(Path(folder) / "labels.npy", labels)
+        for precision in precisions:
+            for batch in (64,) if quick else (64, 128, 512):
+                measured = measure(Path(folder), precision, batch, rounds=rounds, images=images)
+                found.append({"precision": precision, "batch": batch, "paths": measured})
+    return found
 
 
-def bare(config: Config, data: Dataset, steps: int) -> Callable[[], float]:
-    """Return a function that gives the images per second of the bare step."""
-    state, batch = new_state(config, data), config.train.batch_size
-    network, optimizer = state.network, state.optimizer
-    inputs = data.preparation(data.train.store[:batch]).contiguous(memory_format=torch.channels_last)
-    labels = data.train.labels[:batch]
-
-    def measure() -> float:
-        started = time.perf_counter()
-        for _ in range(steps):
-            with network.arithmetic():
-                logits = network.model(inputs)
-            loss = torch.nn.functional.cross_entropy(logits.float(), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        return steps * batch / (time.perf_counter() - started)
-
-    return measure
+def paths_tables(found: Sequence[dict[str, Any]]) -> list[Table]:
+    """Return images per second and peak memory of every path, and the quotients that matter."""
+    speed = Table("path", *(f"{row['precision']}, {row['batch']}" for row in found), title="images/s: median (range)")
+    memory = Table("path", *(f"{row['precision']}, {row['batch']}" for row in found), title="peak MB above the imports")
+    ratio = Table("quotient", *(f"{row['precision']}, {row['batch']}" for row in found), title="median / median")
+    for path, words in PATHS.items():
+        rates = [row["paths"][path]["images_per_second"] for row in found]
+        speed.add_row(words, *(f"{statistics.median(r):,.0f} ({min(r):,.0f}-{max(r):,.0f})" for r in rates))
+        memory.add_row(words, *(f"{row['paths'][path]['peak']:,.0f}" for row in found))
+    for above, below in QUOTIENTS:
+        both = [
+            [statistics.median(row["paths"][path]["images_per_second"]) for path in (above, below)] for row in found
+        ]
+        ratio.add_row(f"{above} / {below}", *(f"{a / b:.2f}" for a, b in both))
+    return [speed, ratio, memory]
 
 
-def loop(config: Config, data: Dataset, folder: Path | None) -> Callable[[], float]:
-    """Return a function that gives the images per second of one epoch of `fit`, with sinks where there is a folder."""
-    loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
-
-    def measure() -> float:
-        state = new_state(config, data)
-        with ExitStack() as stack:
-            sinks = []
-            if folder:
-                run = RunFolder(folder)
-                run.create()
-                board = tensorboard_sink(
-                    run.tensorboard,
-                    model=state.network.model,
-                    data=data,
-                    config=flatten(config),
-                    config_text="",
-                    last_step=0,
-                )
-                sinks = [stack.enter_context(jsonl_sink(run.record)), stack.enter_context(board)]
-            started = time.perf_counter()
-            for event in fit(state, data, loss, config):
-                for sink in sinks:
-                    sink(event)
-            return state.progress.step * config.train.batch_size / (time.perf_counter() - started)
-
-    return measure
+def plain_table(title: str, rows: Sequence[dict[str, Any]]) -> Table:
+    """Return rows of one shape as a table."""
+    table = Table(*rows[0], title=title)
+    for row in rows:
+        table.add_row(*(f"{value:,.3g}" if isinstance(value, float) else f"{value}" for value in row.values()))
+    return table
 
 
 def main(
-    quick: Annotated[bool, typer.Option(help="A few steps, to see that it works.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A few steps, to see that it works.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures here.")] = None,
+    part: Annotated[
+        Literal["paths", "growth", "start", "gpu"] | None, typer.Option(help="Only this part.  [default: all]")
+    ] = None,
 ) -> None:
-    """Measure every precision and batch size."""
-    rounds, images = (2, 1024) if quick else (7, 10_240)
-    precisions = ["fp32", *(["bf16"] if native_bf16("cpu") else [])]
-    table = Table("precision", "batch", "bare images/s", "loop / bare", "logged / bare")
-    figures = []
-    data = random_data(images)
-    for precision in precisions:
-        for batch in (64, 128, 512):
-            settings = {"train.batch_size": batch, "train.epochs": 1, "precision": precision, "schedule": "constant"}
-            overrides = [Override(key, value, "bench") for key, value in settings.items()]
-            config, _ = resolve_machine(load_config(None, overrides).config)
-            with tempfile.TemporaryDirectory() as folder:
-                measures = {
-                    "bare": bare(config, data, images // batch),
-                    "loop": loop(config, data, None),
-                    "logged": loop(config, data, Path(folder)),
-                }
-                for measure in measures.values():
-                    measure()
-                rates = {name: [] for name in measures}
-                for _ in range(rounds):
-                    for name, measure in measures.items():
-                        rates[name].append(measure())
-            medians = {name: statistics.median(values) for name, values in rates.items()}
-            ratios = [medians[name] / medians["bare"] for name in ("loop", "logged")]
-            table.add_row(precision, str(batch), f"{medians['bare']:,.0f}", *(f"{ratio:.2f}" for ratio in ratios))
-            figures.append({"precision": precision, "batch": batch, "images_per_second": rates})
-    Console().print(table)
-    if json_file:
-        json_file.write_text(json.dumps(figures, indent=1))
+    """Measure, print, and write the figures down."""
+    config, _ = resolve_machine(load_config().config)
+    figures: dict[str, Any] = {"hardware": hardware(config), "versions": versions()}
+    console = Console()
+    console.print(figures)
+    if not native_bf16("cpu"):
+        console.print("bf16 is left out: this processor does not compute it natively")
+    for name in (part,) if part else ("paths", "growth", "start", "gpu"):
+        if name == "gpu" and not torch.cuda.is_available() and not quick:
+            console.print("gpu: there is none here, so what it gains is not measured")
+            continue
+        if name == "paths":
+            figures[name] = paths(quick=quick)
+            tables = paths_tables(figures[name])
+        else:
+            figures[name] = PARTS[name](quick=quick)
+            tables = [plain_table(title, rows) for title, rows in figures[name].items()]
+        for table in tables:
+            console.print(table)
+        if json_file:
+            json_file.write_text(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

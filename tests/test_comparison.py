@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from scipy import stats
 
 from tests.conftest import QUICK_FLAGS as QUICK
-from tests.conftest import ROOT, TUDUI
+from tests.conftest import ROOT, TUDUI, quick_config
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.runs import given_rates, reported_runs, tuning_runs
 from tudui.config import parse_set, shipped_configs
@@ -209,9 +210,51 @@ def test_side_by_side_is_one_after_another(compared, tmp_path, tudui):
     assert without_times(Path("two")) == without_times(compared)
 
 
-def test_called_again_it_goes_on_and_repeats_nothing(compared, tmp_path, tudui):
-    import shutil
+def test_in_lockstep_is_one_after_another(compared, tmp_path, tudui):
+    """12 runs in stacks of 5, 5 and 2; then again, with one run gone and one that was cut before its last line."""
+    command = (
+        "compare-losses", "--losses", "ce,mse", "--seeds", 3, "--label-noise", "0,0.4", "--executor", "stacked",
+        "--jobs", 5, *QUICK, "-o", "stacked",
+    )  # fmt: skip
+    assert "12 runs, 5 in lockstep" in tudui(*command, "--dry-run").out
+    answer = tudui(*command)
+    assert answer.code == 0, answer.err
+    assert without_times(Path("stacked")) == without_times(compared)
+    shutil.rmtree("stacked/runs/mse-seed2")
+    Path("stacked/runs/ce-seed1/result.json").unlink()
+    assert tudui(*command).code == 0
+    assert without_times(Path("stacked")) == without_times(compared)
 
+
+def test_a_stack_that_is_stopped_goes_on_with_either_executor(tmp_path, tudui):
+    command = ["compare-losses", "--losses", "ce,mse", "--seeds", "2", "-e", "12", *NO_TENSORBOARD]
+    process = subprocess.Popen(
+        [*TUDUI, *command, "--executor", "stacked", "-o", "cut"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    saved = Path("cut/runs/mse-seed1/checkpoints/last.pt")
+    deadline = time.monotonic() + 120
+    while not saved.exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "everything saved; the same command goes on: tudui compare-losses" in said
+    assert not list(Path("cut/runs").glob("*/result.json"))
+    assert tudui(*command, "-o", "cut").code == 0
+    assert tudui(*command, "--executor", "stacked", "-o", "uncut").code == 0
+    assert without_times(Path("cut")) == without_times(Path("uncut"))
+
+
+def test_auto_is_local_where_there_is_no_gpu():
+    from tudui.comparison.executors import choose_executor
+
+    assert choose_executor(quick_config("device=cpu")) == "local"
+
+
+def test_called_again_it_goes_on_and_repeats_nothing(compared, tmp_path, tudui):
     shutil.copytree(compared, "again", symlinks=True)
     shutil.rmtree("again/runs/mse-seed2")
     kept = Path("again/runs/ce-seed0/metrics.jsonl")

@@ -11,10 +11,12 @@ import scipy.io
 import torch
 from PIL import Image
 from sklearn.datasets import load_digits
+from torch.nn import functional
 
 from tests.conftest import SHARED, photograph
 from tudui.config.schema import AugmentConfig, DataConfig
 from tudui.data import Preparation, draw_epoch, load_data
+from tudui.data.digits import read_digits
 from tudui.data.folder import decode_image
 from tudui.data.split import stratified
 from tudui.errors import DataError
@@ -29,6 +31,14 @@ def test_digits_are_scikit_learns():
     small = data.train.images[5].float().reshape(3, 8, 4, 8, 4).mean((2, 4)) * 16 / 255
     assert np.corrcoef(small[0].flatten(), digits.images[row].flatten())[0, 1] > 0.95
     assert torch.equal(data.train.images[5][0], data.train.images[5][2])
+
+
+def test_every_digit_is_scikit_learns_bit_for_bit():
+    digits, source = load_digits(), read_digits()
+    assert source.labels.tolist() == digits.target.tolist()
+    small = torch.from_numpy(digits.images).float()[:, None] * (255 / 16)
+    large = functional.interpolate(small, size=(32, 32), mode="bilinear", align_corners=False)
+    assert torch.equal(source.store, large.round().to(torch.uint8).repeat(1, 3, 1, 1))
 
 
 def test_splits_are_disjoint_complete_and_stratified():
@@ -97,6 +107,18 @@ def test_augmentation_is_per_image_and_drawn_anew_each_epoch():
     assert torch.equal(draw.flips, again.flips)
     assert not torch.equal(draw.order, other.order)
     assert not torch.equal(draw.flips, other.flips)
+
+
+def test_alternate_flips_show_each_image_both_ways_in_two_epochs():
+    config = DataConfig(augment=AugmentConfig(flip="alternate"))
+    flips = torch.zeros(3, 1000, dtype=torch.bool)
+    for epoch in range(3):
+        draw = draw_epoch(1000, seed=0, epoch=epoch, data=config)
+        flips[epoch, draw.order] = draw.flips
+    assert torch.equal(flips[0], ~flips[1])
+    assert torch.equal(flips[0], flips[2])
+    assert 0.4 < flips[0].float().mean() < 0.6
+    assert not torch.equal(draw.flips, draw_epoch(1000, seed=1, epoch=2, data=config).flips)
 
 
 def test_augmentation_does_not_change_the_order():

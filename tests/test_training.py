@@ -1,6 +1,10 @@
 """The loop: against torch's schedulers and clipping, scikit-learn's metrics, and a loop written by hand."""
 
+import gc
 import math
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -109,8 +113,14 @@ def scheduler_rates(make, steps: int) -> list[float]:
                 o, 1.0, total_steps=60, pct_start=0.3, div_factor=25, final_div_factor=100
             ),
         ),
+        (
+            OneCycleConfig(shape="linear", peak=0.2, start=0.04, final=0.0004),
+            lambda o: torch.optim.lr_scheduler.OneCycleLR(
+                o, 1.0, total_steps=60, pct_start=0.2, anneal_strategy="linear", div_factor=25, final_div_factor=100
+            ),
+        ),
     ],
-    ids=["constant", "cosine", "step", "one-cycle"],
+    ids=["constant", "cosine", "step", "one-cycle", "one-cycle, straight"],
 )
 def test_schedules_are_torchs(config, make):
     schedule = build_schedule(config, steps=60, steps_per_epoch=10)
@@ -242,3 +252,74 @@ def test_a_device_that_is_not_there_is_refused():
     device = "cuda:97"
     with pytest.raises(UsageError, match=rf"--device {device}: there "):
         resolve_machine(quick_config(f"device={device}"))
+
+
+def test_whitened_weights_are_the_principal_directions_of_patches():
+    """Outputs of the first half are uncorrelated, of one deviation, and the largest that such filters can explain."""
+    _, data, _, state = prepared("train.init=whitened")
+    weight = state.network.model.conv1.weight.detach()
+    half = weight[:16]
+    assert torch.equal(weight[16:], -half)
+    images = data.preparation(data.train.images).double()
+    patches = images.unfold(2, 5, 3).unfold(3, 5, 3).permute(0, 2, 3, 1, 4, 5).reshape(-1, 75)
+    outputs = (patches @ half.reshape(16, 75).T.double()).numpy()
+    values = np.linalg.svd(patches.numpy(), compute_uv=False)[:16] ** 2 / len(patches)
+    assert outputs.T @ outputs / len(outputs) == pytest.approx(np.diag(0.01 * values / (values + 5e-4)), abs=1e-6)
+    assert torch.equal(state.network.model.conv2.weight, build_model(10, seed=0).conv2.weight)
+
+
+PAGES = """
+import resource, sys, torch
+from tudui.model import build_model
+from tudui.training.device import keep_memory
+torch.set_num_threads(1)
+if sys.argv[1] == "kept":
+    keep_memory()
+model = build_model(10, seed=0).to(memory_format=torch.channels_last)
+images = torch.randn(512, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+def step():
+    model(images).square().mean().backward()
+for _ in range(3):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+def test_a_step_asks_the_system_for_no_new_memory():
+    touched = {
+        how: int(subprocess.run([sys.executable, "-c", PAGES, how], capture_output=True, check=True).stdout)
+        for how in ("kept", "given back")
+    }
+    assert touched["kept"] < 1_000 < touched["given back"], touched  # pages of 4 kB in three steps
+
+
+def test_a_log_point_leaves_nothing_behind(tmp_path):
+    """After 200 and after 400 log points with all sinks, Python holds as many objects and tensors."""
+    from tudui.run_folder import RunFolder
+    from tudui.sinks.jsonl import jsonl_sink
+    from tudui.sinks.tensorboard import tensorboard_sink
+
+    config, data, loss, state = prepared("log.every=1", "train.epochs=1000", "log.details_every=1")
+    folder = RunFolder(tmp_path)
+    counts = []
+    with (
+        jsonl_sink(folder.record) as record,
+        tensorboard_sink(
+            folder.tensorboard, model=state.network.model, data=data, config={}, config_text="", last_step=0
+        ) as board,
+    ):
+        for event in fit(state, data, loss, config):
+            record(event)
+            board(event)
+            if event.step in (200, 400):
+                del event
+                gc.collect()
+                counts.append((len(gc.get_objects()), sum(type(o) is torch.Tensor for o in gc.get_objects())))
+                if len(counts) == 2:
+                    break
+    assert counts[1][0] - counts[0][0] < 200, counts
+    assert counts[1][1] == counts[0][1]

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from tudui.cli.settings import DataDirOption, DataOption, JsonOption, note, output
 from tudui.errors import UsageError, did_you_mean
@@ -54,6 +52,9 @@ def evaluate_command(
 
 
 def _print_scores(scored: "Scored") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
     console, evaluated = output(json=False), scored.evaluated
     console.print(
         f"{escape(scored.weights.origin)}: {evaluated.images:,} {evaluated.split} images\n"
@@ -96,6 +97,9 @@ def predict_command(
 
     Examples:  tudui predict runs/digits-ce-seed0 seven.png   |   tudui predict tudui_9.pth *.jpg --json
     """
+    from rich.markup import escape
+    from rich.table import Table
+
     from tudui.inference.predict import predict_files
 
     predictions = predict_files(weights, images, normalize=normalize, best=best)
@@ -155,6 +159,9 @@ def runs_command(
 
 
 def _print_runs(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     headings = {"validation": "val. %", "test": "test %", "seconds": "s"}
     for column in columns:

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from tudui.cli.by_hand import by_hand_command
 from tudui.cli.first_batch import BatchSizeOption, batch_from_flags, plain_table, shape_text
@@ -23,6 +21,8 @@ from tudui.errors import UsageError
 from tudui.files import json_text
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from tudui.lab.backward.layers import Step
     from tudui.lab.backward.precision import Precision
 
@@ -60,6 +60,8 @@ def layers(
 
 
 def _print_step(step: "Step") -> None:
+    from rich.markup import escape
+
     console = output(json=False)
     for number, (outputs, target) in enumerate(zip(step.outputs, step.targets, strict=True)):
         shown = " ".join(f"{value:.3f}" for value in outputs[:10])
@@ -111,6 +113,8 @@ def accumulate(
     Examples:  tudui backward accumulate   |   tudui backward accumulate --loss mse --json
     """
     batch = batch_from_flags(config, loss, data, data_dir, settings, batch_size)
+    from rich.markup import escape
+
     from tudui.lab.backward.accumulate import accumulate as run
 
     found = run(batch)
@@ -172,7 +176,7 @@ def precision(
         console.print(_lost_table(found, "overflow"))
 
 
-def _lost_table(found: "Precision", what: str) -> Table:
+def _lost_table(found: "Precision", what: str) -> "Table":
     kinds = ("fp16", "fp16 scaled", "bf16", "bf16 scaled")
     table = plain_table("gradient of", "nonzero", "median", *kinds)
     for measured in (*found.parameters, *found.outputs):
@@ -205,6 +209,8 @@ def depth(
 
         check_format(out)
     batch = batch_from_flags(config, loss, data, data_dir, settings)
+    from rich.markup import escape
+
     from tudui.lab.backward.depth import over_depth
 
     found = over_depth(batch, depth=depth)

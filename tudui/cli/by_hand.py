@@ -4,10 +4,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from tudui.cli.settings import ConfigOption, JsonOption, LossOption, SetOption, load_from_flags, note, output
-from tudui.config import parse_set
 from tudui.errors import UsageError
 from tudui.files import json_text
 
@@ -32,6 +30,7 @@ def by_hand_command(
     """
     if seed < 0:
         raise UsageError(f"--seed {seed}: must be 0 or greater")
+    from tudui.config import parse_set
     from tudui.lab.backward.by_hand import by_hand
     from tudui.lab.choice import ALIASES, choose_loss
     from tudui.lab.reading import read_numbers
@@ -54,6 +53,8 @@ def by_hand_command(
 
 
 def _print_by_hand(found: "ByHand") -> None:
+    from rich.markup import escape
+
     console = output(json=False)
     w = {name: f"{value:g}" if value >= 0 else f"({value:g})" for name, value in found.weights.items()}
     f = {name: f"{value:.4f}" for name, value in found.forward.items()}

@@ -1,6 +1,5 @@
 """`tudui compare-losses` and `tudui report`."""
 
-import hashlib
 import math
 import shlex
 import sys
@@ -8,12 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 
 from tudui.cli.settings import CHOICE, DataDirOption, DataOption, JsonOption, SetOption, note, output, overrides_of
-from tudui.config.plan import Plan, load_plan
-from tudui.config.shipped import find_config
-from tudui.config.yaml_file import read_value
 from tudui.errors import UsageError
 from tudui.files import json_text
 from tudui.invocation import tudui_command
@@ -23,6 +18,7 @@ if TYPE_CHECKING:
 
     from tudui.comparison.collect import Comparison
     from tudui.comparison.executors import Executor
+    from tudui.config.plan import Plan
 
 HOW, WHERE = "How", "Where to, and what to show"
 
@@ -99,6 +95,11 @@ def compare_losses_command(
 
     Examples:  tudui compare-losses   |   tudui compare-losses --losses ce,mae,gce --label-noise 0,0.4 --seeds 3
     """
+    from rich.markup import escape
+
+    from tudui.config.plan import load_plan
+    from tudui.config.shipped import find_config
+
     flags: dict[str, tuple[str, Any]] = {
         "comparison.variants": ("--losses", _names(losses, "--losses")),
         "comparison.seeds": ("--seeds", seeds),
@@ -160,6 +161,8 @@ def report_command(
 
 def _show(comparison: "Comparison", folder: Path, console: "Console", *, json: bool) -> None:
     """Write the report beside the runs, and print the table."""
+    from rich.markup import escape
+
     from tudui.comparison.compare import left_out
     from tudui.comparison.dashboards import write_dashboards
     from tudui.comparison.report import terminal, write_report
@@ -177,8 +180,10 @@ def _show(comparison: "Comparison", folder: Path, console: "Console", *, json: b
         console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {folder}", soft_wrap=True)
 
 
-def _dry_run(plan: Plan, folder: Path, executor: "Executor", jobs: int, console: "Console") -> None:
+def _dry_run(plan: "Plan", folder: Path, executor: "Executor", jobs: int, console: "Console") -> None:
     """Print what would be done and about how long it takes."""
+    from rich.markup import escape
+
     from tudui.comparison.compare import number_of_runs
     from tudui.comparison.estimate import START_UP, seconds_of
     from tudui.comparison.progress import duration
@@ -224,12 +229,16 @@ def _names(text: str | None, flag: str) -> list[str] | None:
 
 
 def _values(text: str | None, flag: str) -> list[Any] | None:
+    from tudui.config.yaml_file import read_value
+
     names = _names(text, flag)
     return None if names is None else [read_value(name, f"{flag} {text}") for name in names]
 
 
-def _folder(plan: Plan) -> Path:
+def _folder(plan: "Plan") -> Path:
     """Return the folder that the same plan gets every time; more losses, seeds or noise levels go on in it."""
+    import hashlib
+
     digest = hashlib.sha256(plan.base.model_dump_json(exclude={"loss"}).encode()).hexdigest()[:6]
     data = Path(plan.base.data.name.removeprefix("folder:")).resolve().name
     return Path("runs") / f"compare-{data}-{plan.comparison.lr}-{digest}"

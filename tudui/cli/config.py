@@ -6,11 +6,6 @@ from typing import Annotated
 import typer
 
 from tudui.cli.settings import ConfigOption, DataOption, LossOption, SetOption, load_from_flags, note
-from tudui.config import load_config, shipped_configs
-from tudui.config.dump import json_schema, to_yaml, worth_a_comment
-from tudui.config.plan import load_plan
-from tudui.config.shipped import find_config, shipped_plans
-from tudui.config.yaml_file import read_yaml
 from tudui.errors import ConfigError, DiskError, UsageError
 from tudui.files import json_text
 
@@ -29,6 +24,8 @@ def show(
 
     Examples:  tudui config show --config cifar10   |   tudui config show --loss l1 --provenance
     """
+    from tudui.config.dump import to_yaml, worth_a_comment
+
     loaded = load_from_flags(config, {"loss": ("--loss", loss), "data.name": ("--data", data)}, settings)
     for text in (*loaded.notes, *loaded.config.loss.warnings()):
         note(text)
@@ -44,6 +41,11 @@ def validate(
 
     Examples:  tudui config validate mine.yaml   |   tudui config validate cifar10 course
     """
+    from tudui.config import load_config
+    from tudui.config.plan import load_plan
+    from tudui.config.shipped import find_config
+    from tudui.config.yaml_file import read_yaml
+
     problems: list[str] = []
     for name in files:
         try:
@@ -66,6 +68,8 @@ def list_command() -> None:
 
     Examples:  tudui config list   |   tudui config show --config digits
     """
+    from tudui.config.shipped import shipped_configs, shipped_plans
+
     for name, path in (shipped_configs() | shipped_plans()).items():
         lines = [line.lstrip("# ").rstrip() for line in path.read_text().splitlines() if line.startswith("# ")]
         described = [line for line in lines if not line.startswith("yaml-language-server")]
@@ -81,6 +85,8 @@ def copy(
 
     Examples:  tudui config copy cifar10   |   tudui config copy digits mine.yaml
     """
+    from tudui.config.shipped import find_config, shipped_plans
+
     source, target = find_config(name), to or Path(f"{Path(name).stem}.yaml")
     if target.exists():
         raise UsageError(f"{target}: is there already; give another name: config copy {name} FILE")
@@ -99,4 +105,6 @@ def schema() -> None:
 
     Examples:  tudui config schema   |   tudui config schema > tudui.schema.json
     """
+    from tudui.config.dump import json_schema
+
     typer.echo(json_text(json_schema(), indent=2))

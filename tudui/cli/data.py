@@ -3,8 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from tudui.cli.settings import DataDirOption, JsonOption, load_from_flags, note, output
 from tudui.files import json_text
@@ -28,6 +26,8 @@ def list_command() -> None:
 
     Examples:  tudui data list   |   tudui train --data cifar10
     """
+    from rich.table import Table
+
     table = Table(box=None)
     for column in ("name", "images", "classes", "what"):
         table.add_column(column, justify="right" if column in ("images", "classes") else "left")
@@ -46,6 +46,9 @@ def check(
 
     Examples:  tudui data check digits   |   tudui data check my-images/
     """
+    from rich.markup import escape
+    from rich.table import Table
+
     from tudui.config.schema import DATA_SETS, FOLDER
     from tudui.data import load_data
 

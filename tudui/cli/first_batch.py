@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from tudui.cli.settings import load_from_flags, note
-from tudui.lab.choice import ALIASES
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from tudui.lab.backward.batch import FirstBatch
 
 BatchSizeOption = Annotated[int | None, typer.Option("--batch-size", "-b", help="Images in the batch.  [default: 64]")]
@@ -23,6 +23,8 @@ def batch_from_flags(
     batch_size: int | None = None,
 ) -> "FirstBatch":
     """Return the first batch of the run that the flags describe."""
+    from tudui.lab.choice import ALIASES
+
     flags: dict[str, tuple[str, Any]] = {
         "loss": ("--loss", ALIASES.get(loss, loss) if loss else loss),
         "data.name": ("--data", data),
@@ -37,8 +39,10 @@ def batch_from_flags(
     return first_batch(loaded.config)
 
 
-def plain_table(*columns: str, left: int = 1) -> Table:
+def plain_table(*columns: str, left: int = 1) -> "Table":
     """Return a table without lines, its first columns to the left."""
+    from rich.table import Table
+
     table = Table(box=None)
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < left else "right")

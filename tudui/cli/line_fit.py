@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from tudui.cli.settings import JsonOption, note, output
 from tudui.errors import UsageError
@@ -86,6 +84,8 @@ def line_fit_command(
         raise UsageError(f"--folds {folds}: belongs to --choose-delta; give that too, such as 0.1,1,10")
     chosen = _losses(LOSSES if losses is None else losses, 2.0 if delta is None else delta, given=delta is not None)
 
+    from rich.markup import escape
+
     from tudui.lab.line_fit.experiment import run_experiment
 
     experiment = run_experiment(chosen, data, steps=steps, rate=lr)
@@ -150,6 +150,9 @@ def _write(experiment: "Experiment", chosen: "list[ChosenLoss]", out: Path) -> N
 
 
 def _print(experiment: "Experiment") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
     console = output(json=False)
     table = Table(box=None)
     for column in ("loss", "line", "slope", "intercept", "distance", "value", "within 1 %"):
@@ -204,6 +207,8 @@ def _print_notes(experiment: "Experiment") -> None:
 
 
 def _choose_delta(text: str, data: "LineData", *, folds: int, seed: int, out: Path | None, json: bool) -> None:
+    from rich.markup import escape
+
     from tudui.lab.line_fit.choose_delta import choose_delta
     from tudui.lab.reading import read_numbers
 
@@ -234,6 +239,8 @@ def _choose_delta(text: str, data: "LineData", *, folds: int, seed: int, out: Pa
 
 
 def _print_deltas(found: "ChosenDelta") -> None:
+    from rich.table import Table
+
     console = output(json=False)
     table = Table(box=None)
     for column in ("δ", "mean", "deviation", "least", "largest", ""):

@@ -4,11 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from tudui.cli.settings import JsonOption, SetOption, note, output
-from tudui.config import parse_set
 from tudui.errors import UsageError
 from tudui.files import json_text
 
@@ -30,6 +27,9 @@ def list_command(json: JsonOption = False) -> None:
 
     Examples:  tudui loss list   |   tudui loss list --json
     """
+    from rich.markup import escape
+    from rich.table import Table
+
     from tudui.lab.choice import describe_losses
 
     losses = describe_losses()
@@ -80,6 +80,7 @@ def value(
 
     Examples:  tudui loss value l1 -i 1,2,3 -t 1,2,5   |   tudui loss value ce -i "0.1,0.2,0.3;2,0,1" -t "1;0"
     """
+    from tudui.config import parse_set
     from tudui.lab.choice import choose_loss
     from tudui.lab.reading import read_classes, read_numbers
 
@@ -123,9 +124,12 @@ def _plain(value: Any) -> Any:
 
 
 def _print_value(found: "LossValue", inputs: "np.ndarray", targets: "np.ndarray") -> None:
+    import numpy as np
+    from rich.markup import escape
+    from rich.table import Table
+
     console = output(json=False)
     of_classes = found.probabilities is not None
-    import numpy as np
 
     table = Table(box=None)
     columns = ("row", "logit of", "logit", "p", "term", "gradient") if of_classes else ()
@@ -179,6 +183,8 @@ def plot(
 
     Examples:  tudui loss plot mse l1 huber --out losses.png   |   tudui loss plot huber --delta 0.1,10
     """
+    from rich.markup import escape
+
     chosen = _chosen_for_plot(names, delta)
     if out is not None:
         from tudui.lab.pictures import check_format

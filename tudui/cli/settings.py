@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from tudui.config import Loaded, Override, load_config, parse_set
-from tudui.config.shipped import find_config
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tudui.config import Loaded, Override
 
 CHOICE = "What to run"
 
@@ -56,8 +56,10 @@ SetOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, the rest on stderr.")]
 
 
-def overrides_of(flags: Mapping[str, tuple[str, Any]], settings: Sequence[str] | None) -> list[Override]:
+def overrides_of(flags: Mapping[str, tuple[str, Any]], settings: Sequence[str] | None) -> "list[Override]":
     """Return what flags {key: (flag, value)}, with None for those not given, and `--set` texts ask for."""
+    from tudui.config import Override, parse_set
+
     overrides = [
         Override(key, value, _as_typed(flag, value)) for key, (flag, value) in flags.items() if value is not None
     ]
@@ -70,21 +72,32 @@ def _as_typed(flag: str, value: Any) -> str:
     return f"{flag} {','.join(map(str, value)) if isinstance(value, list) else value}"
 
 
-def load_from_flags(config: str | None, flags: Mapping[str, tuple[str, Any]], settings: Sequence[str] | None) -> Loaded:
+def load_from_flags(
+    config: str | None, flags: Mapping[str, tuple[str, Any]], settings: Sequence[str] | None
+) -> "Loaded":
     """Return the config of a file, flags and `--set` texts."""
+    from tudui.config import load_config
+    from tudui.config.shipped import find_config
+
     return load_config(find_config(config) if config else None, overrides_of(flags, settings))
 
 
-def messages() -> Console:
+def messages() -> "Console":
     """Return the console for everything that is not a command's result."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False)
 
 
-def output(*, json: bool) -> Console:
+def output(*, json: bool) -> "Console":
     """Return the console for progress and tables: stdout, or stderr where stdout belongs to one JSON object."""
+    from rich.console import Console
+
     return Console(file=sys.stderr if json else sys.stdout, highlight=False)
 
 
 def note(text: str) -> None:
     """Tell the user something on stderr."""
+    from rich.markup import escape
+
     messages().print(f"[yellow]note:[/] {escape(text)}", soft_wrap=True)

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from tudui.cli.settings import (
     CHOICE,
@@ -19,18 +18,14 @@ from tudui.cli.settings import (
     note,
     output,
 )
-from tudui.config import Config, Loaded, load_config
-from tudui.config.dump import worth_a_comment
-from tudui.config.overrides import Override
-from tudui.config.yaml_file import read_value
 from tudui.errors import DiskError, Diverged, TuduiError, UsageError
 from tudui.files import json_text
 from tudui.invocation import tudui_command
-from tudui.run_folder import FREE_ON_RESUME, RunFolder
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tudui.config import Config, Loaded
     from tudui.run_folder import RunResult
 
 HOW, WHERE = "How", "Where to, and what to show"
@@ -94,6 +89,10 @@ def train_command(
 
     Examples:  tudui train --loss ce   |   tudui train --config cifar10 --data-dir DIR --loss huber
     """
+    from rich.markup import escape
+
+    from tudui.config.yaml_file import read_value
+
     flags: dict[str, tuple[str, Any]] = {
         "loss": ("--loss", loss),
         "data.name": ("--data", data),
@@ -131,10 +130,12 @@ def train_command(
         _say_what_next(loaded.config, result, console)
 
 
-def _train(loaded: Loaded, folder: Path, console: "Console", *, resume: bool, quiet: bool) -> "RunResult":
+def _train(loaded: "Loaded", folder: Path, console: "Console", *, resume: bool, quiet: bool) -> "RunResult":
     from contextlib import ExitStack
 
+    from tudui.config.dump import worth_a_comment
     from tudui.run import train
+    from tudui.run_folder import RunFolder
     from tudui.sinks.console import console_sink
 
     with ExitStack() as stack:
@@ -154,8 +155,11 @@ def _loaded_for_resume(
     flags: dict[str, tuple[str, Any]],
     settings: list[str] | None,
     run_dir: Path | None,
-) -> Loaded:
+) -> "Loaded":
     """Return a run's own config, with the few settings that leave its trajectory alone."""
+    from tudui.config import Override, load_config
+    from tudui.run_folder import FREE_ON_RESUME, RunFolder
+
     free = FREE_ON_RESUME | {"train.epochs"}
     given = [flag for key, (flag, value) in flags.items() if value is not None and key not in free]
     given += [flag for flag, value in (("--config", config), ("--set", settings), ("--run-dir", run_dir)) if value]
@@ -173,7 +177,7 @@ def _loaded_for_resume(
     return load_config(file, overrides)
 
 
-def _new_folder(config: Config) -> Path:
+def _new_folder(config: "Config") -> Path:
     """Make and return a folder below runs/, by the first readable name that is free."""
     data = config.data.name
     if data.startswith("folder:"):
@@ -191,7 +195,9 @@ def _new_folder(config: Config) -> Path:
     raise AssertionError
 
 
-def _print_batches(config: Config, count: int, console: "Console") -> None:
+def _print_batches(config: "Config", count: int, console: "Console") -> None:
+    from rich.markup import escape
+
     from tudui.rehearsal import first_batches
 
     for number, (outputs, targets, value) in enumerate(first_batches(config, count), start=1):
@@ -200,7 +206,9 @@ def _print_batches(config: Config, count: int, console: "Console") -> None:
         console.print(f"targets\n{escape(str(targets))}\nloss {value:.4f}")
 
 
-def _dry_run(config: Config, console: "Console", *, json: bool) -> None:
+def _dry_run(config: "Config", console: "Console", *, json: bool) -> None:
+    from rich.markup import escape
+
     from tudui.rehearsal import check
 
     found = check(config)
@@ -215,7 +223,7 @@ def _dry_run(config: Config, console: "Console", *, json: bool) -> None:
     console.print("dry run: nothing was written")
 
 
-def _what_diverged(config: Config, result: "RunResult") -> str:
+def _what_diverged(config: "Config", result: "RunResult") -> str:
     where = result.values["diverged"]
     layer = f"the gradient of {where['layer']}" if where["what"] == "gradient" else "the loss"
     before = (
@@ -230,7 +238,7 @@ def _what_diverged(config: Config, result: "RunResult") -> str:
     )
 
 
-def _say_what_next(config: Config, result: "RunResult", console: "Console") -> None:
+def _say_what_next(config: "Config", result: "RunResult", console: "Console") -> None:
     accuracy = result.test_accuracy
     assert accuracy is not None
     console.print(f"[bold]test accuracy {100 * accuracy:.2f} %[/]", end="")

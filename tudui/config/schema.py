@@ -25,7 +25,11 @@ class Section(BaseModel):
 class AugmentConfig(Section):
     """Random changes of training images, drawn anew for every image and epoch."""
 
-    flip: bool = Field(False, description="mirror an image left to right, half of the time")
+    flip: bool | Literal["alternate"] = Field(
+        False,
+        description="mirror an image left to right, half of the time; alternate: every other epoch, "
+        "a random half of the images in the first",
+    )
     shift: int = Field(0, ge=0, le=16, description="move an image by up to this many pixels each way")
 
 
@@ -125,9 +129,10 @@ class CosineConfig(Section):
 
 
 class OneCycleConfig(Section):
-    """Up to the peak and down again, each half a cosine."""
+    """Up to the peak and down again, each half a cosine or a straight line."""
 
     name: Literal["one-cycle"] = "one-cycle"
+    shape: Literal["cosine", "linear"] = "cosine"
     peak: Annotated[float, Field(gt=0, lt=1, description="share of the run at which the rate is highest")] = 0.3
     start: Annotated[float, Field(ge=0, le=1, description="first rate, times the peak")] = 0.04
     final: Annotated[float, Field(ge=0, le=1, description="last rate, times the peak")] = 0.0
@@ -160,6 +165,10 @@ class TrainConfig(Section):
     channels_last: bool = Field(True, description="memory format of images and convolutions; faster, same function")
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="CPU threads; part of the result, since another number rounds differently"
+    )
+    init: Literal["torch", "whitened"] = Field(
+        "torch",
+        description="first weights: torch's; whitened: conv1 begins with the principal directions of training patches",
     )
     init_from: str | None = Field(None, description="weights file or run whose weights are the start")
 

@@ -74,7 +74,12 @@ def draw_epoch(n: int, *, seed: int, epoch: int, data: DataConfig) -> EpochDraw:
         return torch.Generator().manual_seed(derive_seed(seed, purpose, epoch))
 
     order = torch.randperm(n, generator=generator("order")) if data.shuffle else torch.arange(n)
-    flips = torch.rand(n, generator=generator("flip")) < 0.5 if data.augment.flip else None
+    flips = None
+    if data.augment.flip == "alternate":
+        first_half = torch.rand(n, generator=torch.Generator().manual_seed(derive_seed(seed, "flip"))) < 0.5
+        flips = first_half[order] ^ (epoch % 2 == 1)
+    elif data.augment.flip:
+        flips = torch.rand(n, generator=generator("flip")) < 0.5
     shift = data.augment.shift
     shifts = torch.randint(2 * shift + 1, (n, 2), generator=generator("shift")) if shift else None
     return EpochDraw(order, flips, shifts, shift)

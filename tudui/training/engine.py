@@ -35,7 +35,9 @@ def fit(state: TrainState, data: Dataset, loss: "Loss", config: Config) -> Itera
         yield event
 
 
-def fit_together(trainings: Sequence[Training]) -> Iterator[tuple[StepEnd | None, ...]]:
+def fit_together(
+    trainings: Sequence[Training], lockstep: Lockstep | None = None
+) -> Iterator[tuple[StepEnd | None, ...]]:
     """Train runs in lockstep as `fit` trains one; yield an event for each, None for one that is over.
 
     Loss, rate, seed, data and clipping may differ from run to run; steps, batch size and schedule are the first one's.
@@ -44,7 +46,8 @@ def fit_together(trainings: Sequence[Training]) -> Iterator[tuple[StepEnd | None
     assert all(t.state.progress.step == first.progress.step for t in trainings), "runs in lockstep are as far"
     batch_size, steps = config.train.batch_size, first.steps_per_epoch
     every, images_per_epoch = config.log.every, len(trainings[0].data.train)
-    watch, lockstep, taking_part = _Stopwatch(), None, []
+    watch = _Stopwatch()
+    taking_part = trainings if lockstep else ()
     epoch, done = first.progress.epoch, first.progress.step
     while epoch < config.train.epochs:
         if not (going_on := [t for t in trainings if not t.over]):

@@ -31,14 +31,19 @@ def _after_warmup(
 def _one_cycle(config: OneCycleConfig, steps: int) -> Schedule:
     top = max(config.peak * steps - 1, 0.0)
     last = max(steps - 1, 1)
+    between = _cosine if config.shape == "cosine" else _linear
 
     def factor(step: int) -> float:
         if step < top:
-            return _cosine(config.start, 1.0, step / top)
-        return _cosine(1.0, config.final, min((step - top) / max(last - top, 1e-9), 1.0))
+            return between(config.start, 1.0, step / top)
+        return between(1.0, config.final, min((step - top) / max(last - top, 1e-9), 1.0))
 
     return factor
 
 
 def _cosine(first: float, last: float, share: float) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _linear(first: float, last: float, share: float) -> float:
+    return first + (last - first) * share

@@ -1,0 +1,133 @@
+"""Runs in lockstep are what they are alone; on a GPU, a captured step is what the eager one is."""
+
+import math
+
+import pytest
+import torch
+
+from tests.conftest import quick_config
+from tudui.data import load_data
+from tudui.events import StepEnd, to_json
+from tudui.losses import ClassInfo, build_loss
+from tudui.training.device import resolve_machine, set_up
+from tudui.training.engine import fit, fit_together
+from tudui.training.state import new_state
+from tudui.training.step import Lockstep, Training
+
+NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: a captured step needs one")
+
+# what a comparison varies, and what it does not
+RUNS = (
+    ("loss=ce",),
+    ("loss=mse", "seed=1", "optimizer.lr=0.02"),
+    ("loss=huber", "data.label_noise=0.4", "train.clip=0.1"),
+    ("loss=l1", "seed=2", "train.clip=null", "optimizer.lr=0.005"),
+)
+SHARED = ("data.augment={flip: true, shift: 2}", "train.drop_last=false", "log.every=7")
+
+
+def training(*settings: str) -> Training:
+    config, _ = resolve_machine(quick_config(*settings))
+    set_up(config)
+    data = load_data(config.data, config.seed).to(torch.device(config.device))
+    loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
+    return Training(new_state(config, data), data, loss, config)
+
+
+def alone(*settings: str) -> tuple[Training, list[StepEnd]]:
+    run = training(*settings)
+    return run, list(fit(run.state, run.data, run.loss, run.config))
+
+
+def told(events) -> list[dict]:
+    return [{**to_json(event), "timing": {}} for event in events]
+
+
+def weights(run: Training) -> list[torch.Tensor]:
+    return [tensor.detach().cpu() for tensor in run.state.optimizer.tensors()]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_runs_in_lockstep_are_what_they_are_alone(optimizer):
+    shared = (*SHARED, f"optimizer.name={optimizer}")
+    together = [training(*shared, *settings) for settings in RUNS]
+    events = list(zip(*fit_together(together), strict=True))
+    for run, seen, settings in zip(together, events, RUNS, strict=True):
+        single, expected = alone(*shared, *settings)
+        assert told(seen) == told(expected)
+        assert all(torch.equal(a, b) for a, b in zip(weights(run), weights(single), strict=True))
+        assert run.state.progress.epoch == 2
+
+
+def test_a_run_that_diverges_leaves_the_others_alone():
+    wild = ("loss=mse", "optimizer.lr=1e6", "schedule=constant", "train.clip=null")
+    tame = ("schedule=constant", "optimizer.lr=0.01")
+    together = [training(*wild), training(*tame)]
+    events = list(fit_together(together))
+    seen = [event for event, _ in events if event is not None]
+    assert seen[-1].diverged
+    assert told(seen) == told(alone(*wild)[1])
+    assert told(event for _, event in events) == told(alone(*tame)[1])
+
+
+def test_a_run_that_is_over_takes_no_further_step():
+    together = [training("seed=1"), training()]
+    seen = []
+    for first, second in fit_together(together):
+        seen.append((first, second))
+        if first is not None and first.epoch_done:  # as early stopping ends a run
+            together[0].over = True
+            frozen = [tensor.clone() for tensor in weights(together[0])]
+    assert [first is None for first, _ in seen] == [False] * 4 + [True] * 4
+    assert all(torch.equal(a, b) for a, b in zip(frozen, weights(together[0]), strict=True))
+    assert told(second for _, second in seen) == told(alone()[1])
+
+
+@pytest.mark.parametrize(
+    ("section", "kind", "settings"),
+    [
+        ("{name: sgd}", torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}),
+        ("{name: sgd, momentum: 0, nesterov: false}", torch.optim.SGD, {"weight_decay": 5e-4}),
+        ("{name: adam}", torch.optim.Adam, {}),
+        ("{name: adamw}", torch.optim.AdamW, {}),
+    ],
+)
+def test_optimizers_are_torchs(section, kind, settings):
+    run, other = (training(f"optimizer={section[:-1]}, lr: 0.01}}").state for _ in range(2))
+    model, optimizer = run.network.model, other.optimizer
+    theirs = kind(list(model.parameters()), 0.01, **settings)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        for ours, parameter in zip(optimizer.parameters, model.parameters(), strict=True):
+            gradient = torch.empty_like(parameter).copy_(torch.randn(parameter.shape, generator=generator))
+            ours.grad, parameter.grad = gradient.clone(), gradient.clone()
+        optimizer.step()
+        theirs.step()
+    for ours, parameter in zip(optimizer.parameters, model.parameters(), strict=True):
+        assert torch.allclose(ours, parameter, rtol=1e-5, atol=1e-7)
+
+
+@NEEDS_GPU
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_captured_step_is_the_eager_one(precision):
+    shared = (*SHARED, "device=cuda", f"precision={precision}")
+    captured = [training(*shared, *settings) for settings in RUNS]
+    events = list(zip(*fit_together(captured), strict=True))
+    tolerance = 1e-3 if precision == "fp32" else 3e-2
+    for run, seen, settings in zip(captured, events, RUNS, strict=True):
+        eager = training(*shared, *settings)
+        lockstep = Lockstep([eager])
+        lockstep.captured = False
+        expected = list(fit_together([eager], lockstep))
+        first = [(ours.loss, theirs.loss) for ours, (theirs,) in zip(seen, expected, strict=True)][:2]
+        assert all(math.isclose(ours, theirs, rel_tol=tolerance) for ours, theirs in first)
+        assert seen[-1].epoch_accuracy == pytest.approx(expected[-1][0].epoch_accuracy, abs=0.03)
+        assert run.state.progress.step == eager.state.progress.step
+
+
+@NEEDS_GPU
+def test_deterministic_runs_on_a_gpu_are_the_same_bit_for_bit():
+    settings = (*SHARED, "device=cuda", "precision=bf16", "deterministic=true")
+    (first, events), (second, again) = alone(*settings), alone(*settings)
+    assert told(events) == told(again)
+    assert all(torch.equal(a, b) for a, b in zip(weights(first), weights(second), strict=True))
