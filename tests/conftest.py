@@ -18,6 +18,10 @@ from typer.testing import CliRunner
 from tudui.cli import app
 from tudui.config import Config, load_config, parse_set
 
+# For the processes that tests start, and this one where torch is not loaded yet: threads that spin while they wait for
+# each other slow a busy machine several times.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 TUDUI = [sys.executable, "-m", "tudui"]

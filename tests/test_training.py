@@ -254,20 +254,6 @@ def test_a_device_that_is_not_there_is_refused():
         resolve_machine(quick_config(f"device={device}"))
 
 
-def test_whitened_weights_are_the_principal_directions_of_patches():
-    """Outputs of the first half are uncorrelated, of one deviation, and the largest that such filters can explain."""
-    _, data, _, state = prepared("train.init=whitened")
-    weight = state.network.model.conv1.weight.detach()
-    half = weight[:16]
-    assert torch.equal(weight[16:], -half)
-    images = data.preparation(data.train.images).double()
-    patches = images.unfold(2, 5, 3).unfold(3, 5, 3).permute(0, 2, 3, 1, 4, 5).reshape(-1, 75)
-    outputs = (patches @ half.reshape(16, 75).T.double()).numpy()
-    values = np.linalg.svd(patches.numpy(), compute_uv=False)[:16] ** 2 / len(patches)
-    assert outputs.T @ outputs / len(outputs) == pytest.approx(np.diag(0.01 * values / (values + 5e-4)), abs=1e-6)
-    assert torch.equal(state.network.model.conv2.weight, build_model(10, seed=0).conv2.weight)
-
-
 PAGES = """
 import resource, sys, torch
 from tudui.model import build_model

@@ -166,10 +166,6 @@ class TrainConfig(Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="CPU threads; part of the result, since another number rounds differently"
     )
-    init: Literal["torch", "whitened"] = Field(
-        "torch",
-        description="first weights: torch's; whitened: conv1 begins with the principal directions of training patches",
-    )
     init_from: str | None = Field(None, description="weights file or run whose weights are the start")
 
 

@@ -10,7 +10,6 @@ from tudui.data import Dataset
 from tudui.errors import UsageError
 from tudui.model import build_model
 from tudui.training.device import AUTOCAST
-from tudui.training.initial import whiten
 from tudui.training.network import Network, place
 from tudui.training.optimizer import Optimizer
 from tudui.training.schedule import Schedule, build_schedule
@@ -78,10 +77,7 @@ def new_state(config: Config, data: Dataset) -> TrainState:
             f"train.batch_size: {batch} is more than the {images} training images, so no batch is ever full; "
             f"take --batch-size {max(images // 4, 1)}, or --set train.drop_last=false"
         )
-    initial = build_model(len(data.classes), seed=config.seed)
-    if config.train.init == "whitened":
-        whiten(initial, data.train, data.preparation)
-    model = place(initial, device, channels_last=config.train.channels_last)
+    model = place(build_model(len(data.classes), seed=config.seed), device, channels_last=config.train.channels_last)
     autocast = AUTOCAST[config.precision]
     return TrainState(
         network=Network(model, data.preparation, device, autocast, config.train.channels_last),
