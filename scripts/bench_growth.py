@@ -35,7 +35,7 @@ def growth(*, quick: bool) -> dict[str, list[dict[str, Any]]]:
             ),
             "time per image over the number of classes": _over_classes((10, 100, 1_000), rounds, steps),
             "time per image over steps between log points, with the record": _over_log_every(
-                folder, (1, 10, 100), rounds, steps
+                folder, (1, 2, 4) if quick else (1, 10, 100), rounds, steps
             ),
             "time per file to read a folder of images": _over_files(
                 folder, (20, 40) if quick else (1_000, 10_000, 50_000), 1 if quick else 3

@@ -136,9 +136,8 @@ class Paths:
                     yield event.loss
 
     def _tutorial(self, *, histograms: bool) -> Iterator[float]:
-        with tempfile.TemporaryDirectory() as folder:
-            writer = SummaryWriter(folder) if histograms else None
-            loop = TutorialLoop(self.images, self.labels, batch_size=self.batch, writer=writer)
+        with tempfile.TemporaryDirectory() as folder, SummaryWriter(folder) as writer:
+            loop = TutorialLoop(self.images, self.labels, batch_size=self.batch, writer=writer if histograms else None)
             while True:
                 yield from loop.epoch()
 

@@ -71,6 +71,7 @@ def test_the_tutorials_loop_is_the_shipped_config_of_the_course():
     assert ours == pytest.approx(theirs, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_time_to_accuracy_stops_the_clock_for_its_looks(tmp_path):
     if not ARCHIVE.exists():
         pytest.skip(f"CIFAR-10 is not here: {ARCHIVE} is missing")
