@@ -30,12 +30,15 @@ from tudui.config import load_config
 from tudui.training.device import hardware, native_bf16, resolve_machine, versions
 
 PARTS = {"growth": growth, "start": start, "gpu": gpu}
-QUOTIENTS = (("step", "bare"), ("loop", "bare"), ("logged", "bare"), ("logged", "tutorial"), ("logged", "histograms"))
+QUOTIENTS = (
+    ("step", "bare"), ("loop", "bare"), ("loop", "step"), ("logged", "bare"), ("logged", "loop"),
+    ("logged", "tutorial"), ("logged", "histograms"),
+)  # fmt: skip
 
 
 def paths(*, quick: bool) -> list[dict[str, Any]]:
     """Return what every path reached at every precision and batch size."""
-    rounds, images = (2, 512) if quick else (7, 10_240)
+    rounds, images = (2, 1_280) if quick else (7, 10_240)
     precisions = ["fp32", *(["bf16"] if native_bf16("cpu") and not quick else [])]
     found = []
     with tempfile.TemporaryDirectory() as folder:

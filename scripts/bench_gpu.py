@@ -20,6 +20,7 @@ from tudui.training.engine import fit_together
 from tudui.training.state import new_state
 from tudui.training.step import Lockstep, Training
 
+KINDS = {"eager": False, "captured": True}
 LOSSES, SEEDS = ("ce", "mse", "l1", "huber"), 5
 
 
@@ -59,18 +60,17 @@ def gpu(*, quick: bool) -> dict[str, list[dict[str, Any]]]:
         run = training(bench_config("auto", 128, file=find_config(name), device=device, **settings))
         return _seconds([run], Lockstep([run]))
 
+    def eager_and_captured(batch: int) -> list[dict[str, Any]]:
+        measures = {name: lambda c=captured: epoch(batch, captured=c) for name, captured in KINDS.items()}
+        return _rows(measures, rounds)
+
     return {
-        "an epoch with the data on the device": _rows(
-            {
-                **{f"eager, batch {batch}": lambda b=batch: epoch(b, captured=False) for batch in (64, 128)},
-                **{f"captured, batch {batch}": lambda b=batch: epoch(b, captured=True) for batch in (64, 128)},
-            },
-            rounds,
+        **{f"an epoch at batch size {batch}, the data on the device": eager_and_captured(batch) for batch in (64, 128)},
+        "the loop of a whole run of cifar10, its capture included": _rows(
+            {"cifar10": lambda: whole("cifar10")}, rounds
         ),
-        "a whole run, with its capture": _rows(
-            {name: lambda n=name: whole(n) for name in ("cifar10", "cifar10-long")}, rounds
-        ),
-        "runs in lockstep, with their capture": _rows(
+        "the same of cifar10-long": _rows({"cifar10-long": lambda: whole("cifar10-long")}, rounds),
+        "runs in lockstep, their capture included": _rows(
             {"one run": lambda: runs(LOSSES[:1], 1), "4 losses x 5 seeds": lambda: runs(LOSSES, 1 if quick else SEEDS)},
             rounds,
         ),

@@ -35,11 +35,11 @@ from tudui.training.state import TrainState, new_state
 AT_IMPORT = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 PATHS = {
     "bare": "(a) the bare step on one fixed batch",
-    "step": "Tudui's step on one fixed batch",
+    "step": "the bare step with Tudui's update and memory",
     "loop": "(b) Tudui's loop without sinks",
     "logged": "(c) Tudui's loop with the record and TensorBoard",
-    "tutorial": "(d) the tutorial's loop",
-    "histograms": "(e) the tutorial's loop, a scalar and a histogram per layer and step",
+    "tutorial": "(d) the tutorial's loop, fp32",
+    "histograms": "(e) the same, a scalar and a histogram per layer and step, fp32",
 }
 SHARE = {"tutorial": 0.5, "histograms": 0.125}  # of the images of a measurement, for paths that take their time
 

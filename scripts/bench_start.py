@@ -137,6 +137,6 @@ def _until_first_step(folder: Path, settings: tuple[str, ...], rounds: int) -> l
     rows = {
         "import torch and read the data, alone": reference,
         "tudui train until its first step": statistics.median(whole),
-        **{f"of it: {name}": statistics.median(found) for name, found in laps.items()},
+        **{f"on its own: {name}": statistics.median(found) for name, found in laps.items()},
     }
     return [{"what": name, "seconds": seconds, "quotient": seconds / reference} for name, seconds in rows.items()]

@@ -248,7 +248,7 @@ def test_a_stack_that_is_stopped_goes_on_with_either_executor(tmp_path, tudui):
     assert without_times(Path("cut")) == without_times(Path("uncut"))
 
 
-def test_auto_is_local_where_there_is_no_gpu():
+def test_auto_is_local_on_a_cpu():
     from tudui.comparison.executors import choose_executor
 
     assert choose_executor(quick_config("device=cpu")) == "local"

@@ -1,15 +1,17 @@
 """Runs in lockstep are what they are alone; on a GPU, a captured step is what the eager one is."""
 
 import math
+import time
 
 import pytest
 import torch
 
-from tests.conftest import quick_config
+from tests.conftest import quick_config, record
 from tudui.data import load_data
 from tudui.events import StepEnd, to_json
 from tudui.files import json_text
 from tudui.losses import ClassInfo, build_loss
+from tudui.run import Job, train, train_together
 from tudui.training.device import resolve_machine, set_up
 from tudui.training.engine import fit, fit_together
 from tudui.training.state import new_state
@@ -122,6 +124,11 @@ def test_a_captured_step_is_the_eager_one(precision):
         expected = list(fit_together([eager], lockstep))
         first = [(ours.loss, theirs.loss) for ours, (theirs,) in zip(seen, expected, strict=True)][:2]
         assert all(math.isclose(ours, theirs, rel_tol=tolerance) for ours, theirs in first)
+        assert seen[0].gradient_norm == pytest.approx(expected[0][0].gradient_norm, rel=10 * tolerance)
+        assert seen[0].update_ratio == pytest.approx(expected[0][0].update_ratio, rel=10 * tolerance)
+        spread = {name: counted.total_of_squares for name, counted in seen[-1].histograms.items() if "gradient" in name}
+        last = {name: norm for name, norm in seen[-1].gradient_norm.items() if name != "total"}
+        assert all(0 < spread[f"gradient/{name}"] < 100 * norm**2 for name, norm in last.items() if norm > 0)
         assert seen[-1].epoch_accuracy == pytest.approx(expected[-1][0].epoch_accuracy, abs=0.03)
         assert run.state.progress.step == eager.state.progress.step
 
@@ -132,3 +139,31 @@ def test_deterministic_runs_on_a_gpu_are_the_same_bit_for_bit():
     (first, events), (second, again) = alone(*settings), alone(*settings)
     assert told(events) == told(again)
     assert all(torch.equal(a, b) for a, b in zip(weights(first), weights(second), strict=True))
+
+
+def test_runs_trained_together_end_as_they_do_alone(tmp_path):
+    """One diverges, one is stopped early, one does its epochs."""
+    shared = ("schedule=constant", "train.early_stopping=1", "train.epochs=5", "log.tensorboard=false")
+    kinds = {
+        "diverges": ("loss=mse", "optimizer.lr=1e6", "train.clip=null"),
+        "stops": ("optimizer.lr=1e-9",),
+        "finishes": ("optimizer.lr=0.01", "seed=1"),
+    }
+    configs = {name: quick_config(*shared, *settings) for name, settings in kinds.items()}
+    jobs = [Job(config=config, run_dir=tmp_path / "together" / name) for name, config in configs.items()]
+    results = dict(zip(configs, train_together(jobs), strict=True))
+    for name, config in configs.items():
+        alone = train(config, tmp_path / "alone" / name)
+        assert results[name].status == alone.status
+        assert record(tmp_path / "together" / name) == record(tmp_path / "alone" / name)
+    assert [results[name].status for name in kinds] == ["diverged", "finished", "finished"]
+    assert results["stops"].values["epochs"] == 2
+    assert results["finishes"].values["epochs"] > 2
+
+
+def test_the_seconds_of_a_stack_add_up_to_the_time_that_went_by():
+    together = [training("seed=1"), training()]
+    started = time.perf_counter()
+    for _ in fit_together(together):
+        pass
+    assert sum(run.state.progress.seconds for run in together) <= time.perf_counter() - started

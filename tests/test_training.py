@@ -257,10 +257,11 @@ def test_a_device_that_is_not_there_is_refused():
 PAGES = """
 import resource, sys, torch
 from tudui.model import build_model
-from tudui.training.device import keep_memory
+from tudui.config import load_config, parse_set
+from tudui.training.device import resolve_machine, set_up
 torch.set_num_threads(1)
 if sys.argv[1] == "kept":
-    keep_memory()
+    set_up(resolve_machine(load_config(None, [parse_set("device=cpu"), parse_set("train.threads=1")]).config)[0])
 model = build_model(10, seed=0).to(memory_format=torch.channels_last)
 images = torch.randn(512, 3, 32, 32).contiguous(memory_format=torch.channels_last)
 def step():

@@ -10,14 +10,14 @@ from tudui.config import Config
 from tudui.data import EpochDraw, draw_epoch, load_data
 from tudui.run import Run
 from tudui.run_folder import RunFolder
-from tudui.training.device import resolve_machine
+from tudui.training.device import resolve_machine, set_up
 from tudui.training.engine import fit
 
 
 def _unwritten(config: Config) -> tuple[Run, EpochDraw, list[str]]:
     """Return a run before its first step that has no folder, the draw of its epoch, and what `auto` became."""
     config, reasons = resolve_machine(config)
-    torch.set_num_threads(int(config.train.threads))
+    set_up(config)
     device = torch.device(config.device)
     data = load_data(config.data, config.seed).to(device)
     run = Run(config, RunFolder(Path()), data)

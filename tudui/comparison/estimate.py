@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from tudui.comparison.runs import PlannedRun
-from tudui.data import Source, draw_epoch, load_data
+from tudui.data import dataset_of, draw_epoch, read_source
 from tudui.losses import ClassInfo, build_loss
 from tudui.training.device import resolve_machine, set_up
 from tudui.training.engine import predict_logits
@@ -19,16 +19,19 @@ START_UP = 3.0  # seconds until a worker process has loaded torch, once per job
 
 
 def seconds_of(runs: Sequence[PlannedRun]) -> float:
-    """Return about how many seconds the runs take in lockstep with nothing beside them: loading, steps, evaluation."""
-    sources: dict[object, Source] = {}
-    stores: dict[int, torch.Tensor] = {}
-    trainings = []
+    """Return about how many seconds the runs take in lockstep with nothing beside them: loading, steps, evaluation.
+
+    On a GPU, what it takes to capture the step is left out.
+    """
+    config, _ = resolve_machine(runs[0].config)
+    set_up(config)
     began = time.perf_counter()
+    source, device = read_source(config.data.model_copy(update={"cache": False})), torch.device(config.device)
+    store = source.store.to(device)
+    trainings = []
     for run in runs:
         config, _ = resolve_machine(run.config)
-        config = config.model_copy(update={"data": config.data.model_copy(update={"cache": False})})
-        set_up(config)
-        data = load_data(config.data, config.seed, sources=sources).to(torch.device(config.device), stores=stores)
+        data = dataset_of(source, config.data, config.seed).to(device, store)
         loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
         trainings.append(Training(new_state(config, data), data, loss, config))
     loading = time.perf_counter() - began

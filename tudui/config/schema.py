@@ -23,7 +23,7 @@ class Section(BaseModel):
 
 
 class AugmentConfig(Section):
-    """Random changes of training images, drawn anew for every image and epoch."""
+    """Random changes of training images, another one for every image and epoch."""
 
     flip: bool | Literal["alternate"] = Field(
         False,

@@ -11,7 +11,17 @@ from tudui.data.label_noise import with_label_noise
 from tudui.data.split import stratified
 from tudui.errors import DataError
 
-__all__ = ["Dataset", "EpochDraw", "Preparation", "Source", "Split", "draw_epoch", "load_data", "read_source"]
+__all__ = [
+    "Dataset",
+    "EpochDraw",
+    "Preparation",
+    "Source",
+    "Split",
+    "dataset_of",
+    "draw_epoch",
+    "load_data",
+    "read_source",
+]
 
 TEST_SHARE = 0.2  # of a source that has no test images of its own
 UNEQUAL = 3  # a largest class this many times the smallest is worth a word
@@ -32,17 +42,16 @@ def read_source(config: DataConfig) -> Source:
     return read_torchvision_set(config)
 
 
-def load_data(config: DataConfig, seed: int, *, sources: dict[object, Source] | None = None) -> Dataset:
+def load_data(config: DataConfig, seed: int) -> Dataset:
     """Return train, validation and test; DataError where images are missing or unreadable.
 
-    The test split never depends on the seed: runs of different seeds are scored on the same images. A source that is in
-    `sources` is not read again.
+    The test split never depends on the seed: runs of different seeds are scored on the same images.
     """
-    sources = {} if sources is None else sources
-    key = (config.name, config.dir, config.on_bad_image)
-    if key not in sources:
-        sources[key] = read_source(config)
-    source = sources[key]
+    return dataset_of(read_source(config), config, seed)
+
+
+def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
+    """Return what `load_data` does, of a source that is read already."""
     notes = list(source.notes)
     parts = dict(source.parts)
     if "test" not in parts:

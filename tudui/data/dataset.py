@@ -29,14 +29,15 @@ class Split:
         """All images of the split, uint8 [N, 3, 32, 32]; a copy."""
         return self.store[self.rows]
 
-    def to(self, device: torch.device, stores: dict[int, Tensor]) -> "Split":
-        """Return the split on the device; a store that was moved there before is in `stores`, by its id."""
+    def to(self, device: torch.device, store: Tensor | None = None) -> "Split":
+        """Return the split on the device: of a whole store that is there already, or with its own rows alone."""
         if device.type == "cpu":
             return self
-        if id(self.store) not in stores:
-            stores[id(self.store)] = self.store.to(device)
+        rows = self.rows.to(device)
+        if store is None:
+            store, rows = self.images.to(device), torch.arange(len(self), device=device)
         true = None if self.true_labels is None else self.true_labels.to(device)
-        return Split(stores[id(self.store)], self.rows.to(device), self.labels.to(device), self.index, true)
+        return Split(store, rows, self.labels.to(device), self.index, true)
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,11 @@ class Dataset:
                 digest.update(tensor.cpu().numpy().tobytes())
         return digest.hexdigest()
 
-    def to(self, device: torch.device, *, stores: dict[int, Tensor] | None = None) -> "Dataset":
-        """Return the data set with all images on the device; data sets of one source share `stores`, and so images."""
-        stores = {} if stores is None else stores
-        validation = None if self.validation is None else self.validation.to(device, stores)
-        return replace(
-            self, train=self.train.to(device, stores), validation=validation, test=self.test.to(device, stores)
-        )
+    def to(self, device: torch.device, store: Tensor | None = None) -> "Dataset":
+        """Return the data set on the device; its splits share one store, which may be there already."""
+        store = self.train.store.to(device) if store is None else store
+        moved = {name: split.to(device, store) for name, split in self.splits().items()}
+        return replace(self, train=moved["train"], validation=moved.get("validation"), test=moved["test"])
 
 
 @dataclass(frozen=True)

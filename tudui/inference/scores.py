@@ -75,7 +75,7 @@ def evaluate_weights(
     if weights.classes and weights.classes != dataset.classes:
         notes.append(f"trained on classes {', '.join(weights.classes)}; scored on {', '.join(dataset.classes)}")
     network = network_of(weights, preparation=preparation_of(weights, normalize, dataset.preparation))
-    chosen = chosen.to(network.device, {})
+    chosen = chosen.to(network.device)
     classes = ClassInfo(names=dataset.classes, counts=dataset.class_counts)
     evaluated = score(
         predict_logits(network, chosen),

@@ -14,13 +14,13 @@ from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.data import Dataset
 from tudui.data.label_noise import manifest
-from tudui.errors import DataError, UsageError
+from tudui.errors import DataError, UsageError, WeightsError
 from tudui.events import Divergence, Evaluated, Event, RunEnded, RunStarted, Warned
 from tudui.files import json_text, write_text, written_aside
 from tudui.losses import ClassInfo, build_every_loss, build_loss
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import Sink
-from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, save_checkpoint
+from tudui.training.checkpoint import BEST, FORMAT, LAST, load_checkpoint, newest_checkpoint, save_checkpoint
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict_logits, score
 from tudui.training.hashes import begun_from
@@ -61,6 +61,11 @@ class Run:
             raise DataError(
                 f"{self.folder.root}: {self.data.name} is not what it was when the run began; "
                 f"bring the images back as they were, or train again in another --run-dir"
+            )
+        if checkpoint and checkpoint.format != FORMAT:
+            raise WeightsError(
+                f"{checkpoint.path}: has format {checkpoint.format}, whose optimizer this version cannot go on with; "
+                f"start from its weights: --init-from {self.folder.root}"
             )
         self.folder.cut_back(checkpoint.lengths if checkpoint else {})
         if checkpoint:

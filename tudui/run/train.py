@@ -10,13 +10,13 @@ import torch
 
 from tudui.config import Config
 from tudui.config.dump import to_yaml
-from tudui.data import Source, load_data
+from tudui.data import Source, dataset_of, read_source
 from tudui.errors import Interrupted, UsageError
 from tudui.files import write_text
 from tudui.invocation import tudui_command
 from tudui.run.stages import Run
 from tudui.run_folder import RunFolder, RunResult
-from tudui.signals import stop_on_signal
+from tudui.signals import StopRequest, stop_on_signal
 from tudui.sinks import Sink
 from tudui.sinks.jsonl import jsonl_sink
 from tudui.training.checkpoint import LAST
@@ -49,20 +49,21 @@ def train(
     return result
 
 
-def train_together(jobs: Sequence[Job]) -> list[RunResult]:
-    """Train one run, or several in lockstep, each as if it were alone; they must be equally far."""
+def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> list[RunResult]:
+    """Train one run, or several in lockstep, each as if it were alone; they must be equally far.
+
+    A caller that notes signals itself hands its request over.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("training in several processes is not supported; start tudui without torchrun")
-    sources: dict[object, Source] = {}
-    stores: dict[int, torch.Tensor] = {}
     results: dict[int, RunResult] = {}
     with ExitStack() as stack:
-        runs = [_prepare(job, sources, stores) for job in jobs]
+        runs = _prepare(jobs)
         for run, job in zip(runs, jobs, strict=True):
             run.sinks = [
                 stack.enter_context(jsonl_sink(run.folder.record)), *run.open_tensorboard(stack), *job.sinks
             ]  # fmt: skip
-        request = stack.enter_context(stop_on_signal())
+        request = request or stack.enter_context(stop_on_signal())
         for run, job in zip(runs, jobs, strict=True):
             run.begin(listeners=job.sinks)
         for events in fit_together([run.training for run in runs]):
@@ -79,20 +80,27 @@ def train_together(jobs: Sequence[Job]) -> list[RunResult]:
         return [results.get(number) or run.end() for number, run in enumerate(runs)]
 
 
-def _prepare(job: Job, sources: dict[object, Source], stores: dict[int, torch.Tensor]) -> Run:
-    """Return a run at its last checkpoint, or before its first step; its folder holds the resolved config."""
-    config, reasons = resolve_machine(job.config)
-    folder = RunFolder(job.run_dir)
-    folder.check(config, resume=job.resume)
-    folder.create()
-    if not folder.config.exists():
-        write_text(folder.config, to_yaml(config, {**job.provenance, **reasons}))
-    set_up(config)
-    data = load_data(config.data, config.seed, sources=sources).to(torch.device(config.device), stores=stores)
-    run = Run(config, folder, data, cautions=[text for text in reasons.values() if not text.startswith("auto")])
-    if job.resume:
-        run.restore()
-    return run
+def _prepare(jobs: Sequence[Job]) -> list[Run]:
+    """Return runs at their last checkpoints, or before their first step; their folders hold the resolved configs."""
+    runs: list[Run] = []
+    source: Source | None = None
+    for job in jobs:
+        config, reasons = resolve_machine(job.config)
+        folder = RunFolder(job.run_dir)
+        folder.check(config, resume=job.resume)
+        folder.create()
+        if not folder.config.exists():
+            write_text(folder.config, to_yaml(config, {**job.provenance, **reasons}))
+        if source is None:  # that of all: they differ in seed and label noise at most
+            set_up(config)
+            source, device = read_source(config.data), torch.device(config.device)
+            store = source.store.to(device)
+        data = dataset_of(source, config.data, config.seed).to(device, store)
+        run = Run(config, folder, data, cautions=[text for text in reasons.values() if not text.startswith("auto")])
+        if job.resume:
+            run.restore()
+        runs.append(run)
+    return runs
 
 
 def _interrupted(runs: Sequence[Run], signal_number: int) -> Interrupted:

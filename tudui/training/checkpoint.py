@@ -11,7 +11,7 @@ from tudui.errors import WeightsError
 from tudui.files import written_aside
 from tudui.training.state import TrainState
 
-FORMAT = 2
+FORMAT = 2  # the optimizer's state differs from format 1; the weights do not
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 
 
@@ -20,6 +20,7 @@ class Checkpoint:
     """What a checkpoint file holds."""
 
     path: Path
+    format: int
     state: dict[str, Any]  # as TrainState.state_dict returned it
     config: dict[str, Any]
     preparation: Preparation
@@ -62,11 +63,12 @@ def checkpoint_from(content: Any, path: Path) -> Checkpoint:
     """Return what was read from a file as a checkpoint; WeightsError where it is none."""
     if not isinstance(content, dict) or "format" not in content:
         raise WeightsError(f"{path}: not a checkpoint of Tudui")
-    if content["format"] != FORMAT:
-        raise WeightsError(f"{path}: has format {content['format']}; this version of Tudui reads {FORMAT}")
+    if content["format"] not in (1, FORMAT):
+        raise WeightsError(f"{path}: has format {content['format']}; this version of Tudui reads 1 and {FORMAT}")
     try:
         return Checkpoint(
             path=path,
+            format=content["format"],
             state=content["state"],
             config=content["config"],
             preparation=Preparation(*(tuple(content["preparation"][name]) for name in ("mean", "std"))),

@@ -55,15 +55,17 @@ def set_up(config: Config) -> None:
     """Make this process compute as a config with a decided machine says."""
     torch.set_num_threads(int(config.train.threads))
     keep_memory()
-    if config.device.startswith("cuda"):
-        torch.cuda.set_device(config.device)
-        torch.backends.cudnn.benchmark = not config.deterministic
-        torch.backends.cudnn.deterministic = config.deterministic
-        if config.deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
-        # warn only: it has a word against max pooling's backward, which adds here one number to each place
-        warnings.filterwarnings("ignore", message=r".*does not have a deterministic implementation.*")
-        torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
+    device = torch.device(config.device)
+    if device.type != "cuda":
+        return
+    torch.cuda.set_device(device.index or 0)
+    torch.backends.cudnn.benchmark = not config.deterministic
+    torch.backends.cudnn.deterministic = config.deterministic
+    torch.use_deterministic_algorithms(config.deterministic, warn_only=True)
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
+        # torch warns of max pooling's backward, which in this network adds one number to each place
+        warnings.filterwarnings("ignore", message=r"max_pool2d\w* does not have a deterministic implementation")
 
 
 def keep_memory() -> None:
@@ -75,8 +77,8 @@ def keep_memory() -> None:
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, 1 << 30)
+    # older ones refuse more than half an arena for the first, and the second alone would make things worse
+    if mallopt and (mallopt(M_MMAP_THRESHOLD, 1 << 30) or mallopt(M_MMAP_THRESHOLD, 32 << 20)):
         mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 

@@ -71,17 +71,17 @@ def fit_together(
             if not yields:
                 continue
             fetched = _fetch(rows)  # the one place where the device is waited for
-            seconds = watch.seconds()
+            seconds = watch.seconds() / len(taking_part)  # a run's share, so that shares add up to the time gone by
             detailed = epoch_done and (epoch + 1) % config.log.details_every == 0
-            events = {
-                id(training): _step_end(
-                    training, [row[number] for row in fetched], images_seen, epoch_done, seconds, detailed
-                )
-                for number, training in enumerate(taking_part)
-                if not training.over
-            }
+            events: list[StepEnd | None] = [None] * len(trainings)
+            for number, training in enumerate(taking_part):
+                if not training.over:
+                    own = [row[number] for row in fetched]
+                    events[trainings.index(training)] = _step_end(
+                        training, own, images_seen, epoch_done, seconds, detailed
+                    )
             rows, images_seen = [], []
-            yield tuple(events.get(id(training)) for training in trainings)
+            yield tuple(events)
             if all(training.over for training in trainings):
                 return
             watch.restart()
@@ -118,8 +118,7 @@ def _step_end(
 ) -> StepEnd:
     """Bring a run's progress up to date with its fetched steps and return what they were."""
     state = training.state
-    progress, peak = state.progress, training.config.optimizer.lr
-    assert peak != "auto", "load_config looks the rate up"
+    progress, peak = state.progress, state.optimizer.peak
     layers = layer_names(state.network.model)
     *rows, last = rows
     ratios, rows = last[2 + len(layers) :], [*rows, last[: 2 + len(layers)]]

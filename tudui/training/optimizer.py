@@ -19,9 +19,9 @@ class Optimizer:
 
     def __init__(self, model: nn.Module, config: OptimizerConfig) -> None:
         assert config.lr != "auto", "load_config looks the rate up"
-        self.config = config
+        self.config, self.peak = config, config.lr
         self.parameters = list(model.parameters())
-        self.rate = torch.full((), config.lr, dtype=torch.float32, device=self.parameters[0].device)
+        self.rate = torch.full((), config.lr, dtype=torch.float32, device=self.parameters[0].device)  # of the moment
         names: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
         if isinstance(config, SgdConfig):
             names = ("momentum",) if config.momentum else ()  # from zeros, as a first step without any

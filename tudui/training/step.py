@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 WARM_UPS = 3  # before a capture, which must not meet anything for the first time
 
 
-@dataclass
+@dataclass(eq=False)  # one is itself, whatever it holds
 class Training:
     """One run as the loop sees it."""
 
@@ -35,11 +35,9 @@ class Training:
 class RunStep:
     """The step of one run. What changes from step to step lies in tensors that stay where they are."""
 
-    def __init__(self, training: Training) -> None:
-        self.training = training
-        state = training.state
-        self.parameters = state.optimizer.parameters
-        self.first = torch.zeros((), dtype=torch.int64, device=state.network.device)  # position of the batch
+    def __init__(self, training: Training, first: Tensor) -> None:
+        self.training, self.first = training, first  # int64 []: position of the batch in the epoch
+        self.parameters = training.state.optimizer.parameters
         self.draw: EpochDraw | None = None
 
     def begin_epoch(self, draw: EpochDraw) -> None:
@@ -49,15 +47,8 @@ class RunStep:
         else:
             self.draw.copy_(draw)
 
-    def aim(self, first: int, factor: float) -> None:
-        """Set the position of the next batch, and the share of the peak rate."""
-        optimizer = self.training.state.optimizer
-        assert optimizer.config.lr != "auto"
-        self.first.fill_(first)
-        optimizer.rate.fill_(optimizer.config.lr * factor)
-
     def __call__(self, images: int, *, measured: bool) -> Tensor:
-        """Do the step on so many images; return what a row of `Lockstep` says. Nothing here waits for the device."""
+        """Do the step on so many images; return what a row of `Lockstep` says. But for fp16, nothing waits here."""
         assert self.draw is not None, "begin_epoch comes first"
         state = self.training.state
         optimizer, scaler = state.optimizer, state.scaler
@@ -96,11 +87,18 @@ class Lockstep:
     """
 
     def __init__(self, trainings: Sequence[Training]) -> None:
-        self.runs = [RunStep(training) for training in trainings]
         state = trainings[0].state
         self.device = state.network.device
+        self.first = torch.zeros((), dtype=torch.int64, device=self.device)
+        self.runs = [RunStep(training, self.first) for training in trainings]
+        optimizers = [training.state.optimizer for training in trainings]
+        self.peaks = torch.tensor([optimizer.peak for optimizer in optimizers], device=self.device)
+        self.rates = self.peaks.clone()
+        for optimizer, rate in zip(optimizers, self.rates, strict=True):
+            optimizer.rate = rate  # a view
         self.captured = self.device.type == "cuda" and state.scaler is None  # a scaler looks at its gradients
         self.streams = [torch.cuda.Stream(self.device) for _ in self.runs] if self.captured else []
+        self.pool = torch.cuda.graph_pool_handle() if self.captured else None  # one graph runs at a time
         self.graphs: dict[tuple[int, bool], Callable[[], Tensor]] = {}
 
     def begin_epoch(self, draws: Sequence[EpochDraw]) -> None:
@@ -110,8 +108,8 @@ class Lockstep:
 
     def __call__(self, first: int, images: int, factor: float, *, measured: bool) -> Tensor:
         """Do the step on the epoch's images from `first` on; return float32 [R, 2 + P or 2 + 2 P] on the device."""
-        for run in self.runs:
-            run.aim(first, factor)
+        self.first.fill_(first)
+        torch.mul(self.peaks, factor, out=self.rates)
         if not self.captured:
             return torch.stack([run(images, measured=measured) for run in self.runs])
         shape = (images, measured)
@@ -133,15 +131,15 @@ class Lockstep:
             torch._foreach_copy_(changed, before)
         torch.cuda.synchronize(self.device)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, pool=self.pool):
             rows = self._branches(images, measured=measured)
-        gradients = [(parameter, parameter.grad) for run in self.runs for parameter in run.parameters]
+        # each graph has gradients of its own; those of a measured step are looked at before the next one
+        looked_at = [(parameter, parameter.grad) for run in self.runs for parameter in run.parameters if measured]
 
         def replay() -> Tensor:
             graph.replay()
-            if measured:  # each graph has gradients of its own; these are looked at
-                for parameter, gradient in gradients:
-                    parameter.grad = gradient
+            for parameter, gradient in looked_at:
+                parameter.grad = gradient
             return rows.clone()  # the next replay writes over them
 
         return replay
