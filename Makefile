@@ -32,7 +32,7 @@ types: setup
 
 check: lint types test-all  ## everything that CI holds
 
-bench: setup  ## the loop against the bare step, side by side
+bench: setup  ## speed, growth and start-up, side by side with what they are compared with
 	$(BIN)/python scripts/bench.py
 
 docs: setup  ## runs the commands of docs/tutorial.md again: outputs and pictures
