@@ -38,7 +38,7 @@ QUOTIENTS = (
 
 def paths(*, quick: bool) -> list[dict[str, Any]]:
     """Return what every path reached at every precision and batch size."""
-    rounds, images = (2, 1_280) if quick else (7, 10_240)
+    rounds, images = (2, 1_280) if quick else (5, 5_120)
     precisions = ["fp32", *(["bf16"] if native_bf16("cpu") and not quick else [])]
     found = []
     with tempfile.TemporaryDirectory() as folder:

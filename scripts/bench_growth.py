@@ -26,7 +26,7 @@ BATCH = 128
 def growth(*, quick: bool) -> dict[str, list[dict[str, Any]]]:
     """Return microseconds per image over each of the four."""
     keep_memory()
-    rounds, steps = (1, 4) if quick else (5, 60)
+    rounds, steps = (1, 4) if quick else (3, 60)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         return {

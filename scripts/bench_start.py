@@ -69,7 +69,7 @@ print(json.dumps(laps))
 
 def start(*, quick: bool) -> dict[str, list[dict[str, Any]]]:
     """Return seconds, medians of alternating calls."""
-    rounds = 1 if quick else 7
+    rounds = 1 if quick else 5
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["TUDUI_CACHE"] = str(folder / "cache")

@@ -92,8 +92,8 @@ def _prepare(jobs: Sequence[Job]) -> list[Run]:
         if not folder.config.exists():
             write_text(folder.config, to_yaml(config, {**job.provenance, **reasons}))
         if source is None:  # that of all: they differ in seed and label noise at most
-            set_up(config)
             source, device = read_source(config.data), torch.device(config.device)
+            set_up(config)  # not before the reading, whose freed memory need not be kept
             store = source.store.to(device)
         data = dataset_of(source, config.data, config.seed).to(device, store)
         run = Run(config, folder, data, cautions=[text for text in reasons.values() if not text.startswith("auto")])

@@ -20,7 +20,7 @@ from tudui.training.step import Lockstep, Training
 if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
 
-EVALUATION_BATCH = {"cpu": 500, "cuda": 10_000}  # images at a time; on a CPU, what its caches hold
+EVALUATION_BATCH = {"cpu": 250, "cuda": 10_000}  # images at a time; on a CPU, what its caches hold
 CALIBRATION_BINS = 15
 
 
@@ -176,7 +176,7 @@ def _divergence(state: TrainState, layers: tuple[str, ...], rows: list[list[floa
 
 def predict_logits(network: Network, split: Split) -> Tensor:
     """Return logits float32 [N, K] of all images of a split, on the split's device."""
-    size = EVALUATION_BATCH.get(network.device.type, 500)
+    size = EVALUATION_BATCH.get(network.device.type, 250)
     with torch.inference_mode():
         batches = [
             network(split.store.index_select(0, split.rows[start : start + size]))
