@@ -226,6 +226,7 @@ def test_in_lockstep_is_one_after_another(compared, tmp_path, tudui):
     assert without_times(Path("stacked")) == without_times(compared)
 
 
+@pytest.mark.slow
 def test_a_stack_that_is_stopped_goes_on_with_either_executor(tmp_path, tudui):
     command = ["compare-losses", "--losses", "ce,mse", "--seeds", "1", "-e", "8", *NO_TENSORBOARD]
     process = subprocess.Popen(

@@ -28,6 +28,7 @@ def run_script(name: str, *arguments: object) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_the_bench_measures_every_part(tmp_path):
     out = run_script("bench.py", "--quick", "--json", tmp_path / "bench.json")
     assert "logged / bare" in out
@@ -75,7 +76,9 @@ def test_the_tutorials_loop_is_the_shipped_config_of_the_course():
 def test_time_to_accuracy_runs(tmp_path):
     if not ARCHIVE.exists():
         pytest.skip(f"CIFAR-10 is not here: {ARCHIVE} is missing")
-    out = run_script("time_to_accuracy.py", "--quick", "--epochs", 1, "--json", tmp_path / "curves.json")
+    out = run_script(
+        "time_to_accuracy.py", "--quick", "--epochs", 1, "--course-epochs", 1, "--json", tmp_path / "curves.json"
+    )
     assert "(ii)" in out
     curves = json.loads((tmp_path / "curves.json").read_text())["curves"]
     assert len(curves) == 3
