@@ -5,6 +5,7 @@ import math
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from tudui.data import Split, draw_epoch, load_data
 from tudui.errors import UsageError
 from tudui.losses import ClassInfo, build_loss
 from tudui.model import build_model
-from tudui.training.device import resolve_machine
+from tudui.training.device import native_bf16, resolve_machine
 from tudui.training.engine import fit, predict_logits, score
 from tudui.training.gradients import histogram, layer_names
 from tudui.training.schedule import build_schedule
@@ -246,6 +247,17 @@ def test_histograms_count_everything():
 def test_a_batch_larger_than_the_data_is_refused():
     with pytest.raises(UsageError, match=r"train\.batch_size: 2000 is more than the 1295 training images"):
         prepared("train.batch_size=2000")
+
+
+def test_auto_precision_is_bf16_where_the_processor_has_it_and_says_so():
+    config, reasons = resolve_machine(quick_config("precision=auto"))
+    native = native_bf16("cpu")
+    assert config.precision == ("bf16" if native else "fp32")
+    assert reasons["precision"].startswith("auto: this processor")
+    assert native in reasons["precision"]
+    if platform.machine() == "x86_64" and Path("/proc/cpuinfo").exists():
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+        assert bool(native) == bool(flags & {"avx512_bf16", "amx_bf16"})
 
 
 def test_a_device_that_is_not_there_is_refused():
