@@ -87,7 +87,7 @@ def main(
     """Measure, print, and write the figures down."""
     config, _ = resolve_machine(load_config().config)
     figures: dict[str, Any] = {"hardware": hardware(config), "versions": versions()}
-    console = Console()
+    console = Console(width=150)  # tables have long names
     console.print(figures)
     if not native_bf16("cpu"):
         console.print("bf16 is left out: this processor does not compute it natively")
