@@ -23,11 +23,12 @@ def second() -> None: ...
 app()
 """
 TORCH_AND_DATA = """
-import sys
+import sys, time
 import torch
 from tudui.config import load_config, parse_set
 from tudui.data import load_data
-load_data(load_config(None, [parse_set(text) for text in sys.argv[1:]]).config.data, 0)
+load_data(load_config(None, [parse_set(text) for text in sys.argv[2:]]).config.data, 0)
+print(time.time() - float(sys.argv[1]))
 """
 LAPS = """
 import sys, time, json
@@ -78,7 +79,7 @@ def start(*, quick: bool) -> dict[str, list[dict[str, Any]]]:
             write_folder(folder / "images", 50_000)
         for data in ("digits", *([] if quick else [f"folder:{folder / 'images'}"])):
             settings = (f"data.name={data}", "log.every=1", "train.batch_size=16", "device=cpu")
-            subprocess.run([sys.executable, "-c", TORCH_AND_DATA, *settings], check=True)  # decodes and caches
+            _told(TORCH_AND_DATA, settings)  # decodes and caches
             title = "digits" if data == "digits" else "a folder of 50,000 images, cached"
             found[f"until the first step of {title}"] = _until_first_step(folder, settings, rounds)
         return found
@@ -88,6 +89,12 @@ def _seconds(command: list[str]) -> float:
     started = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
+
+
+def _told(script: str, settings: tuple[str, ...]) -> str:
+    """Return what a script prints that is told when it was started."""
+    command = [sys.executable, "-c", script, str(time.time()), *settings]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def _commands(rounds: int) -> list[dict[str, Any]]:
@@ -126,12 +133,9 @@ def _until_first_step(folder: Path, settings: tuple[str, ...], rounds: int) -> l
     whole, least = [], []
     laps: dict[str, list[float]] = {}
     for _ in range(rounds):
-        least.append(_seconds([sys.executable, "-c", TORCH_AND_DATA, *settings]))
+        least.append(float(_told(TORCH_AND_DATA, settings)))  # without the process's end
         whole.append(_first_step(folder, settings))
-        done = subprocess.run(
-            [sys.executable, "-c", LAPS, str(time.time()), *settings], check=True, capture_output=True, text=True
-        )
-        for name, seconds in json.loads(done.stdout).items():
+        for name, seconds in json.loads(_told(LAPS, settings)).items():
             laps.setdefault(name, []).append(seconds)
     reference = statistics.median(least)
     rows = {
