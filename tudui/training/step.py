@@ -57,7 +57,7 @@ class RunStep:
         logits = state.network(inputs)
         mean = self.training.loss(logits, labels).mean()
         gradients = fill_gradients(scaler.scale(mean) if scaler else mean, self.parameters)
-        if scaler:
+        if scaler:  # which asks an optimizer for param_groups and step alone
             scaler.unscale_(optimizer)  # type: ignore[arg-type]
         layer_norms = norms(gradients)
         if state.clip is not None:
