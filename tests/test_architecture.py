@@ -13,7 +13,7 @@ PACKAGE = ROOT / "tudui"
 FLOORS = [
     {"errors", "invocation", "seeding"},
     {"config", "events", "files", "signals"},
-    {"losses", "data", "model", "run_folder"},
+    {"losses", "data", "model", "run_folder", "distributed"},
     {"sinks", "training"},
     {"weights"},
     {"run"},

@@ -308,13 +308,6 @@ def test_early_stopping_needs_validation(tudui):
     assert "train.early_stopping: needs validation images" in answer.err
 
 
-def test_several_processes_are_refused(tudui, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    answer = tudui("train")
-    assert answer.code == 2
-    assert "start tudui without torchrun" in answer.err
-
-
 def test_a_folder_that_cannot_be_made(tmp_path, tudui):
     (tmp_path / "file").write_text("in the way")
     answer = tudui("train", "-o", "file/run")

@@ -4,13 +4,22 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from tudui.errors import DiskError
 
 ASIDE = ".part"
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the system says of a file into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(f"{path}: cannot be written: {error.strerror or error}; free or choose another place") from None
 
 
 @contextmanager
@@ -21,16 +30,18 @@ def written_aside(path: Path, *, keep: Path | None = None) -> Iterator[IO[bytes]
     """
     aside = path.with_name(f"{path.name}{ASIDE}")
     try:
-        with aside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if keep and path.exists():
-            path.replace(keep)
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise DiskError(f"{path}: cannot be written: {error.strerror or error}; free or choose another place") from None
+        with disk_errors(path):
+            with aside.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if keep and path.exists():
+                path.replace(keep)
+            aside.replace(path)
+    except BaseException:  # a second Ctrl-C among them
+        with suppress(OSError):  # the folder may be gone, or may not be written
+            aside.unlink()
+        raise
 
 
 @contextmanager
@@ -44,18 +55,23 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
         yield
         return
 
-    with path.open("a+") as file:
+    with disk_errors(path):
+        file = path.open("a+")
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             file.seek(0)
             raise DiskError(
                 f"{path.parent}: {what} in use by another process ({file.read().strip() or 'unknown'}); "
                 f"wait for it, stop it, or choose another folder"
             ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+        except OSError:  # a file system without locks
+            pass
+        with disk_errors(path):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
         yield
 
 

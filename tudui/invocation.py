@@ -14,3 +14,13 @@ def tudui_command() -> str:
     if called.stem == "tudui" and called.exists():
         return os.path.relpath(called)
     return f"{os.path.relpath(sys.executable)} -m tudui"
+
+
+def is_first_process() -> bool:
+    """Return whether this is the one process of a job of torchrun's that writes and reports, or alone."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def speaks_for_its_machine() -> bool:
+    """Return whether this is the one process of its machine that says what all of a job would say."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"

@@ -3,15 +3,16 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tudui.config import Config, load_config
 from tudui.config.load import flatten
-from tudui.errors import DiskError, UsageError
-from tudui.files import ASIDE
+from tudui.errors import DiskError, TuduiError, UsageError
+from tudui.files import ASIDE, locked
 from tudui.invocation import tudui_command
 
 # What may differ between a run and its continuation: where the data lies and whether it is cached.
@@ -59,11 +60,46 @@ class RunFolder:
         """Event files."""
         return self.root / "tensorboard"
 
+    @property
+    def lock(self) -> Path:
+        """Held by the process that writes."""
+        return self.root / "run.lock"
+
+    @contextmanager
+    def claimed(self, config: Config, *, resume: bool) -> Iterator[None]:
+        """Hold the folder for this process alone; refuse one that holds something else, or that another process holds.
+
+        The folder is made where it is missing, and rid of what a killed process left half written.
+        """
+        self._refuse_what_is_no_run()
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DiskError(
+                f"{self.root}: cannot be made: {error.strerror}; choose another place with --run-dir"
+            ) from None
+        with locked(self.lock, what="this run is"):
+            self.check(config, resume=resume)
+            for left in self.root.rglob(f"*{ASIDE}"):
+                left.unlink()
+            begins = not self.config.exists()
+            try:
+                yield
+            except TuduiError:
+                if begins:
+                    self._discard_unless_begun()
+                raise
+
+    def _refuse_what_is_no_run(self) -> None:
+        if self.config.exists() or not self.root.is_dir():
+            return
+        own = {self.lock.name, self.checkpoints.name}
+        if any(path.suffix != ASIDE and path.name not in own for path in self.root.iterdir()):
+            raise UsageError(f"{self.root}: not empty and not a run; choose another --run-dir")
+
     def check(self, config: Config, *, resume: bool) -> None:
         """Refuse a folder that holds another run, or one that is finished; the message names the ways out."""
         if not self.config.exists():
-            if self.root.is_dir() and any(path.suffix != ASIDE for path in self.root.iterdir()):
-                raise UsageError(f"{self.root}: not empty and not a run; choose another --run-dir")
             return
         other = "choose another --run-dir"
         if not resume:
@@ -110,23 +146,10 @@ class RunFolder:
             if there.get(key) != here.get(key) and key not in FREE_ON_RESUME
         }
 
-    def create(self) -> None:
-        """Make the folder; DiskError where that is not possible."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            for left in self.root.rglob(f"*{ASIDE}"):  # by a process that was killed while writing
-                left.unlink()
-        except OSError as error:
-            raise DiskError(
-                f"{self.root}: cannot be made: {error.strerror}; choose another place with --run-dir"
-            ) from None
-
-    def discard_unless_begun(self) -> None:
+    def _discard_unless_begun(self) -> None:
         """Remove the folder again where a run failed before its first event."""
-        if self.root.is_dir() and {path.name for path in self.root.iterdir()} <= {self.config.name, self.record.name}:
-            if self.record.exists() and self.record.stat().st_size:
-                return
-            shutil.rmtree(self.root)
+        if not self.record.exists() or not self.record.stat().st_size:
+            shutil.rmtree(self.root, ignore_errors=True)
 
     def lengths(self) -> dict[str, int]:
         """Return the length in bytes of every file that grows with the run, once the disk has it."""
@@ -152,7 +175,8 @@ class RunFolder:
             else:
                 path.unlink()
         if not lengths:
-            shutil.rmtree(self.checkpoints, ignore_errors=True)
+            for path in self.checkpoints.glob("*.pt"):
+                path.unlink()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typer.core import TyperGroup
 
 from tudui import __version__
 from tudui.cli import after, backward, compare, config, data, line_fit, loss, tensorboard, train
-from tudui.errors import Interrupted, TuduiError
+from tudui.errors import Interrupted, TuduiError, WorkerError
+from tudui.invocation import speaks_for_its_machine
 
 
 class _Commands(TyperGroup):
@@ -18,8 +19,9 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except TuduiError as error:
             prefix = "" if isinstance(error, Interrupted) else "error: "
-            for line in str(error).splitlines():
-                typer.echo(f"{prefix}{line}", err=True)
+            if speaks_for_its_machine() or isinstance(error, WorkerError):
+                for line in str(error).splitlines():
+                    typer.echo(f"{prefix}{line}", err=True)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)

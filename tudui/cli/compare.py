@@ -1,6 +1,7 @@
 """`tudui compare-losses` and `tudui report`."""
 
 import math
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -100,6 +101,8 @@ def compare_losses_command(
     from tudui.config.plan import load_plan
     from tudui.config.shipped import find_config
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError("compare-losses has processes of its own (--jobs); start it without torchrun")
     flags: dict[str, tuple[str, Any]] = {
         "comparison.variants": ("--losses", _names(losses, "--losses")),
         "comparison.seeds": ("--seeds", seeds),

@@ -1,6 +1,7 @@
 """`tudui train`."""
 
 import itertools
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,9 +19,9 @@ from tudui.cli.settings import (
     note,
     output,
 )
-from tudui.errors import DiskError, Diverged, TuduiError, UsageError
+from tudui.errors import DiskError, Diverged, UsageError
 from tudui.files import json_text
-from tudui.invocation import tudui_command
+from tudui.invocation import is_first_process, tudui_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -107,22 +108,26 @@ def train_command(
         "precision": ("--precision", precision),
     }
     console = output(json=json)
+    again = resume is not None or _is_restarted(run_dir)
+    quiet = quiet or not is_first_process()
     if resume is not None:
         loaded = _loaded_for_resume(resume, config, flags, settings, run_dir)
     else:
         loaded = load_from_flags(config, flags, settings)
     for text in loaded.notes:
         note(text)
-    if resume is not None and not quiet:
-        console.print(f"going on with {escape(str(resume))}", soft_wrap=True)
+    if (print_batches or dry_run) and not is_first_process():
+        return
     if print_batches:
         _print_batches(loaded.config, print_batches, console)
     if dry_run:
         _dry_run(loaded.config, console, json=json)
         return
     folder = resume or run_dir or _new_folder(loaded.config)
-    result = _train(loaded, folder, console, resume=resume is not None, quiet=quiet)
-    if json:
+    if again and not quiet:
+        console.print(f"going on with {escape(str(folder))}", soft_wrap=True)
+    result = _train(loaded, folder, console, resume=again, quiet=quiet)
+    if json and is_first_process():
         typer.echo(json_text({"run": str(folder), **result.values}))
     if result.status == "diverged":
         raise Diverged(_what_diverged(loaded.config, result))
@@ -135,18 +140,21 @@ def _train(loaded: "Loaded", folder: Path, console: "Console", *, resume: bool, 
 
     from tudui.config.dump import worth_a_comment
     from tudui.run import train
-    from tudui.run_folder import RunFolder
     from tudui.sinks.console import console_sink
 
     with ExitStack() as stack:
         sinks = [] if quiet else [stack.enter_context(console_sink(console))]
         provenance = worth_a_comment(loaded.provenance)
-        try:
-            return train(loaded.config, folder, resume=resume, sinks=sinks, provenance=provenance)
-        except TuduiError:
-            if not resume:
-                RunFolder(folder).discard_unless_begun()
-            raise
+        return train(loaded.config, folder, resume=resume, sinks=sinks, provenance=provenance)
+
+
+def _is_restarted(run_dir: Path | None) -> bool:
+    """Return whether torchrun has started the job once more; UsageError where a restart could not find its run."""
+    if os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") == "0":
+        return False
+    if run_dir is None:
+        raise UsageError("torchrun --max-restarts: name the run's folder with --run-dir, so that a restart finds it")
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0" and (run_dir / "config.yaml").exists()
 
 
 def _loaded_for_resume(
@@ -179,6 +187,8 @@ def _loaded_for_resume(
 
 def _new_folder(config: "Config") -> Path:
     """Make and return a folder below runs/, by the first readable name that is free."""
+    if not is_first_process():
+        return Path("runs")  # the first one makes and fills it
     data = config.data.name
     if data.startswith("folder:"):
         data = Path(data.removeprefix("folder:")).resolve().name

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 
-from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import custom_scalars, scalar
 
 from tudui.comparison.collect import Cell, Comparison
 from tudui.comparison.compare import RUNS
 from tudui.run_folder import RunFolder
+from tudui.sinks.event_file import event_file
 
 TENSORBOARD = "tensorboard"
 # Tags that only the means have, so that a chart of one has one line per loss.
@@ -36,17 +37,17 @@ def write_dashboards(comparison: Comparison, folder: Path) -> bool:
                     shutil.rmtree(target)
                     return False
         _write_means(cell, target / f"mean of {cell.name}")
-    with SummaryWriter(str(target / "mean of all")) as writer:
+    with event_file(target / "mean of all") as means:
         layout = {title: ["Multiline", [tag]] for tag, title in CURVES.items()}
-        writer.add_custom_scalars({"losses compared": layout})
+        means.add(custom_scalars({"losses compared": layout}))
     return True
 
 
 def _write_means(cell: Cell, folder: Path) -> None:
-    with SummaryWriter(str(folder)) as writer:
+    with event_file(folder) as events:
         for tag, curve in _curves(cell).items():
             for step, values in sorted(curve.items()):
-                writer.add_scalar(tag, fmean(values), step)
+                events.add(scalar(tag, fmean(values)), step)
 
 
 def _curves(cell: Cell) -> Mapping[str, Mapping[int, list[float]]]:

@@ -14,6 +14,7 @@ from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.data import Dataset
 from tudui.data.label_noise import manifest
+from tudui.distributed import ALONE, World
 from tudui.errors import DataError, UsageError, WeightsError
 from tudui.events import Divergence, Evaluated, Event, RunEnded, RunStarted, Warned
 from tudui.files import json_text, write_text, written_aside
@@ -35,12 +36,14 @@ if TYPE_CHECKING:
 class Run:
     """What `train` does around the loop, event by event. It writes nothing before its first event."""
 
-    def __init__(self, config: Config, folder: RunFolder, data: Dataset, *, cautions: Sequence[str] = ()) -> None:
-        self.config, self.folder, self.data, self.cautions = config, folder, data, cautions
+    def __init__(
+        self, config: Config, folder: RunFolder, data: Dataset, *, cautions: Sequence[str] = (), world: World = ALONE
+    ) -> None:
+        self.config, self.folder, self.data, self.cautions, self.world = config, folder, data, cautions, world
         self.classes = ClassInfo(names=data.classes, counts=data.class_counts)
         self.loss: Loss = build_loss(config.loss, self.classes)
         self.state: TrainState = new_state(config, data)
-        self.training = Training(self.state, data, self.loss, config)
+        self.training = Training(self.state, data, self.loss, config, world)
         self.sinks: list[Sink] = []
         self.saved_step = -1
         self.warning: str | None = None  # of a resumed run, for those who listen
@@ -54,8 +57,13 @@ class Run:
             weights.check_classes(len(self.data.classes))
             self.state.network.model.load_state_dict(weights.tensors)
 
+    def share_state(self) -> None:
+        """Begin in every process from what the first one has; the folder is read and written by that one alone."""
+        if self.world.size > 1:
+            self.state.load_state_dict(self.world.from_first(self.state.state_dict()))
+
     def restore(self) -> None:
-        """Go back to the newest checkpoint, if there is one."""
+        """Go back to the newest checkpoint; where there is none, begin again."""
         checkpoint, self.warning = newest_checkpoint(self.folder.checkpoints)
         if checkpoint and checkpoint.data != self.data.fingerprint():
             raise DataError(
@@ -70,6 +78,8 @@ class Run:
         self.folder.cut_back(checkpoint.lengths if checkpoint else {})
         if checkpoint:
             self.state.load_state_dict(checkpoint.state)
+        else:
+            self.initialise()
         if checkpoint and checkpoint.config["train"]["epochs"] != self.config.train.epochs:
             write_text(self.folder.config, to_yaml(self.config))
 
@@ -99,13 +109,12 @@ class Run:
         if self.warning:
             for sink in listeners:
                 sink(Warned(step=self.state.progress.step, message=self.warning))
-        if self.state.progress.step == 0:
+        if self.state.progress.step == 0 and self.world.is_first:
             self._start()
         self.training.over = self.is_over()
 
     def _start(self) -> None:
-        """Begin a run: initial weights, the first event, and what the user should know."""
-        self.initialise()
+        """Begin a run: the first event, and what the user should know."""
         if self.data.train.true_labels is not None:
             listed = manifest(self.config.data, self.config.seed, self.data.classes, self.data.splits())
             write_text(self.folder.label_noise, json_text(listed) + "\n")
@@ -170,6 +179,8 @@ class Run:
 
     def save(self, name: str) -> None:
         """Write a checkpoint of the state as it is."""
+        if not self.world.is_first:
+            return
         if name == LAST:
             if self.saved_step == self.state.progress.step:
                 return
@@ -184,7 +195,7 @@ class Run:
         """Return the scores and logits [N, K] of a split."""
         progress, images = self.state.progress, self.data.splits()[split]
         model = self.state.network.model.eval()
-        logits = predict_logits(self.state.network, images)
+        logits = predict_logits(self.state.network, images, self.world)
         model.train()
         detailed = progress.epoch % self.config.log.details_every == 0
         evaluated = score(
@@ -222,7 +233,8 @@ class Run:
         selected = self.folder.checkpoints / BEST
         if validation and self.config.checkpoint.best and progress.best_epoch != progress.epoch:
             last_weights = {name: tensor.clone() for name, tensor in self.state.network.model.state_dict().items()}
-            self.state.network.model.load_state_dict(load_checkpoint(selected).state["model"])
+            weights = load_checkpoint(selected).state["model"] if self.world.is_first else {}
+            self.state.network.model.load_state_dict(self.world.from_first(weights))
             best, _ = self.evaluate("test", weights="best")
             self.state.network.model.load_state_dict(last_weights)
             selected_accuracy = progress.best_accuracy
@@ -247,7 +259,7 @@ class Run:
         if train.true_labels is None:
             return None
         model = self.state.network.model.eval()
-        predicted = predict_logits(self.state.network, train).argmax(1)
+        predicted = predict_logits(self.state.network, train, self.world).argmax(1)
         model.train()
         wrong = train.labels != train.true_labels
 
@@ -265,6 +277,8 @@ class Run:
 
     def write_predictions(self, logits: torch.Tensor) -> None:
         """Keep the class and probabilities of every test image, for paired tests over images."""
+        if not self.world.is_first:
+            return
         test = self.data.test
         with written_aside(self.folder.predictions) as file:
             np.savez(
@@ -287,12 +301,13 @@ class Run:
             "steps": progress.step,
             **values,
             "versions": versions(),
-            "hardware": hardware(self.config),
+            "hardware": {**hardware(self.config), "processes": self.world.size},
             "timing": {
                 "seconds": progress.seconds,
                 "images_per_second": progress.images / max(progress.seconds, 1e-9),
             },
         }
         self.emit(RunEnded(step=progress.step, status=status, result=result))
-        write_text(self.folder.result, json_text(result, indent=2) + "\n")
+        if self.world.is_first:
+            write_text(self.folder.result, json_text(result, indent=2) + "\n")
         return RunResult(self.folder.root, status, result)

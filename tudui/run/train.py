@@ -1,6 +1,5 @@
 """`train`: the only place that joins config, data, loop, checkpoints and sinks."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,7 +10,8 @@ import torch
 from tudui.config import Config
 from tudui.config.dump import to_yaml
 from tudui.data import Source, dataset_of, read_source
-from tudui.errors import Interrupted, UsageError
+from tudui.distributed import World, check_shares, connect
+from tudui.errors import Interrupted
 from tudui.files import write_text
 from tudui.invocation import tudui_command
 from tudui.run.stages import Run
@@ -54,18 +54,17 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
 
     A caller that notes signals itself hands its request over.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UsageError("training in several processes is not supported; start tudui without torchrun")
     results: dict[int, RunResult] = {}
-    with ExitStack() as stack:
-        runs = _prepare(jobs)
-        for run, job in zip(runs, jobs, strict=True):
-            run.sinks = [
-                stack.enter_context(jsonl_sink(run.folder.record)), *run.open_tensorboard(stack), *job.sinks
-            ]  # fmt: skip
+    for job in jobs:
+        check_shares(job.config.train)
+    with connect() as world, ExitStack() as stack:
+        with world.agreeing():
+            runs = _prepare(jobs, world, stack)
+        for run in runs:
+            run.share_state()
         request = request or stack.enter_context(stop_on_signal())
         for run, job in zip(runs, jobs, strict=True):
-            run.begin(listeners=job.sinks)
+            run.begin(listeners=job.sinks if world.is_first else ())
         for events in fit_together([run.training for run in runs]):
             for number, (run, event) in enumerate(zip(runs, events, strict=True)):
                 if event is None:
@@ -75,31 +74,38 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
                     run.end_epoch()
                 if event.diverged or (request.signal_number is None and run.is_over()):
                     results[number] = run.end(event.diverged)
-            if request.signal_number is not None and len(results) < len(runs):
-                raise _interrupted([run for n, run in enumerate(runs) if n not in results], request.signal_number)
+            stopped_by = world.largest(request.signal_number or 0)
+            if stopped_by and len(results) < len(runs):
+                raise _interrupted([run for n, run in enumerate(runs) if n not in results], stopped_by)
         return [results.get(number) or run.end() for number, run in enumerate(runs)]
 
 
-def _prepare(jobs: Sequence[Job]) -> list[Run]:
+def _prepare(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
     """Return runs at their last checkpoints, or before their first step; their folders hold the resolved configs."""
     runs: list[Run] = []
     source: Source | None = None
     for job in jobs:
         config, reasons = resolve_machine(job.config)
         folder = RunFolder(job.run_dir)
-        folder.check(config, resume=job.resume)
-        folder.create()
-        if not folder.config.exists():
-            write_text(folder.config, to_yaml(config, {**job.provenance, **reasons}))
+        if world.is_first:
+            stack.enter_context(folder.claimed(config, resume=job.resume))
+            if not folder.config.exists():
+                write_text(folder.config, to_yaml(config, {**job.provenance, **reasons}))
         if source is None:  # that of all: they differ in seed and label noise at most
             source, device = read_source(config.data), torch.device(config.device)
             set_up(config)  # not before the reading, whose freed memory need not be kept
             store = source.store.to(device)
         data = dataset_of(source, config.data, config.seed).to(device, store)
-        run = Run(config, folder, data, cautions=[text for text in reasons.values() if not text.startswith("auto")])
+        cautions = [text for text in reasons.values() if not text.startswith("auto")]
+        run = Run(config, folder, data, cautions=cautions, world=world)
+        runs.append(run)
+        if not world.is_first:
+            continue
         if job.resume:
             run.restore()
-        runs.append(run)
+        else:
+            run.initialise()
+        run.sinks = [stack.enter_context(jsonl_sink(folder.record)), *run.open_tensorboard(stack), *job.sinks]
     return runs
 
 
@@ -108,6 +114,8 @@ def _interrupted(runs: Sequence[Run], signal_number: int) -> Interrupted:
     for run in runs:
         run.save(LAST)
     state = runs[0].state
+    if not runs[0].world.is_first:
+        return Interrupted("", signal_number=signal_number)
     return Interrupted(
         f"stopped at step {state.progress.step} of {state.steps_planned}, everything saved; "
         f"go on with: {tudui_command()} train --resume {runs[0].folder.root}",

@@ -1,33 +1,28 @@
 """The record of a run: one event per line. Everything else that is shown is a view of it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import ENOENT
 from pathlib import Path
 
-from tudui.errors import DiskError
 from tudui.events import Event, to_json
-from tudui.files import json_text
+from tudui.files import disk_errors, json_text
 from tudui.sinks import Sink
 
 
 @contextmanager
 def jsonl_sink(path: Path) -> Iterator[Sink]:
-    """Append events to the record; DiskError where that is not possible."""
-    with _named(path):
+    """Append events to the record; DiskError where that is not possible, or where the record is no longer there."""
+    with disk_errors(path):
         file = path.open("ab")
     with file:
 
         def emit(event: Event) -> None:
-            with _named(path):
+            with disk_errors(path):
                 file.write(json_text(to_json(event)).encode() + b"\n")
                 file.flush()
+                if not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                    raise FileNotFoundError(ENOENT, "the folder was moved or removed while the run was going on")
 
         yield emit
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DiskError(f"{path}: cannot be written: {error.strerror or error}; free or choose another place") from None

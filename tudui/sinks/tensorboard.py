@@ -9,14 +9,15 @@ from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
+from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from torch import nn
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
+from torch.utils.tensorboard.summary import custom_scalars, histogram_raw, hparams, image, scalar, text
 
 from tudui.data import Dataset
 from tudui.events import Evaluated, Event, Histogram, RunEnded, RunStarted, StepEnd, Warned
 from tudui.sinks import Sink
+from tudui.sinks.event_file import EventFile, event_file
 from tudui.sinks.pictures import confusion_picture, prediction_grid
 
 SCORES = ("accuracy", "loss", "nll", "ece")
@@ -29,64 +30,56 @@ def tensorboard_sink(
     folder: Path, *, model: nn.Module, data: Dataset, config: Mapping[str, Any], config_text: str, last_step: int
 ) -> Iterator[Sink]:
     """Write events to the folder; what an earlier process wrote after `last_step` is withdrawn."""
-    writer = SummaryWriter(str(folder), purge_step=last_step + 1 if last_step else None)
+    with event_file(folder, purge_step=last_step + 1 if last_step else None) as events:
 
-    def emit(event: Event) -> None:
-        match event:
-            case RunStarted():
-                _start(writer, event, model, config, config_text)
-            case StepEnd():
-                _steps(writer, event)
-            case Evaluated(weights="last"):
-                _scores(writer, event, data)
-            case Warned():
-                writer.add_text("warnings", event.message, event.step)
-            case RunEnded():
-                for name, scores in (event.result["train"] or {}).items():
-                    if scores["accuracy"] is not None:
-                        writer.add_scalar(f"accuracy/train_{name}", scores["accuracy"], event.step)
-                _, _, ended = hparams({}, dict.fromkeys(HPARAM_METRICS, 0.0))
-                writer._get_file_writer().add_summary(ended)
-        writer.flush()  # a checkpoint may follow, which counts on everything before it
+        def emit(event: Event) -> None:
+            match event:
+                case RunStarted():
+                    _start(events, event, model, config, config_text)
+                case StepEnd():
+                    events.add(_steps(event), event.step)
+                case Evaluated(weights="last"):
+                    events.add(_scores(event, data), event.step)
+                case Warned():
+                    events.add(text("warnings", event.message), event.step)
+                case RunEnded():
+                    for name, scores in (event.result["train"] or {}).items():
+                        if scores["accuracy"] is not None:
+                            events.add(scalar(f"accuracy/train_{name}", scores["accuracy"]), event.step)
+                    _, _, ended = hparams({}, dict.fromkeys(HPARAM_METRICS, 0.0))
+                    events.add(ended)
 
-    try:
         yield emit
-    finally:
-        writer.close()
 
 
-def _start(
-    writer: SummaryWriter, event: RunStarted, model: nn.Module, config: Mapping[str, Any], config_text: str
-) -> None:
-    # through add_summary, because SummaryWriter.add_hparams makes a second run folder
+def _start(events: EventFile, event: RunStarted, model: nn.Module, config: Mapping[str, Any], config_text: str) -> None:
     values = {key: value if isinstance(value, bool | int | float) else str(value) for key, value in config.items()}
     experiment, session, _ = hparams(values, dict.fromkeys(HPARAM_METRICS, 0.0))
-    writer._get_file_writer().add_summary(experiment)
-    writer._get_file_writer().add_summary(session)
-    writer.add_text("config", "\n".join(f"    {line}" for line in config_text.splitlines()), 0)
-    writer._get_file_writer().add_event(TensorBoardEvent(graph_def=_graph(model).SerializeToString()))
+    events.add(experiment)
+    events.add(session)
+    events.add(text("config", "\n".join(f"    {line}" for line in config_text.splitlines())), 0)
+    events.write(TensorBoardEvent(graph_def=_graph(model).SerializeToString()))
     layers = [name for name, _ in model.named_parameters()]
-    writer.add_custom_scalars(
-        {
-            "loss and accuracy": {
-                "loss": ["Multiline", ["loss/train", "loss/validation", "loss/test"]],
-                "accuracy": ["Multiline", ["accuracy/train", "accuracy/validation", "accuracy/test"]],
-            },
-            "gradients": {
-                "gradient norm of the weights": [
-                    "Multiline", [f"gradient_norm/{layer}" for layer in layers if layer.endswith("weight")]
-                ],
-                "total gradient norm": ["Multiline", ["gradient_norm/total"]],
-                "change of the weights per step": [
-                    "Multiline", [f"update_ratio/{layer}" for layer in layers if layer.endswith("weight")]
-                ],
-            },
-            "learning rate": {"learning rate": ["Multiline", ["learning_rate"]]},
-        }
-    )  # fmt: skip
+    layout = {
+        "loss and accuracy": {
+            "loss": ["Multiline", ["loss/train", "loss/validation", "loss/test"]],
+            "accuracy": ["Multiline", ["accuracy/train", "accuracy/validation", "accuracy/test"]],
+        },
+        "gradients": {
+            "gradient norm of the weights": [
+                "Multiline", [f"gradient_norm/{layer}" for layer in layers if layer.endswith("weight")]
+            ],
+            "total gradient norm": ["Multiline", ["gradient_norm/total"]],
+            "change of the weights per step": [
+                "Multiline", [f"update_ratio/{layer}" for layer in layers if layer.endswith("weight")]
+            ],
+        },
+        "learning rate": {"learning rate": ["Multiline", ["learning_rate"]]},
+    }  # fmt: skip
+    events.add(custom_scalars(layout))
 
 
-def _steps(writer: SummaryWriter, event: StepEnd) -> None:
+def _steps(event: StepEnd) -> Iterator[Summary]:
     scalars = {
         "loss/train": event.loss,
         "accuracy/train": event.accuracy,
@@ -96,13 +89,13 @@ def _steps(writer: SummaryWriter, event: StepEnd) -> None:
         **{f"update_ratio/{layer}": ratio for layer, ratio in event.update_ratio.items()},
     }
     for tag, value in scalars.items():
-        writer.add_scalar(tag, value, event.step)
+        yield scalar(tag, value)
     for tag, counted in event.histograms.items():
-        _histogram(writer, tag, counted, event.step)
+        yield _histogram(tag, counted)
 
 
-def _histogram(writer: SummaryWriter, tag: str, counted: Histogram, step: int) -> None:
-    writer.add_histogram_raw(
+def _histogram(tag: str, counted: Histogram) -> Summary:
+    return histogram_raw(
         tag,
         min=counted.edges[0],
         max=counted.edges[-1],
@@ -111,25 +104,24 @@ def _histogram(writer: SummaryWriter, tag: str, counted: Histogram, step: int) -
         sum_squares=counted.total_of_squares,
         bucket_limits=list(counted.edges[1:]),
         bucket_counts=list(counted.counts),
-        global_step=step,
     )
 
 
-def _scores(writer: SummaryWriter, event: Evaluated, data: Dataset) -> None:
+def _scores(event: Evaluated, data: Dataset) -> Iterator[Summary]:
     for score in SCORES:
-        writer.add_scalar(f"{score}/{event.split}", getattr(event, score), event.step)
+        yield scalar(f"{score}/{event.split}", getattr(event, score))
     for name, accuracy in event.per_class_accuracy.items():
         if accuracy is not None and len(event.per_class_accuracy) <= MAX_CLASSES_SHOWN:
-            writer.add_scalar(f"accuracy_per_class/{event.split}/{name}", accuracy, event.step)
+            yield scalar(f"accuracy_per_class/{event.split}/{name}", accuracy)
     if event.predicted:
         split = data.splits()[event.split]
         shown = len(event.predicted)
         images = split.store[split.rows[:shown]].cpu().numpy()
         picture = prediction_grid(images, split.labels[:shown].tolist(), event.predicted, data.classes)
-        writer.add_image(f"predictions/{event.split}", picture, event.step, dataformats="HWC")
+        yield image(f"predictions/{event.split}", picture, dataformats="HWC")
     if event.confusion and len(data.classes) <= MAX_CLASSES_SHOWN:
         picture = confusion_picture(event.confusion, data.classes)
-        writer.add_image(f"confusion/{event.split}", picture, event.step, dataformats="HWC")
+        yield image(f"confusion/{event.split}", picture, dataformats="HWC")
 
 
 def _graph(model: nn.Module) -> GraphDef:

@@ -1,5 +1,6 @@
 """Checkpoints: last, the one before it, and the best; read without executing anything in them."""
 
+import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,6 @@ def save_checkpoint(
     path: Path, state: TrainState, data: Dataset, config: dict[str, Any], *, lengths: dict[str, int]
 ) -> None:
     """Write a checkpoint; `last.pt` leaves the one it replaces as `previous.pt`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "format": FORMAT,
         "state": state.state_dict(),
@@ -44,8 +44,10 @@ def save_checkpoint(
         "lengths": lengths,
     }
     keep = path.with_name(PREVIOUS) if path.name == LAST else None
+    whole = io.BytesIO()  # straight to a full disk, torch.save fails in ways of its own
+    torch.save(content, whole)
     with written_aside(path, keep=keep) as file:
-        torch.save(content, file)
+        file.write(whole.getbuffer())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -31,6 +31,11 @@ def resolve_machine(config: Config) -> tuple[Config, dict[str, str]]:
         index = int(device.partition(":")[2] or 0)
         if index >= count:
             raise UsageError(f"--device {device}: there are {count} CUDA devices here; take --device cpu or auto")
+        if (processes := int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) > 1 and (":" in device or processes > count):
+            raise UsageError(
+                f"--device {device}: each of the {processes} processes here needs a GPU of its own, of {count}; "
+                f"take --device cuda with at most {count} processes, or --device cpu"
+            )
     if device == "mps":
         if not torch.backends.mps.is_available():
             raise UsageError("--device mps: there is no MPS device here; take --device cpu or auto")
@@ -58,7 +63,7 @@ def set_up(config: Config) -> None:
     device = torch.device(config.device)
     if device.type != "cuda":
         return
-    torch.cuda.set_device(device.index or 0)
+    torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index)
     torch.backends.cudnn.benchmark = not config.deterministic
     torch.backends.cudnn.deterministic = config.deterministic
     torch.use_deterministic_algorithms(config.deterministic, warn_only=True)

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from tudui.config import Config
 from tudui.data import Dataset, Split, draw_epoch
+from tudui.distributed import ALONE, World
 from tudui.events import Divergence, Evaluated, StepEnd
 from tudui.training.gradients import histograms, layer_names
 from tudui.training.network import Network
@@ -174,15 +175,13 @@ def _divergence(state: TrainState, layers: tuple[str, ...], rows: list[list[floa
     return None
 
 
-def predict_logits(network: Network, split: Split) -> Tensor:
-    """Return logits float32 [N, K] of all images of a split, on the split's device."""
+def predict_logits(network: Network, split: Split, world: World = ALONE) -> Tensor:
+    """Return logits float32 [N, K] of all images of a split, on the split's device; processes share them."""
     size = EVALUATION_BATCH.get(network.device.type, 250)
     with torch.inference_mode():
-        batches = [
-            network(split.store.index_select(0, split.rows[start : start + size]))
-            for start in range(0, len(split), size)
-        ]
-        return torch.cat(batches)
+        own = split.rows[world.share(0, len(split))]
+        logits = [network(split.store.index_select(0, rows)) for rows in own.split(size)]
+        return world.put_together(torch.cat(logits), len(split))
 
 
 def score(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tudui.config import Config
 from tudui.data import Dataset, EpochDraw
+from tudui.distributed import ALONE, World
 from tudui.training.gradients import clip_, fill_gradients, norms
 from tudui.training.state import TrainState
 
@@ -29,6 +30,7 @@ class Training:
     data: Dataset
     loss: "Loss"
     config: Config
+    world: World = ALONE  # the processes that share its batches
     over: bool = False  # diverged, or stopped early: it takes part in no further epoch
 
 
@@ -50,13 +52,15 @@ class RunStep:
     def __call__(self, images: int, *, measured: bool) -> Tensor:
         """Do the step on so many images; return what a row of `Lockstep` says. But for fp16, nothing waits here."""
         assert self.draw is not None, "begin_epoch comes first"
-        state = self.training.state
+        state, world = self.training.state, self.training.world
         optimizer, scaler = state.optimizer, state.scaler
-        positions = self.first + torch.arange(images, device=self.first.device)
+        positions = self.first + torch.arange(images, device=self.first.device)[world.share(0, images)]
         inputs, labels = self.draw.at(self.training.data.train, positions)
         logits = state.network(inputs)
-        mean = self.training.loss(logits, labels).mean()
+        mean = self.training.loss(logits, labels).mean() / world.size  # equal shares, whose sum is the batch's mean
         gradients = fill_gradients(scaler.scale(mean) if scaler else mean, self.parameters)
+        measures = torch.stack([mean.detach(), (logits.argmax(1) == labels).sum()])
+        world.sum_([*gradients, measures])
         if scaler:  # which asks an optimizer for param_groups and step alone
             scaler.unscale_(optimizer)  # type: ignore[arg-type]
         layer_norms = norms(gradients)
@@ -68,8 +72,7 @@ class RunStep:
             scaler.update()
         else:
             optimizer.step()
-        correct = (logits.argmax(1) == labels).sum()
-        row = [torch.stack([mean.detach(), correct]), layer_norms]
+        row = [measures, layer_norms]
         if measured:
             row.append(_update_ratios(before, self.parameters))
         return torch.cat(row)
@@ -96,7 +99,9 @@ class Lockstep:
         self.rates = self.peaks.clone()
         for optimizer, rate in zip(optimizers, self.rates, strict=True):
             optimizer.rate = rate  # a view
-        self.captured = self.device.type == "cuda" and state.scaler is None  # a scaler looks at its gradients
+        # a scaler looks at its gradients, and several processes wait for each other in every step
+        alone = trainings[0].world.size == 1
+        self.captured = self.device.type == "cuda" and state.scaler is None and alone
         self.streams = [torch.cuda.Stream(self.device) for _ in self.runs] if self.captured else []
         self.pool = torch.cuda.graph_pool_handle() if self.captured else None  # one graph runs at a time
         self.graphs: dict[tuple[int, bool], Callable[[], Tensor]] = {}

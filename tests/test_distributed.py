@@ -1,0 +1,193 @@
+"""Several processes of one run: the same trajectory, whoever dies, and whoever asks them to stop."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import record
+from tudui.training.checkpoint import load_checkpoint
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+TRAIN = ["-m", "tudui", "train", "--config", "digits", "-e", "2", "--set", "device=cpu", "--set", "train.threads=1",
+         "--set", "precision=fp32", "--set", "checkpoint.best=false"]  # fmt: skip
+SMOOTH = ("--lr", "0.002")  # so that rounding does not grow from step to step
+
+
+def launch(*arguments: object, torchrun: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    """Start `tudui train` in two processes."""
+    return subprocess.Popen(
+        [*TORCHRUN, *torchrun, *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str], code: int = 0) -> str:
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == code, output
+    return output
+
+
+def alone(*arguments: object) -> None:
+    subprocess.run([sys.executable, *map(str, arguments)], check=True, capture_output=True)
+
+
+def wait_for(found, seconds: float = 90) -> None:
+    until = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < until, "it did not come to it"
+        time.sleep(0.02)
+
+
+def ranks(folder: Path) -> dict[int, int]:
+    """Return the process of each rank that trains into the folder, by what its environment says."""
+    found = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (place / "cmdline").read_bytes()
+            environment = dict(entry.partition(b"=")[::2] for entry in (place / "environ").read_bytes().split(b"\0"))
+        except OSError:
+            continue
+        if folder.name.encode() in command and b"RANK" in environment:
+            found[int(environment[b"RANK"])] = int(place.name)
+    return found
+
+
+def assert_the_same_trajectory(one: Path, other: Path) -> None:
+    """Losses, norms, scores and weights are equal up to rounding."""
+    for mine, theirs in zip(record(one), record(other), strict=True):
+        assert mine["event"] == theirs["event"]
+        for key in ("step", "epoch", "loss", "accuracy", "epoch_loss", "nll", "learning_rate"):
+            if key in theirs:
+                close = 0.01 if key == "accuracy" else 2e-5  # of images, one may lie on the border
+                assert mine[key] == pytest.approx(theirs[key], rel=1e-4, abs=close), key
+    weights, others = (load_checkpoint(folder / "checkpoints" / "last.pt").state["model"] for folder in (one, other))
+    for name, tensor in weights.items():
+        torch.testing.assert_close(tensor, others[name], rtol=1e-4, atol=1e-5)
+    images = [np.load(folder / "predictions.npz")["index"] for folder in (one, other)]
+    assert (images[0] == images[1]).all()
+
+
+RECIPES = {
+    "as it is": (),
+    "everything at once": (
+        "--loss", "huber", "--set", "train.clip=0.1", "--set", "data.label_noise=0.3", "--set", "data.augment.shift=2",
+        "--set", "data.augment.flip=true",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_two_processes_are_one(name, tmp_path):
+    flags = (*TRAIN, "--set", "log.every=5", *SMOOTH, *RECIPES[name])
+    alone(*flags, "-o", "one")
+    finish(launch(*flags, "-o", "two"))
+    assert_the_same_trajectory(Path("one"), Path("two"))
+    results = [json.loads((Path(folder) / "result.json").read_text()) for folder in ("one", "two")]
+    assert results[1]["hardware"]["processes"] == 2
+    assert results[0]["test"]["accuracy"] == pytest.approx(results[1]["test"]["accuracy"], abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_checkpoint_of_two_goes_on_with_one_and_back(first, tmp_path):
+    flags = (*TRAIN, "-e", "4", "--set", "log.every=1", *SMOOTH)
+    alone(*flags, "-o", "whole")
+    command = [*(TORCHRUN if first == 2 else [sys.executable]), *map(str, flags), "-o", "cut"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_for(lambda: Path("cut/checkpoints/last.pt").exists())
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert "everything saved" in output
+    assert not Path("cut/result.json").exists()
+    resume = ("-m", "tudui", "train", "--resume", "cut")
+    if first == 2:
+        alone(*resume)
+    else:
+        finish(launch(*resume))
+    assert_the_same_trajectory(Path("whole"), Path("cut"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("-b", "63"), "train.batch_size: 63 images cannot be shared equally by 2 processes; take 62 or 64"),
+        (("--set", "train.drop_last=false"), "train.drop_last: false leaves a last batch"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused_before_anything_starts(flags, says, tudui, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    answer = tudui("train", "--config", "digits", *flags, "-o", "run")
+    assert answer.code == 2
+    assert says in answer.err
+    assert not Path("run").exists()
+
+
+def test_a_restart_must_find_its_run(tudui, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "1")
+    answer = tudui("train", "--config", "digits")
+    assert answer.code == 2
+    assert "name the run's folder with --run-dir" in answer.err
+
+
+def test_a_comparison_is_not_for_torchrun(tudui, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    answer = tudui("compare-losses", "--losses", "ce,mse")
+    assert answer.code == 2
+    assert "start it without torchrun" in answer.err
+
+
+@pytest.mark.slow
+def test_what_is_wrong_is_said_once(tmp_path):
+    output = finish(launch(*TRAIN, "--data", f"folder:{tmp_path / 'nothing'}", "-o", "run"), code=1)
+    assert output.count("no such folder") == 1
+    assert not Path("run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_is_named_and_the_job_ends(victim, tmp_path):
+    process = launch(*TRAIN, "-e", "200", "-o", "killed")
+    wait_for(lambda: Path("killed/checkpoints/last.pt").exists())
+    pids = ranks(Path("killed"))
+    os.kill(pids[victim], signal.SIGKILL)
+    killed = time.monotonic()
+    output = finish(process, code=1)
+    assert time.monotonic() - killed < 20
+    survivor = 1 - victim
+    assert re.search(rf"error: rank {survivor} stops: rank {victim} \(process {pids[victim]} on .*\) ended", output)
+    assert load_checkpoint(Path("killed/checkpoints/last.pt")).state["progress"]["epoch"] > 0
+    assert not ranks(Path("killed"))
+
+
+@pytest.mark.slow
+def test_torchrun_carries_on_by_itself(tmp_path):
+    flags = (*TRAIN, "-e", "6", *SMOOTH)
+    alone(*flags, "-o", "whole")
+    process = launch(*flags, "-o", "again", torchrun=("--max-restarts", "1"))
+    wait_for(lambda: Path("again/checkpoints/last.pt").exists())
+    os.kill(ranks(Path("again"))[1], signal.SIGKILL)
+    finish(process)
+    assert_the_same_trajectory(Path("whole"), Path("again"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_stop_all_processes_with_everything_saved(number, tmp_path):
+    process = launch(*TRAIN, "-e", "200", "-o", "stopped")
+    wait_for(lambda: Path("stopped/checkpoints/last.pt").exists())
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert output.count("everything saved; go on with") == 1
+    assert not ranks(Path("stopped"))
+    saved = load_checkpoint(Path("stopped/checkpoints/last.pt"))
+    assert saved.lengths["metrics.jsonl"] == Path("stopped/metrics.jsonl").stat().st_size

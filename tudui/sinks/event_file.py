@@ -1,0 +1,57 @@
+"""TensorBoard's event file, written by the run itself and not by a thread: a full disk is an error of the run."""
+
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from tudui.files import disk_errors
+
+PREFIX = "events.out.tfevents"
+
+
+class EventFile:
+    """Appends to one event file; DiskError where that is not possible."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path, self.file = path, file
+        self.records = RecordWriter(file)
+
+    def add(self, summaries: Summary | Iterable[Summary], step: int | None = None) -> None:
+        """Write summaries as one event of a step."""
+        together = Summary()
+        for summary in [summaries] if isinstance(summaries, Summary) else summaries:
+            together.MergeFrom(summary)
+        self.write(Event(summary=together, step=step))
+
+    def write(self, event: Event) -> None:
+        """Write an event, with the time of now."""
+        event.wall_time = time.time()
+        with disk_errors(self.path):
+            self.records.write(event.SerializeToString())
+            self.file.flush()
+
+
+@contextmanager
+def event_file(folder: Path, *, purge_step: int | None = None) -> Iterator[EventFile]:
+    """Begin a new event file in the folder; a server forgets what it has read of `purge_step` and later."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        # files are read in the order of their names, also where the clock was set back between two of them
+        earlier = [int(path.name.split(".")[3]) for path in folder.glob(f"{PREFIX}.*")]
+        number = max([int(time.time()), *(stamp + 1 for stamp in earlier)])
+        path = folder / f"{PREFIX}.{number:010d}.{socket.gethostname()}.{os.getpid()}"
+        file = path.open("xb")
+    with file:
+        events = EventFile(path, file)
+        events.write(Event(file_version="brain.Event:2"))
+        if purge_step is not None:
+            events.write(Event(step=purge_step, session_log=SessionLog(status=SessionLog.START)))
+        yield events
