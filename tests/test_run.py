@@ -164,7 +164,7 @@ def test_a_broken_last_checkpoint_falls_back_to_the_one_before(tmp_path):
 def test_the_run_folder_holds_what_the_design_names(trained):
     names = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
     assert {name for name in names if not name.startswith("tensorboard/")} == {
-        "config.yaml", "metrics.jsonl", "result.json", "predictions.npz",
+        "config.yaml", "metrics.jsonl", "result.json", "predictions.npz", "run.lock",
         "checkpoints/last.pt", "checkpoints/previous.pt", "checkpoints/best.pt",
     }  # fmt: skip
     assert len(list((trained / "tensorboard").iterdir())) == 1
