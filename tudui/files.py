@@ -23,6 +23,18 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def appended(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that grows; DiskError where it cannot be opened, or where what is left cannot be written."""
+    with disk_errors(path):
+        file = path.open("ab")
+    try:
+        yield file
+    finally:
+        with disk_errors(path):
+            file.close()
+
+
+@contextmanager
 def written_aside(path: Path, *, keep: Path | None = None) -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `path` when the block ends well; DiskError where it cannot be written.
 

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from tudui.files import disk_errors
+from tudui.files import appended, disk_errors
 
 PREFIX = "events.out.tfevents"
 
@@ -20,7 +20,7 @@ PREFIX = "events.out.tfevents"
 class EventFile:
     """Appends to one event file; DiskError where that is not possible."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path, self.file = path, file
         self.records = RecordWriter(file)
 
@@ -47,9 +47,8 @@ def event_file(folder: Path, *, purge_step: int | None = None) -> Iterator[Event
         # files are read in the order of their names, also where the clock was set back between two of them
         earlier = [int(path.name.split(".")[3]) for path in folder.glob(f"{PREFIX}.*")]
         number = max([int(time.time()), *(stamp + 1 for stamp in earlier)])
-        path = folder / f"{PREFIX}.{number:010d}.{socket.gethostname()}.{os.getpid()}"
-        file = path.open("xb")
-    with file:
+    path = folder / f"{PREFIX}.{number:010d}.{socket.gethostname()}.{os.getpid()}"
+    with appended(path) as file:
         events = EventFile(path, file)
         events.write(Event(file_version="brain.Event:2"))
         if purge_step is not None:

@@ -7,16 +7,14 @@ from errno import ENOENT
 from pathlib import Path
 
 from tudui.events import Event, to_json
-from tudui.files import disk_errors, json_text
+from tudui.files import appended, disk_errors, json_text
 from tudui.sinks import Sink
 
 
 @contextmanager
 def jsonl_sink(path: Path) -> Iterator[Sink]:
     """Append events to the record; DiskError where that is not possible, or where the record is no longer there."""
-    with disk_errors(path):
-        file = path.open("ab")
-    with file:
+    with appended(path) as file:
 
         def emit(event: Event) -> None:
             with disk_errors(path):

@@ -1,0 +1,73 @@
+"""Train for long, and see that memory, open files and threads stay as they are, and event files as long as they should.
+
+    python scripts/soak.py --minutes 30
+    python scripts/soak.py --epochs 2000 -- --set train.batch_size=1200
+
+A run on digits that logs at every step, in a process of its own, is looked at once a second. What follows `--` goes to
+`tudui train`. Exit code 1 where the second half of the time needs more than the first did, by more than 2 %.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tudui.files import json_text
+
+
+def look(process: int) -> dict[str, float]:
+    """Return resident memory in MB, open files and threads of a process."""
+    place = Path(f"/proc/{process}")
+    status = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
+    return {
+        "memory": int(status["VmRSS"].split()[0]) / 1024,
+        "files": len(list((place / "fd").iterdir())),
+        "threads": int(status["Threads"]),
+    }
+
+
+def bytes_per_yield(folder: Path) -> dict[str, float]:
+    """Return how many bytes of event files there are, and per log point and epoch of the record."""
+    events = [json.loads(line)["event"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    steps = events.count("StepEnd")
+    size = sum(path.stat().st_size for path in (folder / "tensorboard").iterdir())
+    return {"log points": steps, "epochs": events.count("Evaluated"), "event bytes": size}
+
+
+def main(
+    arguments: Annotated[list[str] | None, typer.Argument()] = None,
+    minutes: float = 30.0,
+    epochs: int = 1_000_000,
+    json_file: Annotated[Path | None, typer.Option("--json")] = None,
+) -> None:
+    """Train until the time or the epochs are over."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "run"
+        command = [sys.executable, "-m", "tudui", "train", "--config", "digits", "-o", str(folder), "-q"]
+        command += ["--set", "log.every=1", "-e", str(epochs), *(arguments or [])]
+        process = subprocess.Popen(command)
+        began, seen = time.monotonic(), []
+        while process.poll() is None and time.monotonic() - began < 60 * minutes:
+            time.sleep(1)
+            if (folder / "checkpoints" / "last.pt").exists() and process.poll() is None:
+                seen.append(look(process.pid))
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+        half = len(seen) // 2
+        peaks = {what: [max(entry[what] for entry in part) for part in (seen[:half], seen[half:])] for what in seen[0]}
+        found = {"seconds": time.monotonic() - began, **bytes_per_yield(folder), "peaks of both halves": peaks}
+    print(json_text(found, indent=2))
+    if json_file:
+        json_file.write_text(json_text(found, indent=2) + "\n")
+    raise typer.Exit(any(second > 1.02 * first for first, second in peaks.values()))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,184 @@
+"""What happens to the disk and the folder of a run: one line or a clean recovery, and nothing is lost."""
+
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TUDUI, quick_config, record
+from tests.test_run import assert_same_run, cut_at, start, wait_for
+from tests.test_tensorboard import check_scalars, read
+from tudui.errors import Interrupted
+from tudui.files import DiskError
+from tudui.run import train
+
+FLAGS = ("-e", "2", "--set", "log.every=5", "--set", "train.threads=2", "--set", "device=cpu")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """A file system in memory; called again, it gets other options."""
+    place = tmp_path / "disk"
+    place.mkdir()
+
+    def mount(options: str) -> Path:
+        again = ["-o", f"remount,{options}"] if os.path.ismount(place) else ["-t", "tmpfs", "-o", options, "none"]
+        done = subprocess.run(["mount", *again, str(place)], capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip("a file system can only be mounted by root")
+        return place
+
+    yield mount
+    if os.path.ismount(place):
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture(scope="session")
+def uncut(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("uncut") / "run"
+    train(quick_config("train.epochs=2"), folder)
+    return folder
+
+
+@pytest.mark.parametrize("size", ["16k", "64k", "200k", "700k", "1500k", "2600k", "3700k", "4000k"])
+def test_a_full_disk_is_one_line_and_a_resume_when_there_is_room(size, small_disk, tudui, uncut):
+    run = small_disk(f"size={size}") / "run"
+    answer = tudui("train", "-o", run, *FLAGS)
+    assert answer.code == 6
+    assert answer.err.count("\n") == 1
+    assert answer.err.startswith(f"error: {run}")
+    assert "No space left on device; free or choose another place" in answer.err
+    small_disk("size=40m")
+    again = ("--resume", run) if (run / "config.yaml").exists() else ("-o", run, *FLAGS)
+    assert tudui("train", *again).code == 0
+    assert_same_run(run, uncut)
+    check_scalars(run)
+
+
+def test_a_read_only_folder(small_disk, tudui):
+    run = small_disk("size=40m") / "run"
+    small_disk("ro")
+    answer = tudui("train", "-o", run, *FLAGS)
+    assert answer.code == 6
+    assert f"{run}: cannot be made: Read-only file system; choose another place with --run-dir" in answer.err
+
+
+def test_a_folder_that_became_read_only(small_disk, tudui, tmp_path):
+    run = small_disk("size=40m") / "run"
+    with pytest.raises(Interrupted):
+        train(quick_config(), run, sinks=[cut_at(3)])
+    small_disk("ro")
+    answer = tudui("train", "--resume", run)
+    assert answer.code == 6
+    assert answer.err.startswith(f"error: {run / 'run.lock'}: cannot be written: Read-only file system")
+    small_disk("rw")
+    assert tudui("train", "--resume", run).code == 0
+
+
+@pytest.mark.parametrize("limit", [50_000, 1_000_000])
+def test_a_limit_on_the_size_of_files(limit, tmp_path):
+    """50 kB: the event file comes to it; 1 MB: a checkpoint does."""
+    process = subprocess.run(
+        [*TUDUI, "train", "-o", "run", *FLAGS], capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )  # fmt: skip
+    assert process.returncode == 6, process.stderr
+    assert process.stderr.count("\n") == 1
+    assert "File too large" in process.stderr
+    assert not list(Path("run").rglob("*.part"))
+
+
+@pytest.mark.parametrize("removed", [True, False], ids=["removed", "moved"])
+def test_a_folder_that_goes_while_the_run_goes_on(removed, tmp_path):
+    def take_it_away(event: object) -> None:
+        if (tmp_path / "run").exists() and len(record(tmp_path / "run")) == 4:
+            if removed:
+                shutil.rmtree(tmp_path / "run")
+            else:
+                (tmp_path / "run").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(DiskError, match=r"run/metrics.jsonl: cannot be written: "):
+        train(quick_config(), tmp_path / "run", sinks=[take_it_away])
+    assert not (tmp_path / "run").exists()
+    if not removed:
+        assert train(quick_config(), tmp_path / "elsewhere", resume=True).status == "finished"
+
+
+def test_a_torn_last_line_is_cut_off(tmp_path, uncut):
+    with pytest.raises(Interrupted):
+        train(quick_config("train.epochs=2"), tmp_path / "run", sinks=[cut_at(5)])
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
+        file.write('{"event": "StepEnd", "step": 3')
+    train(quick_config("train.epochs=2"), tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", uncut)
+
+
+@pytest.mark.parametrize("again", [("--resume", "run"), ("-o", "run")])
+def test_a_second_process_on_one_run_is_refused(again, tudui, tmp_path):
+    process = start("-o", "run", "-e", "500")
+    try:
+        wait_for(Path("run/metrics.jsonl"), 3, process)
+        lines = Path("run/config.yaml").read_bytes()
+        answer = tudui("train", *again)
+        assert answer.code == 6
+        assert (
+            f"run: this run is in use by another process (process {process.pid} on {socket.gethostname()})"
+            in answer.err
+        )
+        assert Path("run/config.yaml").read_bytes() == lines
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()
+    assert (
+        "interrupted" not in tudui("train", "--resume", "run", "-q", "--dry-run").err
+    )  # the lock went with its holder
+
+
+def test_a_clock_that_is_set_back(tmp_path, monkeypatch):
+    """TensorBoard reads event files in the order of their names, which begin with the time."""
+    with pytest.raises(Interrupted):
+        train(quick_config(), tmp_path / "run", sinks=[cut_at(5)])
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - 30 * 24 * 3600)
+    train(quick_config(), tmp_path / "run", resume=True)
+    check_scalars(tmp_path / "run")
+    steps = [event.step for event in read(tmp_path / "run").Scalars("loss/train")]
+    assert steps == sorted(Counter(steps))
+
+
+def test_ctrl_c_twice_stops_at_once_with_the_last_checkpoint_whole(tmp_path, tudui):
+    process = start("-o", "run", "-e", "500", "--set", "log.every=1000", "--set", "train.threads=1")
+    wait_for(Path("run/metrics.jsonl"), 6, process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.02)  # signals of one kind do not queue
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in out + err
+    assert not list(Path("run").rglob("*.part"))
+    assert tudui("train", "--resume", "run", "--epochs", "500", "--dry-run").code in (0, 2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_log_point_opens_nothing_that_stays(tmp_path):
+    """The short form of scripts/soak.py."""
+    opened, threads = [], []
+
+    def look(event: object) -> None:
+        opened.append(len(list(Path("/proc/self/fd").iterdir())))
+        threads.append(len(list(Path("/proc/self/task").iterdir())))
+
+    train(quick_config("train.epochs=6", "log.every=1"), tmp_path / "run", sinks=[look])
+    half = len(opened) // 2
+    assert max(opened[half:]) <= max(opened[:half])
+    assert max(threads[half:]) <= max(threads[:half])
