@@ -21,6 +21,7 @@ from tudui.config import parse_set, shipped_configs
 from tudui.config.plan import load_plan, plan_yaml
 from tudui.config.shipped import shipped_plans
 from tudui.errors import ConfigError
+from tudui.training.checkpoint import load_checkpoint
 
 NO_TENSORBOARD = ("--set", "log.tensorboard=false")
 
@@ -375,6 +376,26 @@ def test_signals_stop_all_runs_with_everything_saved(jobs, number, code, tmp_pat
     assert "everything saved; the same command goes on: tudui compare-losses" in said
     assert "Traceback" not in said
     assert_gone(workers)
+
+
+def test_ctrl_c_twice_ends_all_processes_at_once(tmp_path):
+    command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "1", "--jobs", "2", "-o", "stopped",
+               "-e", "200", "--set", "log.every=1000"]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(Path().glob("stopped/runs/*/checkpoints/last.pt")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    workers = children(process.pid)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.02)  # signals of one kind do not queue
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert_gone(workers)
+    for path in Path().glob("stopped/runs/*/checkpoints/last.pt"):
+        load_checkpoint(path)
 
 
 @pytest.mark.slow

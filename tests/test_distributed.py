@@ -98,6 +98,18 @@ def test_two_processes_are_one(name, tmp_path):
 
 
 @pytest.mark.slow
+def test_two_machines_are_one(tmp_path):
+    """Two torchruns, as two machines have them."""
+    flags = (*TRAIN, *SMOOTH)
+    alone(*flags, "-o", "one")
+    nodes = ("--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1", "--master-port", "29563")
+    other = launch(*flags, "-o", "two", torchrun=(*nodes, "--node-rank", "1"))
+    finish(launch(*flags, "-o", "two", torchrun=(*nodes, "--node-rank", "0")))
+    finish(other)
+    assert_the_same_trajectory(Path("one"), Path("two"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [1, 2])
 def test_a_checkpoint_of_two_goes_on_with_one_and_back(first, tmp_path):
     flags = (*TRAIN, "-e", "4", "--set", "log.every=1", *SMOOTH)
@@ -178,6 +190,18 @@ def test_torchrun_carries_on_by_itself(tmp_path):
     os.kill(ranks(Path("again"))[1], signal.SIGKILL)
     finish(process)
     assert_the_same_trajectory(Path("whole"), Path("again"))
+
+
+@pytest.mark.slow
+def test_ctrl_c_twice_leaves_no_process_and_a_whole_checkpoint(tmp_path):
+    process = launch(*TRAIN, "-e", "200", "--set", "log.every=1000", "-o", "twice")
+    wait_for(lambda: Path("twice/checkpoints/last.pt").exists())
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.02)  # signals of one kind do not queue
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert not ranks(Path("twice"))
+    load_checkpoint(Path("twice/checkpoints/last.pt"))
 
 
 @pytest.mark.slow

@@ -3,13 +3,14 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 import torch
 
-from tests.conftest import TUDUI, quick_config, record
+from tests.conftest import ROOT, TUDUI, quick_config, record
 from tudui.config import load_config
 from tudui.errors import DataError, DiskError, Interrupted, UsageError
 from tudui.events import StepEnd, Warned
@@ -118,6 +119,16 @@ def test_a_killed_run_is_resumed_exactly(tmp_path, tudui):
     process.communicate()
     assert tudui("train", "--resume", tmp_path / "killed").code == 0
     assert_same_run(tmp_path / "killed", tmp_path / "uncut")
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_ends_as_if_it_had_not_been(tmp_path):
+    """A short form of scripts/crash_test.py; its long form is in docs/reliability.md."""
+    command = [sys.executable, str(ROOT / "scripts" / "crash_test.py"), "--kills", "5", "--out", "crash", "--",
+               "train", "--config", "digits", "-e", "12", "--set", "log.every=5"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "nothing differs, nothing is left over" in done.stdout
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
