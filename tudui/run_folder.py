@@ -11,7 +11,7 @@ from typing import Any
 from tudui.config import Config, load_config
 from tudui.config.load import flatten
 from tudui.errors import DiskError, UsageError
-from tudui.files import ASIDE
+from tudui.files import ASIDE, refuse_links
 from tudui.invocation import tudui_command
 
 # What may differ between a run and its continuation: where the data lies and whether it is cached.
@@ -114,8 +114,11 @@ class RunFolder:
         """Make the folder; DiskError where that is not possible."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            for left in self.root.rglob(f"*{ASIDE}"):  # by a process that was killed while writing
-                left.unlink()
+            inside = list(self.root.rglob("*"))
+            refuse_links(*inside)
+            for left in inside:
+                if left.suffix == ASIDE:  # by a process that was killed while writing
+                    left.unlink()
         except OSError as error:
             raise DiskError(
                 f"{self.root}: cannot be made: {error.strerror}; choose another place with --run-dir"

@@ -7,7 +7,9 @@ from typer.core import TyperGroup
 
 from tudui import __version__
 from tudui.cli import after, backward, compare, config, data, line_fit, loss, tensorboard, train
-from tudui.errors import Interrupted, TuduiError
+from tudui.errors import Interrupted, TuduiError, printable
+
+MAX_PROBLEMS = 20  # shown of a config in which everything is wrong
 
 
 class _Commands(TyperGroup):
@@ -18,8 +20,11 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except TuduiError as error:
             prefix = "" if isinstance(error, Interrupted) else "error: "
-            for line in str(error).splitlines():
-                typer.echo(f"{prefix}{line}", err=True)
+            lines = str(error).splitlines()
+            for line in lines[:MAX_PROBLEMS]:
+                typer.echo(f"{prefix}{printable(line)}", err=True)
+            if len(lines) > MAX_PROBLEMS:
+                typer.echo(f"{prefix}and {len(lines) - MAX_PROBLEMS} more", err=True)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)

@@ -99,22 +99,24 @@ def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
         for file in files:
             content, md5 = _read_pickle(folder / file)
             differing += [file] if md5 != layout.md5[file] else []
-            try:
-                array = np.asarray(content["data"], dtype=np.uint8).reshape(-1, 3, 32, 32)
-                store[filled : filled + len(array)] = array
-                filled += len(array)
-                labels += [int(label) for label in content[layout.labels_key]]
-            except (KeyError, TypeError, ValueError) as error:
-                raise DataError(f"{folder / file}: not a batch of {name}: {error!r}; fetch the file again") from None
+            pixels, given = content.get("data"), content.get(layout.labels_key)
+            # not yet an image looked at: arrays and lists in a pickle may claim to be far larger than its file
+            fits = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.shape[1:] == (3072,)
+            if not fits or not isinstance(given, list) or not len(pixels) == len(given) <= largest - filled:
+                raise DataError(f"{folder / file}: not a batch of {name}; fetch the file again")
+            store[filled : filled + len(pixels)] = pixels.reshape(-1, 3, 32, 32)
+            filled += len(pixels)
+            labels += given
         parts[part] = torch.arange(start, filled)
     meta, _ = _read_pickle(folder / layout.meta_file)
-    classes = tuple(str(label) for label in meta.get(layout.names_key, ()))
-    if len(labels) != filled or not labels or not 0 <= min(labels) <= max(labels) < len(classes):
-        raise DataError(f"{folder}: labels do not fit the images and the {len(classes)} classes; fetch the files again")
+    classes = meta.get(layout.names_key)
+    whole = isinstance(classes, list) and all(isinstance(label, str) for label in classes)
+    if not whole or not labels or not all(type(label) is int and 0 <= label < len(classes) for label in labels):
+        raise DataError(f"{folder}: labels do not fit the images and the classes; fetch the files again")
     notes = [
         f"{folder}: the md5 of {', '.join(differing)} is not the official one: this is another copy of {name}"
     ] if differing else []  # fmt: skip
-    return Source(classes, torch.from_numpy(store[:filled]), torch.tensor(labels), parts, notes)
+    return Source(tuple(classes), torch.from_numpy(store[:filled]), torch.tensor(labels), parts, notes)
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, Any], str]:

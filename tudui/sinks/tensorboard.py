@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
@@ -40,7 +41,7 @@ def tensorboard_sink(
             case Evaluated(weights="last"):
                 _scores(writer, event, data)
             case Warned():
-                writer.add_text("warnings", event.message, event.step)
+                writer.add_text("warnings", _verbatim(event.message), event.step)
             case RunEnded():
                 for name, scores in (event.result["train"] or {}).items():
                     if scores["accuracy"] is not None:
@@ -55,6 +56,12 @@ def tensorboard_sink(
         writer.close()
 
 
+def _verbatim(text: str) -> str:
+    """Return Markdown that shows text as it stands: names in it may look like markup, pictures or links."""
+    lines = [part for line in text.splitlines() for part in wrap(line, 120, drop_whitespace=False) or [""]]
+    return "\n".join(f"    {line}" for line in lines)
+
+
 def _start(
     writer: SummaryWriter, event: RunStarted, model: nn.Module, config: Mapping[str, Any], config_text: str
 ) -> None:
@@ -63,7 +70,7 @@ def _start(
     experiment, session, _ = hparams(values, dict.fromkeys(HPARAM_METRICS, 0.0))
     writer._get_file_writer().add_summary(experiment)
     writer._get_file_writer().add_summary(session)
-    writer.add_text("config", "\n".join(f"    {line}" for line in config_text.splitlines()), 0)
+    writer.add_text("config", _verbatim(config_text), 0)
     writer._get_file_writer().add_event(TensorBoardEvent(graph_def=_graph(model).SerializeToString()))
     layers = [name for name, _ in model.named_parameters()]
     writer.add_custom_scalars(
