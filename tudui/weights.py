@@ -6,6 +6,7 @@ Nothing in a file is executed: it is read by torch's weights-only unpickler, wit
 import pickle
 import re
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,7 +133,7 @@ def _load(path: Path) -> Any:
     allowed: list[Any] = list(MODULES)
     while True:
         try:
-            with torch.serialization.safe_globals(allowed):
+            with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(allowed):
                 return torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             found = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]+)", str(error))

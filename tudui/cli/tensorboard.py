@@ -1,6 +1,7 @@
 """`tudui tensorboard`."""
 
 import ipaddress
+import socket
 import threading
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +33,10 @@ def tensorboard_command(
             f"{runs}: nothing to show, no event files below it; name a folder of runs, "
             f"or train with log.tensorboard=true"
         )
+    try:
+        socket.getaddrinfo(host, port)
+    except OSError as error:  # also one with a blank or a name without an address
+        raise UsageError(f"--host {host}: {error.strerror}; leave it out to listen on this machine only") from None
     shown = runs / "tensorboard" if (runs / "comparison.lock").exists() and (runs / "tensorboard").is_dir() else runs
     from tensorboard import program
 
@@ -41,11 +46,11 @@ def tensorboard_command(
         address = server.launch()
     except program.TensorBoardServerException as error:
         raise UsageError(f"--host {host} --port {port}: {error}; leave both out for a free one here") from None
-    typer.echo(f"TensorBoard shows {runs} at {address} (Ctrl-C ends it)")
     if _is_loopback(host):
         note("only this machine can open the address")
     else:
         note(f"--host {host}: whoever can reach this port can read the logs; leave it out to keep them to this machine")
+    typer.echo(f"TensorBoard shows {runs} at {address} (Ctrl-C ends it)")
     threading.Event().wait()
 
 

@@ -30,7 +30,7 @@ ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".w
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # by content; Pillow gives EPS to an outside program
 PARTS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 MAX_PIXELS = 80_000_000  # that a file claims; of a large JPEG only a part is ever decoded
-MAX_DECODED = 36_000_000  # pixels in memory: 600 MB while transparency is laid over white
+MAX_DECODED = 24_000_000  # pixels in memory, where transparent ones take 400 MB while they are laid over white
 LARGE = 4_000_000  # pixels beyond which images are decoded one at a time
 ONE_LARGE = threading.Lock()
 # what Pillow only warns of is more than MAX_PIXELS
@@ -205,6 +205,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         values *= 255
         image = Image.fromarray(values.clip(0, 255, out=values).round(out=values).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")

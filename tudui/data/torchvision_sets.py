@@ -74,8 +74,11 @@ ARRAYS = {
 }
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """An unpickler that knows numpy's arrays and plain containers, and nothing that could run code."""
+class _ArraysOnly(pickle._Unpickler):
+    """An unpickler that knows numpy's arrays and plain containers, and nothing that could run code.
+
+    It is the one in Python, because that in C fills the memory where five bytes of a file ask it to.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ARRAYS:
@@ -139,13 +142,19 @@ def _read_mnist(name: str, root: Path) -> Source:
     kind = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}[name]
 
     def read(train: bool) -> Callable[[Any], Any]:
-        return lambda datasets: getattr(datasets, kind)(root, train=train, download=True)
+        return partial(_open_mnist, kind=kind, root=root, train=train)
 
     train, test = _download(name, root, read(True)), _download(name, root, read(False))
     # 28x28 grey, framed to 32x32 by black, as LeNet had it
     grey = torch.nn.functional.pad(torch.cat([train.data, test.data]), (2, 2, 2, 2))
     store = grey.unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
     return _two_parts(tuple(train.classes), store, [train.targets, test.targets])
+
+
+def _open_mnist(datasets: Any, *, kind: str, root: Path, train: bool) -> Any:
+    # without the pickled files of torchvision's first versions, which it would prefer
+    plain = type(kind, (getattr(datasets, kind),), {"_check_legacy_exist": lambda _: False})
+    return plain(root, train=train, download=True)
 
 
 def _read_svhn(name: str, root: Path) -> Source:
@@ -180,6 +189,9 @@ def _download(name: str, root: Path, open_set: Callable[[Any], Any]) -> Any:
             f"--data-dir DIR with a copy of it, --data folder:PATH with images of your own, "
             f"or --data digits, which needs no download"
         ) from None
+    except Exception as error:  # random bytes make the readers raise almost anything
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{name}: the files in {root} cannot be read ({why}); fetch them again") from None
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Checkpoints: last, the one before it, and the best; read without executing anything in them."""
 
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint; WeightsError says what is wrong with the file."""
     refuse_large(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of another pickle protocol
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # random bytes make the loader raise almost anything
         raise WeightsError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]})") from None
     return checkpoint_from(content, path)
