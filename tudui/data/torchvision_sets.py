@@ -102,7 +102,8 @@ def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
         for file in files:
             content, md5 = _read_pickle(folder / file)
             differing += [file] if md5 != layout.md5[file] else []
-            pixels, given = content.get("data"), content.get(layout.labels_key)
+            pixels: Any = content.get("data")
+            given: Any = content.get(layout.labels_key)
             # not yet an image looked at: arrays and lists in a pickle may claim to be far larger than its file
             fits = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.shape[1:] == (3072,)
             if not fits or not isinstance(given, list) or not len(pixels) == len(given) <= largest - filled:
@@ -112,7 +113,7 @@ def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
             labels += given
         parts[part] = torch.arange(start, filled)
     meta, _ = _read_pickle(folder / layout.meta_file)
-    classes = meta.get(layout.names_key)
+    classes: Any = meta.get(layout.names_key)
     whole = isinstance(classes, list) and all(isinstance(label, str) for label in classes)
     if not whole or not labels or not all(type(label) is int and 0 <= label < len(classes) for label in labels):
         raise DataError(f"{folder}: labels do not fit the images and the classes; fetch the files again")
