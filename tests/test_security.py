@@ -640,7 +640,7 @@ def test_names_are_text_in_the_report_in_a_browser(browser, hostile):
 def test_names_are_text_in_tensorboard_in_a_browser(page, browser, hostile):
     from tests.test_tensorboard import served
 
-    shows = {"images": "confusion/test"}.get(page, "onerror=window.pwned=1>")
+    shows = {"images": "confusion/test"}.get(page, "onerror=window.pwned")
     with served(hostile) as address:
         browser.get(f"{address}#{page}")
         deadline = time.monotonic() + 90
