@@ -642,6 +642,7 @@ def test_names_are_text_in_tensorboard_in_a_browser(page, browser, hostile):
 
     shows = {"images": "confusion/test"}.get(page, "onerror=window.pwned")
     with served(hostile) as address:
+        browser.set_window_size(1400, 1000)  # a small one shows no cards
         browser.get(f"{address}#{page}")
         deadline = time.monotonic() + 90
         while shows not in text_in(browser) and time.monotonic() < deadline:
