@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup train compare test test-all lint types check bench docs tensorboard clean
+.PHONY: setup train compare test test-all lint types check audit bench docs tensorboard clean
 
 setup: .venv/installed
 
@@ -32,6 +32,17 @@ types: setup
 
 check: lint types test-all  ## everything that CI holds
 
+audit: setup .venv-audit/bin/pip-audit  ## known vulnerabilities of what is installed; needs the network
+	@.venv-audit/bin/pip-audit --vulnerability-service osv --progress-spinner off --skip-editable \
+		--path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" 2> .venv-audit/errors \
+	|| { if grep -q ConnectionError .venv-audit/errors; \
+		then echo "audit: the vulnerability service cannot be reached, so nothing was checked" >&2; \
+		else cat .venv-audit/errors >&2; fi; exit 1; }
+
+.venv-audit/bin/pip-audit:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet pip-audit
+
 bench: setup  ## speed, growth and start-up, side by side with what they are compared with
 	$(BIN)/python scripts/bench.py
 
@@ -42,4 +53,4 @@ tensorboard: setup
 	$(BIN)/tudui tensorboard runs
 
 clean:  ## removes what can be made again; runs stay
-	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-audit dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

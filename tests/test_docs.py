@@ -42,7 +42,19 @@ def test_the_readme_begins_with_its_two_commands():
     first = re.findall(r"^    (.+)$", README, flags=re.MULTILINE)[:2]
     assert first == ["make train", "make test"]
     makefile = (ROOT / "Makefile").read_text()
-    for target in ("setup", "train", "compare", "test", "lint", "types", "check", "bench", "tensorboard", "clean"):
+    for target in (
+        "setup",
+        "train",
+        "compare",
+        "test",
+        "lint",
+        "types",
+        "check",
+        "audit",
+        "bench",
+        "tensorboard",
+        "clean",
+    ):
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
 

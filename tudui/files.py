@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,7 +44,10 @@ def written_aside(path: Path, *, keep: Path | None = None) -> Iterator[IO[bytes]
     aside = path.with_name(f"{path.name}{ASIDE}")
     try:
         with disk_errors(path):
-            with aside.open("wb") as file:
+            aside.unlink(
+                missing_ok=True
+            )  # of a process that was killed; or a link out of the folder, in one from others
+            with aside.open("xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -54,6 +58,13 @@ def written_aside(path: Path, *, keep: Path | None = None) -> Iterator[IO[bytes]
         with suppress(OSError):  # the folder may be gone, or may not be written
             aside.unlink()
         raise
+
+
+def refuse_links(*paths: Path) -> None:
+    """Raise DiskError where a path that is to be written is a symbolic link: in a folder from others it leads out."""
+    for path in paths:
+        if path.is_symlink():
+            raise DiskError(f"{path}: is a symbolic link, and nothing is written through one; remove it or its folder")
 
 
 @contextmanager
@@ -67,6 +78,7 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
         yield
         return
 
+    refuse_links(path)
     with disk_errors(path):
         file = path.open("a+")
     with file:
@@ -85,6 +97,15 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
         yield
+
+
+def unpacked_size(path: Path) -> int:
+    """Return the bytes of a file or, if it is more, of everything that is packed in it; BadZipFile where it is torn."""
+    size = path.stat().st_size
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = max(size, sum(entry.file_size for entry in archive.infolist()))
+    return size
 
 
 def write_text(path: Path, text: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from tudui.config import Config, load_config
 from tudui.config.load import flatten
 from tudui.errors import DiskError, TuduiError, UsageError
-from tudui.files import ASIDE, locked
+from tudui.files import ASIDE, locked, refuse_links
 from tudui.invocation import tudui_command
 
 # What may differ between a run and its continuation: where the data lies and whether it is cached.
@@ -80,8 +80,11 @@ class RunFolder:
             ) from None
         with locked(self.lock, what="this run is"):
             self.check(config, resume=resume)
-            for left in self.root.rglob(f"*{ASIDE}"):
-                left.unlink()
+            inside = list(self.root.rglob("*"))
+            refuse_links(*inside)
+            for left in inside:
+                if left.suffix == ASIDE:  # by a process that was killed while writing
+                    left.unlink()
             begins = not self.config.exists()
             try:
                 yield

@@ -6,6 +6,7 @@ Nothing in a file is executed: it is read by torch's weights-only unpickler, wit
 import pickle
 import re
 import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,16 @@ from tudui.data import Preparation
 from tudui.errors import WeightsError
 from tudui.model import LAYERS, Tudui
 from tudui.run_folder import RunFolder
-from tudui.training.checkpoint import BEST, Checkpoint, checkpoint_from, load_checkpoint, newest_checkpoint
+from tudui.training.checkpoint import (
+    BEST,
+    Checkpoint,
+    checkpoint_from,
+    load_checkpoint,
+    newest_checkpoint,
+    refuse_large,
+)
 
+MAX_CLASSES = 100_000  # rows of the last layer; a tensor may claim any number of them
 MODULES = (nn.Sequential, nn.Conv2d, nn.MaxPool2d, nn.Flatten, nn.Linear)
 TENSORS = tuple(f"{layer}.{kind}" for layer in LAYERS for kind in ("weight", "bias"))
 SHAPES = {name: tuple(tensor.shape) for name, tensor in Tudui(10).state_dict().items()}
@@ -91,7 +100,7 @@ def _from_file(path: Path) -> Weights:
     if isinstance(content, dict) and "format" in content and "state" in content:
         return _from_checkpoint(checkpoint_from(content, path))
     if isinstance(content, nn.Module):
-        return Weights(_named(content.state_dict(), path), f"{path} (a whole saved module)")
+        return Weights(_named(_tensors_in(content), path), f"{path} (a whole saved module)")
     if isinstance(content, dict):
         for key in ("state_dict", "model_state_dict", "model"):  # what scripts call the weights beside other values
             if isinstance(content.get(key), dict):
@@ -101,12 +110,30 @@ def _from_file(path: Path) -> Weights:
     raise WeightsError(f"{path}: holds a {type(content).__name__}, not weights; save model.state_dict()")
 
 
+def _tensors_in(module: nn.Module) -> dict[str, Any]:
+    """Return a saved module's parameters by name; whatever else it holds is not looked at."""
+    tensors: dict[str, Any] = {}
+    waiting, seen = [("", module)], set()
+    while waiting:
+        prefix, inside = waiting.pop()
+        if not isinstance(inside, nn.Module) or id(inside) in seen:  # a module may lie within itself
+            continue
+        seen.add(id(inside))
+        parameters, modules = (vars(inside).get(kind) for kind in ("_parameters", "_modules"))
+        if isinstance(parameters, dict):
+            tensors |= {f"{prefix}{name}": value for name, value in parameters.items() if isinstance(name, str)}
+        if isinstance(modules, dict):
+            waiting += [(f"{name}.", value) for name, value in modules.items() if isinstance(name, str)]
+    return tensors
+
+
 def _load(path: Path) -> Any:
     """Read a file with the classes of this network allowed, and one class of the user's own, replaced by a stand-in."""
+    refuse_large(path)
     allowed: list[Any] = list(MODULES)
     while True:
         try:
-            with torch.serialization.safe_globals(allowed):
+            with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(allowed):
                 return torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             found = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]+)", str(error))
@@ -133,7 +160,7 @@ def _may_be_a_users_class(name: str) -> bool:
 
 def _named(tensors: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     """Return the tensors under this network's names, whatever prefix or numbers they had."""
-    found = {str(name): value for name, value in tensors.items() if isinstance(value, Tensor)}
+    found = {name: value for name, value in tensors.items() if isinstance(name, str) and isinstance(value, Tensor)}
     ends = {".".join(name.split(".")[-2:]): name for name in found}
     if set(TENSORS) <= set(ends):
         named = {name: found[ends[name]] for name in TENSORS}
@@ -153,6 +180,8 @@ def _named(tensors: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     if len(found) != len(TENSORS):
         raise WeightsError(f"{path}: not the Tudui network: {len(found)} tensors, expected {len(TENSORS)}")
     for name, tensor in named.items():
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or len(tensor) > MAX_CLASSES:
+            raise WeightsError(f"{path}: {name} is no plain tensor of at most {MAX_CLASSES:,} rows; another network")
         expected = SHAPES[name] if not name.startswith("linear2") else (*tensor.shape[:1], *SHAPES[name][1:])
         if tuple(tensor.shape) != expected or not tensor.is_floating_point():
             raise WeightsError(f"{path}: {name} is {list(tensor.shape)}, expected {list(expected)}: another network")

@@ -7,8 +7,10 @@ from typer.core import TyperGroup
 
 from tudui import __version__
 from tudui.cli import after, backward, compare, config, data, line_fit, loss, tensorboard, train
-from tudui.errors import Interrupted, TuduiError, WorkerError
+from tudui.errors import Interrupted, TuduiError, WorkerError, printable
 from tudui.invocation import speaks_for_its_machine
+
+MAX_PROBLEMS = 20  # shown of a config in which everything is wrong
 
 
 class _Commands(TyperGroup):
@@ -19,9 +21,11 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except TuduiError as error:
             prefix = "" if isinstance(error, Interrupted) else "error: "
-            if speaks_for_its_machine() or isinstance(error, WorkerError):
-                for line in str(error).splitlines():
-                    typer.echo(f"{prefix}{line}", err=True)
+            lines = str(error).splitlines() if speaks_for_its_machine() or isinstance(error, WorkerError) else []
+            for line in lines[:MAX_PROBLEMS]:
+                typer.echo(f"{prefix}{printable(line)}", err=True)
+            if len(lines) > MAX_PROBLEMS:
+                typer.echo(f"{prefix}and {len(lines) - MAX_PROBLEMS} more", err=True)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tudui.cli.settings import CHOICE, DataDirOption, DataOption, JsonOption, SetOption, note, output, overrides_of
+from tudui.cli.settings import (
+    CHOICE,
+    DataDirOption,
+    DataOption,
+    JsonOption,
+    SetOption,
+    default_name,
+    note,
+    output,
+    overrides_of,
+)
 from tudui.errors import UsageError
 from tudui.files import json_text
 from tudui.invocation import tudui_command
@@ -180,7 +190,8 @@ def _show(comparison: "Comparison", folder: Path, console: "Console", *, json: b
     terminal(comparison, console)
     console.print(f"report: {escape(str(folder / 'report.html'))}", soft_wrap=True)
     if tensorboard:
-        console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {folder}", soft_wrap=True)
+        shown = escape(shlex.quote(str(folder)))
+        console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {shown}", soft_wrap=True)
 
 
 def _dry_run(plan: "Plan", folder: Path, executor: "Executor", jobs: int, console: "Console") -> None:
@@ -210,7 +221,9 @@ def _dry_run(plan: "Plan", folder: Path, executor: "Executor", jobs: int, consol
     base = plan.base
     seeds = f"seeds {base.seed} to {base.seed + comparison.seeds - 1}"
     noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
-    console.print(f"{base.data.name}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}", soft_wrap=True)
+    console.print(
+        f"{escape(base.data.name)}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}", soft_wrap=True
+    )
     first = runs[:jobs] if executor == "stacked" else runs[:1]
     seconds = seconds_of(first) * math.ceil(number / jobs) + START_UP
     console.print(f"{_how(number, executor, jobs)}, in {escape(str(folder))}: about {duration(seconds)}")
@@ -243,8 +256,7 @@ def _folder(plan: "Plan") -> Path:
     import hashlib
 
     digest = hashlib.sha256(plan.base.model_dump_json(exclude={"loss"}).encode()).hexdigest()[:6]
-    data = Path(plan.base.data.name.removeprefix("folder:")).resolve().name
-    return Path("runs") / f"compare-{data}-{plan.comparison.lr}-{digest}"
+    return Path("runs") / f"compare-{default_name(plan.base.data.name)}-{plan.comparison.lr}-{digest}"
 
 
 def _command() -> str:

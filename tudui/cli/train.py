@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from tudui.cli.settings import (
     JsonOption,
     LossOption,
     SetOption,
+    default_name,
     load_from_flags,
     note,
     output,
@@ -189,10 +191,7 @@ def _new_folder(config: "Config") -> Path:
     """Make and return a folder below runs/, by the first readable name that is free."""
     if not is_first_process():
         return Path("runs")  # the first one makes and fills it
-    data = config.data.name
-    if data.startswith("folder:"):
-        data = Path(data.removeprefix("folder:")).resolve().name
-    base = Path("runs") / f"{data}-{config.loss.name}-seed{config.seed}"
+    base = Path("runs") / f"{default_name(config.data.name)}-{config.loss.name}-seed{config.seed}"
     for number in itertools.count(1):
         folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
         try:
@@ -249,6 +248,8 @@ def _what_diverged(config: "Config", result: "RunResult") -> str:
 
 
 def _say_what_next(config: "Config", result: "RunResult", console: "Console") -> None:
+    from rich.markup import escape
+
     accuracy = result.test_accuracy
     assert accuracy is not None
     console.print(f"[bold]test accuracy {100 * accuracy:.2f} %[/]", end="")
@@ -258,4 +259,5 @@ def _say_what_next(config: "Config", result: "RunResult", console: "Console") ->
         console.print(f", {place} the measured band of this config, {100 * low:.1f} to {100 * high:.1f} %", end="")
     console.print()
     if config.log.tensorboard:
-        console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {result.run_dir}", soft_wrap=True)
+        shown = escape(shlex.quote(str(result.run_dir)))
+        console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {shown}", soft_wrap=True)

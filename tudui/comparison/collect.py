@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tudui.comparison.predictions import read_predictions
 from tudui.comparison.runs import PlannedRun, cell_name
 from tudui.comparison.statistics import Pair, holm, pair, summary, verdict
 from tudui.config.plan import Plan
@@ -67,7 +68,7 @@ def read_run(planned: PlannedRun, folder: Path) -> RunRecord:
         ),
         warnings=tuple(event["message"] for event in events if event["event"] == "Warned"),
         test=next(event for event in scores if event["split"] == "test") if finished else None,
-        predictions=dict(np.load(place.predictions)) if finished else None,
+        predictions=read_predictions(place.predictions) if finished else None,
     )
 
 

@@ -10,6 +10,7 @@ from torch.utils.tensorboard.summary import custom_scalars, scalar
 
 from tudui.comparison.collect import Cell, Comparison
 from tudui.comparison.compare import RUNS
+from tudui.files import refuse_links
 from tudui.run_folder import RunFolder
 from tudui.sinks.event_file import event_file
 
@@ -25,6 +26,7 @@ CURVES = {
 def write_dashboards(comparison: Comparison, folder: Path) -> bool:
     """Make the folder that `tudui tensorboard COMPARISON` shows, anew; False where the disk has no symbolic links."""
     target = folder / TENSORBOARD
+    refuse_links(target)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     for cell in comparison.cells:

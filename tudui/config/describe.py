@@ -1,5 +1,6 @@
 """What is wrong with a config, a line per key: place, key, what, and what was got instead."""
 
+import reprlib
 import types
 import typing
 from collections.abc import Callable
@@ -81,7 +82,22 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return []
 
 
+class _Short(reprlib.Repr):
+    """Text of values of any size: lists that share their items a billion times, numbers too long for Python's text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxtuple, self.maxdict = 4, 10, 10, 10
+        self.maxstring = self.maxother = 200
+
+    def repr_int(self, value: int, level: int) -> str:
+        return repr(value) if value.bit_length() < 1000 else f"a whole number of {value.bit_length()} bits"
+
+
+_SHORT = _Short()
+
+
 def shorten(value: Any) -> str:
-    """Return a value as text that fits into one line of an error."""
-    text = repr(value)
+    """Return a value as text that fits into one line of an error, without ever writing a large one out."""
+    text = _SHORT.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

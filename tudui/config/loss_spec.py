@@ -1,5 +1,6 @@
 """What a loss tells about itself without torch, and where losses are found: the entry points `tudui.losses`."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     Loss = Callable[[Tensor, Tensor], Tensor]  # (logits [B, K] float, labels [B] int64) -> loss per sample [B]
 
 ENTRY_POINTS = "tudui.losses"
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")  # of a loss or variant: it becomes the name of a folder
 OTHER_NAMES = {
     "mae": "l1",
     "l2": "mse",
@@ -102,6 +104,8 @@ def loss_specs() -> dict[str, LossSpec]:
             raise ConfigError([f"{where}: must be a tudui.losses.LossSpec (got {type(spec).__name__})"])
         if spec.name != point.name:
             raise ConfigError([f"{where}: names its loss '{spec.name}'; both names must be the same"])
+        if not SAFE_NAME.fullmatch(spec.name):
+            raise ConfigError([f"{where}: its name must be letters, digits and + . _ -, 64 at most"])
         if point.name in specs:
             raise ConfigError([f"{where}: a loss of this name is registered already; uninstall one of the packages"])
         specs[point.name] = spec

@@ -1,6 +1,5 @@
 """A comparison's plan: a run config and, under `comparison`, the losses, noise levels and seeds it is repeated over."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 from tudui.config.describe import describe, shorten
 from tudui.config.dump import yaml_text
 from tudui.config.load import Merge, validate, validate_loss
-from tudui.config.loss_spec import LossParameters, loss_section
+from tudui.config.loss_spec import SAFE_NAME, LossParameters, loss_section
 from tudui.config.overrides import Override
 from tudui.config.schema import ComparisonConfig, Config
 from tudui.errors import ConfigError
@@ -19,7 +18,6 @@ from tudui.errors import ConfigError
 DEFAULT_LOSSES = ("ce", "mse", "l1", "huber")
 VARIANTS = ("comparison", "variants")
 TUNING_SEED = 1_000_000  # tuning runs have seeds from here on, reported runs from the config's
-SAFE_NAME = r"[A-Za-z0-9][A-Za-z0-9+._-]*"  # it becomes the name of a folder
 
 
 @dataclass(frozen=True)
@@ -128,9 +126,10 @@ def _variants(given: Any, merge: Merge, source: str, problems: list[str]) -> dic
     checked = {}
     for name, value in given.items():
         key = (*VARIANTS, name)
-        if not re.fullmatch(SAFE_NAME, name):
+        if not SAFE_NAME.fullmatch(name):
             problems.append(
-                f"{merge.origin(key) or where}: {'.'.join(key)}: a variant's name is letters, digits and + . _ -"
+                f"{merge.origin(key) or where}: {'.'.join(key)}: a variant's name is letters, digits and + . _ -, "
+                f"64 at most"
             )
         section = loss_section(value) if isinstance(value, str) else value
         if isinstance(section, dict):

@@ -13,7 +13,9 @@ from tudui.errors import ConfigError
 
 Key = tuple[str, ...]
 MAX_BYTES = 256 * 1024
-SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
+MAX_SCALAR = 4096  # characters of a key or value; a path may be long
+MAX_DEPTH = 16
+PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 
 
 @dataclass
@@ -54,13 +56,19 @@ class _Reader:
         if node.anchor is not None:  # also what an alias points to: nothing can be expanded a billion times
             self.problem(node, key, "anchors and aliases are not supported; write the value out")
             return None
+        if node.tag not in PLAIN:
+            self.problem(node, key, f"the tag {node.tag} is not supported; write a plain value")
+            return None
+        if len(key) > MAX_DEPTH:
+            self.problem(node, (), "nested too deeply; a config has three levels at most")
+            return None
         if isinstance(node, MappingNode):
             return self.mapping(node, key)
         if isinstance(node, SequenceNode):
             return [self.value(item, (*key, str(index))) for index, item in enumerate(node.value)]
         assert isinstance(node, ScalarNode)
-        if node.tag not in SCALARS:
-            self.problem(node, key, f"the tag {node.tag} is not supported; write a plain value")
+        if len(node.value) > MAX_SCALAR:
+            self.problem(node, key, f"{len(node.value)} characters are too many; {MAX_SCALAR} are allowed")
             return None
         try:
             return self.yaml.constructor.construct_object(node)
@@ -71,6 +79,9 @@ class _Reader:
     def mapping(self, node: MappingNode, key: Key) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name_node, value_node in node.value:
+            if not isinstance(name_node, ScalarNode) or name_node.anchor or len(name_node.value) > MAX_SCALAR:
+                self.problem(name_node, key, f"a key is a plain word of at most {MAX_SCALAR} characters")
+                continue
             name = str(name_node.value)
             path = (*key, name)
             if name in values:
@@ -84,11 +95,12 @@ class _Reader:
 def read_yaml(path: Path) -> Document:
     """Read a YAML mapping; ConfigError names everything that is no plain YAML, with line and column."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     if len(data) > MAX_BYTES:
-        raise ConfigError([f"{path}: {len(data)} bytes are too many for a config; {MAX_BYTES} are allowed"])
+        raise ConfigError([f"{path}: too long for a config; {MAX_BYTES} bytes are allowed"])
     try:
         text = data.decode()
     except UnicodeDecodeError as error:

@@ -1,8 +1,13 @@
 """One's own images: a folder per class, alone or inside `train/`, `validation/` and `test/`."""
 
+import contextlib
 import hashlib
 import os
+import stat
 import sys
+import threading
+import unicodedata
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 from tudui.config.schema import DataConfig
@@ -21,8 +27,14 @@ from tudui.errors import DataError
 from tudui.seeding import derive_seed
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # by content; Pillow gives EPS to an outside program
 PARTS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-MAX_PIXELS = 80_000_000
+MAX_PIXELS = 80_000_000  # that a file claims; of a large JPEG only a part is ever decoded
+MAX_DECODED = 24_000_000  # pixels in memory, where transparent ones take 400 MB while they are laid over white
+LARGE = 4_000_000  # pixels beyond which images are decoded one at a time
+ONE_LARGE = threading.Lock()
+# what Pillow only warns of is more than MAX_PIXELS
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 FORMAT = "1"  # part of every cache key: another way to decode is another number
 SHOWN = 10
 
@@ -91,15 +103,25 @@ def _list(root: Path) -> tuple[list[ImageFile], int]:
         files, others = [], 0
         for part, top in tops:
             for folder in sorted(Path(entry.path) for entry in os.scandir(top) if entry.is_dir()):
+                if not _shown_as_it_is(folder.name):
+                    raise DataError(
+                        f"{top}: the class folder {folder.name!r} has control characters in its name; rename it"
+                    )
                 for path in sorted(_files_below(folder)):
-                    if path.suffix.lower() not in ENDINGS:
+                    status = path.stat()
+                    if path.suffix.lower() not in ENDINGS or not stat.S_ISREG(status.st_mode):
                         others += 1
                         continue
-                    status = path.stat()
                     files.append(ImageFile(path, part, folder.name, status.st_size, status.st_mtime_ns))
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
     return files, others
+
+
+def _shown_as_it_is(name: str) -> bool:
+    """Return whether a name has nothing that breaks a line, steers a terminal or turns the direction of writing."""
+    joiners = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # which some languages and emoji need
+    return all(unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") or c in joiners for c in name)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -130,7 +152,7 @@ def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, s
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside Python's lock
         decoded = track(
             pool.map(_decode_or_reason, (file.path for file in files), chunksize=64),
-            f"Reading {root.name}",
+            f"Reading {escape(root.name)}",
             total=len(files),
             console=Console(stderr=True),
             transient=True,
@@ -155,11 +177,16 @@ def _decode_or_reason(path: Path) -> np.ndarray | str:
 def decode_image(path: Path) -> np.ndarray:
     """Return one image file as uint8 [3, 32, 32]; DataError says why it cannot be read."""
     try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
+        with Image.open(path, formats=FORMATS) as image:
+            pixels = image.width * image.height
+            if pixels > MAX_PIXELS:
                 raise DataError(f"{image.width}x{image.height} pixels are too many")
             image.draft("RGB", (64, 64))  # lets the JPEG decoder shrink large pictures while it reads them
-            square = ImageOps.fit(_to_rgb(ImageOps.exif_transpose(image)), IMAGE_SHAPE[1:], Image.Resampling.BILINEAR)
+            if image.width * image.height > MAX_DECODED:
+                raise DataError(f"{image.width}x{image.height} pixels are too many to decode; save it smaller")
+            with ONE_LARGE if pixels > LARGE else contextlib.nullcontext():
+                ImageOps.exif_transpose(image, in_place=True)
+                square = ImageOps.fit(_to_rgb(image), IMAGE_SHAPE[1:], Image.Resampling.BILINEAR)
             return np.asarray(square).transpose(2, 0, 1)
     except DataError:
         raise
@@ -174,8 +201,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image, dtype=np.float64)
         top = 65535 if values.max(initial=0) > 255 else 255
-        image = Image.fromarray((values / top * 255).clip(0, 255).round().astype(np.uint8))
+        values /= top
+        values *= 255
+        image = Image.fromarray(values.clip(0, 255, out=values).round(out=values).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -17,6 +17,7 @@ from tudui.errors import DataError
 from tudui.seeding import derive_seed
 
 FORMAT = 1
+MAX_BYTES = 32 * 2**20  # of a manifest or matrix; of about a million wrong labels
 # Pairs that people confuse, by class name: Patrini, Rozza, Menon, Nock, Qu 2017, section 5.
 USUAL_PAIRS = (
     {"truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"},
@@ -90,8 +91,8 @@ def _read_matrix(path: Path, classes: tuple[str, ...]) -> Tensor:
     """Return the confusion matrix of a CSV file (row: true class, column: label given) without its diagonal."""
     number = len(classes)
     try:
-        with path.open(newline="") as file:
-            rows = [[float(cell) for cell in row] for row in csv.reader(file) if row]
+        text = _bounded_text(path)
+        rows = [[float(cell) for cell in row] for row in csv.reader(text.splitlines()) if row]
     except OSError as error:
         raise DataError(f"data.noise_matrix {path}: cannot be read: {error.strerror}") from None
     except (ValueError, csv.Error) as error:  # UnicodeDecodeError is a ValueError
@@ -108,6 +109,14 @@ def _read_matrix(path: Path, classes: tuple[str, ...]) -> Tensor:
             raise DataError(f"data.noise_matrix {path}: row {line} must be shares that sum to 1 (sum {sum(row):g})")
     matrix = torch.tensor(rows, dtype=torch.float64)
     return matrix - matrix.diag().diag()
+
+
+def _bounded_text(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        text = file.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES:
+        raise DataError(f"{path}: longer than the {MAX_BYTES:,} bytes that wrong labels may take")
+    return text
 
 
 def manifest(config: DataConfig, seed: int, classes: tuple[str, ...], splits: Mapping[str, Split]) -> dict[str, Any]:
@@ -143,7 +152,7 @@ def _read_manifest(path: Path, classes: tuple[str, ...], splits: Mapping[str, Sp
     """Return wrong label by image number; DataError where the file is damaged or belongs to other images."""
     where = f"data.noise_manifest {path}"
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(_bounded_text(path))
     except OSError as error:
         raise DataError(f"{where}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):

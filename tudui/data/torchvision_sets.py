@@ -74,8 +74,11 @@ ARRAYS = {
 }
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """An unpickler that knows numpy's arrays and plain containers, and nothing that could run code."""
+class _ArraysOnly(pickle._Unpickler):
+    """An unpickler that knows numpy's arrays and plain containers, and nothing that could run code.
+
+    It is the one in Python, because that in C fills the memory where five bytes of a file ask it to.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ARRAYS:
@@ -99,22 +102,25 @@ def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
         for file in files:
             content, md5 = _read_pickle(folder / file)
             differing += [file] if md5 != layout.md5[file] else []
-            try:
-                array = np.asarray(content["data"], dtype=np.uint8).reshape(-1, 3, 32, 32)
-                store[filled : filled + len(array)] = array
-                filled += len(array)
-                labels += [int(label) for label in content[layout.labels_key]]
-            except (KeyError, TypeError, ValueError) as error:
-                raise DataError(f"{folder / file}: not a batch of {name}: {error!r}; fetch the file again") from None
+            pixels: Any = content.get("data")
+            given: Any = content.get(layout.labels_key)
+            # not yet an image looked at: arrays and lists in a pickle may claim to be far larger than its file
+            fits = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.shape[1:] == (3072,)
+            if not fits or not isinstance(given, list) or not len(pixels) == len(given) <= largest - filled:
+                raise DataError(f"{folder / file}: not a batch of {name}; fetch the file again")
+            store[filled : filled + len(pixels)] = pixels.reshape(-1, 3, 32, 32)
+            filled += len(pixels)
+            labels += given
         parts[part] = torch.arange(start, filled)
     meta, _ = _read_pickle(folder / layout.meta_file)
-    classes = tuple(str(label) for label in meta.get(layout.names_key, ()))
-    if len(labels) != filled or not labels or not 0 <= min(labels) <= max(labels) < len(classes):
-        raise DataError(f"{folder}: labels do not fit the images and the {len(classes)} classes; fetch the files again")
+    classes: Any = meta.get(layout.names_key)
+    whole = isinstance(classes, list) and all(isinstance(label, str) for label in classes)
+    if not whole or not labels or not all(type(label) is int and 0 <= label < len(classes) for label in labels):
+        raise DataError(f"{folder}: labels do not fit the images and the classes; fetch the files again")
     notes = [
         f"{folder}: the md5 of {', '.join(differing)} is not the official one: this is another copy of {name}"
     ] if differing else []  # fmt: skip
-    return Source(classes, torch.from_numpy(store[:filled]), torch.tensor(labels), parts, notes)
+    return Source(tuple(classes), torch.from_numpy(store[:filled]), torch.tensor(labels), parts, notes)
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, Any], str]:
@@ -137,13 +143,19 @@ def _read_mnist(name: str, root: Path) -> Source:
     kind = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}[name]
 
     def read(train: bool) -> Callable[[Any], Any]:
-        return lambda datasets: getattr(datasets, kind)(root, train=train, download=True)
+        return partial(_open_mnist, kind=kind, root=root, train=train)
 
     train, test = _download(name, root, read(True)), _download(name, root, read(False))
     # 28x28 grey, framed to 32x32 by black, as LeNet had it
     grey = torch.nn.functional.pad(torch.cat([train.data, test.data]), (2, 2, 2, 2))
     store = grey.unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
     return _two_parts(tuple(train.classes), store, [train.targets, test.targets])
+
+
+def _open_mnist(datasets: Any, *, kind: str, root: Path, train: bool) -> Any:
+    # without the pickled files of torchvision's first versions, which it would prefer
+    plain = type(kind, (getattr(datasets, kind),), {"_check_legacy_exist": lambda _: False})
+    return plain(root, train=train, download=True)
 
 
 def _read_svhn(name: str, root: Path) -> Source:
@@ -178,6 +190,9 @@ def _download(name: str, root: Path, open_set: Callable[[Any], Any]) -> Any:
             f"--data-dir DIR with a copy of it, --data folder:PATH with images of your own, "
             f"or --data digits, which needs no download"
         ) from None
+    except Exception as error:  # random bytes make the readers raise almost anything
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"{name}: the files in {root} cannot be read ({why}); fetch them again") from None
 
 
 @contextlib.contextmanager

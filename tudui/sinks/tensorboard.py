@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
@@ -41,7 +42,7 @@ def tensorboard_sink(
                 case Evaluated(weights="last"):
                     events.add(_scores(event, data), event.step)
                 case Warned():
-                    events.add(text("warnings", event.message), event.step)
+                    events.add(text("warnings", _verbatim(event.message)), event.step)
                 case RunEnded():
                     for name, scores in (event.result["train"] or {}).items():
                         if scores["accuracy"] is not None:
@@ -52,12 +53,18 @@ def tensorboard_sink(
         yield emit
 
 
+def _verbatim(shown: str) -> str:
+    """Return Markdown that shows text as it stands: names in it may look like markup, pictures or links."""
+    lines = [part for line in shown.splitlines() for part in wrap(line, 120, drop_whitespace=False) or [""]]
+    return "\n".join(f"    {line}" for line in lines)
+
+
 def _start(events: EventFile, event: RunStarted, model: nn.Module, config: Mapping[str, Any], config_text: str) -> None:
     values = {key: value if isinstance(value, bool | int | float) else str(value) for key, value in config.items()}
     experiment, session, _ = hparams(values, dict.fromkeys(HPARAM_METRICS, 0.0))
     events.add(experiment)
     events.add(session)
-    events.add(text("config", "\n".join(f"    {line}" for line in config_text.splitlines())), 0)
+    events.add(text("config", _verbatim(config_text)), 0)
     events.write(TensorBoardEvent(graph_def=_graph(model).SerializeToString()))
     layers = [name for name, _ in model.named_parameters()]
     layout = {

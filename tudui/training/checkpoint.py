@@ -1,18 +1,21 @@
 """Checkpoints: last, the one before it, and the best; read without executing anything in them."""
 
 import io
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tudui.config.describe import shorten
 from tudui.data import Dataset, Preparation
 from tudui.errors import WeightsError
-from tudui.files import written_aside
+from tudui.files import unpacked_size, written_aside
 from tudui.training.state import TrainState
 
 FORMAT = 2  # the optimizer's state differs from format 1; the weights do not
+MAX_BYTES = 64 * 2**20  # unpacked; with 10,000 classes and Adam a checkpoint has 9 MB
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 
 
@@ -52,13 +55,25 @@ def save_checkpoint(
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint; WeightsError says what is wrong with the file."""
+    refuse_large(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no such file") from None
+        with warnings.catch_warnings(action="ignore"):  # of another pickle protocol
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # random bytes make the loader raise almost anything
         raise WeightsError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]})") from None
     return checkpoint_from(content, path)
+
+
+def refuse_large(path: Path) -> None:
+    """Raise WeightsError where a file is larger, or unpacks to more, than any weights of this network."""
+    try:
+        size = unpacked_size(path)
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file") from None
+    except Exception as error:  # a broken directory makes the reader raise almost anything
+        raise WeightsError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]})") from None
+    if size > MAX_BYTES:
+        raise WeightsError(f"{path}: {size:,} bytes are too many for weights of this network ({MAX_BYTES:,} allowed)")
 
 
 def checkpoint_from(content: Any, path: Path) -> Checkpoint:
@@ -66,7 +81,9 @@ def checkpoint_from(content: Any, path: Path) -> Checkpoint:
     if not isinstance(content, dict) or "format" not in content:
         raise WeightsError(f"{path}: not a checkpoint of Tudui")
     if content["format"] not in (1, FORMAT):
-        raise WeightsError(f"{path}: has format {content['format']}; this version of Tudui reads 1 and {FORMAT}")
+        raise WeightsError(
+            f"{path}: has format {shorten(content['format'])}; this version of Tudui reads 1 and {FORMAT}"
+        )
     try:
         return Checkpoint(
             path=path,

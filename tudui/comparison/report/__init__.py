@@ -10,7 +10,7 @@ from tudui.comparison.report.markdown import PICTURES, markdown
 from tudui.comparison.report.spreadsheet import csv_text
 from tudui.comparison.report.terminal import side_by_side, terminal
 from tudui.errors import DiskError
-from tudui.files import json_text, write_text, written_aside
+from tudui.files import json_text, refuse_links, write_text, written_aside
 
 __all__ = ["side_by_side", "terminal", "write_report"]
 
@@ -21,6 +21,7 @@ def write_report(comparison: Comparison, folder: Path) -> None:
     write_text(folder / "comparison.csv", csv_text(comparison.values))
     document = report_of(comparison)
     pictures = folder / PICTURES
+    refuse_links(pictures)
     try:
         pictures.mkdir(exist_ok=True)
     except OSError as error:

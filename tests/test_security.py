@@ -1,0 +1,729 @@
+"""Files from others: each attack of SECURITY.md is tried with the real command, and must do nothing but be refused."""
+
+import io
+import os
+import pickle
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+import urllib.request
+import zipfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.conftest import QUICK_FLAGS, ROOT, TUDUI, photograph
+from tests.test_data import write_cifar
+from tudui.model import Tudui
+
+MEGABYTES = 1200  # that a process may take, of which torch with CUDA takes 650
+PATIENCE = 60  # seconds, after which it counts as hanging
+
+
+class Ended(NamedTuple):
+    """A process that came to its end, with the most memory it held."""
+
+    code: int
+    out: str
+    err: str
+    megabytes: float
+
+
+def command(*arguments: object, **environment: str) -> Ended:
+    """Run the real command in a process of its own."""
+    with Path("out").open("w+") as out, Path("err").open("w+") as err:
+        process = subprocess.Popen(
+            [*TUDUI, *map(str, arguments)], stdout=out, stderr=err, env={**os.environ, **environment}
+        )
+        deadline, kilobytes = time.monotonic() + PATIENCE, 0
+        while process.poll() is None:
+            status = Path(f"/proc/{process.pid}/status").read_text()  # rusage would count the parent's memory too
+            kilobytes = max(kilobytes, *map(int, re.findall(r"VmHWM:\s+(\d+)", status)), 0)
+            if time.monotonic() > deadline or kilobytes > 4 * 1024 * MEGABYTES:
+                process.kill()
+            time.sleep(0.01)
+        for file in (out, err):
+            file.seek(0)
+        return Ended(process.returncode, out.read(), err.read(), kilobytes / 1024)
+
+
+def refused(ended: Ended, code: int, *says: str) -> None:
+    """Hold that a process ended with one line of error, and within bounds."""
+    assert ended.code == code, ended.err
+    errors = [line for line in ended.err.splitlines() if not line.startswith("note:")]
+    assert len(errors) == 1, ended.err[:2000]
+    assert errors[0].startswith("error: ")
+    assert len(errors[0]) < 2000
+    for words in says:
+        assert words in errors[0]
+    assert ended.megabytes < MEGABYTES
+
+
+class Evil:
+    """Unpickled, it touches a file."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("executed"),)
+
+
+def evil_archive(path: Path) -> None:
+    """An .npz in which every array is an object that runs code when it is unpickled."""
+    array = np.empty(1, dtype=object)
+    array[0] = Evil()
+    np.savez(path, **dict.fromkeys(("label", "predicted", "probabilities"), array))
+
+
+def test_the_attack_itself_works(tmp_path):
+    pickle.loads(pickle.dumps(Evil()))
+    assert (tmp_path / "executed").exists()
+    (tmp_path / "executed").unlink()
+    evil_archive(tmp_path / "evil.npz")
+    np.load("evil.npz", allow_pickle=True)["label"]
+    assert (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("kind", ["zip", "before 1.6", "pickle", "a checkpoint"])
+def test_weights_run_nothing(kind, tmp_path):
+    content = {"format": 2, "state": Evil()} if kind == "a checkpoint" else {"conv1.weight": Evil()}
+    if kind == "pickle":
+        (tmp_path / "evil.pt").write_bytes(pickle.dumps(content))
+    else:
+        torch.save(content, tmp_path / "evil.pt", _use_new_zipfile_serialization=kind != "before 1.6")
+    refused(command("evaluate", "evil.pt", "--data", "digits"), 5, "evil.pt: refused, because it")
+    refused(command("train", "--init-from", "evil.pt", "-q"), 5, "evil.pt: refused")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_the_hooks_of_a_saved_module_are_not_called(tmp_path, tudui):
+    class Network(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = torch.nn.Sequential(*Tudui(10).children())
+
+    Network.__module__, Network.__qualname__ = "model", "Network"
+    network = Network()
+    network._state_dict_hooks["hook"] = torch.nn.Conv2d  # the file may name it, so it may be called by torch's methods
+    network._modules["itself"] = network
+    from types import ModuleType
+
+    module = ModuleType("model")
+    module.Network = Network
+    import sys
+
+    sys.modules["model"] = module
+    try:
+        torch.save(network, tmp_path / "whole.pt")
+    finally:
+        del sys.modules["model"]
+    answer = tudui("evaluate", "whole.pt", "--data", "digits")
+    assert answer.code == 0, answer.err
+    assert "a whole saved module" in answer.out
+
+
+def test_a_checkpoint_in_a_run_from_others_runs_nothing(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    (tmp_path / "run" / "result.json").unlink()
+    for name in ("last.pt", "previous.pt"):
+        torch.save({"format": 2, "state": Evil()}, tmp_path / "run" / "checkpoints" / name)
+    for arguments in (["evaluate", "run"], ["train", "--resume", "run"]):
+        refused(command(*arguments), 5, "cannot be read")
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("name", ["data_batch_2", "batches.meta"])
+def test_cifar_files_run_nothing(name, tmp_path):
+    folder = tmp_path / "copy" / "cifar-10-batches-py"
+    write_cifar(folder)
+    (folder / name).write_bytes(pickle.dumps({"data": Evil(), "labels": [], "label_names": Evil()}))
+    refused(command("data", "check", "cifar10", "--data-dir", "copy"), 3, name, "which no data set needs")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_mnist_and_svhn_files_run_nothing(tmp_path):
+    processed = tmp_path / "MNIST" / "processed"  # where torchvision looks for pickles of its first versions
+    processed.mkdir(parents=True)
+    for name in ("training.pt", "test.pt"):
+        torch.save((Evil(), Evil()), processed / name)
+    for name in ("train_32x32.mat", "test_32x32.mat"):
+        (tmp_path / name).write_bytes(pickle.dumps(Evil()))
+    for name in ("mnist", "svhn"):
+        ended = command("data", "check", name, "--data-dir", tmp_path, http_proxy="http://127.0.0.1:9",
+                        https_proxy="http://127.0.0.1:9")  # fmt: skip
+        refused(ended, 3, name)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_noise_manifests_and_matrices_run_nothing(tmp_path):
+    (tmp_path / "evil").write_bytes(pickle.dumps(Evil()))
+    refused(command("train", "-s", "data.noise_manifest=evil"), 3, "not JSON")
+    matrix = ("-s", "data.label_noise=0.2", "-s", "data.noise_kind=asymmetric", "-s", "data.noise_matrix=evil")
+    refused(command("train", *matrix), 3, "must be numbers")
+    refused(command("train", "-s", "data.noise_manifest=/dev/zero"), 3, "longer than")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_the_cache_runs_nothing(class_folders, tmp_path, tudui):
+    assert tudui("data", "check", class_folders).code == 0
+    (entry,) = (tmp_path / "cache" / "folders").iterdir()
+    array = np.empty(40, dtype=object)
+    array[:] = [Evil()] * 40
+    np.save(entry / "images.npy", array, allow_pickle=True)
+    assert command("data", "check", class_folders).code == 0
+    assert not (tmp_path / "executed").exists()
+
+
+def test_predictions_run_nothing_and_are_bounded(compared, tmp_path):
+    shutil.copytree(compared, tmp_path / "received", symlinks=True)
+    path = tmp_path / "received" / "runs" / "ce-seed0" / "predictions.npz"
+    evil_archive(path)
+    refused(command("report", "received"), 3, "predictions.npz: cannot be read")
+    assert not (tmp_path / "executed").exists()
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<i8", "fortran_order": False, "shape": (2**28,)})
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("label.npy", "w", force_zip64=True) as file,
+    ):
+        file.write(header.getvalue())
+        for _ in range(2048):
+            file.write(bytes(2**20))
+    assert path.stat().st_size < 4e6
+    refused(command("report", "received"), 3, "bytes are too many")
+
+
+def test_images_run_nothing(class_folders, tmp_path):
+    """Pillow would hand PostScript to the program gs, whatever the file's ending says."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/executed\n")
+    (tmp_path / "bin" / "gs").chmod(0o755)
+    path = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    (class_folders / "odd" / "page.png").write_bytes(eps)
+    load = "import PIL.Image; PIL.Image.open('pictures/odd/page.png').load()"
+    subprocess.run([TUDUI[0], "-c", load], check=False, capture_output=True, env={**os.environ, **path})
+    assert (tmp_path / "executed").exists()  # so the attack works
+    (tmp_path / "executed").unlink()
+    refused(command("data", "check", class_folders, **path), 3, "odd/page.png")
+    (class_folders / "odd" / "page.png").write_bytes(pickle.dumps(Evil()))
+    refused(command("data", "check", class_folders), 3, "odd/page.png")
+    assert not (tmp_path / "executed").exists()
+
+
+def nested(width: int, depth: int) -> list:
+    """A list that is small in a pickle, and holds width ** depth items once it is written out."""
+    value: list = [0] * width
+    for _ in range(depth):
+        value = [value] * width
+    return value
+
+
+class Huge:
+    """Unpickled, it is an array of 30 TB that shares one byte."""
+
+    def __reduce__(self):
+        return np.ndarray, ((10**10, 3072), "u1", b"x", 0, (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("data_batch_1", pickle.dumps({"data": nested(10, 9), "labels": [0]})),
+        ("data_batch_1", pickle.dumps({"data": Huge(), "labels": [0]})),
+        ("data_batch_1", pickle.dumps({"data": np.zeros((1, 3072), np.uint8), "labels": Huge()})),
+        ("data_batch_1", pickle.dumps({"data": np.zeros((1, 3072), np.uint8), "labels": [nested(10, 9)]})),
+        ("batches.meta", pickle.dumps({"label_names": nested(10, 9)})),
+        ("batches.meta", pickle.dumps({"label_names": Huge()})),
+        ("data_batch_1", b"\x80\x02}r" + struct.pack("<I", 2**30) + b"."),  # keep one object, as number 2**30
+        ("data_batch_1", b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x."),  # a terabyte of bytes follows
+    ],
+    ids=["shared lists", "strides", "labels", "shared labels", "names", "strided names", "memo", "length"],
+)
+def test_pickles_that_unpack_without_end(name, content, tmp_path):
+    folder = tmp_path / "copy" / "cifar-10-batches-py"
+    write_cifar(folder)
+    (folder / name).write_bytes(content)
+    refused(command("data", "check", "cifar10", "--data-dir", "copy"), 3, "fetch")
+
+
+def expanded(rows: int) -> dict:
+    state = dict(Tudui(10).state_dict())
+    state["linear2.weight"] = torch.zeros(1, 1).expand(rows, 64)
+    state["linear2.bias"] = torch.zeros(1).expand(rows)
+    return state
+
+
+@pytest.mark.parametrize("kind", ["packed", "strides", "config", "format", "large"])
+def test_weights_that_unpack_without_end(kind, trained, tmp_path):
+    path = tmp_path / "bomb.pt"
+    content = torch.load(trained / "checkpoints" / "last.pt")
+    content["state"]["model"] = dict(content["state"]["model"])
+    if kind == "packed":
+        torch.save(Tudui(10).state_dict(), tmp_path / "plain.pt")
+        with zipfile.ZipFile(tmp_path / "plain.pt") as plain, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
+            for entry in plain.namelist():
+                data = plain.read(entry)
+                with bomb.open(entry, "w", force_zip64=True) as packed:
+                    packed.write(data)
+                    for _ in range(3 * 1024 if entry.endswith("data.pkl") else 0):
+                        packed.write(bytes(2**20))
+    elif kind == "strides":
+        torch.save(expanded(10**9), path)
+    elif kind == "config":
+        torch.save(content | {"config": content["config"] | {"seed": nested(10, 9)}}, path)
+    elif kind == "format":
+        torch.save(content | {"format": nested(10, 9)}, path)
+    else:
+        with path.open("wb") as file:
+            file.truncate(10**12)
+    ended = command("evaluate", path, "--data", "digits")
+    refused(ended, 2 if kind == "config" else 5)
+
+
+def yaml_lists(depth: int) -> str:
+    return "seed: " + "[" * depth + "]" * depth
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (LAUGHS, "anchors and aliases are not supported"),
+        (f"{LAUGHS}? *j\n: 1\n", "anchors and aliases are not supported"),
+        (f"? &a [x, x]\n: 1\n? {'[*a, ' * 30}1{']' * 30}\n: 2\n", "a key is a plain word"),
+        ("data: !!python/object/apply:os.system ['touch executed']\n", "is not supported"),
+        ("data: !!python/object/new:pathlib.Path {args: [x]}\n", "is not supported"),
+        ("!!python/module:os\n", "is not supported"),
+        (yaml_lists(10_000), "nested too deeply"),
+        (yaml_lists(100), "nested too deeply"),
+        ("{" * 100_000, "nested too deeply"),
+        (f"seed: {'x' * 200_000}\n", "characters are too many"),
+        (f"{'x' * 200_000}: 1\n", "not YAML"),
+        (f"? {'x' * 200_000}\n: 1\n", "a key is a plain word"),
+        (f"seed: 0x{'f' * 4000}\n", "a whole number of"),
+        (f"seed: [0x{'f' * 4000}]\n", "should be a valid integer"),
+        (f"seed: {'9' * 4090}\n", "should be less than"),
+    ],
+    ids=["laughs", "laughs as a key", "shared keys", "apply", "new", "module", "depth 10,000", "depth 100",
+         "open braces", "scalar", "key", "explicit key", "hexadecimal", "in a list", "digits"],
+)  # fmt: skip
+def test_configs_are_bounded_data(text, says, tmp_path):
+    (tmp_path / "attack.yaml").write_text(text)
+    ended = command("train", "--config", "attack.yaml", "--dry-run")
+    assert ended.code == 2, ended.err[:2000]
+    assert says in ended.err
+    lines = ended.err.splitlines()
+    assert len(lines) <= 21
+    assert all(line.startswith("error: ") and len(line) < 5000 for line in lines)
+    assert ended.megabytes < MEGABYTES
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_config_in_which_everything_is_wrong_is_not_listed_without_end(tmp_path, tudui):
+    (tmp_path / "wrong.yaml").write_text("".join(f"k{number}: 1\n" for number in range(20_000)))
+    answer = tudui("config", "validate", "wrong.yaml")
+    assert answer.code == 2
+    assert answer.err.splitlines()[-1] == "error: and 19980 more"
+    assert len(answer.err.splitlines()) == 21
+
+
+def test_a_config_without_end_is_refused(tmp_path):
+    (tmp_path / "long.yaml").write_text("seed: " + "x" * 50_000_000)
+    refused(command("train", "--config", "long.yaml"), 2, "too long for a config")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").symlink_to("/dev/zero")
+    assert command("runs", tmp_path / "run").code == 2  # no run here
+
+
+def png(width: int, height: int, rows: int, mode: int = 2, *, depth: int = 8) -> bytes:
+    """A PNG of one colour, whose header may promise more rows than follow: a tiny file of a large picture."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    row = bytes(1 + width * {0: 1, 2: 3, 6: 4}[mode] * depth // 8)
+    packer = zlib.compressobj(9)
+    packed = b"".join([*(packer.compress(row) for _ in range(rows)), packer.flush()])
+    header = struct.pack(">IIBBBBB", width, height, depth, mode, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def tiff() -> bytes:
+    """A TIFF of 60,000 x 60,000 pixels in a few bytes."""
+    tags = [(256, 4, 60_000), (257, 4, 60_000), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1),
+            (278, 4, 60_000), (279, 4, 2**31)]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    return b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "says"),
+    [
+        ("claimed.png", lambda: png(100_000, 100_000, 1), "pixels"),
+        ("packed.png", lambda: png(9_000, 9_000, 9_000), "pixels are too many"),
+        ("decoded.png", lambda: png(7_000, 7_000, 7_000), "pixels are too many to decode"),
+        ("claimed.tif", tiff, "pixels"),
+        ("text.png", lambda: png(9, 9, 9)[:33] + text_bomb() + png(9, 9, 9)[33:], "ecompress"),
+    ],
+)
+def test_pictures_too_large_are_refused(name, make, says, class_folders):
+    (class_folders / "odd" / name).write_bytes(make())
+    assert (class_folders / "odd" / name).stat().st_size < 2e6
+    refused(command("data", "check", class_folders), 3, f"odd/{name}", says)
+
+
+def text_bomb() -> bytes:
+    """A PNG's text of a gigabyte."""
+    packer = zlib.compressobj(9)
+    packed = b"".join([*(packer.compress(bytes(2**20)) for _ in range(1024)), packer.flush()])
+    data = b"Comment\0\0" + packed
+    return struct.pack(">I", len(data)) + b"zTXt" + data + struct.pack(">I", zlib.crc32(b"zTXt" + data))
+
+
+def test_the_largest_pictures_fit_into_memory_one_at_a_time(class_folders):
+    """Eight of 24 million pixels, of the kinds that take most: transparent, and of 16 bits."""
+    for number in range(4):
+        (class_folders / "odd" / f"clear{number}.png").write_bytes(png(6_000, 4_000, 4_000, 6))
+        (class_folders / "even" / f"deep{number}.png").write_bytes(png(6_000, 4_000, 4_000, 0, depth=16))
+    ended = command("data", "check", class_folders)
+    assert ended.code == 0, ended.err
+    assert ended.megabytes < MEGABYTES
+
+
+def test_of_a_picture_with_many_frames_one_is_read(class_folders):
+    frames = [Image.new("P", (500, 500), number % 256) for number in range(3000)]
+    frames[0].save(class_folders / "odd" / "many.gif", save_all=True, append_images=frames[1:])
+    ended = command("data", "check", class_folders)
+    assert ended.code == 0, ended.err
+    assert ended.megabytes < MEGABYTES
+
+
+def test_what_is_no_regular_file_is_left_out(class_folders):
+    os.mkfifo(class_folders / "odd" / "waits.png")
+    (class_folders / "odd" / "endless.png").symlink_to("/dev/zero")
+    ended = command("data", "check", class_folders)
+    assert ended.code == 0, ended.err
+    assert "2 other files were left out" in ended.err
+
+
+@pytest.mark.parametrize("name", ["../../secret", "../pyproject", "/etc/passwd/x", "compare/../digits", "."])
+def test_a_config_name_leads_nowhere(name, tudui):
+    for arguments in (["train", "--config", name], ["config", "copy", name], ["compare-losses", "--config", name]):
+        answer = tudui(*arguments)
+        assert answer.code == 2
+        assert "no such file, and no shipped config" in answer.err
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", "..", ".hidden", "a\\b", "x" * 65, "a\nb", "-rf"])
+def test_a_variants_name_stays_in_its_folder(name, tmp_path, tudui):
+    (tmp_path / "plan.yaml").write_text(f"comparison:\n  variants:\n    {name!r}: ce\n".replace("'", '"'))
+    answer = tudui("compare-losses", "--config", "plan.yaml", "-o", "out")
+    assert answer.code == 2
+    assert "a variant's name is letters, digits" in answer.err
+    assert not (tmp_path / "out").exists()
+
+
+def plugin(folder: Path, name: str) -> None:
+    """Put a package with a loss of this name where Python finds packages."""
+    info = folder / "evil-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[tudui.losses]\n{name} = evil_loss:SPEC\n")
+    (folder / "evil_loss.py").write_text(
+        "from dataclasses import replace\nfrom tudui.losses.cross_entropy import CE\n"
+        f"SPEC = replace(CE, name={name!r})\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["../../x", "[bold]x", "x" * 65])
+def test_a_plugins_name_stays_in_its_folder(name, tmp_path):
+    plugin(tmp_path / "packages", name)
+    path = os.pathsep.join([str(tmp_path / "packages"), os.environ.get("PYTHONPATH", "")])
+    refused(command("train", "--loss", name, PYTHONPATH=path), 2, "its name must be letters, digits")
+    assert not (tmp_path / "runs").exists()
+    fine = tmp_path / "fine"
+    plugin(fine, "fine")
+    path = os.pathsep.join([str(fine), os.environ.get("PYTHONPATH", "")])
+    assert "fine" in command("loss", "list", PYTHONPATH=path).out
+
+
+def test_a_data_folders_name_is_harmless_in_a_shell_and_on_the_terminal(class_folders, tmp_path, tudui):
+    folder = class_folders.rename(tmp_path / "x; touch executed #[bold]$(touch executed)[nothing]")
+    flags = ("-d", f"folder:{folder}", "-b", "8", "-e", "1", "--set", "device=cpu")
+    answer = tudui("train", *flags)
+    assert answer.code == 0, answer.err
+    (run,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"[\w+.-]+", run.name)
+    (printed,) = re.findall(r"open TensorBoard on it: .*?(tensorboard .*)", answer.out)
+    assert printed == f"tensorboard runs/{run.name}"
+    assert (
+        tudui("train", *flags, "-o", "a b; touch executed")
+        .out.splitlines()[-1]
+        .endswith("tensorboard 'a b; touch executed'")
+    )
+    assert tudui("compare-losses", "-d", f"folder:{folder}", "--dry-run", "-s", "train.batch_size=8").code == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["a\x1b]0;title\x07", "a\nerror: b", "a\x9b31m", "a\u202eb", "a\x7f", os.fsdecode(b"\xff")]
+)
+def test_class_folders_with_control_characters_are_refused(name, class_folders):
+    (class_folders / "odd").rename(class_folders / name)
+    ended = command("data", "check", class_folders)
+    refused(ended, 3, "has control characters in its name")
+    assert "\x1b" not in ended.err
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>x", "[bold]x[bold]", "[", "..x", "$x$ \\frac", "=1+1", "می\u200cخواهم", "自　動", "#`x`|*_"]
+)
+def test_class_folders_of_any_other_name_are_taken_as_they_are(name, class_folders, tudui):
+    (class_folders / "odd").rename(class_folders / name)
+    answer = tudui("data", "check", class_folders)
+    assert answer.code == 0, answer.err
+    assert name in answer.out
+    assert tudui("train", "-d", f"folder:{class_folders}", "-b", "8", "-e", "1", "-o", "run").code == 0
+    assert name in tudui("evaluate", "run").out
+
+
+def test_names_in_files_do_not_steer_the_terminal(trained, tmp_path):
+    """Class names of a checkpoint, file names, and what a run of others says of itself."""
+    escape = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e"
+    content = torch.load(trained / "checkpoints" / "last.pt")
+    content["classes"] = [f"{escape}{number}" for number in range(10)]
+    torch.save(content, tmp_path / "weights.pt")
+    photograph(0).save(tmp_path / f"{escape}.png")
+    (tmp_path / "broken.png").write_text("x")
+    (tmp_path / "broken.png").rename(tmp_path / f"broken{escape}.png")
+    shutil.copytree(trained, tmp_path / "runs" / f"run{escape}")
+    config = tmp_path / "runs" / f"run{escape}" / "config.yaml"
+    config.write_text(config.read_text().replace("name: digits", r'name: "\e[2J"'))
+    (tmp_path / "key.yaml").write_text(r'"\e[2J": 1')
+    for arguments in (
+        ("predict", "weights.pt", f"{escape}.png"),
+        ("predict", "weights.pt", f"broken{escape}.png"),
+        ("evaluate", "weights.pt"),
+        ("runs", "runs"),
+        ("train", "--config", "key.yaml"),
+        ("evaluate", f"none{escape}.pt", "--data", "digits"),
+    ):
+        ended = command(*arguments)
+        assert "Traceback" not in ended.err
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", ended.out + ended.err), arguments
+        assert "\N{REPLACEMENT CHARACTER}" in ended.out + ended.err, arguments
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "checkpoints", "tensorboard/events.out.tfevents.1", "left.part"])
+def test_a_run_from_others_writes_through_no_link(name, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    (tmp_path / "run" / "result.json").unlink()
+    shutil.rmtree(tmp_path / "run" / "checkpoints")  # so that going on begins by cutting everything back
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "profile").write_text("mine\n" * 10_000)
+    path = tmp_path / "run" / name
+    path.unlink(missing_ok=True)
+    path.symlink_to(tmp_path / "home" if name == "checkpoints" else tmp_path / "home" / "profile")
+    refused(command("train", "--resume", "run"), 6, f"run/{name}: is a symbolic link")
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["profile"]
+    assert (tmp_path / "home" / "profile").read_text() == "mine\n" * 10_000
+
+
+@pytest.mark.parametrize("name", ["report.html.part", "comparison.json", "pictures", "tensorboard", "comparison.lock"])
+def test_a_comparison_from_others_writes_through_no_link(name, compared, tmp_path):
+    shutil.copytree(compared, tmp_path / "received", symlinks=True)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "profile").write_text("mine\n")
+    path = tmp_path / "received" / name
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.symlink_to(tmp_path / "home" if name in ("pictures", "tensorboard") else tmp_path / "home" / "profile")
+    arguments = ("compare-losses", *QUICK_FLAGS, "-o") if name == "comparison.lock" else ("report",)
+    ended = command(*arguments, "received")
+    if name in ("report.html.part", "comparison.json"):  # is replaced
+        assert ended.code == 0, ended.err
+        assert not path.is_symlink()
+    else:
+        assert ended.code == 6
+        assert f"received/{name}: is a symbolic link" in ended.err
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["profile"]
+    assert (tmp_path / "home" / "profile").read_text() == "mine\n"
+
+
+SCRIPT, PICTURE = "<script>window.pwned=1", "<img src=x onerror=window.pwned=1>"
+LINK = "![x](http:..) [press](javascript:window.pwned=1)"
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory) -> Path:
+    """A comparison on classes whose names are markup."""
+    folder = tmp_path_factory.mktemp("hostile")
+    for name, numbers in ((SCRIPT, range(24)), (PICTURE, range(24, 29)), (LINK, range(30, 37))):
+        (folder / "pictures" / name).mkdir(parents=True)
+        for number in numbers:
+            photograph(number).save(folder / "pictures" / name / f"{number}.png")
+    flags = ("-d", "folder:pictures", "--losses", "ce,mse", "--seeds", "1", "-s", "train.batch_size=8", "--jobs", "1")
+    done = subprocess.run(
+        [*TUDUI, "compare-losses", *flags, *QUICK_FLAGS, "-o", "compared"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder / "compared"
+
+
+def test_names_are_text_in_the_reports_files(hostile):
+    page = (hostile / "report.html").read_text()
+    assert "&lt;script&gt;window.pwned" in page
+    assert "<script" not in page
+    assert "<img src=x" not in page
+    text = (hostile / "report.md").read_text()
+    assert r"\<script\>window" in text
+    assert not re.search(r"(?<!\\)<(?!details|/details|summary|/summary)", text)
+    assert not re.search(r"(?<!\\)\]\(javascript", text)
+
+
+# everything that a page holds, inside the shadow trees of TensorBoard's parts too
+EVERYTHING = """
+const found = [];
+const walk = root => root.querySelectorAll('*').forEach(one => {
+  found.push(one);
+  if (one.shadowRoot) walk(one.shadowRoot);
+  if (one.tagName === 'IFRAME' && one.contentDocument) walk(one.contentDocument);
+});
+walk(document);
+"""
+
+
+def harm_in(browser) -> list[str]:
+    """Return what of the hostile names has become markup, and whether any of it ran."""
+    return browser.execute_script(
+        EVERYTHING + "return [...found.filter(one => one.hasAttribute('onerror') || /pwned/.test(one.href || '') ||"
+        "  (one.tagName === 'SCRIPT' && /pwned/.test(one.textContent))).map(one => one.outerHTML),"
+        "  ...(window.pwned === undefined ? [] : ['ran'])]"
+    )
+
+
+def text_in(browser) -> str:
+    return browser.execute_script(
+        EVERYTHING + "return found.map(one => [...one.childNodes].filter(node => node.nodeType === 3)"
+        ".map(node => node.data).join('')).join('\\n')"
+    )
+
+
+@pytest.mark.slow
+def test_names_are_text_in_the_report_in_a_browser(browser, hostile):
+    browser.get((hostile / "report.html").as_uri())
+    for name in (SCRIPT, PICTURE, LINK):
+        assert name in text_in(browser)
+    assert harm_in(browser) == []
+    browser.execute_script("document.body.insertAdjacentHTML('beforeend', arguments[0])", PICTURE)
+    deadline = time.monotonic() + 10
+    while "ran" not in harm_in(browser) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert "ran" in harm_in(browser)  # so the attack works where a name is not escaped
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["text", "images", "timeseries"])
+def test_names_are_text_in_tensorboard_in_a_browser(page, browser, hostile):
+    from tests.test_tensorboard import served
+
+    shows = {"images": "confusion/test"}.get(page, "onerror=window.pwned")
+    with served(hostile) as address:
+        browser.set_window_size(1400, 1000)  # a small one shows no cards
+        browser.get(f"{address}#{page}")
+        deadline = time.monotonic() + 90
+        while shows not in text_in(browser) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert shows in text_in(browser)
+        time.sleep(1)  # a picture that cannot be loaded would take as long to say so
+        assert harm_in(browser) == []
+
+
+@pytest.mark.filterwarnings("ignore:html5lib")  # of TensorBoard's own sanitizer
+def test_text_in_tensorboard_is_verbatim(hostile):
+    """As its own server turns Markdown into HTML: no links, pictures or scripts come of names."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugin_util import markdown_to_safe_html
+
+    found = EventAccumulator(str(hostile / "runs" / "ce-seed0" / "tensorboard"), size_guidance={"tensors": 0}).Reload()
+    for tag in ("config/text_summary", "warnings/text_summary"):
+        texts = [event.tensor_proto.string_val[0].decode() for event in found.Tensors(tag)]
+        for text in texts:
+            page = markdown_to_safe_html(text)
+            assert re.findall(r"<(\w+)", page) == ["pre", "code"]
+    assert any("onerror" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("flags", "host", "says"),
+    [
+        ((), "127.0.0.1", "only this machine can open the address"),
+        (("--host", "localhost"), "127.0.0.1", "only this machine can open the address"),
+        (("--host", "0.0.0.0"), "0.0.0.0", "whoever can reach this port can read the logs"),
+    ],
+)
+def test_tensorboard_listens_on_loopback_unless_told_otherwise(flags, host, says, trained):
+    process = subprocess.Popen(
+        [*TUDUI, "tensorboard", str(trained), *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    try:
+        port = int(re.search(r"http://[^ ]+:(\d+)/", process.stdout.readline())[1])
+        listening = {
+            socket.inet_ntoa(bytes.fromhex(columns[1].split(":")[0])[::-1])
+            for columns in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
+            if columns[3] == "0A" and int(columns[1].split(":")[1], 16) == port
+        }
+        assert listening == {host}
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/data/runs") as answer:
+            assert answer.status == 200
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert says in err
+
+
+def test_a_host_that_is_none_is_one_line(trained):
+    refused(command("tensorboard", trained, "--host", "no host"), 2, "--host no host")
+
+
+def test_every_test_that_the_document_names_is_here():
+    text = (ROOT / "SECURITY.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", text))
+    sources = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
+    assert len(named) > 20
+    assert {name for name in named if f"def {name}(" not in sources} == set()
+    here = set(re.findall(r"^def (test_\w+)\(", Path(__file__).read_text(), flags=re.MULTILINE))
+    unnamed = here - named - {"test_the_attack_itself_works", "test_every_test_that_the_document_names_is_here"}
+    assert unnamed == set()
+
+
+def test_bounds_in_the_document_are_those_of_the_code():
+    from tudui.cli import MAX_PROBLEMS
+    from tudui.comparison import predictions
+    from tudui.config import yaml_file
+    from tudui.data import folder, label_noise
+    from tudui.training import checkpoint
+    from tudui.weights import MAX_CLASSES
+
+    text = (ROOT / "SECURITY.md").read_text()
+    for bound in (
+        f"{yaml_file.MAX_BYTES // 1024} KiB", f"{yaml_file.MAX_SCALAR:,} characters", f"{yaml_file.MAX_DEPTH} levels",
+        f"{MAX_PROBLEMS} lines", f"{checkpoint.MAX_BYTES // 2**20} MiB", f"{MAX_CLASSES:,} classes",
+        f"{predictions.MAX_BYTES // 2**20} MiB", f"{label_noise.MAX_BYTES // 2**20} MiB",
+        f"{folder.MAX_PIXELS // 10**6} million", f"{folder.MAX_DECODED // 10**6} million",
+    ):  # fmt: skip
+        assert bound in text, bound
