@@ -4,10 +4,11 @@ import logging
 import math
 import os
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
@@ -102,14 +103,15 @@ def _connected(address: str) -> Iterator[None]:
                 f"{where}: nothing answers there ({error}); start it with: ray start --head, "
                 f"and give the address that it prints"
             ) from None
-    try:
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UsageError(f"{where}: {_first_line(error)}") from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with redirect_stdout(sys.stderr):  # Ray prints what it says of nodes that die
+        try:
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UsageError(f"{where}: {_first_line(error)}") from None
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 def _needs(config: Config) -> dict[str, float]:
