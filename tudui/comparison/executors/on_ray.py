@@ -4,7 +4,6 @@ import logging
 import math
 import os
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -103,7 +102,7 @@ def _connected(address: str) -> Iterator[None]:
                 f"{where}: nothing answers there ({error}); start it with: ray start --head, "
                 f"and give the address that it prints"
             ) from None
-    with redirect_stdout(sys.stderr):  # Ray prints what it says of nodes that die
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # Ray prints pages of what its logs hold
         try:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
