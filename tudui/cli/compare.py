@@ -84,16 +84,25 @@ def compare_losses_command(
             "--jobs",
             "-j",
             min=1,
-            help="Runs at a time.  [default: local one per CPU core, stacked 24]",
+            help="Runs at a time; not with ray.  [default: local one per CPU core, stacked 24]",
             rich_help_panel=WHERE,
         ),
     ] = None,
     executor: Annotated[
-        Literal["auto", "local", "stacked"],
+        Literal["auto", "local", "stacked", "ray"],
         typer.Option(
-            help="Runs in processes of their own, or in lockstep in one; auto: stacked on a GPU.", rich_help_panel=WHERE
+            help="Runs in processes of their own, in lockstep in one, or on Ray; auto: stacked on a GPU, else local.",
+            rich_help_panel=WHERE,
         ),
     ] = "auto",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Ray cluster, such as 10.0.0.1:6379.  [default: $RAY_ADDRESS, else one on this machine]",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder.  [default: below runs/]", rich_help_panel=WHERE)
     ] = None,
@@ -113,6 +122,12 @@ def compare_losses_command(
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("compare-losses has processes of its own (--jobs); start it without torchrun")
+    if executor == "ray" and jobs is not None:
+        raise UsageError(
+            "--jobs: with --executor ray as many runs go at a time as the cluster has room for; leave it out"
+        )
+    if executor != "ray" and ray_address is not None:
+        raise UsageError(f"--ray-address {ray_address}: only with --executor ray")
     flags: dict[str, tuple[str, Any]] = {
         "comparison.variants": ("--losses", _names(losses, "--losses")),
         "comparison.seeds": ("--seeds", seeds),
@@ -142,7 +157,9 @@ def compare_losses_command(
     number = number_of_runs(plan)
     console.print(f"{_how(number, chosen, jobs)}, in {escape(str(folder))}", soft_wrap=True)
     with progress_display(console, number) as listener:
-        comparison = compare(plan, folder, executor=chosen, jobs=jobs, listener=listener, command=_command())
+        comparison = compare(
+            plan, folder, executor=chosen, jobs=jobs, listener=listener, command=_command(), ray_address=ray_address
+        )
     _show(comparison, folder, console, json=json)
 
 
@@ -226,11 +243,14 @@ def _dry_run(plan: "Plan", folder: Path, executor: "Executor", jobs: int, consol
     )
     first = runs[:jobs] if executor == "stacked" else runs[:1]
     seconds = seconds_of(first) * math.ceil(number / jobs) + START_UP
-    console.print(f"{_how(number, executor, jobs)}, in {escape(str(folder))}: about {duration(seconds)}")
+    one_by_one = ", one after another" if executor == "ray" else ""
+    console.print(f"{_how(number, executor, jobs)}, in {escape(str(folder))}: about {duration(seconds)}{one_by_one}")
     console.print("dry run: nothing was written")
 
 
 def _how(runs: int, executor: "Executor", jobs: int) -> str:
+    if executor == "ray":
+        return f"{runs} runs, on Ray"
     return f"{runs} runs, {min(jobs, runs)} {'in lockstep' if executor == 'stacked' else 'at a time'}"
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -18,7 +19,16 @@ PLAN, RUNS, TUNING, COMMAND = "plan.yaml", "runs", "tuning", "command.txt"
 LOCK = "comparison.lock"  # also what tells a comparison's folder from any other
 
 
-def compare(plan: Plan, folder: Path, *, executor: Executor, jobs: int, listener: Listener, command: str) -> Comparison:
+def compare(
+    plan: Plan,
+    folder: Path,
+    *,
+    executor: Executor,
+    jobs: int,
+    listener: Listener,
+    command: str,
+    ray_address: str | None = None,
+) -> Comparison:
     """Do every run of the plan that is not done, and return what they came to.
 
     Nothing in the folder is touched where it holds something else, or runs of another config.
@@ -37,11 +47,12 @@ def compare(plan: Plan, folder: Path, *, executor: Executor, jobs: int, listener
     with locked(folder / LOCK, what="a comparison"):
         write_text(folder / COMMAND, command + "\n")
         write_text(folder / PLAN, plan_yaml(plan))
+        run_all = partial(execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address)
         try:
             if tuned:
-                execute(tuning_runs(plan), folder / TUNING, executor=executor, jobs=jobs, listener=listener)
+                run_all(tuning_runs(plan), folder / TUNING)
                 runs = reported_runs(plan, chosen_rates(plan, folder)[0])
-            execute(runs, folder / RUNS, executor=executor, jobs=jobs, listener=listener)
+            run_all(runs, folder / RUNS)
         except Interrupted as error:
             raise Interrupted(
                 f"stopped, everything saved; the same command goes on: {command}", signal_number=error.signal_number

@@ -1,4 +1,4 @@
-"""How the runs of a comparison are done: in processes of their own, or in lockstep in this one."""
+"""How the runs of a comparison are done: in processes of their own, in lockstep in this one, or on a Ray cluster."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +10,12 @@ from tudui.comparison.executors.stacked import LARGEST_STACK, in_lockstep
 from tudui.comparison.runs import PlannedRun
 from tudui.config import Config
 from tudui.data import load_data
+from tudui.errors import UsageError
 from tudui.training.device import resolve_machine
 
 __all__ = ["Executor", "Listener", "Progress", "choose_executor", "default_jobs", "done_before", "execute"]
 
-Executor = Literal["local", "stacked"]
+Executor = Literal["local", "stacked", "ray"]
 
 
 def choose_executor(config: Config) -> Executor:
@@ -26,10 +27,20 @@ def default_jobs(config: Config, executor: Executor) -> int:
     """Return how many runs to do at a time."""
     if executor == "stacked":
         return LARGEST_STACK
+    if executor == "ray":
+        return 1  # or more, which the cluster alone knows
     return cores_left(config) if resolve_machine(config)[0].device == "cpu" else 1
 
 
-def execute(runs: Sequence[PlannedRun], folder: Path, *, executor: Executor, jobs: int, listener: Listener) -> None:
+def execute(
+    runs: Sequence[PlannedRun],
+    folder: Path,
+    *,
+    executor: Executor,
+    jobs: int,
+    listener: Listener,
+    ray_address: str | None = None,
+) -> None:
     """Do every run that is not done, below the folder; Interrupted after a signal, with everything saved."""
     waiting = []
     for run in runs:
@@ -43,4 +54,11 @@ def execute(runs: Sequence[PlannedRun], folder: Path, *, executor: Executor, job
         in_lockstep(waiting, folder, jobs, listener)
         return
     load_data(waiting[0].config.data, waiting[0].seed)  # what is wrong with it, or a download, once and first
+    if executor == "ray":
+        try:
+            from tudui.comparison.executors.on_ray import on_ray
+        except ImportError:
+            raise UsageError("--executor ray: Ray is not installed; pip install 'tudui[ray]'") from None
+        on_ray(waiting, folder, ray_address, listener)
+        return
     side_by_side(waiting, folder, min(jobs, len(waiting)), listener)

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tudui.comparison.runs import PlannedRun
+from tudui.errors import TuduiError
 from tudui.events import Evaluated, Event, StepEnd
 from tudui.run import Job
 from tudui.run_folder import RunFolder
 from tudui.sinks import Sink
 from tudui.training.device import resolve_machine
+
+PATIENCE = 0.2  # seconds between two looks at what works elsewhere
+GRACE = 60.0  # seconds that runs elsewhere have to save when asked to stop
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,20 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What ended a run in another process, as it travels between processes."""
+
+    text: str
+    exit_code: int
+
+    def error(self) -> TuduiError:
+        """Return what to raise here."""
+        error = TuduiError(self.text)
+        error.exit_code = self.exit_code
+        return error
 
 
 def done_before(run: PlannedRun, folder: Path) -> str:

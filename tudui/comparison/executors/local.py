@@ -9,29 +9,17 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
-from tudui.comparison.executors.job import Listener, Progress, job_of
+from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of
 from tudui.comparison.runs import PlannedRun, threads_of
 from tudui.config import Config
 from tudui.errors import Interrupted, TuduiError, WorkerError
 from tudui.run import train_together
 from tudui.signals import stop_on_signal
-
-PATIENCE = 0.2  # seconds between two looks at the workers
-GRACE = 60.0  # seconds that workers have to save when asked to stop
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What ended a worker's run, as it travels between processes."""
-
-    text: str
-    exit_code: int
 
 
 def cores_left(config: Config) -> int:
@@ -66,8 +54,7 @@ def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: 
                 if isinstance(message, Progress):
                     listener(message)
                 elif request.signal_number is None and failure is None:
-                    failure = TuduiError(message.text)
-                    failure.exit_code = message.exit_code
+                    failure = message.error()
             failure = failure or _death(workers)
     finally:
         for worker in workers:

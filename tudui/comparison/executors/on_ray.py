@@ -1,0 +1,176 @@
+"""On Ray: each run is a task that Ray puts where there is room; its folder travels there and back."""
+
+import logging
+import math
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+from shutil import rmtree
+
+import ray
+from ray.exceptions import RayError, TaskCancelledError
+
+from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of
+from tudui.comparison.runs import PlannedRun, threads_of
+from tudui.config import Config
+from tudui.errors import DiskError, Interrupted, TuduiError, UsageError, WorkerError
+from tudui.files import ASIDE, written_aside
+from tudui.run import train_together
+from tudui.signals import stop_on_signal
+from tudui.training.device import resolve_machine
+
+LOCAL = "local"  # Ray's word for a cluster of its own on this machine
+CONNECT = 5.0  # seconds until an address counts as unreachable
+RETRIES = 3  # of a run whose node or worker process died
+GPU_SHARE = 0.25  # of a GPU per run, which leaves most of it idle
+
+Files = Mapping[str, bytes]  # a run folder: contents by relative path
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A run as it comes back from a node."""
+
+    status: str  # "finished", "diverged", or "" where it was stopped
+    files: Files
+
+
+def on_ray(runs: Sequence[PlannedRun], folder: Path, address: str | None, listener: Listener) -> None:
+    """Do the runs on a Ray cluster, as many at a time as it has room for; Interrupted after a signal."""
+    # What is `auto` is decided here, so that every node computes in the same way.
+    decided = [replace(run, config=resolve_machine(run.config)[0]) for run in runs]
+    with _connected(address or os.environ.get("RAY_ADDRESS") or LOCAL), stop_on_signal() as request:
+        needs = _needs(decided[0].config)
+        _check_room(needs)
+        remote = ray.remote(_train).options(
+            num_cpus=needs["CPU"], num_gpus=needs.get("GPU", 0), max_retries=RETRIES, name="tudui"
+        )
+
+        def submit(run: PlannedRun) -> "ray.ObjectRef[Returned | Failure]":
+            return remote.remote(run, _read(folder / run.name), str(Path.cwd()))
+
+        tasks = {submit(run): run for run in decided}
+        for run in decided:
+            listener(Progress(run.name, 0.0))
+        failure: TuduiError | None = None
+        give_up = math.inf
+        while tasks and time.monotonic() < give_up:
+            if (request.signal_number is not None or failure) and give_up == math.inf:
+                give_up = time.monotonic() + GRACE
+                for task in tasks:
+                    ray.cancel(task)
+            done, _ = ray.wait(list(tasks), timeout=PATIENCE)
+            for task in done:
+                run = tasks.pop(task)
+                try:
+                    outcome = ray.get(task)
+                except TaskCancelledError:
+                    continue
+                except RayError as error:
+                    failure = failure or _death(run, error)
+                    continue
+                if isinstance(outcome, Failure):
+                    failure = failure or outcome.error()
+                    continue
+                _put(outcome.files, folder / run.name)
+                if outcome.status:
+                    listener(Progress(run.name, 1.0, done=outcome.status))
+                elif give_up == math.inf:  # its node was asked to stop
+                    tasks[submit(run)] = run
+    if request.signal_number is not None:
+        raise Interrupted("stopped", signal_number=request.signal_number)
+    if failure:
+        raise failure
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[None]:
+    """Connect to a cluster, or start one on this machine, until the block ends; UsageError where there is none."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    where = f"--ray-address {address}"
+    if ":" in address:  # Ray itself would try for a minute, and then end this process
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=CONNECT).close()
+        except (OSError, ValueError, OverflowError) as error:
+            raise UsageError(
+                f"{where}: nothing answers there ({error}); start it with: ray start --head, "
+                f"and give the address that it prints"
+            ) from None
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # Ray prints pages of what its logs hold
+        try:
+            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UsageError(f"{where}: {_first_line(error)}") from None
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _needs(config: Config) -> dict[str, float]:
+    """Return what a run takes of a node."""
+    cpus = {"CPU": float(threads_of(config))}
+    return cpus | ({"GPU": GPU_SHARE} if config.device.startswith("cuda") else {})
+
+
+def _check_room(needs: Mapping[str, float]) -> None:
+    """Refuse what no node could do, for which Ray would wait silently."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(all(node.get(name, 0) >= amount for name, amount in needs.items()) for node in nodes):
+        asked = " and ".join(f"{amount:g} {name}" for name, amount in needs.items())
+        raise UsageError(f"--executor ray: a run needs {asked}, which no node of the cluster has; see train.threads")
+
+
+def _train(run: PlannedRun, files: Files, directory: str) -> Returned | Failure:
+    """Do a run, or go on with it, in a folder that is gone afterwards: a task's life on a node."""
+    if Path(directory).is_dir():  # relative paths of images are those of the command
+        os.chdir(directory)
+    with tempfile.TemporaryDirectory(prefix="tudui-") as place:
+        _write(files, Path(place) / run.name)
+        try:
+            (result,) = train_together([job_of(run, Path(place), lambda progress: None)])
+            status = result.status
+        except Interrupted:
+            status = ""
+        except TuduiError as error:
+            return Failure(str(error), error.exit_code)
+        return Returned(status, _read(Path(place) / run.name))
+
+
+def _read(folder: Path) -> Files:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _write(files: Files, folder: Path) -> None:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(folder / name) as file:
+            file.write(content)
+
+
+def _put(files: Files, folder: Path) -> None:
+    """Write a folder aside and rename it into place; DiskError where that is not possible."""
+    if not files:  # stopped before anything was written
+        return
+    aside = folder.with_name(folder.name + ASIDE)
+    try:
+        rmtree(aside, ignore_errors=True)
+        _write(files, aside)
+        rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+    except OSError as error:
+        raise DiskError(f"{folder}: cannot be written: {error.strerror}; free or choose another place") from None
+
+
+def _death(run: PlannedRun, error: RayError) -> WorkerError:
+    return WorkerError(f"{run.name}: {_first_line(error)}; the same command goes on where it stopped")
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
