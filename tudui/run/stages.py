@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from tudui.config import Config
@@ -17,8 +16,9 @@ from tudui.data.label_noise import manifest
 from tudui.distributed import ALONE, World
 from tudui.errors import DataError, UsageError, WeightsError
 from tudui.events import Divergence, Evaluated, Event, RunEnded, RunStarted, Warned
-from tudui.files import json_text, write_text, written_aside
+from tudui.files import json_text, write_text
 from tudui.losses import ClassInfo, build_every_loss, build_loss
+from tudui.run.outcome import learned, write_predictions
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import Sink
 from tudui.training.checkpoint import BEST, FORMAT, LAST, load_checkpoint, newest_checkpoint, save_checkpoint
@@ -227,7 +227,8 @@ class Run:
         self.emit(test)
         if validation is None:
             self.warn_of_collapse(test)
-        self.write_predictions(logits)
+        if self.world.is_first:
+            write_predictions(self.folder.predictions, self.data.test, logits)
         progress = self.state.progress
         best, selected_accuracy = test, validation.accuracy if validation else None
         selected = self.folder.checkpoints / BEST
@@ -242,7 +243,7 @@ class Run:
         return self.write_result(
             "finished",
             {
-                "train": self.learned(),
+                "train": learned(self.state.network, self.data.train, self.world),
                 "validation": validation.scores() if validation else None,
                 "test": test.scores(),
                 "best": {
@@ -252,42 +253,6 @@ class Run:
                 },
             },
         )
-
-    def learned(self) -> dict[str, Any] | None:
-        """Return how much of the right labels was learned and, apart, of those made wrong; None without label noise."""
-        train = self.data.train
-        if train.true_labels is None:
-            return None
-        model = self.state.network.model.eval()
-        predicted = predict_logits(self.state.network, train, self.world).argmax(1)
-        model.train()
-        wrong = train.labels != train.true_labels
-
-        def share(hits: torch.Tensor) -> float | None:
-            return int(hits.sum()) / len(hits) if len(hits) else None
-
-        return {
-            "clean": {"images": int((~wrong).sum()), "accuracy": share((predicted == train.labels)[~wrong])},
-            "flipped": {
-                "images": int(wrong.sum()),
-                "accuracy": share((predicted == train.labels)[wrong]),  # wrong labels learned by heart
-                "true_accuracy": share((predicted == train.true_labels)[wrong]),
-            },
-        }
-
-    def write_predictions(self, logits: torch.Tensor) -> None:
-        """Keep the class and probabilities of every test image, for paired tests over images."""
-        if not self.world.is_first:
-            return
-        test = self.data.test
-        with written_aside(self.folder.predictions) as file:
-            np.savez(
-                file,
-                index=test.index.numpy(),
-                label=test.labels.cpu().numpy(),
-                predicted=logits.argmax(1).cpu().numpy(),
-                probabilities=logits.softmax(1).half().cpu().numpy(),  # rounded: the largest may no longer be one
-            )
 
     def write_result(self, status: str, values: Mapping[str, Any]) -> RunResult:
         """Emit the last event and write the result, last of all files."""
