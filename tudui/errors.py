@@ -3,7 +3,7 @@
 TuduiError
 ├── UsageError          2   flags and arguments
 │   └── ConfigError     2   a config file or an override; one line per problem
-├── DataError           3   a data set or image that cannot be read
+├── DataError           3   a data set, image or record that cannot be read
 ├── Diverged            4   a loss or gradient that is not finite
 ├── WeightsError        5   a checkpoint or weights file that cannot be used
 ├── DiskError           6   a folder or file that cannot be written, or is in use

@@ -1,6 +1,5 @@
 """The files of a run: where each lies, and how those that grow are cut back to a checkpoint."""
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from tudui.config.load import flatten
 from tudui.errors import DiskError, UsageError
 from tudui.files import ASIDE
 from tudui.invocation import tudui_command
+from tudui.record import read_result
 
 # What may differ between a run and its continuation: where the data lies and whether it is cached.
 FREE_ON_RESUME = {"data.dir", "data.cache", "expect"}
@@ -74,7 +74,7 @@ class RunFolder:
             return
         self.check_same(config)
         if self.result.exists():
-            status = json.loads(self.result.read_text())["status"]
+            status = read_result(self.result).status
             raise UsageError(
                 f"{self.root}: this run has {status} already; {other}, "
                 f"or read it with: {tudui_command()} evaluate {self.root}"

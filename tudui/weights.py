@@ -18,10 +18,12 @@ from tudui.data import Preparation
 from tudui.errors import WeightsError
 from tudui.model import LAYERS, Tudui
 from tudui.run_folder import RunFolder
-from tudui.training.checkpoint import BEST, Checkpoint, checkpoint_from, load_checkpoint, newest_checkpoint
+from tudui.training.checkpoint import BEST, Checkpoint, check_sums, checkpoint_from, load_checkpoint, newest_checkpoint
 
 MODULES = (nn.Sequential, nn.Conv2d, nn.MaxPool2d, nn.Flatten, nn.Linear)
 TENSORS = tuple(f"{layer}.{kind}" for layer in LAYERS for kind in ("weight", "bias"))
+NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+MOST_CLASSES = 1_000_000  # a tensor may claim any size without holding it
 SHAPES = {name: tuple(tensor.shape) for name, tensor in Tudui(10).state_dict().items()}
 
 
@@ -77,6 +79,8 @@ def _of_run(path: Path, *, best: bool) -> Checkpoint:
 
 def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     tensors = _named(checkpoint.state["model"], checkpoint.path)
+    if len(checkpoint.classes) != len(tensors["linear2.bias"]):
+        raise WeightsError(f"{checkpoint.path}: names {len(checkpoint.classes)} classes, but its last layer has others")
     return Weights(
         tensors, str(checkpoint.path), checkpoint.preparation, checkpoint.classes, checkpoint.config, checkpoint.data
     )
@@ -91,7 +95,11 @@ def _from_file(path: Path) -> Weights:
     if isinstance(content, dict) and "format" in content and "state" in content:
         return _from_checkpoint(checkpoint_from(content, path))
     if isinstance(content, nn.Module):
-        return Weights(_named(content.state_dict(), path), f"{path} (a whole saved module)")
+        try:
+            tensors = content.state_dict()
+        except Exception as error:  # its attributes are what the file says
+            raise WeightsError(f"{path}: not a whole module ({error}); save model.state_dict()") from None
+        return Weights(_named(tensors, path), f"{path} (a whole saved module)")
     if isinstance(content, dict):
         for key in ("state_dict", "model_state_dict", "model"):  # what scripts call the weights beside other values
             if isinstance(content.get(key), dict):
@@ -103,6 +111,7 @@ def _from_file(path: Path) -> Weights:
 
 def _load(path: Path) -> Any:
     """Read a file with the classes of this network allowed, and one class of the user's own, replaced by a stand-in."""
+    check_sums(path)
     allowed: list[Any] = list(MODULES)
     while True:
         try:
@@ -154,8 +163,18 @@ def _named(tensors: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path}: not the Tudui network: {len(found)} tensors, expected {len(TENSORS)}")
     for name, tensor in named.items():
         expected = SHAPES[name] if not name.startswith("linear2") else (*tensor.shape[:1], *SHAPES[name][1:])
-        if tuple(tensor.shape) != expected or not tensor.is_floating_point():
+        if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.dtype not in NUMBERS:
+            raise WeightsError(f"{path}: {name} is no tensor of plain numbers ({tensor.dtype}, {tensor.layout})")
+        if tuple(tensor.shape) != expected:
             raise WeightsError(f"{path}: {name} is {list(tensor.shape)}, expected {list(expected)}: another network")
     if len(named["linear2.weight"]) != len(named["linear2.bias"]) or len(named["linear2.bias"]) < 2:
         raise WeightsError(f"{path}: the last layer's weight and bias do not fit each other")
-    return {name: tensor.detach().float().contiguous() for name, tensor in named.items()}
+    if len(named["linear2.bias"]) > MOST_CLASSES:
+        raise WeightsError(f"{path}: its last layer has more than {MOST_CLASSES:,} classes")
+    read = {name: tensor.detach().float().contiguous() for name, tensor in named.items()}
+    if broken := [name for name, tensor in read.items() if not tensor.isfinite().all()]:
+        raise WeightsError(
+            f"{path}: {', '.join(broken)} {'holds' if len(broken) == 1 else 'hold'} values that are not finite "
+            f"(NaN or infinity); take weights from before the training diverged"
+        )
+    return read

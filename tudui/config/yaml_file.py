@@ -1,5 +1,6 @@
 """YAML 1.2 to plain values, keeping for every key the line and column where it stands."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tudui.errors import ConfigError
 
 Key = tuple[str, ...]
 MAX_BYTES = 256 * 1024
+SURROGATE = re.compile("[\ud800-\udfff]")
 SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 
 
@@ -59,6 +61,9 @@ class _Reader:
         if isinstance(node, SequenceNode):
             return [self.value(item, (*key, str(index))) for index, item in enumerate(node.value)]
         assert isinstance(node, ScalarNode)
+        if SURROGATE.search(str(node.value)):
+            self.problem(node, key, "holds half a character (a surrogate), which no file can hold; write it out")
+            return None
         if node.tag not in SCALARS:
             self.problem(node, key, f"the tag {node.tag} is not supported; write a plain value")
             return None
@@ -71,7 +76,7 @@ class _Reader:
     def mapping(self, node: MappingNode, key: Key) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name_node, value_node in node.value:
-            name = str(name_node.value)
+            name = SURROGATE.sub("�", str(name_node.value))
             path = (*key, name)
             if name in values:
                 self.problem(name_node, path, f"set twice, first at {self.positions[path]}; remove one")

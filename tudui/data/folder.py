@@ -116,7 +116,9 @@ def _decode_or_recall(root: Path, files: list[ImageFile], config: DataConfig) ->
     key = digest.hexdigest()[:32]
     if config.cache and (cached := read_cached(key)):
         images, description = cached
-        return images, description["bad"]
+        bad = description.get("bad")
+        if isinstance(bad, dict) and len(images) + len(bad) == len(files) and images.shape[1:] == IMAGE_SHAPE:
+            return images, bad
     images, bad = _decode(root, files)
     if config.cache and not (bad and config.on_bad_image == "refuse"):
         write_cached(key, images, {"folder": str(root.resolve()), "bad": bad})

@@ -140,6 +140,9 @@ def _read_mnist(name: str, root: Path) -> Source:
         return lambda datasets: getattr(datasets, kind)(root, train=train, download=True)
 
     train, test = _download(name, root, read(True)), _download(name, root, read(False))
+    for part in (train, test):
+        if part.data.shape != (len(part.targets), 28, 28) or (part.targets > 9).any() or not len(part.targets):
+            raise DataError(f"{root}: images and labels of {name} do not fit; remove its files and fetch them again")
     # 28x28 grey, framed to 32x32 by black, as LeNet had it
     grey = torch.nn.functional.pad(torch.cat([train.data, test.data]), (2, 2, 2, 2))
     store = grey.unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
@@ -178,6 +181,9 @@ def _download(name: str, root: Path, open_set: Callable[[Any], Any]) -> Any:
             f"--data-dir DIR with a copy of it, --data folder:PATH with images of your own, "
             f"or --data digits, which needs no download"
         ) from None
+    except Exception as error:  # random bytes make torchvision's readers raise almost anything
+        why = " ".join(f"{type(error).__name__} {error}".split())[:200]
+        raise DataError(f"{name}: a file in {root} is damaged ({why}); remove it and fetch it again") from None
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ def read_numbers(text: str, *, flag: str) -> np.ndarray:
         values = values[0] if not reader and len(values) == 1 else values
     except OSError as error:
         raise UsageError(f"{where}: cannot be read: {error.strerror or error}; {HOW}") from None
-    except (ValueError, EOFError, RecursionError, OverflowError, csv.Error) as error:
+    except Exception as error:  # random bytes make numpy raise almost anything
         raise UsageError(f"{where}: {_one_line(error)}; {HOW}") from None
     if values.size == 0:
         raise UsageError(f"{where}: holds no numbers; {HOW}")

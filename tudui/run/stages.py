@@ -67,9 +67,13 @@ class Run:
                 f"{checkpoint.path}: has format {checkpoint.format}, whose optimizer this version cannot go on with; "
                 f"start from its weights: --init-from {self.folder.root}"
             )
-        self.folder.cut_back(checkpoint.lengths if checkpoint else {})
         if checkpoint:
-            self.state.load_state_dict(checkpoint.state)
+            try:
+                self.state.load_state_dict(checkpoint.state)
+            except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+                why = " ".join(str(error).split())[:120]
+                raise WeightsError(f"{checkpoint.path}: not a checkpoint of this run ({why})") from None
+        self.folder.cut_back(checkpoint.lengths if checkpoint else {})
         if checkpoint and checkpoint.config["train"]["epochs"] != self.config.train.epochs:
             write_text(self.folder.config, to_yaml(self.config))
 

@@ -1,18 +1,23 @@
 """Checkpoints: last, the one before it, and the best; read without executing anything in them."""
 
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tudui.data import Dataset, Preparation
 from tudui.errors import WeightsError
 from tudui.files import written_aside
-from tudui.training.state import TrainState
+from tudui.training.state import Progress, TrainState
 
 FORMAT = 2  # the optimizer's state differs from format 1; the weights do not
+ZIP = b"PK\x03\x04"  # how torch tells its two formats apart
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
+
+_Positive = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,31 @@ class Checkpoint:
     classes: tuple[str, ...]
     data: str  # fingerprint of the data set
     lengths: dict[str, int]  # of the files that grow with the run, when the state was saved
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class _Preparation(_Checked):
+    mean: tuple[float, float, float]
+    std: tuple[_Positive, _Positive, _Positive]
+
+
+class _State(BaseModel):
+    model: dict[str, Any]
+    progress: Progress
+
+
+class _Content(_Checked):
+    """What must be true of a checkpoint's values besides its tensors."""
+
+    state: _State
+    config: dict[str, Any]
+    preparation: _Preparation
+    classes: tuple[str, ...]
+    data: str
+    lengths: dict[str, Annotated[int, Field(ge=0)]]
 
 
 def save_checkpoint(
@@ -51,33 +81,54 @@ def save_checkpoint(
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint; WeightsError says what is wrong with the file."""
     try:
+        check_sums(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
+    except WeightsError:
+        raise
     except Exception as error:  # random bytes make the loader raise almost anything
         raise WeightsError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]})") from None
     return checkpoint_from(content, path)
+
+
+def check_sums(path: Path) -> None:
+    """Raise WeightsError where a file that torch saved does not fit the checksums in it, which torch does not read."""
+    with path.open("rb") as file:
+        if file.read(len(ZIP)) != ZIP:  # the format before PyTorch 1.6 has no checksums
+            return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # what unpacks to more than it is was not saved by torch, and could fill any memory
+            fits = sum(entry.file_size for entry in archive.infolist()) <= path.stat().st_size
+            damaged = archive.testzip() if fits else "its size"
+    except Exception as error:  # random bytes make zipfile raise almost anything
+        raise WeightsError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); take another copy") from None
+    if damaged:
+        raise WeightsError(f"{path}: damaged: {damaged} does not fit its checksum; take another copy")
 
 
 def checkpoint_from(content: Any, path: Path) -> Checkpoint:
     """Return what was read from a file as a checkpoint; WeightsError where it is none."""
     if not isinstance(content, dict) or "format" not in content:
         raise WeightsError(f"{path}: not a checkpoint of Tudui")
-    if content["format"] not in (1, FORMAT):
+    if type(content["format"]) is not int or content["format"] not in (1, FORMAT):
         raise WeightsError(f"{path}: has format {content['format']}; this version of Tudui reads 1 and {FORMAT}")
     try:
-        return Checkpoint(
-            path=path,
-            format=content["format"],
-            state=content["state"],
-            config=content["config"],
-            preparation=Preparation(*(tuple(content["preparation"][name]) for name in ("mean", "std"))),
-            classes=tuple(content["classes"]),
-            data=content["data"],
-            lengths=content["lengths"],
-        )
-    except (KeyError, TypeError) as error:
-        raise WeightsError(f"{path}: not a whole checkpoint of Tudui ({error} is missing or wrong)") from None
+        checked = _Content.model_validate(content)
+    except ValidationError as error:
+        wrong = ".".join(map(str, error.errors()[0]["loc"]))
+        raise WeightsError(f"{path}: not a whole checkpoint of Tudui ({wrong} is missing or wrong)") from None
+    return Checkpoint(
+        path=path,
+        format=content["format"],
+        state=content["state"],
+        config=checked.config,
+        preparation=Preparation(checked.preparation.mean, checked.preparation.std),
+        classes=checked.classes,
+        data=checked.data,
+        lengths=checked.lengths,
+    )
 
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, str | None]:
