@@ -14,9 +14,9 @@ from torch import Tensor
 Damage = Callable[[bytes, Random], bytes]
 
 TOKENS = (
-    "", "null", "true", "-1", "0", "1e999", "-1e999", "NaN", ".nan", "1e-400", "9" * 30, "9" * 5000, "0x10", "1_0", "٣",
+    "", "0.5", "2", " ", "null", "true", "-1", "0", "1e999", "-1e999", "NaN", ".nan", "1e-400", "9" * 30, "9" * 5000, "0x10", "1_0", "٣",
     '""', '"x"', "[]", "{}", "[[[[]]]]", "{a: {b: {c: 1}}}", "x", "é", '"\\ud800"', '"\\u0000"', "\x00", "\ufeff", "\r",
-    "[" * 2000, "{a: " * 2000, "&a [*a, *a]", "!!python/name:os.system", "<<: *a", "---", "...", "? ", "- ", ": ", ",", "#",
+    "[" * 500, "{a: " * 500, "&a [*a, *a]", "!!python/name:os.system", "<<: *a", "---", "...", "? ", "- ", ": ", ",", "#",
     "loss", "name", "huber", "delta", "auto", "folder:", "comparison", "variants", "train", "epochs", "../..", "/dev/zero",
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
@@ -47,10 +47,10 @@ def bytes_damage(content: bytes, random: Random) -> bytes:
 
 
 def header_damage(content: bytes, random: Random) -> bytes:
-    """Damage the first bytes, where shapes and types stand, or cut the file."""
+    """Damage the first kilobyte, where shapes and types stand, or cut the file."""
     if random.random() < 0.2:
         return content[: random.randrange(len(content) + 1)]
-    return bytes_damage(content[:128], random) + content[128:]
+    return bytes_damage(content[:1024], random) + content[1024:]
 
 
 def text_damage(content: bytes, random: Random) -> bytes:

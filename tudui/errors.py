@@ -31,8 +31,8 @@ class ConfigError(UsageError):
     """Everything that is wrong with a config, a line per problem."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+        self.problems = tuple(" ".join(problem.splitlines()) for problem in problems)
+        super().__init__("\n".join(self.problems))
 
 
 class DataError(TuduiError):

@@ -117,7 +117,8 @@ def _decode_or_recall(root: Path, files: list[ImageFile], config: DataConfig) ->
     if config.cache and (cached := read_cached(key)):
         images, description = cached
         bad = description.get("bad")
-        if isinstance(bad, dict) and len(images) + len(bad) == len(files) and images.shape[1:] == IMAGE_SHAPE:
+        names = {str(file.path.relative_to(root)) for file in files}
+        if isinstance(bad, dict) and bad.keys() <= names and len(images) == len(files) - len(bad):
             return images, bad
     images, bad = _decode(root, files)
     if config.cache and not (bad and config.on_bad_image == "refuse"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from tudui.config import Config
+from tudui.config import Config, config_from
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.data import Dataset
@@ -67,14 +67,18 @@ class Run:
                 f"{checkpoint.path}: has format {checkpoint.format}, whose optimizer this version cannot go on with; "
                 f"start from its weights: --init-from {self.folder.root}"
             )
+        began = config_from(checkpoint.config, str(checkpoint.path)) if checkpoint else self.config
         if checkpoint:
             try:
                 self.state.load_state_dict(checkpoint.state)
+                checkpoint.lengths[self.folder.record.name]
             except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
                 why = " ".join(str(error).split())[:120]
-                raise WeightsError(f"{checkpoint.path}: not a checkpoint of this run ({why})") from None
+                raise WeightsError(
+                    f"{checkpoint.path}: not a checkpoint of this run ({why}); bring back the one that was there"
+                ) from None
         self.folder.cut_back(checkpoint.lengths if checkpoint else {})
-        if checkpoint and checkpoint.config["train"]["epochs"] != self.config.train.epochs:
+        if began.train.epochs != self.config.train.epochs:
             write_text(self.folder.config, to_yaml(self.config))
 
     def open_tensorboard(self, stack: ExitStack) -> list[Sink]:

@@ -1,5 +1,6 @@
 """Checkpoints: last, the one before it, and the best; read without executing anything in them."""
 
+import warnings
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -81,8 +82,7 @@ def save_checkpoint(
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint; WeightsError says what is wrong with the file."""
     try:
-        check_sums(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_whole(path)
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
     except WeightsError:
@@ -92,11 +92,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return checkpoint_from(content, path)
 
 
-def check_sums(path: Path) -> None:
-    """Raise WeightsError where a file that torch saved does not fit the checksums in it, which torch does not read."""
+def load_whole(path: Path) -> Any:
+    """Return what torch saved in a file; WeightsError where it does not fit its checksums, which torch does not read.
+
+    The format before PyTorch 1.6 has none.
+    """
     with path.open("rb") as file:
-        if file.read(len(ZIP)) != ZIP:  # the format before PyTorch 1.6 has no checksums
-            return
+        if file.read(len(ZIP)) == ZIP:
+            _check_sums(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what a damaged file seems to be
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _check_sums(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             # what unpacks to more than it is was not saved by torch, and could fill any memory
@@ -110,9 +119,9 @@ def check_sums(path: Path) -> None:
 
 def checkpoint_from(content: Any, path: Path) -> Checkpoint:
     """Return what was read from a file as a checkpoint; WeightsError where it is none."""
-    if not isinstance(content, dict) or "format" not in content:
+    if not isinstance(content, dict) or type(content.get("format")) is not int:
         raise WeightsError(f"{path}: not a checkpoint of Tudui")
-    if type(content["format"]) is not int or content["format"] not in (1, FORMAT):
+    if content["format"] not in (1, FORMAT):
         raise WeightsError(f"{path}: has format {content['format']}; this version of Tudui reads 1 and {FORMAT}")
     try:
         checked = _Content.model_validate(content)
