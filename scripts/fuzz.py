@@ -1,12 +1,12 @@
-r"""Fuzz what reads a user's files: damaged ones must be refused in a line or read rightly, without a traceback or a hang.
+r"""Fuzz what reads a user's files: damaged ones must be refused in a line or read rightly, no traceback, no hang.
 
     python scripts/fuzz.py all --runs 10000
     python scripts/fuzz.py weights --runs 10000
 
 atheris (`pip install 'tudui[fuzz]'`) guides the cases by the lines of Tudui's readers that they reach. Half of them are
-damaged as `fuzz_damage.py` does it, half as atheris does. Each target runs in a process of its own, so that a crash of a
-decoder is seen. What fails is kept in the folder of `--out`, the case that was read last as `TARGET.case`. Exit code 1
-where anything failed.
+damaged as `fuzz_damage.py` does it, half as atheris does. Each target runs in a process of its own, so that a crash of
+a decoder is seen. What fails is kept in the folder of `--out`, the case that was read last as `TARGET.case`. Exit code
+1 where anything failed.
 """
 
 import json
@@ -33,7 +33,8 @@ READERS = [
 ]  # fmt: skip
 
 with atheris.instrument_imports(include=READERS):
-    from fuzz_targets import TARGETS, Hang, Target, passes
+    from fuzz_case import Hang, Target, passes
+    from fuzz_targets import TARGETS
 
 INSIDE = "--inside"  # of the process that runs one target
 

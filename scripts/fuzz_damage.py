@@ -14,14 +14,17 @@ from torch import Tensor
 Damage = Callable[[bytes, Random], bytes]
 
 TOKENS = (
-    "", "0.5", "2", " ", "null", "true", "-1", "0", "1e999", "-1e999", "NaN", ".nan", "1e-400", "9" * 30, "9" * 5000, "0x10", "1_0", "٣",
+    "", "0.5", "2", " ", "null", "true", "-1", "0", "1e999", "-1e999", "NaN", ".nan", "1e-400",
+    "9" * 30, "9" * 5000, "0x10", "1_0", "٣",
     '""', '"x"', "[]", "{}", "[[[[]]]]", "{a: {b: {c: 1}}}", "x", "é", '"\\ud800"', '"\\u0000"', "\x00", "\ufeff", "\r",
-    "[" * 500, "{a: " * 500, "&a [*a, *a]", "!!python/name:os.system", "<<: *a", "---", "...", "? ", "- ", ": ", ",", "#",
-    "loss", "name", "huber", "delta", "auto", "folder:", "comparison", "variants", "train", "epochs", "../..", "/dev/zero",
+    "[" * 500, "{a: " * 500, "&a [*a, *a]", "!!python/name:os.system", "<<: *a", "---", "...", "? ", "- ",
+    ": ", ",", "#",
+    "loss", "name", "huber", "delta", "auto", "folder:", "comparison", "variants", "train", "epochs", "../..",
+    "/dev/zero",
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
-    None, True, -1, 0, 1, 2**31, 2**64, 10**400, float("nan"), float("inf"), -1e308, 0.5, "", "x", "\ud800", "a" * 10_000,
-    [], [[]], {}, {"x": 1}, [None], {"accuracy": 2.0}, b"x", (), {1: 2},
+    None, True, -1, 0, 1, 2**31, 2**64, 10**400, float("nan"), float("inf"), -1e308, 0.5, "", "x", "\ud800",
+    "a" * 10_000, [], [[]], {}, {"x": 1}, [None], {"accuracy": 2.0}, b"x", (), {1: 2},
 )  # fmt: skip
 
 

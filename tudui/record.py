@@ -115,7 +115,8 @@ class EvaluatedLine(_Read):
 
     @model_validator(mode="after")
     def _square(self) -> "EvaluatedLine":
-        if any(len(row) != len(self.per_class_accuracy) for row in (self.confusion, *self.confusion)):
+        classes = len(self.per_class_accuracy)
+        if len(self.confusion) != classes or any(len(row) != classes for row in self.confusion):
             raise ValueError("the confusion matrix has not a row and a column per class")
         return self
 

@@ -141,6 +141,8 @@ class RunFolder:
     def cut_back(self, lengths: dict[str, int]) -> None:
         """Undo what was written after a checkpoint noted these lengths; with none, after the run began."""
         present = self.lengths()
+        if lengths and self.record.name not in lengths:
+            raise DiskError(f"{self.root}: its checkpoint does not know {self.record.name}; choose another --run-dir")
         if torn := [name for name, length in lengths.items() if present.get(name, 0) < length]:
             raise DiskError(f"{self.root / torn[0]}: shorter than its checkpoint says; choose another --run-dir")
         self.result.unlink(missing_ok=True)

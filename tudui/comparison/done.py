@@ -70,9 +70,7 @@ def read_run(planned: PlannedRun, folder: Path) -> RunRecord:
     try:
         return _read_run(planned, place, result)
     except DataError as error:
-        raise DataError(
-            f"{error}; bring the file back, or remove {place.root} and call the comparison again"
-        ) from None
+        raise DataError(f"{error}; bring the file back, or remove {place.root} and call the comparison again") from None
 
 
 def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecord:
@@ -123,7 +121,7 @@ def _steps(lines: Sequence[Line], path: Path) -> list[StepEndLine]:
 def _predictions(path: Path, test: EvaluatedLine) -> dict[str, np.ndarray]:
     """Return the arrays of `predictions.npz`, which belong to these scores."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             found = {name: archive[name] for name in PREDICTIONS}
     except Exception as error:  # random bytes make numpy raise almost anything
         raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]})") from None

@@ -31,7 +31,7 @@ def read_cached(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
     try:
         images = np.load(entry / "images.npy", mmap_mode="c")  # copy-on-write: torch warns of read-only arrays
         description: dict[str, Any] = json.loads((entry / "description.json").read_text())
-        whole = images.dtype == np.uint8 and [*images.shape, zlib.crc32(images)] == description["shape and crc32"]
+        whole = images.dtype == np.uint8 and [*images.shape, zlib.crc32(images.data)] == description["shape and crc32"]
     except Exception:  # random bytes make numpy raise almost anything
         whole = False
     if whole:
@@ -53,7 +53,8 @@ def write_cached(key: str, images: np.ndarray, description: dict[str, Any]) -> N
             np.save(file, images)
             file.flush()
             os.fsync(file.fileno())
-        (aside / "description.json").write_text(json.dumps({"shape and crc32": [*images.shape, zlib.crc32(images)], **description}))
+        described = {"shape and crc32": [*images.shape, zlib.crc32(images.data)], **description}
+        (aside / "description.json").write_text(json.dumps(described))
         aside.rename(parent / key)
     except OSError:  # full, read-only, or written by another process in the meantime
         shutil.rmtree(aside, ignore_errors=True)

@@ -105,7 +105,8 @@ def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
                 filled += len(array)
                 labels += [int(label) for label in content[layout.labels_key]]
             except (KeyError, TypeError, ValueError) as error:
-                raise DataError(f"{folder / file}: not a batch of {name}: {error!r}; fetch the file again") from None
+                why = " ".join(repr(error).split())[:120]
+                raise DataError(f"{folder / file}: not a batch of {name}: {why}; fetch the file again") from None
         parts[part] = torch.arange(start, filled)
     meta, _ = _read_pickle(folder / layout.meta_file)
     classes = tuple(str(label) for label in meta.get(layout.names_key, ()))
@@ -127,7 +128,8 @@ def _read_pickle(path: Path) -> tuple[dict[str, Any], str]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; fetch the data set again") from None
     except Exception as error:  # random bytes make the unpickler raise almost anything
-        raise DataError(f"{path}: not a file of this data set: {error}; fetch it again") from None
+        why = " ".join(str(error).split())[:120]
+        raise DataError(f"{path}: not a file of this data set: {why}; fetch it again") from None
     if not isinstance(content, dict):
         raise DataError(f"{path}: not a file of this data set; fetch it again")
     return content, md5

@@ -57,7 +57,7 @@ class _Content(_Checked):
     preparation: _Preparation
     classes: tuple[str, ...]
     data: str
-    lengths: dict[str, Annotated[int, Field(ge=0)]]
+    lengths: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
 def save_checkpoint(
@@ -112,7 +112,8 @@ def _check_sums(path: Path) -> None:
             fits = sum(entry.file_size for entry in archive.infolist()) <= path.stat().st_size
             damaged = archive.testzip() if fits else "its size"
     except Exception as error:  # random bytes make zipfile raise almost anything
-        raise WeightsError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]}); take another copy") from None
+        why = " ".join(str(error).split())[:120]
+        raise WeightsError(f"{path}: cannot be read ({why}); take another copy") from None
     if damaged:
         raise WeightsError(f"{path}: damaged: {damaged} does not fit its checksum; take another copy")
 
@@ -138,6 +139,22 @@ def checkpoint_from(content: Any, path: Path) -> Checkpoint:
         data=checked.data,
         lengths=checked.lengths,
     )
+
+
+def restore_state(state: TrainState, checkpoint: Checkpoint) -> None:
+    """Put a state back to where it was saved; WeightsError where the checkpoint is of another network or optimizer."""
+    if checkpoint.format != FORMAT:
+        raise WeightsError(
+            f"{checkpoint.path}: has format {checkpoint.format}, whose optimizer this version cannot go on with; "
+            f"start from its weights: --init-from {checkpoint.path.parent.parent}"
+        )
+    try:
+        state.load_state_dict(checkpoint.state)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        why = " ".join(str(error).split())[:120]
+        raise WeightsError(
+            f"{checkpoint.path}: not a checkpoint of this run ({why}); bring back the one that was there"
+        ) from None
 
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, str | None]:
