@@ -215,6 +215,23 @@ def test_a_flipped_bit_in_the_cache_is_mended(class_folders, tmp_path):
     assert stored.stat().st_mtime_ns == again  # made anew once, then recalled
 
 
+def test_a_damaged_type_in_a_pickle_does_not_crash_numpy(tmp_path):
+    """numpy's own way back from this pickle ends the process."""
+    from tudui.config.schema import DataConfig
+    from tudui.data import read_source
+
+    TARGETS["cifar"](tmp_path)
+    batch = tmp_path / "cifar-10-batches-py" / "data_batch_1"
+    whole = batch.read_bytes()
+    assert len(read_source(DataConfig(name="cifar10", dir=str(tmp_path))).labels) == 18
+    batch.write_bytes(whole.replace(b"X\x01\x00\x00\x00|NN", b"X\x01\x00\x00\x00NNN"))
+    assert batch.read_bytes() != whole
+    assert len(read_source(DataConfig(name="cifar10", dir=str(tmp_path))).labels) == 18  # bytes have no order
+    batch.write_bytes(whole.replace(b"u1q", b"O1q"))
+    with pytest.raises(DataError, match="holds numbers of type O1, where images are bytes"):
+        read_source(DataConfig(name="cifar10", dir=str(tmp_path)))
+
+
 def test_a_cut_file_of_mnist_is_named_as_damaged(tmp_path, workshop):
     from tudui.config.schema import DataConfig
     from tudui.data import load_data

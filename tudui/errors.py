@@ -74,6 +74,11 @@ class Interrupted(TuduiError):
         self.exit_code = 128 + signal_number
 
 
+def in_a_line(error: object) -> str:
+    """Return what another library says of a file as a few words in one line; it may quote the file."""
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the known word nearest to this one, or nothing."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tudui.data import Preparation
-from tudui.errors import WeightsError
+from tudui.errors import WeightsError, in_a_line
 from tudui.model import LAYERS, Tudui
 from tudui.run_folder import RunFolder
 from tudui.training.checkpoint import BEST, Checkpoint, checkpoint_from, load_checkpoint, load_whole, newest_checkpoint
@@ -98,7 +98,7 @@ def _from_file(path: Path) -> Weights:
         try:
             tensors = content.state_dict()
         except Exception as error:  # its attributes are what the file says
-            raise WeightsError(f"{path}: not a whole module ({error}); save model.state_dict()") from None
+            raise WeightsError(f"{path}: not a whole module ({in_a_line(error)}); save model.state_dict()") from None
         return Weights(_named(tensors, path), f"{path} (a whole saved module)")
     if isinstance(content, dict):
         for key in ("state_dict", "model_state_dict", "model"):  # what scripts call the weights beside other values
@@ -131,8 +131,9 @@ def _load(path: Path) -> Any:
                 what = "it is no weights file"
             raise WeightsError(f"{path}: refused, because {what}; save model.state_dict() instead") from None
         except Exception as error:  # random bytes make the loader raise almost anything
-            why = " ".join(str(error).split())[:120]
-            raise WeightsError(f"{path}: cannot be read as weights ({why}); save model.state_dict()") from None
+            raise WeightsError(
+                f"{path}: cannot be read as weights ({in_a_line(error)}); save model.state_dict()"
+            ) from None
 
 
 def _may_be_a_users_class(name: str) -> bool:

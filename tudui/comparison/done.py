@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tudui.comparison.runs import PlannedRun
-from tudui.errors import DataError
+from tudui.errors import DataError, in_a_line
 from tudui.record import (
     EvaluatedLine,
     Line,
@@ -124,7 +124,7 @@ def _predictions(path: Path, test: EvaluatedLine) -> dict[str, np.ndarray]:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             found = {name: archive[name] for name in PREDICTIONS}
     except Exception as error:  # random bytes make numpy raise almost anything
-        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]})") from None
+        raise DataError(f"{path}: cannot be read ({in_a_line(error)})") from None
     images, classes = test.images, len(test.confusion)
     if [found[name].shape for name in PREDICTIONS] != [(images,), (images,), (images, classes)]:
         raise DataError(f"{path}: damaged: does not hold {images} images and {classes} classes, as the record says")

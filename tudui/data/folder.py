@@ -17,7 +17,7 @@ from rich.progress import track
 from tudui.config.schema import DataConfig
 from tudui.data.cache import read_cached, write_cached
 from tudui.data.dataset import IMAGE_SHAPE, Source
-from tudui.errors import DataError
+from tudui.errors import DataError, in_a_line
 from tudui.seeding import derive_seed
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -169,7 +169,8 @@ def decode_image(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise DataError("no such file") from None
     except Exception as error:  # a broken file makes Pillow's decoders raise almost anything
-        raise DataError(" ".join(str(error).split()).replace(repr(str(path)), "file") or type(error).__name__) from None
+        why = str(error).replace(repr(str(path)), "file") or type(error).__name__
+        raise DataError(in_a_line(why)) from None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

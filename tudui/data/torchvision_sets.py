@@ -17,7 +17,7 @@ from torch import Tensor
 from tudui.config.schema import DataConfig
 from tudui.data.cache import cache_folder
 from tudui.data.dataset import Source
-from tudui.errors import DataError
+from tudui.errors import DataError, in_a_line
 
 
 class Cifar(NamedTuple):
@@ -63,14 +63,51 @@ def read_torchvision_set(config: DataConfig) -> Source:
     return {"mnist": _read_mnist, "fashion-mnist": _read_mnist, "svhn": _read_svhn}[config.name](config.name, root)
 
 
-ARRAYS = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
+class _PickledType:
+    """Stands for numpy's dtype, whose own way back from a pickle crashes where a byte of it is wrong."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        if code not in ("u1", "|u1"):
+            raise pickle.UnpicklingError(f"holds numbers of type {code}, where images are bytes")
+
+    def __setstate__(self, state: Any) -> None:
+        pass  # byte order, of single bytes
+
+
+class _PickledArray:
+    """Stands for numpy's array of bytes, for the same reason."""
+
+    def __init__(self, *_: Any) -> None:
+        self.array = np.empty(0, np.uint8)
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, fortran, data = state
+        self._fill(data, kind, shape, "F" if fortran else "C")
+
+    def _fill(self, data: Any, kind: Any, shape: Any, order: Any) -> None:
+        assert isinstance(kind, _PickledType)
+        content = data.encode("latin1") if isinstance(data, str) else data  # as Python 2 wrote it
+        self.array = np.frombuffer(content, np.uint8).reshape(shape, order=order)
+
+    @classmethod
+    def from_buffer(cls, *given: Any) -> "_PickledArray":
+        """Stand for `numpy.core.numeric._frombuffer`."""
+        made = cls()
+        made._fill(*given)
+        return made
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    assert encoding == "latin1"
+    return text.encode(encoding)
+
+
+ARRAYS: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _PickledArray,
+    ("numpy.core.numeric", "_frombuffer"): _PickledArray.from_buffer,
+    ("numpy", "ndarray"): _PickledArray,
+    ("numpy", "dtype"): _PickledType,
+    ("_codecs", "encode"): _encode,
 }
 
 
@@ -78,9 +115,10 @@ class _ArraysOnly(pickle.Unpickler):
     """An unpickler that knows numpy's arrays and plain containers, and nothing that could run code."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ARRAYS:
+        found = ARRAYS.get((module.replace("numpy._core", "numpy.core"), name))
+        if found is None:
             raise pickle.UnpicklingError(f"holds {module}.{name}, which no data set needs")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        return found
 
 
 def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
@@ -105,7 +143,7 @@ def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
                 filled += len(array)
                 labels += [int(label) for label in content[layout.labels_key]]
             except (KeyError, TypeError, ValueError) as error:
-                why = " ".join(repr(error).split())[:120]
+                why = in_a_line(repr(error))
                 raise DataError(f"{folder / file}: not a batch of {name}: {why}; fetch the file again") from None
         parts[part] = torch.arange(start, filled)
     meta, _ = _read_pickle(folder / layout.meta_file)
@@ -128,11 +166,11 @@ def _read_pickle(path: Path) -> tuple[dict[str, Any], str]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; fetch the data set again") from None
     except Exception as error:  # random bytes make the unpickler raise almost anything
-        why = " ".join(str(error).split())[:120]
-        raise DataError(f"{path}: not a file of this data set: {why}; fetch it again") from None
+        raise DataError(f"{path}: not a file of this data set: {in_a_line(error)}; fetch it again") from None
     if not isinstance(content, dict):
         raise DataError(f"{path}: not a file of this data set; fetch it again")
-    return content, md5
+    arrays = {name: value.array for name, value in content.items() if isinstance(value, _PickledArray)}
+    return content | arrays, md5
 
 
 def _read_mnist(name: str, root: Path) -> Source:
@@ -176,7 +214,7 @@ def _download(name: str, root: Path, open_set: Callable[[Any], Any]) -> Any:
         with _timeout(30), contextlib.redirect_stdout(sys.stderr):
             return open_set(datasets)
     except (OSError, RuntimeError) as error:
-        why = " ".join(str(error).split())[:200]
+        why = in_a_line(error)
         looked_for = f" (looked for {CIFAR[name].folder}/)" if name in CIFAR else ""
         raise DataError(
             f"{name}: not in {root}{looked_for}, and its host cannot be reached ({why}). Without the network: "
@@ -184,7 +222,7 @@ def _download(name: str, root: Path, open_set: Callable[[Any], Any]) -> Any:
             f"or --data digits, which needs no download"
         ) from None
     except Exception as error:  # random bytes make torchvision's readers raise almost anything
-        why = " ".join(f"{type(error).__name__} {error}".split())[:200]
+        why = in_a_line(f"{type(error).__name__} {error}")
         raise DataError(f"{name}: a file in {root} is damaged ({why}); remove it and fetch it again") from None
 
 

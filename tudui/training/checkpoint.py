@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tudui.data import Dataset, Preparation
-from tudui.errors import WeightsError
+from tudui.errors import WeightsError, in_a_line
 from tudui.files import written_aside
 from tudui.training.state import Progress, TrainState
 
@@ -88,7 +88,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except WeightsError:
         raise
     except Exception as error:  # random bytes make the loader raise almost anything
-        raise WeightsError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]})") from None
+        raise WeightsError(f"{path}: cannot be read ({in_a_line(error)})") from None
     return checkpoint_from(content, path)
 
 
@@ -112,8 +112,7 @@ def _check_sums(path: Path) -> None:
             fits = sum(entry.file_size for entry in archive.infolist()) <= path.stat().st_size
             damaged = archive.testzip() if fits else "its size"
     except Exception as error:  # random bytes make zipfile raise almost anything
-        why = " ".join(str(error).split())[:120]
-        raise WeightsError(f"{path}: cannot be read ({why}); take another copy") from None
+        raise WeightsError(f"{path}: cannot be read ({in_a_line(error)}); take another copy") from None
     if damaged:
         raise WeightsError(f"{path}: damaged: {damaged} does not fit its checksum; take another copy")
 
@@ -151,9 +150,8 @@ def restore_state(state: TrainState, checkpoint: Checkpoint) -> None:
     try:
         state.load_state_dict(checkpoint.state)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        why = " ".join(str(error).split())[:120]
         raise WeightsError(
-            f"{checkpoint.path}: not a checkpoint of this run ({why}); bring back the one that was there"
+            f"{checkpoint.path}: not a checkpoint of this run ({in_a_line(error)}); bring back the one that was there"
         ) from None
 
 
