@@ -224,7 +224,7 @@ def test_a_damaged_type_in_a_pickle_does_not_crash_numpy(tmp_path):
     batch = tmp_path / "cifar-10-batches-py" / "data_batch_1"
     whole = batch.read_bytes()
     assert len(read_source(DataConfig(name="cifar10", dir=str(tmp_path))).labels) == 18
-    batch.write_bytes(whole.replace(b"X\x01\x00\x00\x00|NN", b"X\x01\x00\x00\x00NNN"))
+    batch.write_bytes(whole.replace(b"|q\x11N", b"Nq\x11N"))
     assert batch.read_bytes() != whole
     assert len(read_source(DataConfig(name="cifar10", dir=str(tmp_path))).labels) == 18  # bytes have no order
     batch.write_bytes(whole.replace(b"u1q", b"O1q"))
