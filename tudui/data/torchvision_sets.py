@@ -111,8 +111,11 @@ ARRAYS: dict[tuple[str, str], Any] = {
 }
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """An unpickler that knows numpy's arrays and plain containers, and nothing that could run code."""
+class _ArraysOnly(pickle._Unpickler):
+    """An unpickler that knows numpy's arrays and plain containers, and nothing that could run code.
+
+    It is the one in Python, because that in C fills the memory where five bytes of a file ask it to.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         found = ARRAYS.get((module.replace("numpy._core", "numpy.core"), name))
