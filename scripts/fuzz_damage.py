@@ -86,7 +86,9 @@ def _other(value: Any, random: Random) -> Any:
         kept = [*value[:place], *value[place + 1 :]]
         return kept if random.random() < 0.4 else [*value[:place], _other(value[place], random), *value[place + 1 :]]
     if isinstance(value, int | float) and not isinstance(value, bool) and random.random() < 0.4:
-        return random.choice((-value, value + 1, value * 1000, float(value), str(value)))
+        return random.choice(
+            (-value, value + 1, value * 1000, value / 2 if abs(value) < 1e300 else 0.5, repr(value)[:99])
+        )
     return random.choice(VALUES)
 
 
