@@ -12,7 +12,7 @@ from tests.conftest import ROOT, TUDUI
 PACKAGE = ROOT / "tudui"
 FLOORS = [
     {"errors", "invocation", "seeding"},
-    {"config", "events", "files", "signals"},
+    {"config", "events", "files", "record", "signals"},
     {"losses", "data", "model", "run_folder", "distributed"},
     {"sinks", "training"},
     {"weights"},

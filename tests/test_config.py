@@ -5,11 +5,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tudui.config import Override, load_config, parse_set, shipped_configs
-from tudui.config.dump import json_schema, to_yaml
+from tudui.config.dump import json_schema
 from tudui.config.shipped import shipped_plans
 from tudui.errors import ConfigError
 
@@ -123,50 +121,6 @@ def test_the_schema_accepts_shipped_configs_and_refuses_a_typo(tudui):
         jsonschema.validate({"train": {"epoch": 1}}, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"comparison": {"variants": {"h": {"name": "huber", "q": 1}}}}, schema)
-
-
-words = st.sampled_from(
-    ["loss", "name", "ce", "huber", "delta", "train", "epochs", "optimizer", "lr", "auto", "data", "seed", "schedule"]
-)
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | words,
-    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=5) | words, inside, max_size=3),
-    max_leaves=12,
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.dictionaries(words | st.text(max_size=6), values, max_size=5))
-def test_any_mapping_is_a_config_or_a_config_error(tmp_path_factory, mapping):
-    path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
-    path.write_text(json.dumps(mapping))  # JSON is YAML, apart from NaN, which is then a string
-    try:
-        config = load_config(path).config
-    except ConfigError as error:
-        assert error.problems
-    else:
-        path.write_text(to_yaml(config))
-        assert load_config(path).config == config
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=200) | st.text(alphabet="{}[]:-&*!#|>\n \t'\"ab0.,?%@~", max_size=80).map(str.encode))
-def test_any_bytes_are_a_config_or_a_config_error(tmp_path_factory, content):
-    path = tmp_path_factory.getbasetemp() / "bytes.yaml"
-    path.write_bytes(content)
-    try:
-        load_config(path)
-    except ConfigError as error:
-        assert error.problems
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.text(max_size=30) | st.tuples(words, words, st.text(max_size=12)).map(lambda t: f"{t[0]}.{t[1]}={t[2]}"))
-def test_any_override_is_read_or_a_config_error(text):
-    try:
-        load_config(None, [parse_set(text)])
-    except ConfigError as error:
-        assert all(problem for problem in error.problems)
 
 
 def test_deep_nesting_is_an_error_and_not_a_crash(tmp_path):

@@ -97,3 +97,13 @@ def test_rates_are_measured_on_validation(tmp_path):
     (row,) = json.loads((tmp_path / "rates.json").read_text())
     assert row["rate"] == 0.05
     assert row["scores"][0] > 0.9
+
+
+@pytest.mark.slow
+def test_fuzzing_counts_its_cases(tmp_path):
+    pytest.importorskip("atheris")
+    out = run_script("fuzz.py", "override", "--runs", 200, "--out", tmp_path)
+    found = json.loads((tmp_path / "override.json").read_text())
+    assert found["accepted"] + found["refused"] == found["cases"] == 200
+    assert found["failures"] == {}
+    assert "override" in out

@@ -3,7 +3,7 @@
 TuduiError
 ├── UsageError          2   flags and arguments
 │   └── ConfigError     2   a config file or an override; one line per problem
-├── DataError           3   a data set or image that cannot be read
+├── DataError           3   a data set, image or record that cannot be read
 ├── Diverged            4   a loss or gradient that is not finite
 ├── WeightsError        5   a checkpoint or weights file that cannot be used
 ├── DiskError           6   a folder or file that cannot be written, or is in use
@@ -35,8 +35,8 @@ class ConfigError(UsageError):
     """Everything that is wrong with a config, a line per problem."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+        self.problems = tuple(" ".join(problem.splitlines()) for problem in problems)
+        super().__init__("\n".join(self.problems))
 
 
 class DataError(TuduiError):
@@ -81,6 +81,11 @@ class Interrupted(TuduiError):
 def printable(text: str) -> str:
     """Return text in which nothing steers a terminal, or cannot be written to one: names may come from others."""
     return STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def in_a_line(error: object) -> str:
+    """Return what another library says of a file as a few words in one line; it may quote the file."""
+    return " ".join(str(error).split())[:160] or type(error).__name__
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

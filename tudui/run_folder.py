@@ -1,6 +1,5 @@
 """The files of a run: where each lies, and how those that grow are cut back to a checkpoint."""
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from tudui.config.load import flatten
 from tudui.errors import DiskError, TuduiError, UsageError
 from tudui.files import ASIDE, locked, refuse_links
 from tudui.invocation import tudui_command
+from tudui.record import read_result
 
 # What may differ between a run and its continuation: where the data lies and whether it is cached.
 FREE_ON_RESUME = {"data.dir", "data.cache", "expect"}
@@ -113,7 +113,7 @@ class RunFolder:
             return
         self.check_same(config)
         if self.result.exists():
-            status = json.loads(self.result.read_text())["status"]
+            status = read_result(self.result).status
             raise UsageError(
                 f"{self.root}: this run has {status} already; {other}, "
                 f"or read it with: {tudui_command()} evaluate {self.root}"
@@ -167,6 +167,8 @@ class RunFolder:
     def cut_back(self, lengths: dict[str, int]) -> None:
         """Undo what was written after a checkpoint noted these lengths; with none, after the run began."""
         present = self.lengths()
+        if lengths and self.record.name not in lengths:
+            raise DiskError(f"{self.root}: its checkpoint does not know {self.record.name}; choose another --run-dir")
         if torn := [name for name, length in lengths.items() if present.get(name, 0) < length]:
             raise DiskError(f"{self.root / torn[0]}: shorter than its checkpoint says; choose another --run-dir")
         self.result.unlink(missing_ok=True)

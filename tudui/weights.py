@@ -6,7 +6,6 @@ Nothing in a file is executed: it is read by torch's weights-only unpickler, wit
 import pickle
 import re
 import sys
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tudui.data import Preparation
-from tudui.errors import WeightsError
+from tudui.errors import WeightsError, in_a_line
 from tudui.model import LAYERS, Tudui
 from tudui.run_folder import RunFolder
 from tudui.training.checkpoint import (
@@ -24,6 +23,7 @@ from tudui.training.checkpoint import (
     Checkpoint,
     checkpoint_from,
     load_checkpoint,
+    load_whole,
     newest_checkpoint,
     refuse_large,
 )
@@ -31,6 +31,7 @@ from tudui.training.checkpoint import (
 MAX_CLASSES = 100_000  # rows of the last layer; a tensor may claim any number of them
 MODULES = (nn.Sequential, nn.Conv2d, nn.MaxPool2d, nn.Flatten, nn.Linear)
 TENSORS = tuple(f"{layer}.{kind}" for layer in LAYERS for kind in ("weight", "bias"))
+NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 SHAPES = {name: tuple(tensor.shape) for name, tensor in Tudui(10).state_dict().items()}
 
 
@@ -86,6 +87,8 @@ def _of_run(path: Path, *, best: bool) -> Checkpoint:
 
 def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     tensors = _named(checkpoint.state["model"], checkpoint.path)
+    if len(checkpoint.classes) != len(tensors["linear2.bias"]):
+        raise WeightsError(f"{checkpoint.path}: names {len(checkpoint.classes)} classes, but its last layer has others")
     return Weights(
         tensors, str(checkpoint.path), checkpoint.preparation, checkpoint.classes, checkpoint.config, checkpoint.data
     )
@@ -100,7 +103,11 @@ def _from_file(path: Path) -> Weights:
     if isinstance(content, dict) and "format" in content and "state" in content:
         return _from_checkpoint(checkpoint_from(content, path))
     if isinstance(content, nn.Module):
-        return Weights(_named(_tensors_in(content), path), f"{path} (a whole saved module)")
+        try:
+            tensors = _tensors_in(content)
+        except Exception as error:  # its attributes are what the file says
+            raise WeightsError(f"{path}: not a whole module ({in_a_line(error)}); save model.state_dict()") from None
+        return Weights(_named(tensors, path), f"{path} (a whole saved module)")
     if isinstance(content, dict):
         for key in ("state_dict", "model_state_dict", "model"):  # what scripts call the weights beside other values
             if isinstance(content.get(key), dict):
@@ -133,8 +140,10 @@ def _load(path: Path) -> Any:
     allowed: list[Any] = list(MODULES)
     while True:
         try:
-            with warnings.catch_warnings(action="ignore"), torch.serialization.safe_globals(allowed):
-                return torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(allowed):
+                return load_whole(path)
+        except WeightsError:
+            raise
         except pickle.UnpicklingError as error:
             found = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]+)", str(error))
             if found and len(allowed) == len(MODULES) and _may_be_a_users_class(found[1]):
@@ -148,8 +157,9 @@ def _load(path: Path) -> Any:
                 what = "it is no weights file"
             raise WeightsError(f"{path}: refused, because {what}; save model.state_dict() instead") from None
         except Exception as error:  # random bytes make the loader raise almost anything
-            why = " ".join(str(error).split())[:120]
-            raise WeightsError(f"{path}: cannot be read as weights ({why}); save model.state_dict()") from None
+            raise WeightsError(
+                f"{path}: cannot be read as weights ({in_a_line(error)}); save model.state_dict()"
+            ) from None
 
 
 def _may_be_a_users_class(name: str) -> bool:
@@ -180,11 +190,19 @@ def _named(tensors: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     if len(found) != len(TENSORS):
         raise WeightsError(f"{path}: not the Tudui network: {len(found)} tensors, expected {len(TENSORS)}")
     for name, tensor in named.items():
-        if tensor.layout != torch.strided or tensor.device.type != "cpu" or len(tensor) > MAX_CLASSES:
-            raise WeightsError(f"{path}: {name} is no plain tensor of at most {MAX_CLASSES:,} rows; another network")
-        expected = SHAPES[name] if not name.startswith("linear2") else (*tensor.shape[:1], *SHAPES[name][1:])
-        if tuple(tensor.shape) != expected or not tensor.is_floating_point():
+        if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.dtype not in NUMBERS:
+            raise WeightsError(f"{path}: {name} is no tensor of plain numbers ({tensor.dtype}, {tensor.layout})")
+        if tensor.dim() and len(tensor) > MAX_CLASSES:
+            raise WeightsError(f"{path}: {name} has more than {MAX_CLASSES:,} rows; another network")
+        expected = SHAPES[name] if not name.startswith("linear2") else (*(tensor.shape[:1] or (10,)), *SHAPES[name][1:])
+        if tuple(tensor.shape) != expected:
             raise WeightsError(f"{path}: {name} is {list(tensor.shape)}, expected {list(expected)}: another network")
     if len(named["linear2.weight"]) != len(named["linear2.bias"]) or len(named["linear2.bias"]) < 2:
         raise WeightsError(f"{path}: the last layer's weight and bias do not fit each other")
-    return {name: tensor.detach().float().contiguous() for name, tensor in named.items()}
+    read = {name: tensor.detach().float().contiguous() for name, tensor in named.items()}
+    if broken := [name for name, tensor in read.items() if not tensor.isfinite().all()]:
+        raise WeightsError(
+            f"{path}: {', '.join(broken)} {'holds' if len(broken) == 1 else 'hold'} values that are not finite "
+            f"(NaN or infinity); take weights from before the training diverged"
+        )
+    return read

@@ -1,75 +1,18 @@
-"""What the runs of a comparison came to: read from their folders alone, so that nothing is trained to see it again."""
+"""What the runs of a comparison came to, from what they left behind."""
 
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
 
-from tudui.comparison.predictions import read_predictions
-from tudui.comparison.runs import PlannedRun, cell_name
+from tudui.comparison.done import RunRecord
+from tudui.comparison.runs import cell_name
 from tudui.comparison.statistics import Pair, holm, pair, summary, verdict
 from tudui.config.plan import Plan
-from tudui.run_folder import RunFolder
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """What one run left behind."""
-
-    planned: PlannedRun
-    result: Mapping[str, Any]
-    hashes: Mapping[str, str]
-    validation: tuple[tuple[int, float, float], ...]  # epoch, accuracy, seconds in the loop until then
-    training: tuple[Mapping[str, Any], ...]  # step, epoch (a fraction), loss, gradient_norm by layer
-    warnings: tuple[str, ...]  # what the run told its user
-    test: Mapping[str, Any] | None  # the last weights' scores on the test images; None if it diverged
-    predictions: Mapping[str, np.ndarray] | None  # label [N], predicted [N], probabilities [N, K] of the test images
-
-    @property
-    def finished(self) -> bool:
-        """Whether it reached its end, rather than diverged."""
-        return self.test is not None
-
-    @property
-    def correct(self) -> np.ndarray:
-        """Which test images are right, bool [N]."""
-        assert self.predictions is not None
-        return np.asarray(self.predictions["predicted"] == self.predictions["label"])
-
-
-def read_run(planned: PlannedRun, folder: Path) -> RunRecord:
-    """Read a run that is done."""
-    place = RunFolder(folder / planned.name)
-    events = [json.loads(line) for line in place.record.read_text().splitlines()]
-    result = json.loads(place.result.read_text())
-    steps = [event for event in events if event["event"] == "StepEnd"]
-    seconds = {event["epoch"]: event["timing"]["seconds"] for event in steps if event["epoch_done"]}
-    scores = [event for event in events if event["event"] == "Evaluated" and event["weights"] == "last"]
-    validation = [event for event in scores if event["split"] == "validation"]
-    finished = result["status"] == "finished"
-    return RunRecord(
-        planned,
-        result,
-        hashes=events[0]["hashes"],
-        validation=tuple((event["epoch"], event["accuracy"], seconds[event["epoch"]]) for event in validation),
-        training=tuple(
-            {
-                "step": event["step"],
-                "epoch": event["step"] / event["steps_planned"] * event["epochs_planned"],
-                "loss": event["loss"],
-                "gradient_norm": event["gradient_norm"],
-            }
-            for event in steps
-        ),
-        warnings=tuple(event["message"] for event in events if event["event"] == "Warned"),
-        test=next(event for event in scores if event["split"] == "test") if finished else None,
-        predictions=read_predictions(place.predictions) if finished else None,
-    )
 
 
 @dataclass(frozen=True)
@@ -124,8 +67,8 @@ def collect(
     values = {
         "command": command,
         "plan": plan.comparison.model_dump(mode="json") | {"base": _base(plan)},
-        "versions": first["versions"],
-        "hardware": first["hardware"],
+        "versions": first.versions,
+        "hardware": first.hardware.model_dump(),
         "warnings": _warnings(records),
         "test_images": next((len(record.correct) for record in records if record.finished), None),
         "hashes": _hashes(records),
@@ -133,7 +76,7 @@ def collect(
         "pairs": list(_pairs(plan, cells)),
         "tuning": list(tuning),
         "timing": {
-            "loop_seconds": sum(record.result["timing"]["seconds"] for record in records),
+            "loop_seconds": sum(record.result.timing.seconds for record in records),
             "rows": [_times(cell, reach[cell.label_noise]) for cell in cells],
         },
     }
@@ -145,7 +88,8 @@ def _warnings(records: Sequence[RunRecord]) -> list[str]:
     counts = Counter(message for record in records for message in dict.fromkeys(record.warnings))
     found = [f"{message} ({count} of {len(records)} runs)" for message, count in counts.items()]
     for what in ("versions", "hardware"):
-        kinds = Counter(json.dumps(record.result[what], sort_keys=True) for record in records)
+        ran_on = [record.result.model_dump(include={what})[what] for record in records]
+        kinds = Counter(json.dumps(one, sort_keys=True) for one in ran_on)
         if len(kinds) > 1:
             found.append(f"not held equal, {what}: " + "; ".join(f"{kind} in {n} runs" for kind, n in kinds.items()))
     return found
@@ -194,7 +138,7 @@ def _row(cell: Cell, reach: float | None) -> dict[str, Any]:
     return row | {
         "accuracy": asdict(summary(np.stack([run.correct for run in finished])))
         | {"values": [test["accuracy"] for test in tests]},
-        "accuracy_selected": _spread([run.result["best"]["test_accuracy"] for run in finished]),
+        "accuracy_selected": _spread([run.result.best.test_accuracy for run in finished if run.result.best]),
         "validation_accuracy": _spread([run.validation[-1][1] for run in finished if run.validation]),
         "nll": _spread([test["nll"] for test in tests]),
         "ece": _spread([test["ece"] for test in tests]),
@@ -215,19 +159,19 @@ def _spread(values: Sequence[float]) -> dict[str, Any] | None:
 def _means(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
     means = {}
     for name in scores[0]:
-        seen = [value for score in scores if (value := score[name]) is not None]
+        seen = [value for score in scores if (value := score.get(name)) is not None]
         means[name] = fmean(seen) if seen else None
     return means
 
 
 def _learned(runs: Sequence[RunRecord]) -> dict[str, Any] | None:
     """Return the training accuracy on right labels and on those made wrong, mean over the runs."""
-    learned = [run.result["train"] for run in runs if run.result["train"]]
+    learned = [run.result.train for run in runs if run.result.train]
     if not learned:
         return None
     return {
-        "clean": _means([run["clean"] for run in learned]),
-        "flipped": _means([run["flipped"] for run in learned]),
+        "clean": _means([run.clean for run in learned]),
+        "flipped": _means([run.flipped for run in learned]),
     }
 
 
@@ -251,7 +195,7 @@ def _reached(run: RunRecord, accuracy: float | None) -> tuple[int | None, float 
 def _times(cell: Cell, reach: float | None) -> dict[str, Any]:
     return {
         "name": cell.name,
-        "loop_seconds": [run.result["timing"]["seconds"] for run in cell.runs],
+        "loop_seconds": [run.result.timing.seconds for run in cell.runs],
         "seconds_to_reach": [_reached(run, reach)[1] for run in cell.finished],
     }
 

@@ -1,18 +1,19 @@
 """`compare`: from a plan to a comparison; a folder that holds a part of it already is gone on with."""
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from tudui.comparison.collect import Comparison, RunRecord, collect, read_run
+from tudui.comparison.collect import Comparison, collect
+from tudui.comparison.done import read_runs
 from tudui.comparison.executors import Executor, Listener, done_before, execute
 from tudui.comparison.runs import PlannedRun, cell_name, given_rates, reported_runs, tuning_runs
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.errors import DiskError, Interrupted, UsageError
 from tudui.files import locked, write_text
+from tudui.record import read_result
 from tudui.run_folder import RunFolder
 
 PLAN, RUNS, TUNING, COMMAND = "plan.yaml", "runs", "tuning", "command.txt"
@@ -84,7 +85,8 @@ def read_comparison(folder: Path) -> Comparison:
     if not (folder / PLAN).is_file():
         raise UsageError(f"{folder}: not a comparison ({PLAN} is missing); make one with: tudui compare-losses")
     plan = load_plan(folder / PLAN)
-    command = (folder / COMMAND).read_text().strip() if (folder / COMMAND).exists() else "tudui compare-losses"
+    told = folder / COMMAND
+    command = told.read_text(errors="replace").strip() if told.is_file() else "tudui compare-losses"
     rates, tuning = chosen_rates(plan, folder)
     runs = reported_runs(plan, rates)
     missing = _missing(runs, folder / RUNS)
@@ -92,8 +94,7 @@ def read_comparison(folder: Path) -> Comparison:
         raise UsageError(
             f"{folder}: {len(missing)} of {len(runs)} runs are not done (such as {missing[0]}); go on with: {command}"
         )
-    records: list[RunRecord] = [read_run(run, folder / RUNS) for run in runs]
-    return collect(plan, records, command=command, tuning=tuning)
+    return collect(plan, read_runs(runs, folder / RUNS), command=command, tuning=tuning)
 
 
 def _missing(runs: Sequence[PlannedRun], folder: Path) -> list[str]:
@@ -117,12 +118,12 @@ def chosen_rates(plan: Plan, folder: Path) -> tuple[dict[tuple[str, float], floa
 
 def _validation_accuracy(folder: Path) -> float:
     """Return the validation accuracy after the last epoch; 0 for a run that diverged."""
-    result = json.loads(RunFolder(folder).result.read_text())
-    if result["status"] == "diverged":
+    result = read_result(RunFolder(folder).result)
+    if result.status == "diverged":
         return 0.0
-    if result["validation"] is None:
+    if result.validation is None:
         raise UsageError(f"{folder}: too few images to hold any out for validation, on which --lr tuned chooses")
-    return float(result["validation"]["accuracy"])
+    return result.validation.accuracy
 
 
 def _curve(variant: str, noise: float, curve: Mapping[float, Sequence[float]], chosen: float) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """YAML 1.2 to plain values, keeping for every key the line and column where it stands."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ Key = tuple[str, ...]
 MAX_BYTES = 256 * 1024
 MAX_SCALAR = 4096  # characters of a key or value; a path may be long
 MAX_DEPTH = 16
+SURROGATE = re.compile("[\ud800-\udfff]")
 PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 
 
@@ -70,6 +72,9 @@ class _Reader:
         if len(node.value) > MAX_SCALAR:
             self.problem(node, key, f"{len(node.value)} characters are too many; {MAX_SCALAR} are allowed")
             return None
+        if SURROGATE.search(str(node.value)):
+            self.problem(node, key, "holds half a character (a surrogate), which no file can hold; write it out")
+            return None
         try:
             return self.yaml.constructor.construct_object(node)
         except (ConstructorError, ValueError, OverflowError) as error:
@@ -82,7 +87,7 @@ class _Reader:
             if not isinstance(name_node, ScalarNode) or name_node.anchor or len(name_node.value) > MAX_SCALAR:
                 self.problem(name_node, key, f"a key is a plain word of at most {MAX_SCALAR} characters")
                 continue
-            name = str(name_node.value)
+            name = SURROGATE.sub("�", str(name_node.value))
             path = (*key, name)
             if name in values:
                 self.problem(name_node, path, f"set twice, first at {self.positions[path]}; remove one")

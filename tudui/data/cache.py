@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,20 @@ def cache_folder() -> Path:
 
 
 def read_cached(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
-    """Return the memory-mapped images and their description, or None where the cache does not hold them."""
+    """Return the memory-mapped images and what is written about them; None where the cache does not hold them whole."""
     entry = cache_folder() / "folders" / key
+    if not entry.is_dir():
+        return None
     try:
         images = np.load(entry / "images.npy", mmap_mode="c")  # copy-on-write: torch warns of read-only arrays
         description: dict[str, Any] = json.loads((entry / "description.json").read_text())
-    except (OSError, ValueError):
-        return None
-    return images, description
+        whole = images.dtype == np.uint8 and [*images.shape, zlib.crc32(images.data)] == description["shape and crc32"]
+    except Exception:  # random bytes make numpy raise almost anything
+        whole = False
+    if whole:
+        return images, description
+    shutil.rmtree(entry, ignore_errors=True)  # so that it can be written again
+    return None
 
 
 def write_cached(key: str, images: np.ndarray, description: dict[str, Any]) -> None:
@@ -42,8 +49,12 @@ def write_cached(key: str, images: np.ndarray, description: dict[str, Any]) -> N
     except OSError:
         return
     try:
-        np.save(aside / "images.npy", images)
-        (aside / "description.json").write_text(json.dumps(description))
+        with (aside / "images.npy").open("wb") as file:
+            np.save(file, images)
+            file.flush()
+            os.fsync(file.fileno())
+        described = {"shape and crc32": [*images.shape, zlib.crc32(images.data)], **description}
+        (aside / "description.json").write_text(json.dumps(described))
         aside.rename(parent / key)
     except OSError:  # full, read-only, or written by another process in the meantime
         shutil.rmtree(aside, ignore_errors=True)

@@ -23,7 +23,7 @@ from rich.progress import track
 from tudui.config.schema import DataConfig
 from tudui.data.cache import read_cached, write_cached
 from tudui.data.dataset import IMAGE_SHAPE, Source
-from tudui.errors import DataError
+from tudui.errors import DataError, in_a_line
 from tudui.seeding import derive_seed
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -138,7 +138,10 @@ def _decode_or_recall(root: Path, files: list[ImageFile], config: DataConfig) ->
     key = digest.hexdigest()[:32]
     if config.cache and (cached := read_cached(key)):
         images, description = cached
-        return images, description["bad"]
+        bad = description.get("bad")
+        names = {str(file.path.relative_to(root)) for file in files}
+        if isinstance(bad, dict) and bad.keys() <= names and len(images) == len(files) - len(bad):
+            return images, bad
     images, bad = _decode(root, files)
     if config.cache and not (bad and config.on_bad_image == "refuse"):
         write_cached(key, images, {"folder": str(root.resolve()), "bad": bad})
@@ -193,7 +196,8 @@ def decode_image(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise DataError("no such file") from None
     except Exception as error:  # a broken file makes Pillow's decoders raise almost anything
-        raise DataError(" ".join(str(error).split()).replace(repr(str(path)), "file") or type(error).__name__) from None
+        why = str(error).replace(repr(str(path)), "file") or type(error).__name__
+        raise DataError(in_a_line(why)) from None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

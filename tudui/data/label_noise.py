@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tudui.config.schema import DataConfig
 from tudui.data.dataset import Split
-from tudui.errors import DataError
+from tudui.errors import DataError, in_a_line
 from tudui.seeding import derive_seed
 
 FORMAT = 1
@@ -97,7 +97,7 @@ def _read_matrix(path: Path, classes: tuple[str, ...]) -> Tensor:
         raise DataError(f"data.noise_matrix {path}: cannot be read: {error.strerror}") from None
     except (ValueError, csv.Error) as error:  # UnicodeDecodeError is a ValueError
         raise DataError(
-            f"data.noise_matrix {path}: must be numbers separated by commas, without names: {error}"
+            f"data.noise_matrix {path}: must be numbers separated by commas, without names: {in_a_line(error)}"
         ) from None
     if len(rows) != number or any(len(row) != number for row in rows):
         raise DataError(
@@ -166,7 +166,9 @@ def _read_manifest(path: Path, classes: tuple[str, ...], splits: Mapping[str, Sp
     if _digest(values) != values.get("sha256"):
         raise DataError(f"{where}: its sha256 does not fit its content: it was changed or cut; take an unchanged copy")
     if values["classes"] != list(classes):
-        raise DataError(f"{where}: made for the classes {', '.join(map(str, values['classes'][:12]))}, not these")
+        raise DataError(
+            f"{where}: made for the classes {in_a_line(', '.join(map(str, values['classes'][:12])))}, not these"
+        )
     pool = {
         index: label
         for name in ("train", "validation")

@@ -17,7 +17,7 @@ from torch import Tensor
 from tudui.config.schema import DataConfig
 from tudui.data.cache import cache_folder
 from tudui.data.dataset import Source
-from tudui.errors import DataError
+from tudui.errors import DataError, in_a_line
 
 
 class Cifar(NamedTuple):
@@ -63,14 +63,51 @@ def read_torchvision_set(config: DataConfig) -> Source:
     return {"mnist": _read_mnist, "fashion-mnist": _read_mnist, "svhn": _read_svhn}[config.name](config.name, root)
 
 
-ARRAYS = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
+class _PickledType:
+    """Stands for numpy's dtype, whose own way back from a pickle crashes where a byte of it is wrong."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        if code not in ("u1", "|u1"):
+            raise pickle.UnpicklingError(f"holds numbers of type {code}, where images are bytes")
+
+    def __setstate__(self, state: Any) -> None:
+        pass  # byte order, of single bytes
+
+
+class _PickledArray:
+    """Stands for numpy's array of bytes, for the same reason."""
+
+    def __init__(self, *_: Any) -> None:
+        self.array = np.empty(0, np.uint8)
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, fortran, data = state
+        self._fill(data, kind, shape, "F" if fortran else "C")
+
+    def _fill(self, data: Any, kind: Any, shape: Any, order: Any) -> None:
+        assert isinstance(kind, _PickledType)
+        content = data.encode("latin1") if isinstance(data, str) else data  # as Python 2 wrote it
+        self.array = np.frombuffer(content, np.uint8).reshape(shape, order=order)
+
+    @classmethod
+    def from_buffer(cls, *given: Any) -> "_PickledArray":
+        """Stand for `numpy.core.numeric._frombuffer`."""
+        made = cls()
+        made._fill(*given)
+        return made
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    assert encoding == "latin1"
+    return text.encode(encoding)
+
+
+ARRAYS: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _PickledArray,
+    ("numpy.core.numeric", "_frombuffer"): _PickledArray.from_buffer,
+    ("numpy", "ndarray"): _PickledArray,
+    ("numpy", "dtype"): _PickledType,
+    ("_codecs", "encode"): _encode,
 }
 
 
@@ -81,9 +118,10 @@ class _ArraysOnly(pickle._Unpickler):
     """
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ARRAYS:
+        found = ARRAYS.get((module.replace("numpy._core", "numpy.core"), name))
+        if found is None:
             raise pickle.UnpicklingError(f"holds {module}.{name}, which no data set needs")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        return found
 
 
 def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
@@ -133,10 +171,11 @@ def _read_pickle(path: Path) -> tuple[dict[str, Any], str]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}; fetch the data set again") from None
     except Exception as error:  # random bytes make the unpickler raise almost anything
-        raise DataError(f"{path}: not a file of this data set: {error}; fetch it again") from None
+        raise DataError(f"{path}: not a file of this data set: {in_a_line(error)}; fetch it again") from None
     if not isinstance(content, dict):
         raise DataError(f"{path}: not a file of this data set; fetch it again")
-    return content, md5
+    arrays = {name: value.array for name, value in content.items() if isinstance(value, _PickledArray)}
+    return content | arrays, md5
 
 
 def _read_mnist(name: str, root: Path) -> Source:
@@ -146,6 +185,9 @@ def _read_mnist(name: str, root: Path) -> Source:
         return partial(_open_mnist, kind=kind, root=root, train=train)
 
     train, test = _download(name, root, read(True)), _download(name, root, read(False))
+    for part in (train, test):
+        if part.data.shape != (len(part.targets), 28, 28) or (part.targets > 9).any() or not len(part.targets):
+            raise DataError(f"{root}: images and labels of {name} do not fit; remove its files and fetch them again")
     # 28x28 grey, framed to 32x32 by black, as LeNet had it
     grey = torch.nn.functional.pad(torch.cat([train.data, test.data]), (2, 2, 2, 2))
     store = grey.unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
@@ -183,16 +225,16 @@ def _download(name: str, root: Path, open_set: Callable[[Any], Any]) -> Any:
         with _timeout(30), contextlib.redirect_stdout(sys.stderr):
             return open_set(datasets)
     except (OSError, RuntimeError) as error:
-        why = " ".join(str(error).split())[:200]
+        why = in_a_line(error)
         looked_for = f" (looked for {CIFAR[name].folder}/)" if name in CIFAR else ""
         raise DataError(
             f"{name}: not in {root}{looked_for}, and its host cannot be reached ({why}). Without the network: "
             f"--data-dir DIR with a copy of it, --data folder:PATH with images of your own, "
             f"or --data digits, which needs no download"
         ) from None
-    except Exception as error:  # random bytes make the readers raise almost anything
-        why = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"{name}: the files in {root} cannot be read ({why}); fetch them again") from None
+    except Exception as error:  # random bytes make torchvision's readers raise almost anything
+        why = in_a_line(f"{type(error).__name__} {error}")
+        raise DataError(f"{name}: a file in {root} is damaged ({why}); remove it and fetch it again") from None
 
 
 @contextlib.contextmanager

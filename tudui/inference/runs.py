@@ -1,16 +1,12 @@
 """The runs below a folder, as rows of a table."""
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tudui.config.yaml_file import read_yaml
-from tudui.errors import ConfigError
+from tudui.errors import ConfigError, DataError
+from tudui.record import EvaluatedLine, StepEndLine, last_lines, read_result
 from tudui.run_folder import RunFolder
-
-TAIL_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -18,7 +14,7 @@ class RunRow:
     """One run; fractions are None where they are not known (yet)."""
 
     name: str
-    status: str  # finished, diverged, or not finished
+    status: str  # finished, diverged, not finished, or damaged: its result cannot be read
     loss: str
     data: str
     seed: int
@@ -36,46 +32,30 @@ def list_runs(root: Path) -> list[RunRow]:
 def _row(folder: RunFolder, root: Path) -> RunRow | None:
     try:
         config = read_yaml(folder.config).values
-        name, loss, data, seed = folder.root, config["loss"]["name"], config["data"]["name"], config["seed"]
+        chosen = (config["loss"]["name"], config["data"]["name"], config["seed"])
     except (ConfigError, KeyError, TypeError):
         return None
-    shown = name.relative_to(root).as_posix() if name != root else name.name
-    try:
-        result: dict[str, Any] = json.loads(folder.result.read_text())
-    except (OSError, ValueError):
+    loss, data, seed = chosen
+    if not (isinstance(loss, str) and isinstance(data, str) and isinstance(seed, int)):
+        return None
+    name = folder.root.relative_to(root).as_posix() if folder.root != root else folder.root.name
+    if not folder.result.is_file():
         epoch, validation = _progress(folder)
-        return RunRow(shown, "not finished", loss, data, seed, epoch, validation, None, None)
-
-    def accuracy(split: str) -> float | None:
-        scores = result.get(split)
-        return scores["accuracy"] if scores else None
-
-    return RunRow(
-        shown, result["status"], loss, data, seed, result["epochs"], accuracy("validation"), accuracy("test"),
-        result["timing"]["seconds"],
-    )  # fmt: skip
+        return RunRow(name, "not finished", loss, data, seed, epoch, validation, None, None)
+    try:
+        result = read_result(folder.result)
+    except DataError:
+        epoch, validation = _progress(folder)
+        return RunRow(name, "damaged", loss, data, seed, epoch, validation, None, None)
+    validation, test = (None if split is None else split.accuracy for split in (result.validation, result.test))
+    return RunRow(name, result.status, loss, data, seed, result.epochs, validation, test, result.timing.seconds)
 
 
 def _progress(folder: RunFolder) -> tuple[int, float | None]:
-    """Return the epochs done and the last validation accuracy of a run that is not finished."""
-    for event in _last_events(folder):
-        if event.get("event") == "Evaluated" and event.get("split") == "validation":
-            return event["epoch"], event["accuracy"]
-        if event.get("event") == "StepEnd" and event.get("epoch_done"):
-            return event["epoch"], None
+    """Return the epochs done and the last validation accuracy of a run that has no result."""
+    for line in last_lines(folder.record):
+        if isinstance(line, EvaluatedLine) and line.split == "validation":
+            return line.epoch, line.accuracy
+        if isinstance(line, StepEndLine) and line.epoch_done:
+            return line.epoch, None
     return 0, None
-
-
-def _last_events(folder: RunFolder) -> Iterator[dict[str, Any]]:
-    try:
-        with folder.record.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - TAIL_BYTES))
-            lines = file.read().splitlines()
-    except OSError:
-        return
-    for line in reversed(lines):
-        try:
-            yield json.loads(line)
-        except ValueError:  # the first line may be cut by the seek, the last by a kill
-            continue

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tudui.errors import UsageError
+from tudui.errors import UsageError, in_a_line
 
 HOW = "give numbers such as 1,2,3 (rows separated by ;), or a .json, .csv or .npy file"
 
@@ -23,7 +23,7 @@ def read_numbers(text: str, *, flag: str) -> np.ndarray:
         values = values[0] if not reader and len(values) == 1 else values
     except OSError as error:
         raise UsageError(f"{where}: cannot be read: {error.strerror or error}; {HOW}") from None
-    except (ValueError, EOFError, RecursionError, OverflowError, csv.Error) as error:
+    except Exception as error:  # random bytes make numpy raise almost anything
         raise UsageError(f"{where}: {_one_line(error)}; {HOW}") from None
     if values.size == 0:
         raise UsageError(f"{where}: holds no numbers; {HOW}")
@@ -91,7 +91,7 @@ def _one_line(error: Exception) -> str:
         return "not a text file"
     if isinstance(error, json.JSONDecodeError):
         return f"not JSON: {error}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return in_a_line(error)
 
 
 READERS: dict[str, Callable[[Path], np.ndarray]] = {".json": _read_json, ".csv": _read_csv, ".npy": _read_npy}

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tudui.config import Config
+from tudui.config import Config, config_from
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.data import Dataset
 from tudui.data.label_noise import manifest
 from tudui.distributed import ALONE, World
-from tudui.errors import DataError, UsageError, WeightsError
+from tudui.errors import DataError, UsageError
 from tudui.events import Divergence, Evaluated, Event, RunEnded, RunStarted, Warned
 from tudui.files import json_text, write_text
 from tudui.losses import ClassInfo, build_every_loss, build_loss
 from tudui.run.outcome import learned, write_predictions
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import Sink
-from tudui.training.checkpoint import BEST, FORMAT, LAST, load_checkpoint, newest_checkpoint, save_checkpoint
+from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, restore_state, save_checkpoint
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict_logits, score
 from tudui.training.hashes import begun_from
@@ -70,17 +70,13 @@ class Run:
                 f"{self.folder.root}: {self.data.name} is not what it was when the run began; "
                 f"bring the images back as they were, or train again in another --run-dir"
             )
-        if checkpoint and checkpoint.format != FORMAT:
-            raise WeightsError(
-                f"{checkpoint.path}: has format {checkpoint.format}, whose optimizer this version cannot go on with; "
-                f"start from its weights: --init-from {self.folder.root}"
-            )
-        self.folder.cut_back(checkpoint.lengths if checkpoint else {})
+        began = config_from(checkpoint.config, str(checkpoint.path)) if checkpoint else self.config
         if checkpoint:
-            self.state.load_state_dict(checkpoint.state)
+            restore_state(self.state, checkpoint)
         else:
             self.initialise()
-        if checkpoint and checkpoint.config["train"]["epochs"] != self.config.train.epochs:
+        self.folder.cut_back(checkpoint.lengths if checkpoint else {})
+        if began.train.epochs != self.config.train.epochs:
             write_text(self.folder.config, to_yaml(self.config))
 
     def open_tensorboard(self, stack: ExitStack) -> list[Sink]:

@@ -2,21 +2,26 @@
 
 import io
 import warnings
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tudui.config.describe import shorten
 from tudui.data import Dataset, Preparation
-from tudui.errors import WeightsError
+from tudui.errors import WeightsError, in_a_line
 from tudui.files import unpacked_size, written_aside
-from tudui.training.state import TrainState
+from tudui.training.state import Progress, TrainState
 
 FORMAT = 2  # the optimizer's state differs from format 1; the weights do not
 MAX_BYTES = 64 * 2**20  # unpacked; with 10,000 classes and Adam a checkpoint has 9 MB
+ZIP = b"PK\x03\x04"  # how torch tells its two formats apart
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
+
+_Positive = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,31 @@ class Checkpoint:
     classes: tuple[str, ...]
     data: str  # fingerprint of the data set
     lengths: dict[str, int]  # of the files that grow with the run, when the state was saved
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class _Preparation(_Checked):
+    mean: tuple[float, float, float]
+    std: tuple[_Positive, _Positive, _Positive]
+
+
+class _State(BaseModel):
+    model: dict[str, Any]
+    progress: Progress
+
+
+class _Content(_Checked):
+    """What must be true of a checkpoint's values besides its tensors."""
+
+    state: _State
+    config: dict[str, Any]
+    preparation: _Preparation
+    classes: tuple[str, ...]
+    data: str
+    lengths: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
 def save_checkpoint(
@@ -57,10 +87,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint; WeightsError says what is wrong with the file."""
     refuse_large(path)
     try:
-        with warnings.catch_warnings(action="ignore"):  # of another pickle protocol
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_whole(path)
+    except WeightsError:
+        raise
     except Exception as error:  # random bytes make the loader raise almost anything
-        raise WeightsError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]})") from None
+        raise WeightsError(f"{path}: cannot be read ({in_a_line(error)})") from None
     return checkpoint_from(content, path)
 
 
@@ -71,32 +102,73 @@ def refuse_large(path: Path) -> None:
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
     except Exception as error:  # a broken directory makes the reader raise almost anything
-        raise WeightsError(f"{path}: cannot be read ({' '.join(str(error).split())[:120]})") from None
+        raise WeightsError(f"{path}: cannot be read ({in_a_line(error)}); take another copy") from None
     if size > MAX_BYTES:
         raise WeightsError(f"{path}: {size:,} bytes are too many for weights of this network ({MAX_BYTES:,} allowed)")
 
 
+def load_whole(path: Path) -> Any:
+    """Return what torch saved in a file; WeightsError where it does not fit its checksums, which torch does not read.
+
+    The format before PyTorch 1.6 has none.
+    """
+    with path.open("rb") as file:
+        if file.read(len(ZIP)) == ZIP:
+            _check_sums(path)
+    with warnings.catch_warnings(action="ignore"):  # of what a damaged file seems to be
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _check_sums(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # what unpacks to more than it is was not saved by torch
+            fits = sum(entry.file_size for entry in archive.infolist()) <= path.stat().st_size
+            damaged = archive.testzip() if fits else "its size"
+    except Exception as error:  # random bytes make zipfile raise almost anything
+        raise WeightsError(f"{path}: cannot be read ({in_a_line(error)}); take another copy") from None
+    if damaged:
+        raise WeightsError(f"{path}: damaged: {damaged} does not fit its checksum; take another copy")
+
+
 def checkpoint_from(content: Any, path: Path) -> Checkpoint:
     """Return what was read from a file as a checkpoint; WeightsError where it is none."""
-    if not isinstance(content, dict) or "format" not in content:
+    if not isinstance(content, dict) or type(content.get("format")) is not int:
         raise WeightsError(f"{path}: not a checkpoint of Tudui")
     if content["format"] not in (1, FORMAT):
         raise WeightsError(
             f"{path}: has format {shorten(content['format'])}; this version of Tudui reads 1 and {FORMAT}"
         )
     try:
-        return Checkpoint(
-            path=path,
-            format=content["format"],
-            state=content["state"],
-            config=content["config"],
-            preparation=Preparation(*(tuple(content["preparation"][name]) for name in ("mean", "std"))),
-            classes=tuple(content["classes"]),
-            data=content["data"],
-            lengths=content["lengths"],
+        checked = _Content.model_validate(content)
+    except ValidationError as error:
+        wrong = ".".join(map(str, error.errors()[0]["loc"]))
+        raise WeightsError(f"{path}: not a whole checkpoint of Tudui ({wrong} is missing or wrong)") from None
+    return Checkpoint(
+        path=path,
+        format=content["format"],
+        state=content["state"],
+        config=checked.config,
+        preparation=Preparation(checked.preparation.mean, checked.preparation.std),
+        classes=checked.classes,
+        data=checked.data,
+        lengths=checked.lengths,
+    )
+
+
+def restore_state(state: TrainState, checkpoint: Checkpoint) -> None:
+    """Put a state back to where it was saved; WeightsError where the checkpoint is of another network or optimizer."""
+    if checkpoint.format != FORMAT:
+        raise WeightsError(
+            f"{checkpoint.path}: has format {checkpoint.format}, whose optimizer this version cannot go on with; "
+            f"start from its weights: --init-from {checkpoint.path.parent.parent}"
         )
-    except (KeyError, TypeError) as error:
-        raise WeightsError(f"{path}: not a whole checkpoint of Tudui ({error} is missing or wrong)") from None
+    try:
+        state.load_state_dict(checkpoint.state)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{checkpoint.path}: not a checkpoint of this run ({in_a_line(error)}); bring back the one that was there"
+        ) from None
 
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, str | None]:

@@ -68,4 +68,6 @@ class Optimizer:
         """Restore what `state_dict` returned."""
         for name, tensors in self.running.items():
             for tensor, value in zip(tensors, saved[name], strict=True):
+                if value.shape != tensor.shape:
+                    raise ValueError(f"{name} of shape {list(value.shape)}, expected {list(tensor.shape)}")
                 tensor.copy_(value)

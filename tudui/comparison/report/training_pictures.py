@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, StrMethodFormatter
 
-from tudui.comparison.collect import Cell, RunRecord
+from tudui.comparison.collect import Cell
+from tudui.comparison.done import RunRecord
 from tudui.comparison.report.document import Picture
 from tudui.comparison.report.drawing import (
     LABEL,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tudui.errors import UsageError
+from tudui.errors import UsageError, in_a_line
 
 MAX_POINTS = 2_000  # more would make the direct solvers slow and the picture black
 LARGEST = 1e6  # beyond it, sums of squares are no longer good to the digits shown
@@ -58,7 +58,9 @@ def csv_data(path: Path) -> LineData:
             rows = csv.DictReader(file)
             names = [name.strip().lower() for name in rows.fieldnames or []]
             if "x" not in names or "y" not in names:
-                raise UsageError(f"--csv {path}: needs columns x and y (has {', '.join(names) or 'nothing'})")
+                raise UsageError(
+                    f"--csv {path}: needs columns x and y (has {in_a_line(', '.join(names) or 'nothing')})"
+                )
             rows.fieldnames = names
             for row in rows:
                 for name, column in (("x", x), ("y", y)):

@@ -1,0 +1,175 @@
+"""Fuzzing of images, of the cache of decoded ones, of data sets and of label noise."""
+
+import io
+import json
+import pickle
+import struct
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import fuzz_damage as damage
+import numpy as np
+import torch
+from fuzz_case import Target
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from tudui.config.schema import DataConfig
+from tudui.data import dataset_of, read_source
+from tudui.data.cache import cache_folder
+from tudui.data.folder import decode_image, read_folder
+from tudui.data.label_noise import manifest
+from tudui.data.torchvision_sets import read_torchvision_set
+
+
+@cache
+def digits() -> Any:
+    """Return the images that label noise is read for."""
+    return read_source(DataConfig())
+
+
+def photograph(number: int) -> Image.Image:
+    """A real digit as a 40x32 picture."""
+    digit = np.kron(load_digits().images[number] * 15, np.ones((4, 5))).astype(np.uint8)
+    return Image.fromarray(digit).convert("RGB")
+
+
+def image(folder: Path) -> Target:
+    """Image files of every format, whatever they are called."""
+    path = folder / "image"
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, of what it mends
+            pixels = decode_image(path)
+        assert pixels.dtype == np.uint8
+        assert pixels.shape == (3, 32, 32)
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    kinds: list[tuple[str, str, dict[str, Any]]] = [
+        ("png", "RGB", {}), ("png", "RGBA", {}), ("png", "P", {"transparency": 3}), ("png", "I;16", {}),
+        ("gif", "P", {}),
+        ("jpeg", "RGB", {"exif": exif}), ("jpeg", "L", {"progressive": True}), ("jpeg", "CMYK", {}),
+        ("webp", "RGB", {}),
+        ("webp", "RGBA", {"lossless": True}), ("bmp", "RGB", {}), ("ppm", "RGB", {}), ("tiff", "RGB", {}),
+        ("tiff", "RGB", {"compression": "tiff_lzw"}), ("tiff", "L", {"compression": "tiff_adobe_deflate"}),
+        ("tiff", "RGB", {"compression": "jpeg"}), ("tiff", "1", {"compression": "group4"}), ("tiff", "F", {}),
+    ]  # fmt: skip
+    seeds = []
+    for kind, mode, settings in kinds:
+        file = io.BytesIO()
+        grey = photograph(3).convert("L")
+        picture = Image.fromarray(np.asarray(grey, np.uint16) * 257) if mode == "I;16" else photograph(3).convert(mode)
+        picture.save(file, kind, **settings)
+        seeds.append(file.getvalue())
+    return Target(seeds, damage.bytes_damage, read)
+
+
+def folder_cache(folder: Path) -> Target:
+    """The cache of a folder of images: what is damaged is made again."""
+    root = folder / "pictures"
+    for number in range(8):
+        (root / str(number % 2)).mkdir(parents=True, exist_ok=True)
+        photograph(number).save(root / str(number % 2) / f"{number}.png")
+    (root / "0" / "bad.png").write_text("no image")
+    config = DataConfig(name=f"folder:{root}", on_bad_image="skip")
+    expected = read_folder(root, config)
+    (entry,) = [path for path in (cache_folder() / "folders").iterdir() if "pictures" in _described(path)]
+    images, description = (entry / "images.npy").read_bytes(), (entry / "description.json").read_bytes()
+
+    def read(content: bytes) -> None:
+        of_images = len(content) > 1_000
+        entry.mkdir(exist_ok=True)
+        (entry / "images.npy").write_bytes(content if of_images else images)
+        (entry / "description.json").write_bytes(description if of_images else content)
+        found = read_folder(root, config)
+        assert torch.equal(found.store, expected.store)
+        assert torch.equal(found.labels, expected.labels)
+
+    return Target([images, description], damage.bytes_damage, read)
+
+
+def _described(entry: Path) -> str:
+    return (entry / "description.json").read_text()
+
+
+def cifar(folder: Path) -> Target:
+    """A batch of CIFAR-10, whose md5 tells that it is not the official one."""
+    root = folder / "cifar-10-batches-py"
+    root.mkdir(exist_ok=True)
+    pictures = load_digits()
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
+        pixels = np.repeat(np.kron(pictures.images[:3] * 15, np.ones((4, 4)))[:, None], 3, axis=1).reshape(3, -1)
+        batch = {"data": pixels.astype(np.uint8), "labels": pictures.target[:3].tolist(), "filenames": []}
+        (root / name).write_bytes(pickle.dumps(batch, protocol=2))
+    (root / "batches.meta").write_bytes(
+        pickle.dumps({"label_names": [f"n{number}" for number in range(10)]}, protocol=2)
+    )
+    whole = (root / "data_batch_1").read_bytes()
+
+    def read(content: bytes) -> None:
+        (root / "data_batch_1").write_bytes(content)
+        source = read_torchvision_set(DataConfig(name="cifar10", dir=str(folder)))
+        assert "data_batch_1" in source.notes[0]
+        assert source.store.shape[1:] == (3, 32, 32)
+        assert len(source.store) == len(source.labels)
+
+    return Target([whole], damage.header_damage, read)
+
+
+def mnist(folder: Path) -> Target:
+    """Images and labels of MNIST."""
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    pictures = load_digits()
+    images = np.pad(np.kron(pictures.images[:5] * 15, np.ones((3, 3))), ((0, 0), (2, 2), (2, 2))).astype(np.uint8)
+    for part in ("train", "t10k"):
+        header = struct.pack(">IIII", 2051, *images.shape)
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(header + images.tobytes())
+        labels = pictures.target[:5].astype(np.uint8).tobytes()
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 2049, 5) + labels)
+    names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+    kept = [(raw / name).read_bytes() for name in names]
+
+    def read(content: bytes) -> None:
+        of_images = len(content) > 500
+        (raw / names[0]).write_bytes(content if of_images else kept[0])
+        (raw / names[1]).write_bytes(kept[1] if of_images else content)
+        source = read_torchvision_set(DataConfig(name="mnist", dir=str(folder)))
+        assert source.store.shape == (len(source.labels), 3, 32, 32)
+        assert 0 <= int(source.labels.min()) <= int(source.labels.max()) <= 9
+
+    return Target(kept, damage.header_damage, read)
+
+
+def noise_matrix(folder: Path) -> Target:
+    """A confusion matrix for label noise."""
+    path = folder / "matrix.csv"
+    config = DataConfig(label_noise=0.5, noise_kind="asymmetric", noise_matrix=str(path))
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        labels = dataset_of(digits(), config, 0).train.labels
+        assert 0 <= int(labels.min()) <= int(labels.max()) <= 9
+
+    rows = "\n".join(",".join("0.91" if row == column else "0.01" for column in range(10)) for row in range(10))
+    return Target([rows.encode()], damage.text_damage, read)
+
+
+def noise_manifest(folder: Path) -> Target:
+    """A manifest of wrong labels: refused, or the very same labels."""
+    path = folder / "label_noise.json"
+    config = DataConfig(label_noise=0.05)
+    data = dataset_of(digits(), config, 0)
+    listed = manifest(config, 0, data.classes, data.splits())
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        again = dataset_of(digits(), DataConfig(noise_manifest=str(path)), 0)
+        assert torch.equal(again.train.labels, data.train.labels), "other wrong labels than the file was made with"
+
+    return Target([json.dumps(listed).encode()], damage.json_damage, read)

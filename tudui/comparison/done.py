@@ -1,0 +1,131 @@
+"""The runs of a comparison that are done, read back from their folders: nothing is trained to see it again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tudui.comparison.predictions import PREDICTIONS, read_predictions
+from tudui.comparison.runs import PlannedRun
+from tudui.errors import DataError
+from tudui.record import (
+    EvaluatedLine,
+    Line,
+    Result,
+    RunStartedLine,
+    StepEndLine,
+    WarnedLine,
+    read_record,
+    read_result,
+)
+from tudui.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What one run left behind."""
+
+    planned: PlannedRun
+    result: Result
+    hashes: Mapping[str, str]
+    validation: tuple[tuple[int, float, float], ...]  # epoch, accuracy, seconds in the loop until then
+    training: tuple[Mapping[str, Any], ...]  # step, epoch (a fraction), loss, gradient_norm by layer
+    warnings: tuple[str, ...]  # what the run told its user
+    test: Mapping[str, Any] | None  # the last weights' scores on the test images; None if it diverged
+    predictions: Mapping[str, np.ndarray] | None  # label [N], predicted [N], probabilities [N, K] of the test images
+
+    @property
+    def finished(self) -> bool:
+        """Whether it reached its end, rather than diverged."""
+        return self.test is not None
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Which test images are right, bool [N]."""
+        assert self.predictions is not None
+        return np.asarray(self.predictions["predicted"] == self.predictions["label"])
+
+
+def read_runs(runs: Sequence[PlannedRun], folder: Path) -> list[RunRecord]:
+    """Read runs that are done; DataError where a file is damaged, or where runs were tested on other images."""
+    records = [read_run(run, folder) for run in runs]
+    predictions = [(record.planned.name, record.predictions) for record in records if record.predictions is not None]
+    for name, other in predictions[1:]:
+        first_name, first = predictions[0]
+        if not np.array_equal(first["label"], other["label"]):
+            raise DataError(
+                f"{folder}: {first_name} and {name} were tested on different images; "
+                f"remove the older of the two and call the comparison again"
+            )
+    return records
+
+
+def read_run(planned: PlannedRun, folder: Path) -> RunRecord:
+    """Read a run that is done; DataError, with the way on, where one of its files is damaged."""
+    place = RunFolder(folder / planned.name)
+    result = read_result(place.result)
+    try:
+        return _read_run(planned, place, result)
+    except DataError as error:
+        raise DataError(f"{error}; bring the file back, or remove {place.root} and call the comparison again") from None
+
+
+def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecord:
+    lines = read_record(place.record)
+    started = lines[0] if lines else None
+    if not isinstance(started, RunStartedLine):
+        raise DataError(f"{place.record}: damaged: does not begin with the event RunStarted")
+    steps = _steps(lines, place.record)
+    seconds = {step.epoch: step.timing.seconds for step in steps if step.epoch_done}
+    scores = [line for line in lines if isinstance(line, EvaluatedLine) and line.weights == "last"]
+    validation = [line for line in scores if line.split == "validation"]
+    if not {line.epoch for line in validation} <= set(seconds):
+        raise DataError(f"{place.record}: damaged: holds the scores of an epoch, but not its end")
+    test = next((line for line in scores if line.split == "test"), None)
+    finished = result.status == "finished"
+    if finished and test is None:
+        raise DataError(f"{place.record}: damaged: the scores on the test images are missing")
+    return RunRecord(
+        planned,
+        result,
+        hashes=started.hashes,
+        validation=tuple((line.epoch, line.accuracy, seconds[line.epoch]) for line in validation),
+        training=tuple(
+            {
+                "step": step.step,
+                "epoch": step.step / step.steps_planned * step.epochs_planned,
+                "loss": step.loss,
+                "gradient_norm": step.gradient_norm,
+            }
+            for step in steps
+        ),
+        warnings=tuple(line.message for line in lines if isinstance(line, WarnedLine)),
+        test=test.model_dump() if finished and test else None,
+        predictions=_predictions(place.predictions, test) if finished and test else None,
+    )
+
+
+def _steps(lines: Sequence[Line], path: Path) -> list[StepEndLine]:
+    steps = [line for line in lines if isinstance(line, StepEndLine)]
+    if not steps:
+        raise DataError(f"{path}: damaged: holds no step")
+    layers = steps[0].gradient_norm.keys()
+    if "total" not in layers or any(step.gradient_norm.keys() != layers for step in steps):
+        raise DataError(f"{path}: damaged: the gradient norms are not of the same layers throughout")
+    return steps
+
+
+def _predictions(path: Path, test: EvaluatedLine) -> dict[str, np.ndarray]:
+    """Return the arrays of `predictions.npz`, which belong to these scores."""
+    found = read_predictions(path)
+    images, classes = test.images, len(test.confusion)
+    if [found[name].shape for name in PREDICTIONS] != [(images,), (images,), (images, classes)]:
+        raise DataError(f"{path}: damaged: does not hold {images} images and {classes} classes, as the record says")
+    for name in PREDICTIONS[:2]:
+        if found[name].dtype.kind != "i" or not ((found[name] >= 0) & (found[name] < classes)).all():
+            raise DataError(f"{path}: damaged: {name} holds what is not a class")
+    if found["probabilities"].dtype.kind != "f":
+        raise DataError(f"{path}: damaged: the probabilities are no numbers")
+    return found
