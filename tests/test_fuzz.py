@@ -152,7 +152,7 @@ def test_weights_that_are_not_finite_are_said(value, tmp_path, tudui, class_fold
     ("name", "tensor", "says"),
     [
         ("linear2.bias", torch.zeros(()), r"linear2\.bias is \[\], expected \[10\]"),
-        ("linear2.weight", torch.zeros(1, 1).expand(10**12, 64), "do not fit each other"),
+        ("linear2.weight", torch.zeros(1, 1).expand(10**12, 64), "more than 100,000 rows"),
         ("conv1.bias", torch.zeros(32, dtype=torch.complex64), "no tensor of plain numbers"),
         ("conv1.bias", torch.zeros(32).to_sparse(), "no tensor of plain numbers"),
         ("conv1.bias", torch.zeros(32, device="meta"), "no tensor of plain numbers"),
@@ -167,7 +167,7 @@ def test_tensors_that_are_not_what_they_seem(name, tensor, says, tmp_path):
 def test_a_last_layer_that_claims_a_billion_classes(tmp_path):
     claimed = {"linear2.weight": torch.zeros(1, 1).expand(10**9, 64), "linear2.bias": torch.zeros(1).expand(10**9)}
     torch.save(Tudui(10).state_dict() | claimed, tmp_path / "weights.pt")
-    with pytest.raises(WeightsError, match="more than 1,000,000 classes"):
+    with pytest.raises(WeightsError, match="more than 100,000 rows"):
         read_weights(tmp_path / "weights.pt")
 
 
