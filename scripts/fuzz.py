@@ -76,7 +76,14 @@ def fuzz(name: str, target: Target, runs: int, out: Path) -> None:
         assert passes(target, content), f"{name}: seed {number} is refused"
         (corpus / str(number)).write_bytes(content)
     longest = 2 * max(map(len, target.seeds)) + 10_000
-    flags = [f"-max_len={longest}", "-rss_limit_mb=0", "-timeout=60", "-verbosity=0", "-len_control=0"]
+    flags = [
+        f"-max_len={longest}",
+        "-rss_limit_mb=0",
+        "-timeout=60",
+        "-verbosity=0",
+        "-len_control=0",
+        f"-artifact_prefix={out}/",
+    ]
     atheris.Setup([sys.argv[0], *flags, str(corpus)], case, custom_mutator=mutate)
     atheris.Fuzz()
 
