@@ -1,4 +1,4 @@
-"""Train for long, and see that memory, open files and threads stay as they are, and event files as long as they should.
+"""Train for long, see that memory, open files and threads stay as they are, and count what event files take.
 
     python scripts/soak.py --minutes 30
     python scripts/soak.py --epochs 2000 -- --data folder:DIR -b 8
@@ -32,12 +32,11 @@ def look(process: int) -> dict[str, float]:
     }
 
 
-def bytes_per_yield(folder: Path) -> dict[str, float]:
-    """Return how many bytes of event files there are, and per log point and epoch of the record."""
+def counts(folder: Path) -> dict[str, float]:
+    """Return the number of log points and evaluations in the record, and the bytes of event files."""
     events = [json.loads(line)["event"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    steps = events.count("StepEnd")
     size = sum(path.stat().st_size for path in (folder / "tensorboard").iterdir())
-    return {"log points": steps, "epochs": events.count("Evaluated"), "event bytes": size}
+    return {"log points": events.count("StepEnd"), "evaluations": events.count("Evaluated"), "event bytes": size}
 
 
 def main(
@@ -60,9 +59,10 @@ def main(
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             process.wait()
+        assert len(seen) > 1, "it ended before it could be looked at twice"
         half = len(seen) // 2
         peaks = {what: [max(entry[what] for entry in part) for part in (seen[:half], seen[half:])] for what in seen[0]}
-        found = {"seconds": time.monotonic() - began, **bytes_per_yield(folder), "peaks of both halves": peaks}
+        found = {"seconds": time.monotonic() - began, **counts(folder), "peaks of both halves": peaks}
     print(json_text(found, indent=2))
     if json_file:
         json_file.write_text(json_text(found, indent=2) + "\n")

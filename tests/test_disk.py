@@ -18,8 +18,9 @@ from tests.conftest import TUDUI, quick_config, record
 from tests.test_run import assert_same_run, cut_at, start, wait_for
 from tests.test_tensorboard import check_scalars, read
 from tudui.errors import Interrupted
-from tudui.files import DiskError
+from tudui.files import DiskError, locked
 from tudui.run import train
+from tudui.training.checkpoint import load_checkpoint
 
 FLAGS = ("-e", "2", "--set", "log.every=5", "--set", "train.threads=2", "--set", "device=cpu")
 
@@ -139,9 +140,8 @@ def test_a_second_process_on_one_run_is_refused(again, tudui, tmp_path):
     finally:
         process.kill()
         process.communicate()
-    assert (
-        "interrupted" not in tudui("train", "--resume", "run", "-q", "--dry-run").err
-    )  # the lock went with its holder
+    with locked(Path("run/run.lock"), what="it is"):  # the lock went with its holder
+        pass
 
 
 def test_a_clock_that_is_set_back(tmp_path, monkeypatch):
@@ -166,7 +166,7 @@ def test_ctrl_c_twice_stops_at_once_with_the_last_checkpoint_whole(tmp_path, tud
     assert process.returncode == 130
     assert "Traceback" not in out + err
     assert not list(Path("run").rglob("*.part"))
-    assert tudui("train", "--resume", "run", "--epochs", "500", "--dry-run").code in (0, 2)
+    assert load_checkpoint(Path("run/checkpoints/last.pt")).state["progress"]["step"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -18,8 +18,9 @@ from tudui.training.checkpoint import load_checkpoint
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
 TRAIN = ["-m", "tudui", "train", "--config", "digits", "-e", "2", "--set", "device=cpu", "--set", "train.threads=1",
-         "--set", "precision=fp32", "--set", "checkpoint.best=false"]  # fmt: skip
-SMOOTH = ("--lr", "0.002")  # so that rounding does not grow from step to step
+         "--set", "precision=fp32"]  # fmt: skip
+SLOWLY = ("--lr", "0.002")  # so that rounding does not grow from step to step
+SMOOTH = (*SLOWLY, "--set", "checkpoint.best=false")  # nor decides which of two epochs was the better one
 
 
 def launch(*arguments: object, torchrun: tuple[str, ...] = ()) -> subprocess.Popen[str]:
@@ -77,18 +78,20 @@ def assert_the_same_trajectory(one: Path, other: Path) -> None:
 
 
 RECIPES = {
-    "as it is": (),
+    "as it is": SMOOTH,
     "everything at once": (
+        *SMOOTH,
         "--loss", "huber", "--set", "train.clip=0.1", "--set", "data.label_noise=0.3", "--set", "data.augment.shift=2",
         "--set", "data.augment.flip=true",
     ),
+    "selected on validation": (*SLOWLY, "--set", "train.early_stopping=1", "-e", "4"),
 }  # fmt: skip
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_two_processes_are_one(name, tmp_path):
-    flags = (*TRAIN, "--set", "log.every=5", *SMOOTH, *RECIPES[name])
+    flags = (*TRAIN, "--set", "log.every=5", *RECIPES[name])
     alone(*flags, "-o", "one")
     finish(launch(*flags, "-o", "two"))
     assert_the_same_trajectory(Path("one"), Path("two"))
@@ -156,6 +159,16 @@ def test_a_comparison_is_not_for_torchrun(tudui, monkeypatch):
     answer = tudui("compare-losses", "--losses", "ce,mse")
     assert answer.code == 2
     assert "start it without torchrun" in answer.err
+
+
+@pytest.mark.slow
+def test_a_run_that_diverges_ends_everywhere_and_batches_are_printed_once(tmp_path):
+    output = finish(
+        launch(*TRAIN, "--print-batches", "1", "--lr", "1e9", "--set", "train.clip=null", "-o", "run"), code=1
+    )
+    assert output.count("batch 1: outputs") == 1
+    assert output.count("diverged at step") == 1
+    assert json.loads(Path("run/result.json").read_text())["status"] == "diverged"
 
 
 @pytest.mark.slow

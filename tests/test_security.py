@@ -713,7 +713,7 @@ def test_every_test_that_the_document_names_is_here():
 
 def test_bounds_in_the_document_are_those_of_the_code():
     from tudui.cli import MAX_PROBLEMS
-    from tudui.comparison import predictions
+    from tudui.comparison.done import MAX_PREDICTIONS
     from tudui.config import yaml_file
     from tudui.data import folder, label_noise
     from tudui.training import checkpoint
@@ -723,7 +723,7 @@ def test_bounds_in_the_document_are_those_of_the_code():
     for bound in (
         f"{yaml_file.MAX_BYTES // 1024} KiB", f"{yaml_file.MAX_SCALAR:,} characters", f"{yaml_file.MAX_DEPTH} levels",
         f"{MAX_PROBLEMS} lines", f"{checkpoint.MAX_BYTES // 2**20} MiB", f"{MAX_CLASSES:,} classes",
-        f"{predictions.MAX_BYTES // 2**20} MiB", f"{label_noise.MAX_BYTES // 2**20} MiB",
+        f"{MAX_PREDICTIONS // 2**20} MiB", f"{label_noise.MAX_BYTES // 2**20} MiB",
         f"{folder.MAX_PIXELS // 10**6} million", f"{folder.MAX_DECODED // 10**6} million",
     ):  # fmt: skip
         assert bound in text, bound

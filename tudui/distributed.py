@@ -1,5 +1,6 @@
 """The processes of one job, started by torchrun; this is the only file that says `torch.distributed`."""
 
+import io
 import os
 import socket
 import time
@@ -12,7 +13,8 @@ import torch
 from torch import Tensor
 
 from tudui.config.schema import TrainConfig
-from tudui.errors import TuduiError, UsageError, WorkerError
+from tudui.errors import TuduiError, UsageError, WorkerError, in_a_line
+from tudui.invocation import number_of_processes
 
 Value = TypeVar("Value")
 PATIENCE = 3.0  # seconds in which every process that is alive says so, after one was lost
@@ -64,13 +66,16 @@ class World:
         return int(tensor)
 
     def from_first(self, value: Value) -> Value:
-        """Return the first process's value; what the others give is ignored."""
+        """Return the first process's value, of tensors and plain values, on the CPU; the others' is ignored."""
         if self.size == 1:
             return value
-        holder = [value]
+        packed = io.BytesIO()
+        torch.save(value, packed)
+        holder = [packed.getvalue()]
         with self._naming_the_lost():
             torch.distributed.broadcast_object_list(holder, src=0, device=torch.device("cpu"))
-        return holder[0]
+        first: Value = torch.load(io.BytesIO(holder[0]), map_location="cpu", weights_only=True)
+        return first
 
     @contextmanager
     def agreeing(self) -> Iterator[None]:
@@ -105,12 +110,15 @@ class World:
             raise self._lost(error) from None
 
     def _lost(self, error: RuntimeError) -> WorkerError:
-        self.store.set(f"alive/{self.rank}", b"")
-        time.sleep(PATIENCE)
-        lost = [rank for rank in range(self.size) if not self.store.check([f"alive/{rank}"])]
-        named = ", ".join(f"rank {rank} ({self.store.get(f'process/{rank}').decode()})" for rank in lost)
+        try:
+            self.store.set(f"alive/{self.rank}", b"")
+            time.sleep(PATIENCE)
+            lost = [rank for rank in range(self.size) if not self.store.check([f"alive/{rank}"])]
+            named = [f"rank {rank} ({self.store.get(f'process/{rank}').decode()})" for rank in lost]
+        except RuntimeError:  # the machine that kept the names is gone too
+            named = []
         return WorkerError(
-            f"rank {self.rank} stops: {f'{named} ended' if lost else ' '.join(str(error).split())[:200]}; "
+            f"rank {self.rank} stops: {', '.join(named) + ' ended' if named else in_a_line(error)}; "
             f"the last checkpoint is whole: go on with --resume RUN, or let torchrun --max-restarts do it"
         )
 
@@ -120,7 +128,7 @@ ALONE = World()
 
 def check_shares(config: TrainConfig) -> None:
     """Refuse batches that the processes of this job cannot share equally."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = number_of_processes()
     if size > 1 and not config.drop_last:
         raise UsageError(
             f"train.drop_last: false leaves a last batch that {size} processes cannot share equally; leave it true"
@@ -136,7 +144,7 @@ def check_shares(config: TrainConfig) -> None:
 @contextmanager
 def connect() -> Iterator[World]:
     """Find the other processes of a job that torchrun started: gloo between processors, nccl between GPUs."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if number_of_processes() == 1:
         yield ALONE
         return
     from torch import distributed

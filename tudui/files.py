@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -97,15 +96,6 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
         yield
-
-
-def unpacked_size(path: Path) -> int:
-    """Return the bytes of a file or, if it is more, of everything that is packed in it; BadZipFile where it is torn."""
-    size = path.stat().st_size
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            size = max(size, sum(entry.file_size for entry in archive.infolist()))
-    return size
 
 
 def write_text(path: Path, text: str) -> None:

@@ -16,11 +16,16 @@ def tudui_command() -> str:
     return f"{os.path.relpath(sys.executable)} -m tudui"
 
 
+def number_of_processes() -> int:
+    """Return how many processes torchrun started for this job; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def is_first_process() -> bool:
-    """Return whether this is the one process of a job of torchrun's that writes and reports, or alone."""
-    return os.environ.get("RANK", "0") == "0"
+    """Return whether this is the one process of its job that writes and reports."""
+    return number_of_processes() == 1 or os.environ.get("RANK") == "0"
 
 
 def speaks_for_its_machine() -> bool:
     """Return whether this is the one process of its machine that says what all of a job would say."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    return number_of_processes() == 1 or os.environ.get("LOCAL_RANK") == "0"

@@ -1,4 +1,4 @@
-"""The files of a run: where each lies, and how those that grow are cut back to a checkpoint."""
+"""The files of a run: where each lies, who may write them, and how those that grow are cut back to a checkpoint."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from typing import Any
 from tudui.config import Config, load_config
 from tudui.config.load import flatten
 from tudui.errors import DiskError, TuduiError, UsageError
-from tudui.files import ASIDE, locked, refuse_links
+from tudui.files import ASIDE, disk_errors, locked, refuse_links
 from tudui.invocation import tudui_command
 from tudui.record import read_result
 
@@ -21,7 +21,7 @@ FREE_ON_RESUME = {"data.dir", "data.cache", "expect"}
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run's folder; nothing is made before `create`."""
+    """A run's folder; nothing is made before it is `claimed`."""
 
     root: Path
 
@@ -82,9 +82,10 @@ class RunFolder:
             self.check(config, resume=resume)
             inside = list(self.root.rglob("*"))
             refuse_links(*inside)
-            for left in inside:
-                if left.suffix == ASIDE:  # by a process that was killed while writing
-                    left.unlink()
+            with disk_errors(self.root):
+                for left in inside:
+                    if left.suffix == ASIDE and left.is_file():  # by a process that was killed while writing
+                        left.unlink()
             begins = not self.config.exists()
             try:
                 yield
@@ -96,8 +97,7 @@ class RunFolder:
     def _refuse_what_is_no_run(self) -> None:
         if self.config.exists() or not self.root.is_dir():
             return
-        own = {self.lock.name, self.checkpoints.name}
-        if any(path.suffix != ASIDE and path.name not in own for path in self.root.iterdir()):
+        if not self._holds_nothing_but({self.lock.name, self.config.name + ASIDE}):
             raise UsageError(f"{self.root}: not empty and not a run; choose another --run-dir")
 
     def check(self, config: Config, *, resume: bool) -> None:
@@ -151,15 +151,23 @@ class RunFolder:
 
     def _discard_unless_begun(self) -> None:
         """Remove the folder again where a run failed before its first event."""
-        if not self.record.exists() or not self.record.stat().st_size:
+        begun = self.record.exists() and self.record.stat().st_size
+        own = {self.lock.name, self.config.name, self.record.name, self.tensorboard.name}
+        if not begun and self._holds_nothing_but(own):
             shutil.rmtree(self.root, ignore_errors=True)
+
+    def _holds_nothing_but(self, names: set[str]) -> bool:
+        """Return whether there are only these in the folder, besides a folder for checkpoints without any."""
+        inside = {path.name for path in self.root.iterdir()} if self.root.is_dir() else set()
+        empty = not (self.checkpoints.is_dir() and any(self.checkpoints.iterdir()))
+        return empty and inside <= names | {self.checkpoints.name}
 
     def lengths(self) -> dict[str, int]:
         """Return the length in bytes of every file that grows with the run, once the disk has it."""
         lengths = {}
         for path in (self.record, *sorted(self.tensorboard.glob("*"))):
             if path.is_file():
-                with path.open("rb+") as file:
+                with disk_errors(path), path.open("rb+") as file:
                     os.fsync(file.fileno())
                     lengths[path.relative_to(self.root).as_posix()] = os.fstat(file.fileno()).st_size
         return lengths
@@ -171,17 +179,18 @@ class RunFolder:
             raise DiskError(f"{self.root}: its checkpoint does not know {self.record.name}; choose another --run-dir")
         if torn := [name for name, length in lengths.items() if present.get(name, 0) < length]:
             raise DiskError(f"{self.root / torn[0]}: shorter than its checkpoint says; choose another --run-dir")
-        self.result.unlink(missing_ok=True)
-        self.predictions.unlink(missing_ok=True)
-        for name in present:
-            path = self.root / name
-            if name in lengths:
-                os.truncate(path, lengths[name])
-            else:
-                path.unlink()
-        if not lengths:
-            for path in self.checkpoints.glob("*.pt"):
-                path.unlink()
+        with disk_errors(self.root):
+            self.result.unlink(missing_ok=True)
+            self.predictions.unlink(missing_ok=True)
+            for name in present:
+                path = self.root / name
+                if name in lengths:
+                    os.truncate(path, lengths[name])
+                else:
+                    path.unlink()
+            if not lengths:
+                for path in self.checkpoints.glob("*.pt"):
+                    path.unlink()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """`tudui compare-losses` and `tudui report`."""
 
 import math
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -22,7 +21,7 @@ from tudui.cli.settings import (
 )
 from tudui.errors import UsageError
 from tudui.files import json_text
-from tudui.invocation import tudui_command
+from tudui.invocation import number_of_processes, tudui_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,7 +119,7 @@ def compare_losses_command(
     from tudui.config.plan import load_plan
     from tudui.config.shipped import find_config
 
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if number_of_processes() > 1:
         raise UsageError("compare-losses has processes of its own (--jobs); start it without torchrun")
     if executor == "ray" and jobs is not None:
         raise UsageError(

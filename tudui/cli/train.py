@@ -118,9 +118,9 @@ def train_command(
         loaded = load_from_flags(config, flags, settings)
     for text in loaded.notes:
         note(text)
-    if (print_batches or dry_run) and not is_first_process():
+    if dry_run and not is_first_process():
         return
-    if print_batches:
+    if print_batches and is_first_process():
         _print_batches(loaded.config, print_batches, console)
     if dry_run:
         _dry_run(loaded.config, console, json=json)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from shutil import rmtree
 from statistics import fmean
 from typing import Any
 
@@ -12,7 +13,7 @@ from tudui.comparison.executors import Executor, Listener, done_before, execute
 from tudui.comparison.runs import PlannedRun, cell_name, given_rates, reported_runs, tuning_runs
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.errors import DiskError, Interrupted, UsageError
-from tudui.files import locked, write_text
+from tudui.files import ASIDE, disk_errors, locked, write_text
 from tudui.record import read_result
 from tudui.run_folder import RunFolder
 
@@ -42,10 +43,14 @@ def compare(
     for run in tuning_runs(plan) if tuned else ():
         done_before(run, folder / TUNING)
     try:
-        (folder / RUNS).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DiskError(f"{folder}: cannot be made: {error.strerror}; choose another --out") from None
-    with locked(folder / LOCK, what="a comparison"):
+    with locked(folder / LOCK, what="a comparison is"):
+        with disk_errors(folder):
+            (folder / RUNS).mkdir(exist_ok=True)
+            for left in folder.glob(f"*/*{ASIDE}"):  # a run half brought back by a process that was killed
+                rmtree(left)
         write_text(folder / COMMAND, command + "\n")
         write_text(folder / PLAN, plan_yaml(plan))
         run_all = partial(execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address)

@@ -1,5 +1,6 @@
 """The runs of a comparison that are done, read back from their folders: nothing is trained to see it again."""
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tudui.comparison.predictions import PREDICTIONS, read_predictions
 from tudui.comparison.runs import PlannedRun
-from tudui.errors import DataError
+from tudui.errors import DataError, in_a_line
 from tudui.record import (
     EvaluatedLine,
     Line,
@@ -21,6 +21,9 @@ from tudui.record import (
     read_result,
 )
 from tudui.run_folder import RunFolder
+
+MAX_PREDICTIONS = 512 * 2**20  # unpacked; the probabilities of 10,000 images in 26,000 classes
+PREDICTIONS = ("label", "predicted", "probabilities")
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def _steps(lines: Sequence[Line], path: Path) -> list[StepEndLine]:
 
 def _predictions(path: Path, test: EvaluatedLine) -> dict[str, np.ndarray]:
     """Return the arrays of `predictions.npz`, which belong to these scores."""
-    found = read_predictions(path)
+    found = _arrays(path)
     images, classes = test.images, len(test.confusion)
     if [found[name].shape for name in PREDICTIONS] != [(images,), (images,), (images, classes)]:
         raise DataError(f"{path}: damaged: does not hold {images} images and {classes} classes, as the record says")
@@ -129,3 +132,16 @@ def _predictions(path: Path, test: EvaluatedLine) -> dict[str, np.ndarray]:
     if found["probabilities"].dtype.kind != "f":
         raise DataError(f"{path}: damaged: the probabilities are no numbers")
     return found
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return label [N], predicted [N] and probabilities [N, K]; DataError says why a file is not read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size <= MAX_PREDICTIONS:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in PREDICTIONS}
+    except Exception as error:  # random bytes make numpy raise almost anything
+        raise DataError(f"{path}: cannot be read ({in_a_line(error)})") from None
+    raise DataError(f"{path}: {size:,} bytes are too many ({MAX_PREDICTIONS:,} allowed)")

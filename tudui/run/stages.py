@@ -21,7 +21,15 @@ from tudui.losses import ClassInfo, build_every_loss, build_loss
 from tudui.run.outcome import learned, write_predictions
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import Sink
-from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, restore_state, save_checkpoint
+from tudui.training.checkpoint import (
+    BEST,
+    LAST,
+    PREVIOUS,
+    load_checkpoint,
+    newest_checkpoint,
+    restore_state,
+    save_checkpoint,
+)
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict_logits, score
 from tudui.training.hashes import begun_from
@@ -59,8 +67,17 @@ class Run:
 
     def share_state(self) -> None:
         """Begin in every process from what the first one has; the folder is read and written by that one alone."""
-        if self.world.size > 1:
-            self.state.load_state_dict(self.world.from_first(self.state.state_dict()))
+        if self.world.size == 1:
+            return
+        mine = (self.config.device, self.config.precision, self.data.fingerprint())
+        first = self.world.from_first(mine)
+        with self.world.agreeing():
+            if mine != first:
+                raise DataError(
+                    f"device, precision and images are {', '.join(mine)} here, and {', '.join(first)} in the first "
+                    f"process; give all of them the same images, and --set device and precision"
+                )
+        self.state.load_state_dict(self.world.from_first(self.state.state_dict()))
 
     def restore(self) -> None:
         """Go back to the newest checkpoint; where there is none, begin again."""
@@ -73,6 +90,8 @@ class Run:
         began = config_from(checkpoint.config, str(checkpoint.path)) if checkpoint else self.config
         if checkpoint:
             restore_state(self.state, checkpoint)
+            if checkpoint.path.name == PREVIOUS:  # what replaces a damaged last.pt must not take its place
+                checkpoint.path.with_name(LAST).unlink(missing_ok=True)
         else:
             self.initialise()
         self.folder.cut_back(checkpoint.lengths if checkpoint else {})

@@ -13,7 +13,7 @@ from tudui.data import Source, dataset_of, read_source
 from tudui.distributed import World, check_shares, connect
 from tudui.errors import Interrupted
 from tudui.files import write_text
-from tudui.invocation import tudui_command
+from tudui.invocation import speaks_for_its_machine, tudui_command
 from tudui.run.stages import Run
 from tudui.run_folder import RunFolder, RunResult
 from tudui.signals import StopRequest, stop_on_signal
@@ -59,22 +59,25 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
         check_shares(job.config.train)
     with connect() as world, ExitStack() as stack:
         with world.agreeing():
+            if world.size > 1 and speaks_for_its_machine():  # what is to be fetched or decoded, once on each machine
+                read_source(jobs[0].config.data)
+        with world.agreeing():
             runs = _prepare(jobs, world, stack)
         for run in runs:
             run.share_state()
         request = request or stack.enter_context(stop_on_signal())
         for run, job in zip(runs, jobs, strict=True):
-            run.begin(listeners=job.sinks if world.is_first else ())
+            run.begin(listeners=job.sinks)
         for events in fit_together([run.training for run in runs]):
+            stopped_by = world.largest(request.signal_number or 0)  # one answer for all, before anything hangs on it
             for number, (run, event) in enumerate(zip(runs, events, strict=True)):
                 if event is None:
                     continue
                 run.emit(event)
                 if event.epoch_done and not event.diverged:
                     run.end_epoch()
-                if event.diverged or (request.signal_number is None and run.is_over()):
+                if event.diverged or (not stopped_by and run.is_over()):
                     results[number] = run.end(event.diverged)
-            stopped_by = world.largest(request.signal_number or 0)
             if stopped_by and len(results) < len(runs):
                 raise _interrupted([run for n, run in enumerate(runs) if n not in results], stopped_by)
         return [results.get(number) or run.end() for number, run in enumerate(runs)]

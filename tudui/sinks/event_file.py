@@ -45,8 +45,8 @@ def event_file(folder: Path, *, purge_step: int | None = None) -> Iterator[Event
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         # files are read in the order of their names, also where the clock was set back between two of them
-        earlier = [int(path.name.split(".")[3]) for path in folder.glob(f"{PREFIX}.*")]
-        number = max([int(time.time()), *(stamp + 1 for stamp in earlier)])
+        stamps = (path.name.split(".")[3] for path in folder.glob(f"{PREFIX}.*"))
+        number = max([int(time.time()), *(int(stamp) + 1 for stamp in stamps if stamp.isdigit())])
     path = folder / f"{PREFIX}.{number:010d}.{socket.gethostname()}.{os.getpid()}"
     with appended(path) as file:
         events = EventFile(path, file)

@@ -18,8 +18,8 @@ from ray.exceptions import RayError, TaskCancelledError
 from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of
 from tudui.comparison.runs import PlannedRun, threads_of
 from tudui.config import Config
-from tudui.errors import DiskError, Interrupted, TuduiError, UsageError, WorkerError
-from tudui.files import ASIDE, written_aside
+from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError
+from tudui.files import ASIDE, disk_errors
 from tudui.run import train_together
 from tudui.signals import stop_on_signal
 from tudui.training.device import resolve_machine
@@ -150,8 +150,7 @@ def _read(folder: Path) -> Files:
 def _write(files: Files, folder: Path) -> None:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(folder / name) as file:
-            file.write(content)
+        (folder / name).write_bytes(content)
 
 
 def _put(files: Files, folder: Path) -> None:
@@ -159,13 +158,10 @@ def _put(files: Files, folder: Path) -> None:
     if not files:  # stopped before anything was written
         return
     aside = folder.with_name(folder.name + ASIDE)
-    try:
-        rmtree(aside, ignore_errors=True)
+    with disk_errors(folder):
         _write(files, aside)
-        rmtree(folder, ignore_errors=True)
+        rmtree(folder, ignore_errors=True)  # a kill just here makes the run begin again
         aside.rename(folder)
-    except OSError as error:
-        raise DiskError(f"{folder}: cannot be written: {error.strerror}; free or choose another place") from None
 
 
 def _death(run: PlannedRun, error: RayError) -> WorkerError:
