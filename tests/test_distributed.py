@@ -140,7 +140,8 @@ def test_a_checkpoint_of_two_goes_on_with_one_and_back(first, tmp_path):
     ],
 )
 def test_what_cannot_be_shared_is_refused_before_anything_starts(flags, says, tudui, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
     answer = tudui("train", "--config", "digits", *flags, "-o", "run")
     assert answer.code == 2
     assert says in answer.err
@@ -155,7 +156,8 @@ def test_a_restart_must_find_its_run(tudui, monkeypatch):
 
 
 def test_a_comparison_is_not_for_torchrun(tudui, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
     answer = tudui("compare-losses", "--losses", "ce,mse")
     assert answer.code == 2
     assert "start it without torchrun" in answer.err
