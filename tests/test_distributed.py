@@ -191,7 +191,9 @@ def test_a_killed_process_is_named_and_the_job_ends(victim, tmp_path):
     output = finish(process, code=1)
     assert time.monotonic() - killed < 20
     survivor = 1 - victim
-    assert re.search(rf"error: rank {survivor} stops: rank {victim} \(process {pids[victim]} on .*\) ended", output)
+    assert re.search(
+        rf"error: rank {survivor} stops: rank {victim} \(process {pids[victim]} on .*\) ended; go on from", output
+    )
     assert load_checkpoint(Path("killed/checkpoints/last.pt")).state["progress"]["epoch"] > 0
     assert not ranks(Path("killed"))
 
@@ -214,7 +216,9 @@ def test_ctrl_c_twice_leaves_no_process_and_a_whole_checkpoint(tmp_path):
     process.send_signal(signal.SIGINT)
     time.sleep(0.02)  # signals of one kind do not queue
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
+    assert "everything saved" not in output
+    assert "interrupted; go on from its last checkpoint with: torchrun ... -m tudui train --resume twice" in output
     assert not ranks(Path("twice"))
     load_checkpoint(Path("twice/checkpoints/last.pt"))
 

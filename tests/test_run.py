@@ -140,6 +140,7 @@ def test_signals_save_and_say_how_to_go_on(number, code, tmp_path):
     out, err = process.communicate(timeout=30)
     assert process.returncode == code
     assert f"train --resume {tmp_path / 'run'}" in err
+    assert ("Ctrl-C again ends at once" in err) == (number == signal.SIGINT)
     assert "Traceback" not in out + err
     steps = [event["step"] for event in record(tmp_path / "run") if event["event"] == "StepEnd"]
     assert weights(tmp_path / "run").state["progress"]["step"] == steps[-1]

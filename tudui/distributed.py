@@ -117,10 +117,7 @@ class World:
             named = [f"rank {rank} ({self.store.get(f'process/{rank}').decode()})" for rank in lost]
         except RuntimeError:  # the machine that kept the names is gone too
             named = []
-        return WorkerError(
-            f"rank {self.rank} stops: {', '.join(named) + ' ended' if named else in_a_line(error)}; "
-            f"the last checkpoint is whole: go on with --resume RUN, or let torchrun --max-restarts do it"
-        )
+        return WorkerError(f"rank {self.rank} stops: {', '.join(named) + ' ended' if named else in_a_line(error)}")
 
 
 ALONE = World()

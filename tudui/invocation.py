@@ -16,6 +16,11 @@ def tudui_command() -> str:
     return f"{os.path.relpath(sys.executable)} -m tudui"
 
 
+def training_command() -> str:
+    """Return the same for `tudui train`, as it is called in several processes."""
+    return "torchrun ... -m tudui train" if number_of_processes() > 1 else f"{tudui_command()} train"
+
+
 def number_of_processes() -> int:
     """Return how many processes torchrun started for this job; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1"))

@@ -1,10 +1,13 @@
 """Ctrl-C and SIGTERM, honoured at the next yield of the loop."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from tudui.invocation import is_first_process
 
 
 class StopRequest:
@@ -15,16 +18,19 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Note the first Ctrl-C or SIGTERM instead of dying; a second Ctrl-C stops at once."""
+    """Note the first Ctrl-C or SIGTERM instead of dying; a second Ctrl-C, or one after the other, stops at once."""
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield request
         return
 
     def note(number: int, frame: FrameType | None) -> None:
-        if request.signal_number is not None and number == signal.SIGINT:
+        repeated = number == request.signal_number == signal.SIGTERM  # as systems send it to every process of a job
+        if request.signal_number is not None and not repeated:
             raise KeyboardInterrupt
         request.signal_number = number
+        if number == signal.SIGINT and is_first_process():
+            os.write(2, b"stopping; everything is saved at the next log point, Ctrl-C again ends at once\n")
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -4,6 +4,7 @@ import itertools
 import os
 import shlex
 from pathlib import Path
+from signal import SIGINT
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,9 +22,9 @@ from tudui.cli.settings import (
     note,
     output,
 )
-from tudui.errors import DiskError, Diverged, UsageError
+from tudui.errors import DiskError, Diverged, Interrupted, UsageError, WorkerError
 from tudui.files import json_text
-from tudui.invocation import is_first_process, tudui_command
+from tudui.invocation import is_first_process, training_command, tudui_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -147,7 +148,23 @@ def _train(loaded: "Loaded", folder: Path, console: "Console", *, resume: bool, 
     with ExitStack() as stack:
         sinks = [] if quiet else [stack.enter_context(console_sink(console))]
         provenance = worth_a_comment(loaded.provenance)
-        return train(loaded.config, folder, resume=resume, sinks=sinks, provenance=provenance)
+        try:
+            return train(loaded.config, folder, resume=resume, sinks=sinks, provenance=provenance)
+        except WorkerError as error:
+            raise WorkerError(f"{error}; {_way_on(folder)}") from None
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted; {_way_on(folder)}", signal_number=SIGINT) from None
+
+
+def _way_on(folder: Path) -> str:
+    """Return what comes next for a run that ended without saving."""
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) < int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
+        return "torchrun starts the job again"
+    if is_first_process() and not any((folder / "checkpoints").glob("*.pt")):
+        return "it had saved nothing yet"
+    return (
+        f"go on from its last checkpoint with: {training_command()} --resume {folder if is_first_process() else 'RUN'}"
+    )
 
 
 def _is_restarted(run_dir: Path | None) -> bool:

@@ -13,7 +13,7 @@ from tudui.data import Source, dataset_of, read_source
 from tudui.distributed import World, check_shares, connect
 from tudui.errors import Interrupted
 from tudui.files import write_text
-from tudui.invocation import speaks_for_its_machine, tudui_command
+from tudui.invocation import speaks_for_its_machine, training_command
 from tudui.run.stages import Run
 from tudui.run_folder import RunFolder, RunResult
 from tudui.signals import StopRequest, stop_on_signal
@@ -121,6 +121,6 @@ def _interrupted(runs: Sequence[Run], signal_number: int) -> Interrupted:
         return Interrupted("", signal_number=signal_number)
     return Interrupted(
         f"stopped at step {state.progress.step} of {state.steps_planned}, everything saved; "
-        f"go on with: {tudui_command()} train --resume {runs[0].folder.root}",
+        f"go on with: {training_command()} --resume {runs[0].folder.root}",
         signal_number=signal_number,
     )
