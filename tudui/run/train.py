@@ -69,13 +69,13 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
         for run, job in zip(runs, jobs, strict=True):
             run.begin(listeners=job.sinks)
         for events in fit_together([run.training for run in runs]):
-            stopped_by = world.largest(request.signal_number or 0)  # one answer for all, before anything hangs on it
-            for number, (run, event) in enumerate(zip(runs, events, strict=True)):
-                if event is None:
-                    continue
+            going_on = [(number, runs[number], event) for number, event in enumerate(events) if event]
+            for _, run, event in going_on:
                 run.emit(event)
                 if event.epoch_done and not event.diverged:
                     run.end_epoch()
+            stopped_by = world.largest(request.signal_number or 0)  # one answer for all, before they go on together
+            for number, run, event in going_on:
                 if event.diverged or (not stopped_by and run.is_over()):
                     results[number] = run.end(event.diverged)
             if stopped_by and len(results) < len(runs):
