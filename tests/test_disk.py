@@ -22,6 +22,8 @@ from tudui.files import DiskError, locked
 from tudui.run import train
 from tudui.training.checkpoint import load_checkpoint
 
+pytestmark = pytest.mark.slow
+
 FLAGS = ("-e", "2", "--set", "log.every=5", "--set", "train.threads=2", "--set", "device=cpu")
 
 
