@@ -20,7 +20,7 @@ import traceback
 from collections import Counter
 from pathlib import Path
 from random import Random
-from typing import Annotated
+from typing import Annotated, Any
 
 import atheris
 import typer
@@ -88,7 +88,7 @@ def fuzz(name: str, target: Target, runs: int, out: Path) -> None:
     atheris.Fuzz()
 
 
-def report(found: dict[str, dict[str, object]], crashed: dict[str, int]) -> None:
+def report(found: dict[str, dict[str, Any]], crashed: dict[str, int]) -> None:
     """Print a row per target, and what failed."""
     table = Table("target", *(f"[right]{word}" for word in ("cases", "seconds", "accepted", "refused", "failed")))
     for name, counts in found.items():
@@ -96,7 +96,7 @@ def report(found: dict[str, dict[str, object]], crashed: dict[str, int]) -> None
         table.add_row(name, *numbers)
     Console(width=100).print(table)
     for name, counts in found.items():
-        for kind, times in counts["failures"].items():  # type: ignore[attr-defined]
+        for kind, times in counts["failures"].items():
             print(f"{name}: {kind}, {times} times")
     for name, code in crashed.items():
         print(f"{name}: the process ended with {code}; its last case is kept")

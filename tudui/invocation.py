@@ -1,4 +1,4 @@
-"""How this process was called, so that a command shown to the user can be typed as it stands."""
+"""How this process was called: by which command, which can be typed as it is shown, and as which of how many."""
 
 import os
 import shutil

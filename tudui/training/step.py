@@ -5,7 +5,7 @@ On a GPU the whole step is captured as a CUDA graph, with a branch for each run;
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -61,14 +61,15 @@ class RunStep:
         gradients = fill_gradients(scaler.scale(mean) if scaler else mean, self.parameters)
         measures = torch.stack([mean.detach(), (logits.argmax(1) == labels).sum()])
         world.sum_([*gradients, measures])
-        if scaler:  # which asks an optimizer for param_groups and step alone
-            scaler.unscale_(optimizer)  # type: ignore[arg-type]
+        as_torch_calls_it = cast("torch.optim.Optimizer", optimizer)  # a scaler asks for param_groups and step alone
+        if scaler:
+            scaler.unscale_(as_torch_calls_it)
         layer_norms = norms(gradients)
         if state.clip is not None:
             clip_(gradients, layer_norms, state.clip)
         before = [parameter.detach().clone() for parameter in self.parameters] if measured else []
         if scaler:
-            scaler.step(optimizer)  # type: ignore[arg-type]
+            scaler.step(as_torch_calls_it)
             scaler.update()
         else:
             optimizer.step()
