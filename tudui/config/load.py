@@ -199,6 +199,6 @@ def _with_recipe_rate(config: Config, place: str) -> tuple[Config, str]:
     rate = loss_spec(config.loss.name).rate(config.loss, config.optimizer.name)
     what = f"{config.loss.name}, form {config.loss.variant}, {config.optimizer.name}"
     if rate is None:
-        raise ConfigError([f"{place}: optimizer.lr: there is no recipe for {what}; set a number"])
+        raise ConfigError([f"{place}: optimizer.lr: there is no recipe for {what}; set one, such as --lr 0.05"])
     optimizer = config.optimizer.model_copy(update={"lr": rate})
     return config.model_copy(update={"optimizer": optimizer}), f"recipe of {what}"

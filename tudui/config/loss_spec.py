@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal
@@ -70,13 +70,14 @@ class LossSpec:
     """One loss: its name, its parameters, and the function that makes it, which alone imports torch."""
 
     name: str
-    title: str
     formula: str
-    robust_to: str
-    source: str
-    parameters: type[LossParameters]
     build: "Callable[[Any, ClassInfo], Loss]"
-    rates: Mapping[tuple[str, str], float]  # (variant, optimizer) -> learning rate that trains digits and CIFAR-10
+    title: str = "a loss of another package"
+    robust_to: str = ""
+    source: str = ""
+    parameters: type[LossParameters] = LossParameters
+    # (variant, optimizer) -> learning rate that trains digits and CIFAR-10; where it is missing, the user gives one
+    rates: Mapping[tuple[str, str], float] = field(default_factory=dict)
     elementwise: "Callable[[Any, Tensor, Tensor], Tensor] | None" = None  # residual losses: on plain numbers
 
     def rate(self, parameters: LossParameters, optimizer: str) -> float | None:
