@@ -73,8 +73,8 @@ class LossSpec:
     formula: str
     build: "Callable[[Any, ClassInfo], Loss]"
     title: str = "a loss of another package"
-    robust_to: str = ""
-    source: str = ""
+    robust_to: str = "not told"
+    source: str = "not told"
     parameters: type[LossParameters] = LossParameters
     # (variant, optimizer) -> learning rate that trains digits and CIFAR-10; where it is missing, the user gives one
     rates: Mapping[tuple[str, str], float] = field(default_factory=dict)
