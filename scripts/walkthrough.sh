@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# The README's seven steps, its very commands in its order, as a new user would type them: with what it says of each checked.
+#
+#     scripts/walkthrough.sh [README.md|README.zh-CN.md]
+#
+# What a reader has of their own (pictures, weights of the course, CIFAR-10) is made here. Everything lies in a temporary folder.
+set -euo pipefail
+set -m # background jobs get a process group of their own, so that Ctrl-C reaches them as in a terminal
+
+repository=$(cd "$(dirname "$0")/.." && pwd)
+readme=$repository/${1:-README.md}
+work=$(mktemp -d)
+export TUDUI_CACHE=$work/cache
+
+leave() {
+    jobs -p | xargs --no-run-if-empty kill 2> /dev/null || true
+    pip uninstall --quiet --yes tudui-cubed > /dev/null 2>&1 || true
+    rm -rf "$work"
+}
+trap leave EXIT
+
+# Run a command of the README as it stands, and keep what it prints.
+type_in() {
+    grep -qxF "    $1" "$readme" || { echo "not in $readme: $1" >&2; exit 1; }
+    echo
+    echo "\$ $1"
+    bash -c "$1" 2>&1 | tee "$work/shown"
+}
+
+# End with a message unless the last command printed a text.
+expect() { grep -qF -- "$1" "$work/shown" || { echo "walkthrough: expected: $1" >&2; exit 1; }; }
+
+# Wait for a text in a file that a command in the background writes.
+wait_for() {
+    for _ in $(seq 1200); do
+        if grep -qsF -- "$1" "$2"; then return; fi
+        sleep 0.1
+    done
+    echo "walkthrough: waited in vain for '$1' in $2" >&2
+    exit 1
+}
+
+# The fenced block of the README that holds a text.
+block() { awk -v text="$1" '/^```/ { if (inside && index(kept, text)) printf "%s", kept; inside = !inside; kept = ""; next }
+    inside { kept = kept $0 "\n" }' "$readme"; }
+
+cd "$repository"
+type_in "make train"
+expect "test accuracy"
+source .venv/bin/activate
+cd "$work"
+
+echo "--- 1. a trained model"
+type_in "tudui train --loss ce"
+expect "test accuracy 9"
+test -f runs/digits-ce-seed0/result.json
+
+echo "--- 2. its TensorBoard"
+command="tudui tensorboard runs"
+grep -qxF "    $command" "$readme"
+echo "\$ $command"
+$command > server.txt 2>&1 &
+server=$!
+wait_for "http" server.txt
+address=$(grep -o 'http://[^ ]*' server.txt | head -1)
+python - "$address" << 'END'
+import json, sys, urllib.request
+with urllib.request.urlopen(sys.argv[1] + "data/plugin/scalars/tags") as answer:
+    tags = json.load(answer)
+(run,) = [name for name in tags if "loss/train" in tags[name]]
+print(f"TensorBoard shows the run {run} with {len(tags[run])} curves")
+END
+kill -INT $server
+wait $server || test $? = 130
+
+echo "--- 3. a comparison's report"
+type_in "tudui compare-losses --losses ce,mse,l1,huber --seeds 3 --out runs/four"
+expect "report.html"
+grep -q "distinguishable" runs/four/report.md
+
+echo "--- 4. one's own image folder"
+python - << 'END'  # real digits as photographs of two classes
+from pathlib import Path
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+digits = load_digits()
+for number in range(80):
+    folder = Path("pictures", "even" if digits.target[number] % 2 == 0 else "odd")
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.kron(digits.images[number] * 15, np.ones((8, 10))).astype(np.uint8)).save(folder / f"{number}.jpg")
+END
+type_in "tudui data check pictures"
+expect "even"
+type_in "tudui train --data folder:pictures --batch-size 16"
+expect "test accuracy"
+
+echo "--- 5. old weights of the course"
+python - << 'END'  # as the course's script saves them: the whole module, of a class of one's own
+import torch
+from torch import nn
+class Tudui(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.model1 = nn.Sequential(
+            nn.Conv2d(3, 32, 5, padding=2), nn.MaxPool2d(2), nn.Conv2d(32, 32, 5, padding=2), nn.MaxPool2d(2),
+            nn.Conv2d(32, 64, 5, padding=2), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1024, 64), nn.Linear(64, 10),
+        )
+    def forward(self, x):
+        return self.model1(x)
+torch.save(Tudui(), "tudui_9.pth")
+END
+if [ -f "$repository/../shared/data/cifar10-jpeg.tar.gz" ]; then
+    mkdir -p "$TUDUI_CACHE/datasets"
+    python "$repository/../shared/tools/unpack_cifar10.py" "$TUDUI_CACHE/datasets" --batches > /dev/null
+    type_in "tudui evaluate tudui_9.pth --data cifar10 --normalize none"
+    expect "10,000 test images"
+else
+    echo "no copy of CIFAR-10 here: the weights are evaluated on digits"
+    tudui evaluate tudui_9.pth --data digits --normalize none | tee shown
+    expect "test images"
+fi
+
+echo "--- 6. one's own loss"
+mkdir cubed
+block 'entry-points."tudui.losses"' > cubed/pyproject.toml
+block "CUBED = LossSpec" > cubed/tudui_cubed.py
+type_in "pip install ./cubed"
+type_in "tudui train --loss cubed --lr 0.05"
+expect "loss cubed"
+type_in 'tudui loss value cubed --input "2,1,0" --target 0'
+expect "cubed: mean 0.0529"
+
+echo "--- 7. a run resumed after Ctrl-C"
+command="tudui train --epochs 200 --run-dir runs/long"
+grep -qxF "    $command" "$readme"
+echo "\$ $command"
+$command > long.txt 2>&1 &
+run=$!
+wait_for '"epoch_done": true' runs/long/metrics.jsonl
+kill -INT $run
+code=0
+wait $run || code=$?
+cat long.txt
+test $code = 130
+go_on=$(grep -o 'tudui train --resume .*' long.txt | tail -1)
+type_in "$go_on"
+test "$go_on" = "tudui train --resume runs/long"
+expect "test accuracy"
+
+echo
+echo "all seven steps went as the README says"
