@@ -149,6 +149,8 @@ def main(
     arguments: Annotated[list[str], typer.Argument()], kills: int = 10, seed: int = 0, out: Path = Path("crash")
 ) -> None:
     """Run both and say whether they are the same."""
+    if out.exists():
+        raise typer.BadParameter(f"{out} is there already; name another folder with --out, or remove it")
     chance = random.Random(seed)
     uncut, cut = Cut(out / "uncut", arguments), Cut(out / "cut", arguments)
     began = time.monotonic()
