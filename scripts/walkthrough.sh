@@ -61,7 +61,7 @@ grep -qxF "    $command" "$readme"
 echo "\$ $command"
 $command > server.txt 2>&1 &
 server=$!
-wait_for "http" server.txt
+wait_for "http://" server.txt
 address=$(grep -o 'http://[^ ]*' server.txt | head -1)
 python - "$address" << 'END'
 import json, sys, urllib.request
