@@ -5,7 +5,6 @@
 #
 # What a reader has of their own (pictures, weights of the course, CIFAR-10) is made here. Everything lies in a temporary folder.
 set -euo pipefail
-set -m # background jobs get a process group of their own, so that Ctrl-C reaches them as in a terminal
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
 readme=$repository/${1:-README.md}
@@ -19,16 +18,37 @@ leave() {
 }
 trap leave EXIT
 
-# Run a command of the README as it stands, and keep what it prints.
-type_in() {
+# Show a command, which must stand in the README.
+announce() {
     grep -qxF "    $1" "$readme" || { echo "not in $readme: $1" >&2; exit 1; }
     echo
     echo "\$ $1"
+}
+
+# Run a command of the README as it stands, and keep what it prints.
+type_in() {
+    announce "$1"
     bash -c "$1" 2>&1 | tee "$work/shown"
 }
 
 # End with a message unless the last command printed a text.
 expect() { grep -qF -- "$1" "$work/shown" || { echo "walkthrough: expected: $1" >&2; exit 1; }; }
+
+# Begin a command of the README in the background, where Ctrl-C reaches it as in a terminal; a script's caller may ignore it.
+begin() {
+    announce "$1"
+    python -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
+        $1 > "$work/shown" 2>&1 &
+}
+
+# Press Ctrl-C, show what the command printed, and check the exit code.
+press_ctrl_c() {
+    local code=0
+    kill -INT $!
+    wait $! || code=$?
+    cat "$work/shown"
+    test $code = 130
+}
 
 # Wait for a text in a file that a command in the background writes.
 wait_for() {
@@ -56,13 +76,9 @@ expect "test accuracy 9"
 test -f runs/digits-ce-seed0/result.json
 
 echo "--- 2. its TensorBoard"
-command="tudui tensorboard runs"
-grep -qxF "    $command" "$readme"
-echo "\$ $command"
-$command > server.txt 2>&1 &
-server=$!
-wait_for "http://" server.txt
-address=$(grep -o 'http://[^ ]*' server.txt | head -1)
+begin "tudui tensorboard runs"
+wait_for "http://" shown
+address=$(grep -o 'http://[^ ]*' shown | head -1)
 python - "$address" << 'END'
 import json, sys, urllib.request
 with urllib.request.urlopen(sys.argv[1] + "data/plugin/scalars/tags") as answer:
@@ -70,8 +86,7 @@ with urllib.request.urlopen(sys.argv[1] + "data/plugin/scalars/tags") as answer:
 (run,) = [name for name in tags if "loss/train" in tags[name]]
 print(f"TensorBoard shows the run {run} with {len(tags[run])} curves")
 END
-kill -INT $server
-wait $server || test $? = 130
+press_ctrl_c
 
 echo "--- 3. a comparison's report"
 type_in "tudui compare-losses --losses ce,mse,l1,huber --seeds 3 --out runs/four"
@@ -132,18 +147,10 @@ type_in 'tudui loss value cubed --input "2,1,0" --target 0'
 expect "cubed: mean 0.0529"
 
 echo "--- 7. a run resumed after Ctrl-C"
-command="tudui train --epochs 200 --run-dir runs/long"
-grep -qxF "    $command" "$readme"
-echo "\$ $command"
-$command > long.txt 2>&1 &
-run=$!
+begin "tudui train --epochs 200 --run-dir runs/long"
 wait_for '"epoch_done": true' runs/long/metrics.jsonl
-kill -INT $run
-code=0
-wait $run || code=$?
-cat long.txt
-test $code = 130
-go_on=$(grep -o 'tudui train --resume .*' long.txt | tail -1)
+press_ctrl_c
+go_on=$(grep -o 'tudui train --resume .*' shown | tail -1)
 type_in "$go_on"
 test "$go_on" = "tudui train --resume runs/long"
 expect "test accuracy"

@@ -41,7 +41,7 @@ def test_the_walkthrough_types_the_seven_steps(page):
     begin = text.index("    source .venv/bin/activate")
     steps = re.sub(r"^```.*?^```$", "", text[begin : text.index("\n## ", begin)], flags=re.MULTILINE | re.DOTALL)
     script = (ROOT / "scripts" / "walkthrough.sh").read_text()
-    typed = re.findall(r"""^\s*(?:type_in|command=)\s*["'](.+)["']$|^(source .*)$""", script, flags=re.MULTILINE)
+    typed = re.findall(r"""^\s*(?:type_in|begin) ["'](.+)["']$|^(source .*)$""", script, flags=re.MULTILINE)
     typed = [first or second for first, second in typed]
     typed[typed.index("$go_on")] = "tudui train --resume runs/long"
     assert typed == ["make train", *INDENTED.findall(steps)]
