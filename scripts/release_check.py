@@ -67,18 +67,13 @@ TESTS_OF_THE_SDIST = ("tests/test_architecture.py", "tests/test_config.py")  # t
 TORCH = re.compile(r"(torch|torchvision|triton|nvidia-.*|cuda-.*)$")
 
 
-def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Yield the words of every command below a Typer command, and its help text."""
-    if inner := getattr(command, "commands", None):
-        for name, child in inner.items():
-            yield from commands(child, (*path, name))
-    else:
-        yield " ".join(path), command.help
-
-
-def every_command() -> dict[str, str]:
-    """Return the help text of every command by its words, as `loss value`."""
-    return dict(commands(typer.main.get_command(app)))
+def commands(group: Any, path: str = "") -> Iterator[str]:
+    """Yield the words of every command in a Typer group, as `loss value`."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{path}{name} ")
+        else:
+            yield f"{path}{name}"
 
 
 def call(*words: object, cwd: Path = ROOT) -> str:
@@ -136,7 +131,7 @@ def wrong_version(wheel: Path, *, unreleased: bool) -> Iterator[str]:
 
 def wrong_use(tudui: list[str], folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """Run every command in a folder; print how long each takes, yield what is wrong."""
-    for words in every_command():
+    for words in commands(typer.main.get_command(app)):
         if not any(f"{line} ".startswith(f"{words} ") for line in COMMANDS):
             yield f"scripts/release_check.py has no line for `tudui {words}`"
     place: Any = {"cwd": folder, "env": environment, "text": True}
@@ -197,11 +192,13 @@ def main(quick: bool = False) -> None:
         environment = os.environ | {"TUDUI_CACHE": str(work / "cache"), "PYTHONNOUSERSITE": "1"}
         environment.pop("PYTHONPATH", None)
         if quick:
-            zipfile.ZipFile(wheel).extractall(work / "unpacked")
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(work / "unpacked")
             environment["PYTHONPATH"] = str(work / "unpacked")
             tudui = [sys.executable, "-m", "tudui"]
         else:
-            tarfile.open(sdist).extractall(work, filter="data")
+            with tarfile.open(sdist) as tar:
+                tar.extractall(work, filter="data")
             call(sys.executable, "-m", "pytest", *TESTS_OF_THE_SDIST, cwd=work / sdist.name.removesuffix(".tar.gz"))
             print(call(new_environment(work / "tools", "twine") / "twine", "check", "--strict", sdist, wheel))
             programs = new_environment(work / "environment", wheel)
