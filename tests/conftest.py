@@ -102,9 +102,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory) -> Path:
-    """Two losses, three seeds, two noise levels, trained one after another; to be looked at and not changed."""
+    """Two losses, three seeds, two noise levels, two runs at a time; to be looked at and not changed."""
     folder = tmp_path_factory.mktemp("comparison")
-    command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", "--jobs", "1"]
+    command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", "--jobs", "2"]
     done = subprocess.run(
         [*command, *QUICK_FLAGS, "-o", "compared"],
         cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "120"},

@@ -202,22 +202,31 @@ def test_rows_and_pairs_are_those_of_the_runs(compared):
     assert len(values["pairs"]) == 2
 
 
-def test_side_by_side_is_one_after_another(compared, tmp_path, tudui):
+def begun(compared: Path, name: str, *, gone: int) -> None:
+    """Copy the comparison as if its last runs had not been done."""
+    shutil.copytree(compared, name, symlinks=True)
+    for run in sorted(Path(name, "runs").iterdir())[-gone:]:
+        shutil.rmtree(run)
+
+
+def test_one_after_another_is_side_by_side(compared, tmp_path, tudui):
+    begun(compared, "one", gone=4)
     answer = tudui(
-        "compare-losses", "--losses", "ce,mse", "--seeds", 3, "--label-noise", "0,0.4", "--jobs", 2,
-        *QUICK, "-o", "two",
+        "compare-losses", "--losses", "ce,mse", "--seeds", 3, "--label-noise", "0,0.4", "--jobs", 1,
+        *QUICK, "-o", "one",
     )  # fmt: skip
     assert answer.code == 0, answer.err
-    assert outcome(Path("two")) == outcome(compared)
+    assert outcome(Path("one")) == outcome(compared)
 
 
-def test_in_lockstep_is_one_after_another(compared, tmp_path, tudui):
-    """12 runs in stacks of 5, 5 and 2; then again, with one run gone and one that was cut before its last line."""
+def test_in_lockstep_is_side_by_side(compared, tmp_path, tudui):
+    """4 runs in stacks of 3 and 1; then again, with one run gone and one that was cut before its last line."""
     command = (
         "compare-losses", "--losses", "ce,mse", "--seeds", 3, "--label-noise", "0,0.4", "--executor", "stacked",
-        "--jobs", 5, *QUICK, "-o", "stacked",
+        "--jobs", 3, *QUICK, "-o", "stacked",
     )  # fmt: skip
-    assert "12 runs, 5 in lockstep" in tudui(*command, "--dry-run").out
+    assert "12 runs, 3 in lockstep" in tudui(*command, "--dry-run").out
+    begun(compared, "stacked", gone=4)
     answer = tudui(*command)
     assert answer.code == 0, answer.err
     assert outcome(Path("stacked")) == outcome(compared)
@@ -285,9 +294,9 @@ def test_the_same_function_twice_is_not_a_difference_and_a_crippled_one_is_worse
     Path("plan.yaml").write_text(
         "comparison:\n  baseline: mse\n  seeds: 3\n  variants:\n    mse: mse\n"
         "    huge: {name: huber, delta: 1.0e6, scale: 2.0}\n    crippled: {name: mse, scale: 0.01}\n"
-        "train: {epochs: 2, clip: null}\noptimizer: {lr: 0.01}\n"
+        "train: {epochs: 1, clip: null}\noptimizer: {lr: 0.01}\n"
     )
-    answer = tudui("compare-losses", "-c", "plan.yaml", "--lr", "same", "-o", "same")
+    answer = tudui("compare-losses", "-c", "plan.yaml", "--lr", "same", *NO_TENSORBOARD, "-o", "same")
     assert answer.code == 0, answer.err
     verdicts = {pair["variant"]: pair["verdict"] for pair in values_of(Path("same"))["pairs"]}
     assert verdicts["huge"] == "identical" or verdicts["huge"].startswith("not distinguishable")

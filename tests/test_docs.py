@@ -20,7 +20,7 @@ COMMANDS = re.findall(r"^\| `(tudui [^`]+)`", README, flags=re.MULTILINE)
 # what a reader fills in, and settings that make a run short
 FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy",
           "COMPARISON": "compared"}  # fmt: skip
-SHORT = ("-e", "1", "-b", "16", "--set", "train.threads=2")
+SHORT = ("-e", "1", "--set", "train.threads=2")
 SHORT_COMPARISON = ("-e", "1", "--seeds", "1")
 
 
@@ -66,9 +66,9 @@ def test_every_command_of_the_readme(command, put, tudui, tmp_path):
     if words[:2] == ["train", "--resume"]:
         (tmp_path / "finished" / "result.json").unlink()
     elif words[0] == "train":
-        words += SHORT
+        words += (*SHORT, "-b", "16") if "copy" in words or "folder:pictures" in words else SHORT
     elif words[0] == "compare-losses":
-        words += SHORT_COMPARISON if len(words) == 1 else (*SHORT_COMPARISON, "--executor", "stacked")
+        words += SHORT_COMPARISON
     if "cifar10" in words and words[0] == "evaluate":
         words += ["--data-dir", "copy"]
     answer = tudui(*words)

@@ -107,11 +107,11 @@ def wait_for_lines(path, number, process):
 
 def test_a_killed_run_is_resumed_exactly(tmp_path, tudui):
     arguments = [
-        text for setting in ("train.epochs=6", "log.every=5", "train.threads=2") for text in ("--set", setting)
+        text for setting in ("train.epochs=4", "log.every=5", "train.threads=2") for text in ("--set", setting)
     ]
     assert tudui("train", "-o", tmp_path / "uncut", *arguments).code == 0
     process = start("-o", tmp_path / "killed", *arguments)
-    wait_for_lines(tmp_path / "killed" / "metrics.jsonl", 14, process)
+    wait_for_lines(tmp_path / "killed" / "metrics.jsonl", 9, process)
     process.kill()
     process.communicate()
     assert tudui("train", "--resume", tmp_path / "killed").code == 0
@@ -171,11 +171,11 @@ def test_killed_before_the_first_checkpoint_starts_again_from_0(tmp_path):
     assert_same_run(tmp_path / "cut", tmp_path / "uncut")
 
 
-def test_a_broken_last_checkpoint_falls_back_to_the_one_before(tmp_path):
-    config = quick_config("train.epochs=3")
+def test_a_broken_last_checkpoint_falls_back_to_the_one_before(tmp_path, class_folders):
+    config = quick_config(*SMALL, "train.epochs=3")
     train(config, tmp_path / "uncut")
     with pytest.raises(Interrupted):
-        train(config, tmp_path / "cut", sinks=[cut_at(9)])
+        train(config, tmp_path / "cut", sinks=[cut_at(7)])
     last = tmp_path / "cut" / "checkpoints" / "last.pt"
     last.write_bytes(last.read_bytes()[:5000])
     heard = []
@@ -244,8 +244,11 @@ def test_a_begun_a_finished_and_another_run_are_refused(tmp_path, trained, tudui
     assert tudui("train", "--resume", tmp_path / "nowhere").code == 2
 
 
-def test_only_a_constant_schedule_can_be_extended(tmp_path, tudui):
-    fixed = [text for setting in ("schedule=constant", "log.every=5", "train.threads=2") for text in ("--set", setting)]
+def test_only_a_constant_schedule_can_be_extended(tmp_path, tudui, class_folders):
+    fixed = ["--data", "folder:pictures", "-b", "4"]
+    fixed += [
+        text for setting in ("schedule=constant", "log.every=3", "train.threads=2") for text in ("--set", setting)
+    ]
     assert tudui("train", "-o", "long", "-e", 3, *fixed).code == 0
     assert tudui("train", "-o", "short", "-e", 2, *fixed).code == 0
     assert tudui("train", "--resume", "short", "-e", 3).code == 0
@@ -254,7 +257,7 @@ def test_only_a_constant_schedule_can_be_extended(tmp_path, tudui):
         event.pop("epochs_planned", None)
         event.pop("steps_planned", None)
     assert short[1:] == long[1:]
-    assert tudui("train", "-o", "cycle", "-e", 2).code == 0
+    assert tudui("train", "-o", "cycle", "-e", 2, *fixed[:4]).code == 0
     answer = tudui("train", "--resume", "cycle", "-e", 3)
     assert answer.code == 2
     assert "only a run with schedule constant can be extended" in answer.err
@@ -284,19 +287,22 @@ def test_collapse_is_a_warning_with_what_to_try(tmp_path):
         assert part in collapsed[0]
 
 
-def test_early_stopping(tmp_path):
-    result = train(quick_config("train.epochs=50", "train.early_stopping=3", "optimizer.lr=0.02"), tmp_path / "run")
+def test_early_stopping(tmp_path, class_folders):
+    config = quick_config(*SMALL, "train.epochs=50", "train.early_stopping=3", "optimizer.lr=0.02")
+    result = train(config, tmp_path / "run")
     assert result.values["epochs"] == result.values["best"]["epoch"] + 3 < 50
 
 
-def test_an_early_stop_saves_its_last_weights_and_resumes(tmp_path):
+def test_an_early_stop_saves_its_last_weights_and_resumes(tmp_path, class_folders):
     # nothing is learnt, so the run stops after its third epoch, which no interval saves
-    config = quick_config("train.epochs=50", "train.early_stopping=2", "checkpoint.every=7", "optimizer.lr=1e-12")
+    config = quick_config(
+        *SMALL, "train.epochs=50", "train.early_stopping=2", "checkpoint.every=7", "optimizer.lr=1e-12"
+    )
     result = train(config, tmp_path / "uncut")
     assert result.values["epochs"] == 3
     assert weights(tmp_path / "uncut").state["progress"]["epoch"] == 3
     with pytest.raises(Interrupted):
-        train(config, tmp_path / "cut", sinks=[cut_at(12)])  # at the very end of the last epoch
+        train(config, tmp_path / "cut", sinks=[cut_at(9)])  # at the very end of the last epoch
     train(config, tmp_path / "cut", resume=True)
     assert_same_run(tmp_path / "cut", tmp_path / "uncut")
 
@@ -309,9 +315,9 @@ def test_without_validation_the_best_is_the_last(tmp_path):
     }  # fmt: skip
 
 
-def test_the_best_weights_are_scored_apart(tmp_path):
+def test_the_best_weights_are_scored_apart(tmp_path, class_folders):
     run_dir = tmp_path / "run"
-    result = train(quick_config("train.epochs=8", "optimizer.lr=0.01", "schedule=constant"), run_dir)
+    result = train(quick_config(*SMALL, "train.epochs=8", "optimizer.lr=0.01", "schedule=constant"), run_dir)
     evaluated = [event for event in record(run_dir) if event["event"] == "Evaluated"]
     validation = {event["epoch"]: event["accuracy"] for event in evaluated if event["split"] == "validation"}
     best = max(validation, key=lambda epoch: (validation[epoch], -epoch))
