@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup train compare test test-all lint types check audit bench docs tensorboard clean
+.PHONY: setup train compare test test-all lint types check release-check audit bench docs tensorboard clean
 
 setup: .venv/installed
 
@@ -31,6 +31,9 @@ types: setup
 	$(BIN)/mypy
 
 check: lint types test-all  ## everything that CI holds
+
+release-check: setup  ## sdist and wheel, and every command in an environment that holds nothing but the wheel; needs the network
+	$(BIN)/python scripts/release_check.py
 
 audit: setup .venv-audit/bin/pip-audit  ## known vulnerabilities of what is installed; needs the network
 	@.venv-audit/bin/pip-audit --vulnerability-service osv --progress-spinner off --skip-editable \

@@ -6,9 +6,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ SHARED = ROOT.parent / "shared"
 TUDUI = [sys.executable, "-m", "tudui"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
+DIGITS = load_digits()  # to read them takes as long as to train on a batch
 
 # 1,295 images, 20 steps per epoch: an epoch takes a third of a second
 QUICK = ("train.epochs=2", "log.every=5", "train.threads=2", "device=cpu")
@@ -73,7 +75,7 @@ def quick_config(*settings: str) -> Config:
 
 def photograph(number: int) -> Image.Image:
     """A real digit as an 80x64 picture."""
-    digit = np.kron(load_digits().images[number] * 15, np.ones((8, 10))).astype(np.uint8)
+    digit = np.kron(DIGITS.images[number] * 15, np.ones((8, 10))).astype(np.uint8)
     return Image.fromarray(digit).convert("RGB")
 
 
@@ -82,7 +84,7 @@ def class_folders(tmp_path: Path) -> Path:
     """40 pictures of two classes."""
     root = tmp_path / "pictures"
     for number in range(40):
-        folder = root / ("even" if load_digits().target[number] % 2 == 0 else "odd")
+        folder = root / ("even" if DIGITS.target[number] % 2 == 0 else "odd")
         folder.mkdir(parents=True, exist_ok=True)
         photograph(number).save(folder / f"{number:02}.png")
     return root
@@ -100,9 +102,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory) -> Path:
-    """Two losses, three seeds, two noise levels, trained one after another; to be looked at and not changed."""
+    """Two losses, three seeds, two noise levels, two runs at a time; to be looked at and not changed."""
     folder = tmp_path_factory.mktemp("comparison")
-    command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", "--jobs", "1"]
+    command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", "--jobs", "2"]
     done = subprocess.run(
         [*command, *QUICK_FLAGS, "-o", "compared"],
         cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "120"},
@@ -150,12 +152,22 @@ def cifar_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def record(folder: Path) -> list[dict]:
     """Return the events of a run apart from times."""
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [without(json.loads(line), "timing", "hardware") for line in lines]
 
-    def without_times(value: object) -> object:
-        if isinstance(value, dict):
-            return {key: without_times(inside) for key, inside in value.items() if key not in ("timing", "hardware")}
-        if isinstance(value, list):
-            return [without_times(inside) for inside in value]
-        return value
 
-    return [without_times(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+def without(value: Any, *keys: str) -> Any:
+    """Return plain values without what lies under these keys, at any depth."""
+    if isinstance(value, dict):
+        return {key: without(inside, *keys) for key, inside in value.items() if key not in keys}
+    return [without(inside, *keys) for inside in value] if isinstance(value, list) else value
+
+
+def wait_for(found: Callable[[], Any], process: subprocess.Popen) -> Any:
+    """Return what is found, once something is, while a process runs."""
+    until = time.monotonic() + 120
+    while not (something := found()):
+        assert process.poll() is None, f"it ended before: {process.communicate()}"
+        assert time.monotonic() < until, "it did not come to it"
+        time.sleep(0.02)
+    return something

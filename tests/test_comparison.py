@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tests import forked
 from tests.conftest import QUICK_FLAGS as QUICK
-from tests.conftest import ROOT, TUDUI, quick_config
+from tests.conftest import ROOT, TUDUI, quick_config, wait_for, without
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.runs import given_rates, reported_runs, tuning_runs
 from tudui.config import parse_set, shipped_configs
@@ -34,9 +35,8 @@ def values_of(folder: Path) -> dict:
     return json.loads((folder / "comparison.json").read_text())
 
 
-def without_times(folder: Path) -> dict:
-    values = values_of(folder)
-    return {key: value for key, value in values.items() if key not in ("timing", "command")}
+def outcome(folder: Path) -> dict:
+    return without(values_of(folder), "timing", "command")
 
 
 # the plan
@@ -202,29 +202,38 @@ def test_rows_and_pairs_are_those_of_the_runs(compared):
     assert len(values["pairs"]) == 2
 
 
-def test_side_by_side_is_one_after_another(compared, tmp_path, tudui):
+def begun(compared: Path, name: str, *, gone: int) -> None:
+    """Copy the comparison as if its last runs had not been done."""
+    shutil.copytree(compared, name, symlinks=True)
+    for run in sorted(Path(name, "runs").iterdir())[-gone:]:
+        shutil.rmtree(run)
+
+
+def test_one_after_another_is_side_by_side(compared, tmp_path, tudui):
+    begun(compared, "one", gone=4)
     answer = tudui(
-        "compare-losses", "--losses", "ce,mse", "--seeds", 3, "--label-noise", "0,0.4", "--jobs", 2,
-        *QUICK, "-o", "two",
+        "compare-losses", "--losses", "ce,mse", "--seeds", 3, "--label-noise", "0,0.4", "--jobs", 1,
+        *QUICK, "-o", "one",
     )  # fmt: skip
     assert answer.code == 0, answer.err
-    assert without_times(Path("two")) == without_times(compared)
+    assert outcome(Path("one")) == outcome(compared)
 
 
-def test_in_lockstep_is_one_after_another(compared, tmp_path, tudui):
-    """12 runs in stacks of 5, 5 and 2; then again, with one run gone and one that was cut before its last line."""
+def test_in_lockstep_is_side_by_side(compared, tmp_path, tudui):
+    """4 runs in stacks of 3 and 1; then again, with one run gone and one that was cut before its last line."""
     command = (
         "compare-losses", "--losses", "ce,mse", "--seeds", 3, "--label-noise", "0,0.4", "--executor", "stacked",
-        "--jobs", 5, *QUICK, "-o", "stacked",
+        "--jobs", 3, *QUICK, "-o", "stacked",
     )  # fmt: skip
-    assert "12 runs, 5 in lockstep" in tudui(*command, "--dry-run").out
+    assert "12 runs, 3 in lockstep" in tudui(*command, "--dry-run").out
+    begun(compared, "stacked", gone=4)
     answer = tudui(*command)
     assert answer.code == 0, answer.err
-    assert without_times(Path("stacked")) == without_times(compared)
+    assert outcome(Path("stacked")) == outcome(compared)
     shutil.rmtree("stacked/runs/mse-seed2")
     Path("stacked/runs/ce-seed1/result.json").unlink()
     assert tudui(*command).code == 0
-    assert without_times(Path("stacked")) == without_times(compared)
+    assert outcome(Path("stacked")) == outcome(compared)
 
 
 @pytest.mark.slow
@@ -234,12 +243,7 @@ def test_a_stack_that_is_stopped_goes_on_with_either_executor(tmp_path, tudui):
         [*TUDUI, *command, "--executor", "stacked", "-o", "cut"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    saved = Path("cut/runs/mse-seed0/checkpoints/last.pt")
-    deadline = time.monotonic() + 120
-    while not saved.exists():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(Path("cut/runs/mse-seed0/checkpoints/last.pt").exists, process)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 143
@@ -247,7 +251,7 @@ def test_a_stack_that_is_stopped_goes_on_with_either_executor(tmp_path, tudui):
     assert not list(Path("cut/runs").glob("*/result.json"))
     assert tudui(*command, "-o", "cut").code == 0
     assert tudui(*command, "--executor", "stacked", "-o", "uncut").code == 0
-    assert without_times(Path("cut")) == without_times(Path("uncut"))
+    assert outcome(Path("cut")) == outcome(Path("uncut"))
 
 
 def test_auto_is_local_on_a_cpu():
@@ -264,7 +268,7 @@ def test_called_again_it_goes_on_and_repeats_nothing(compared, tmp_path, tudui):
     command = ("compare-losses", "--losses", "ce,mse", "--label-noise", "0,0.4", *QUICK, "-o", "again")  # fmt: skip
     assert tudui(*command, "--seeds", 3).code == 0
     assert kept.stat().st_mtime_ns == before
-    assert without_times(Path("again")) == without_times(compared)
+    assert outcome(Path("again")) == outcome(compared)
     more = tudui(*command, "--seeds", 4, "--losses", "ce")  # another seed, another set of losses
     assert more.code == 0, more.err
     assert values_of(Path("again"))["rows"][0]["accuracy"]["n"] == 4
@@ -290,9 +294,9 @@ def test_the_same_function_twice_is_not_a_difference_and_a_crippled_one_is_worse
     Path("plan.yaml").write_text(
         "comparison:\n  baseline: mse\n  seeds: 3\n  variants:\n    mse: mse\n"
         "    huge: {name: huber, delta: 1.0e6, scale: 2.0}\n    crippled: {name: mse, scale: 0.01}\n"
-        "train: {epochs: 2, clip: null}\noptimizer: {lr: 0.01}\n"
+        "train: {epochs: 1, clip: null}\noptimizer: {lr: 0.01}\n"
     )
-    answer = tudui("compare-losses", "-c", "plan.yaml", "--lr", "same", "-o", "same")
+    answer = tudui("compare-losses", "-c", "plan.yaml", "--lr", "same", *NO_TENSORBOARD, "-o", "same")
     assert answer.code == 0, answer.err
     verdicts = {pair["variant"]: pair["verdict"] for pair in values_of(Path("same"))["pairs"]}
     assert verdicts["huge"] == "identical" or verdicts["huge"].startswith("not distinguishable")
@@ -337,10 +341,9 @@ def test_a_second_process_on_the_same_comparison_is_refused(compared, tudui):
     from tudui.files import locked
 
     with locked(compared / "comparison.lock", what="a comparison"):
-        command = [*TUDUI, "compare-losses", "--losses", "ce,mse", *QUICK, "-o", str(compared)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 6
-    assert f"process {os.getpid()}" in done.stderr
+        done = forked.command("compare-losses", "--losses", "ce,mse", *QUICK, "-o", compared)
+    assert done.code == 6
+    assert f"process {os.getpid()}" in done.err
 
 
 def children(pid: int) -> list[int]:
@@ -356,18 +359,21 @@ def assert_gone(pids: list[int]):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("jobs", "number", "code"),
+    [
+        (1, signal.SIGINT, 130),
+        (2, signal.SIGTERM, 143),
+        pytest.param(1, signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(2, signal.SIGINT, 130, marks=pytest.mark.slow),
+    ],
+)
 def test_signals_stop_all_runs_with_everything_saved(jobs, number, code, tmp_path):
     command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "2", "--jobs", str(jobs), "-o", "stopped",
                "-e", "200"]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     saved = [Path(f"stopped/runs/{name}-seed0/checkpoints/last.pt") for name in ("ce", "mse")[:jobs]]
-    deadline = time.monotonic() + 120
-    while not all(path.exists() for path in saved):
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(lambda: all(path.exists() for path in saved), process)
     workers = children(process.pid)
     assert workers
     process.send_signal(number)
@@ -382,10 +388,7 @@ def test_ctrl_c_twice_ends_all_processes_at_once(tmp_path):
     command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "1", "--jobs", "2", "-o", "stopped",
                "-e", "200", "--set", "log.every=1000"]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not list(Path().glob("stopped/runs/*/checkpoints/last.pt")):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(lambda: list(Path().glob("stopped/runs/*/checkpoints/last.pt")), process)
     workers = children(process.pid)
     process.send_signal(signal.SIGINT)
     time.sleep(0.02)  # signals of one kind do not queue
@@ -412,10 +415,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path):
 def test_workers_die_with_a_parent_that_is_killed(tmp_path):
     command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "1", "-e", "500", "-o", "killed"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list(Path().glob("killed/runs/*/checkpoints/last.pt")):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(lambda: list(Path().glob("killed/runs/*/checkpoints/last.pt")), process)
     workers = children(process.pid)
     assert len(workers) >= 2
     process.kill()
@@ -424,8 +424,6 @@ def test_workers_die_with_a_parent_that_is_killed(tmp_path):
 
 
 def test_a_refused_call_changes_nothing(compared, tmp_path, tudui):
-    import shutil
-
     shutil.copytree(compared, "kept", symlinks=True)
     plan = Path("kept/plan.yaml").read_text()
     command = ("compare-losses", "--losses", "ce,mse", "--seeds", 3, "--label-noise", "0,0.4", "-o", "kept")
@@ -443,8 +441,6 @@ def test_a_refused_call_changes_nothing(compared, tmp_path, tudui):
 
 
 def test_a_report_of_runs_that_are_not_the_plans_is_refused(compared, tmp_path, tudui):
-    import shutil
-
     shutil.copytree(compared, "mixed", symlinks=True)
     plan = Path("mixed/plan.yaml")
     plan.write_text(plan.read_text().replace("  epochs: 1\n", "  epochs: 2\n"))
@@ -465,8 +461,6 @@ def test_what_a_run_warned_of_is_in_the_report(tmp_path, tudui):
 
 
 def test_reading_a_comparison_that_is_not_done_says_how_to_go_on(compared, tmp_path, tudui):
-    import shutil
-
     shutil.copytree(compared, "cut", symlinks=True)
     (Path("cut") / "runs" / "mse-seed1" / "result.json").unlink()
     answer = tudui("report", "cut")

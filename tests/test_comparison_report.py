@@ -296,7 +296,7 @@ def test_diverged_runs_and_one_seed_without_validation_images(tmp_path, tudui):
         "    wild: {name: mse, scale: 1.0e+38}\n"
         "data: {validation: 0}\ntrain: {epochs: 1}\nlog: {tensorboard: false}\n"
     )
-    answer = tudui("compare-losses", "-c", "plan.yaml", "-j", 1, "-o", "wild")
+    answer = tudui("compare-losses", "-c", "plan.yaml", "-o", "wild")
     assert answer.code == 0, answer.err
     values, page = values_in(Path("wild")), page_of(Path("wild"))
     assert [row["accuracy"] is None for row in values["rows"]] == [False, False, True]

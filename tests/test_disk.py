@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TUDUI, quick_config, record
-from tests.test_run import assert_same_run, cut_at, start, wait_for
+from tests.test_run import assert_same_run, cut_at, start, wait_for_lines
 from tests.test_tensorboard import check_scalars, read
 from tudui.errors import Interrupted
 from tudui.files import DiskError, locked
@@ -129,7 +129,7 @@ def test_a_torn_last_line_is_cut_off(tmp_path, uncut):
 def test_a_second_process_on_one_run_is_refused(again, tudui, tmp_path):
     process = start("-o", "run", "-e", "500")
     try:
-        wait_for(Path("run/metrics.jsonl"), 3, process)
+        wait_for_lines(Path("run/metrics.jsonl"), 3, process)
         lines = Path("run/config.yaml").read_bytes()
         answer = tudui("train", *again)
         assert answer.code == 6
@@ -160,7 +160,7 @@ def test_a_clock_that_is_set_back(tmp_path, monkeypatch):
 
 def test_ctrl_c_twice_stops_at_once_with_the_last_checkpoint_whole(tmp_path, tudui):
     process = start("-o", "run", "-e", "500", "--set", "log.every=1000", "--set", "train.threads=1")
-    wait_for(Path("run/metrics.jsonl"), 6, process)
+    wait_for_lines(Path("run/metrics.jsonl"), 6, process)
     process.send_signal(signal.SIGINT)
     time.sleep(0.02)  # signals of one kind do not queue
     process.send_signal(signal.SIGINT)

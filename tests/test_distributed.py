@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import record
+from tests.conftest import record, wait_for
 from tudui.training.checkpoint import load_checkpoint
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
@@ -39,13 +39,6 @@ def finish(process: subprocess.Popen[str], code: int = 0) -> str:
 
 def alone(*arguments: object) -> None:
     subprocess.run([sys.executable, *map(str, arguments)], check=True, capture_output=True)
-
-
-def wait_for(found, seconds: float = 90) -> None:
-    until = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < until, "it did not come to it"
-        time.sleep(0.02)
 
 
 def ranks(folder: Path) -> dict[int, int]:
@@ -119,7 +112,7 @@ def test_a_checkpoint_of_two_goes_on_with_one_and_back(first, tmp_path):
     alone(*flags, "-o", "whole")
     command = [*(TORCHRUN if first == 2 else [sys.executable]), *map(str, flags), "-o", "cut"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    wait_for(lambda: Path("cut/checkpoints/last.pt").exists())
+    wait_for(lambda: Path("cut/checkpoints/last.pt").exists(), process)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert "everything saved" in output
@@ -184,7 +177,7 @@ def test_what_is_wrong_is_said_once(tmp_path):
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_is_named_and_the_job_ends(victim, tmp_path):
     process = launch(*TRAIN, "-e", "200", "-o", "killed")
-    wait_for(lambda: Path("killed/checkpoints/last.pt").exists())
+    wait_for(lambda: Path("killed/checkpoints/last.pt").exists(), process)
     pids = ranks(Path("killed"))
     os.kill(pids[victim], signal.SIGKILL)
     killed = time.monotonic()
@@ -203,7 +196,7 @@ def test_torchrun_carries_on_by_itself(tmp_path):
     flags = (*TRAIN, "-e", "6", *SMOOTH)
     alone(*flags, "-o", "whole")
     process = launch(*flags, "-o", "again", torchrun=("--max-restarts", "1"))
-    wait_for(lambda: Path("again/checkpoints/last.pt").exists())
+    wait_for(lambda: Path("again/checkpoints/last.pt").exists(), process)
     os.kill(ranks(Path("again"))[1], signal.SIGKILL)
     finish(process)
     assert_the_same_trajectory(Path("whole"), Path("again"))
@@ -212,7 +205,7 @@ def test_torchrun_carries_on_by_itself(tmp_path):
 @pytest.mark.slow
 def test_ctrl_c_twice_leaves_no_process_and_a_whole_checkpoint(tmp_path):
     process = launch(*TRAIN, "-e", "200", "--set", "log.every=1000", "-o", "twice")
-    wait_for(lambda: Path("twice/checkpoints/last.pt").exists())
+    wait_for(lambda: Path("twice/checkpoints/last.pt").exists(), process)
     process.send_signal(signal.SIGINT)
     time.sleep(0.02)  # signals of one kind do not queue
     process.send_signal(signal.SIGINT)
@@ -227,7 +220,7 @@ def test_ctrl_c_twice_leaves_no_process_and_a_whole_checkpoint(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_stop_all_processes_with_everything_saved(number, tmp_path):
     process = launch(*TRAIN, "-e", "200", "-o", "stopped")
-    wait_for(lambda: Path("stopped/checkpoints/last.pt").exists())
+    wait_for(lambda: Path("stopped/checkpoints/last.pt").exists(), process)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert output.count("everything saved; go on with") == 1

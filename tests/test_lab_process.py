@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.conftest import TUDUI
+from tests.forked import command
 
 
 @pytest.mark.parametrize(
@@ -19,17 +19,16 @@ from tests.conftest import TUDUI
     ],
 )
 def test_one_json_object_and_nothing_else_on_stdout(tmp_path, arguments, key):
-    done = subprocess.run([*TUDUI, *arguments, "--json"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert key in json.loads(done.stdout)
-    assert "Traceback" not in done.stderr
+    done = command(*arguments, "--json")
+    assert done.code == 0, done.err
+    assert key in json.loads(done.out)
+    assert "Traceback" not in done.err
 
 
 def test_a_mistake_ends_with_code_2(tmp_path):
-    command = [*TUDUI, "loss", "value", "hubber", "--input", "1", "--target", "1"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: unknown loss 'hubber'; did you mean 'huber'?")
+    done = command("loss", "value", "hubber", "--input", "1", "--target", "1")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: unknown loss 'hubber'; did you mean 'huber'?")
 
 
 @pytest.mark.parametrize("arguments", [["loss", "list"], ["line-fit", "--help"], ["backward", "--help"]])

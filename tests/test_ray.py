@@ -9,14 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import QUICK_FLAGS as QUICK
-from tests.conftest import ROOT, TUDUI
-from tests.test_comparison import NO_TENSORBOARD, without_times
+from tests.conftest import ROOT, TUDUI, wait_for
+from tests.test_comparison import NO_TENSORBOARD, outcome
 
 ON_RAY = (*TUDUI, "compare-losses", "--executor", "ray")
 MARK = "TUDUI_RAY_TEST"  # in the environment of every process that a test starts
@@ -47,16 +46,6 @@ def start(*arguments: str) -> subprocess.Popen:
         text=True,
         start_new_session=True,
     )
-
-
-def wait_for(found: Callable[[], object], process: subprocess.Popen) -> object:
-    """Return what is found, once something is, while the process runs."""
-    deadline = time.monotonic() + 120
-    while not (something := found()):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return something
 
 
 def tasks_below(pid: int) -> list[int]:
@@ -164,7 +153,7 @@ def test_a_node_and_a_worker_that_die_change_nothing(compared, tmp_path):
         assert process.returncode == 0, err
         assert json.loads(out)["folder"] == "clustered"
         assert "raylet" not in err
-        assert without_times(Path("clustered")) == without_times(compared)
+        assert outcome(Path("clustered")) == outcome(compared)
         assert not list(Path("clustered/runs").glob("*.part"))
         assert Path("clustered/runs/ce-seed0/checkpoints/last.pt").exists()
         assert list(Path("clustered/runs/ce-seed0/tensorboard").iterdir())
@@ -195,7 +184,7 @@ def test_ctrl_c_stops_everything_and_the_runs_go_on_elsewhere(tmp_path, tudui):
     assert tudui("compare-losses", *command, "-o", "stopped").code == 0
     assert (cut[0].parent.parent / "metrics.jsonl").read_text().startswith(lines)
     assert tudui("compare-losses", *command, "-o", "uncut").code == 0
-    assert without_times(Path("stopped")) == without_times(Path("uncut"))
+    assert outcome(Path("stopped")) == outcome(Path("uncut"))
 
 
 @pytest.mark.slow

@@ -4,27 +4,29 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import torch
 
-from tests.conftest import ROOT, TUDUI, quick_config, record
+from tests.conftest import ROOT, TUDUI, photograph, quick_config, record, wait_for
 from tudui.config import load_config
 from tudui.errors import DataError, DiskError, Interrupted, UsageError
 from tudui.events import StepEnd, Warned
 from tudui.run import train
 from tudui.training.checkpoint import load_checkpoint
 
+# few images, so that a run takes a moment; also the backward of fp16 convolutions is slow on a CPU
+SMALL = ("data.name=folder:pictures", "train.batch_size=4", "log.every=3", "log.tensorboard=false")
+
 # everything that has a state: momenta, augmentation, clipping, a schedule, early stopping, fp16's scaler
 RICH = (
     "optimizer={name: adamw, lr: 0.002}", "schedule={name: step, every: 1, warmup: 0.5}", "train.clip=1",
-    "data.augment={flip: true, shift: 2}", "train.drop_last=false", "checkpoint.every=2", "train.epochs=3",
+    "data.augment={flip: true, shift: 2}", "train.drop_last=false", "train.batch_size=6", "checkpoint.every=2",
+    "train.epochs=3",
 )  # fmt: skip
 
-# few images: the backward of fp16 convolutions is slow on a CPU
-FP16 = ("precision=fp16", "loss=huber", "data.name=folder:pictures", "train.batch_size=4", "log.every=3")
+FP16 = ("precision=fp16", "loss=huber")
 
 
 def cut_at(number: int):
@@ -64,7 +66,7 @@ def assert_same_run(run_dir, uncut):
 
 @pytest.mark.parametrize("settings", [(), RICH, FP16], ids=["plain", "rich", "fp16"])
 def test_cut_at_every_yield_and_resumed(settings, tmp_path, class_folders):
-    config = quick_config("log.every=8", "log.tensorboard=false", *settings)
+    config = quick_config(*SMALL, *settings)
     uncut = tmp_path / "uncut"
     train(config, uncut)
     yields = sum(event["event"] == "StepEnd" for event in record(uncut))
@@ -99,22 +101,17 @@ def start(*arguments):
     )
 
 
-def wait_for(path, lines, process):
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline:
-        if path.exists() and len(path.read_text().splitlines()) >= lines:
-            return
-        time.sleep(0.01)
-    pytest.fail(f"the run ended or hung before it had written {lines} lines: {process.communicate()}")
+def wait_for_lines(path, number, process):
+    wait_for(lambda: path.exists() and len(path.read_text().splitlines()) >= number, process)
 
 
 def test_a_killed_run_is_resumed_exactly(tmp_path, tudui):
     arguments = [
-        text for setting in ("train.epochs=6", "log.every=5", "train.threads=2") for text in ("--set", setting)
+        text for setting in ("train.epochs=4", "log.every=5", "train.threads=2") for text in ("--set", setting)
     ]
     assert tudui("train", "-o", tmp_path / "uncut", *arguments).code == 0
     process = start("-o", tmp_path / "killed", *arguments)
-    wait_for(tmp_path / "killed" / "metrics.jsonl", 14, process)
+    wait_for_lines(tmp_path / "killed" / "metrics.jsonl", 9, process)
     process.kill()
     process.communicate()
     assert tudui("train", "--resume", tmp_path / "killed").code == 0
@@ -135,7 +132,7 @@ def test_killed_again_and_again_it_ends_as_if_it_had_not_been(tmp_path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_save_and_say_how_to_go_on(number, code, tmp_path):
     process = start("-o", tmp_path / "run", "-e", "50")
-    wait_for(tmp_path / "run" / "metrics.jsonl", 5, process)
+    wait_for_lines(tmp_path / "run" / "metrics.jsonl", 5, process)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == code
@@ -174,11 +171,11 @@ def test_killed_before_the_first_checkpoint_starts_again_from_0(tmp_path):
     assert_same_run(tmp_path / "cut", tmp_path / "uncut")
 
 
-def test_a_broken_last_checkpoint_falls_back_to_the_one_before(tmp_path):
-    config = quick_config("train.epochs=3")
+def test_a_broken_last_checkpoint_falls_back_to_the_one_before(tmp_path, class_folders):
+    config = quick_config(*SMALL, "train.epochs=3")
     train(config, tmp_path / "uncut")
     with pytest.raises(Interrupted):
-        train(config, tmp_path / "cut", sinks=[cut_at(9)])
+        train(config, tmp_path / "cut", sinks=[cut_at(7)])
     last = tmp_path / "cut" / "checkpoints" / "last.pt"
     last.write_bytes(last.read_bytes()[:5000])
     heard = []
@@ -247,8 +244,11 @@ def test_a_begun_a_finished_and_another_run_are_refused(tmp_path, trained, tudui
     assert tudui("train", "--resume", tmp_path / "nowhere").code == 2
 
 
-def test_only_a_constant_schedule_can_be_extended(tmp_path, tudui):
-    fixed = [text for setting in ("schedule=constant", "log.every=5", "train.threads=2") for text in ("--set", setting)]
+def test_only_a_constant_schedule_can_be_extended(tmp_path, tudui, class_folders):
+    fixed = ["--data", "folder:pictures", "-b", "4"]
+    fixed += [
+        text for setting in ("schedule=constant", "log.every=3", "train.threads=2") for text in ("--set", setting)
+    ]
     assert tudui("train", "-o", "long", "-e", 3, *fixed).code == 0
     assert tudui("train", "-o", "short", "-e", 2, *fixed).code == 0
     assert tudui("train", "--resume", "short", "-e", 3).code == 0
@@ -257,7 +257,7 @@ def test_only_a_constant_schedule_can_be_extended(tmp_path, tudui):
         event.pop("epochs_planned", None)
         event.pop("steps_planned", None)
     assert short[1:] == long[1:]
-    assert tudui("train", "-o", "cycle", "-e", 2).code == 0
+    assert tudui("train", "-o", "cycle", "-e", 2, *fixed[:4]).code == 0
     answer = tudui("train", "--resume", "cycle", "-e", 3)
     assert answer.code == 2
     assert "only a run with schedule constant can be extended" in answer.err
@@ -287,19 +287,22 @@ def test_collapse_is_a_warning_with_what_to_try(tmp_path):
         assert part in collapsed[0]
 
 
-def test_early_stopping(tmp_path):
-    result = train(quick_config("train.epochs=50", "train.early_stopping=3", "optimizer.lr=0.02"), tmp_path / "run")
+def test_early_stopping(tmp_path, class_folders):
+    config = quick_config(*SMALL, "train.epochs=50", "train.early_stopping=3", "optimizer.lr=0.02")
+    result = train(config, tmp_path / "run")
     assert result.values["epochs"] == result.values["best"]["epoch"] + 3 < 50
 
 
-def test_an_early_stop_saves_its_last_weights_and_resumes(tmp_path):
+def test_an_early_stop_saves_its_last_weights_and_resumes(tmp_path, class_folders):
     # nothing is learnt, so the run stops after its third epoch, which no interval saves
-    config = quick_config("train.epochs=50", "train.early_stopping=2", "checkpoint.every=7", "optimizer.lr=1e-12")
+    config = quick_config(
+        *SMALL, "train.epochs=50", "train.early_stopping=2", "checkpoint.every=7", "optimizer.lr=1e-12"
+    )
     result = train(config, tmp_path / "uncut")
     assert result.values["epochs"] == 3
     assert weights(tmp_path / "uncut").state["progress"]["epoch"] == 3
     with pytest.raises(Interrupted):
-        train(config, tmp_path / "cut", sinks=[cut_at(12)])  # at the very end of the last epoch
+        train(config, tmp_path / "cut", sinks=[cut_at(9)])  # at the very end of the last epoch
     train(config, tmp_path / "cut", resume=True)
     assert_same_run(tmp_path / "cut", tmp_path / "uncut")
 
@@ -312,9 +315,9 @@ def test_without_validation_the_best_is_the_last(tmp_path):
     }  # fmt: skip
 
 
-def test_the_best_weights_are_scored_apart(tmp_path):
+def test_the_best_weights_are_scored_apart(tmp_path, class_folders):
     run_dir = tmp_path / "run"
-    result = train(quick_config("train.epochs=8", "optimizer.lr=0.01", "schedule=constant"), run_dir)
+    result = train(quick_config(*SMALL, "train.epochs=8", "optimizer.lr=0.01", "schedule=constant"), run_dir)
     evaluated = [event for event in record(run_dir) if event["event"] == "Evaluated"]
     validation = {event["epoch"]: event["accuracy"] for event in evaluated if event["split"] == "validation"}
     best = max(validation, key=lambda epoch: (validation[epoch], -epoch))
@@ -347,8 +350,6 @@ def test_a_folder_that_cannot_be_made(tmp_path, tudui):
 
 
 def test_other_data_is_refused_on_resume(tmp_path, class_folders):
-    from tests.conftest import photograph
-
     config = quick_config("data.name=folder:pictures", "train.batch_size=8", "log.every=1")
     with pytest.raises(Interrupted):
         train(config, tmp_path / "run", sinks=[cut_at(2)])

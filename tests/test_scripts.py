@@ -88,12 +88,11 @@ def test_time_to_accuracy_runs(tmp_path):
         assert all(0 <= accuracy <= 1 for _, accuracy in curve)
 
 
-def test_rates_are_measured_on_validation(tmp_path):
-    command = [
-        sys.executable, ROOT / "scripts" / "choose_rates.py", "--data", "digits", "--loss", "ce", "--rate", "0.05",
-        "--seeds", "1", "--out", tmp_path / "rates.json",
-    ]  # fmt: skip
-    subprocess.run(command, capture_output=True, text=True, check=True)
+def test_rates_are_measured_on_validation(tmp_path, monkeypatch):
+    import choose_rates
+
+    monkeypatch.setitem(choose_rates.SIZES, "digits", {"train.epochs": 4, "train.batch_size": 64})
+    choose_rates.main(data=["digits"], loss=["ce"], rate=[0.05], seeds=1, out=tmp_path / "rates.json")
     (row,) = json.loads((tmp_path / "rates.json").read_text())
     assert row["rate"] == 0.05
     assert row["scores"][0] > 0.9

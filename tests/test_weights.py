@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.conftest import photograph
 from tests.test_model import course_network
 from tudui.errors import WeightsError
 from tudui.model import Tudui
@@ -191,8 +192,6 @@ def test_course_weights_say_what_they_need(tmp_path, tudui):
 
 
 def test_a_mistyped_data_set_and_an_unknown_preparation(trained, tmp_path, tudui):
-    from tests.conftest import photograph
-
     answer = tudui("evaluate", trained, "--data", "cifar-10")
     assert answer.code == 2
     assert "--data cifar-10: data.name: must be one of" in answer.err
@@ -206,8 +205,6 @@ def test_a_mistyped_data_set_and_an_unknown_preparation(trained, tmp_path, tudui
 
 def test_predict(trained, class_folders, tmp_path, tudui):
     import json
-
-    from tests.conftest import photograph
 
     photograph(0).save(tmp_path / "zero.png")
     answer = tudui("predict", trained, "zero.png", "--json")
