@@ -22,7 +22,7 @@ from tudui.config import load_config, parse_set
 from tudui.config.plan import load_plan
 from tudui.data import dataset_of
 from tudui.files import json_text
-from tudui.inference.predict import predict_files
+from tudui.inference.predict import ImageFile, Prediction, predict_files
 from tudui.inference.runs import list_runs
 from tudui.model import Tudui
 from tudui.run.stages import Run
@@ -74,8 +74,10 @@ def weights_values(folder: Path) -> Target:
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        _check(read_weights(path))
-        predict_files(path, [picture])
+        weights = read_weights(path)
+        _check(weights)
+        (found,) = predict_files(weights, [ImageFile(picture)])
+        assert isinstance(found, Prediction), "the picture was not read"
 
     seeds = [_saved(Tudui(10).half().state_dict()), _saved({"model": Network().state_dict()}), _checkpoint(folder)]
     return Target(seeds, damage.saved_values_damage, read)

@@ -1,0 +1,3 @@
+"""The model card."""
+def model_card(*args, **kw) -> str:
+    return "x"
