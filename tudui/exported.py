@@ -97,7 +97,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], Description | None]
     try:
         with safe_open(path, framework="pt") as file:
             # copies: the file is mapped into memory, and may change or vanish
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118: it is no mapping
+            tensors = {name: file.get_tensor(name).clone() for name in file.offset_keys()}
             about = file.metadata() or {}
     except Exception as error:  # whatever the library makes of a damaged file
         raise WeightsError(f"{path}: cannot be read as safetensors ({in_a_line(error)}); take another copy") from None
@@ -113,5 +113,5 @@ def _sum(tensors: Mapping[str, Tensor], text: str) -> str:
     digest = hashlib.sha256(text.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy())
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -111,7 +111,8 @@ def _readable(found: "Iterable[Prediction | Unreadable]", *, skip: bool) -> "Ite
     for line in lines:
         note(f"skipped, {line}")
     if known:
-        note(f"{right:,} of {known:,} images in folders named like a class were found right ({100 * right / known:.2f} %)")
+        share = f"{100 * right / known:.2f} %"
+        note(f"{right:,} of {known:,} images in folders named like a class were found right ({share})")
 
 
 def _write_csv(file: IO[str] | codecs.StreamWriter, predictions: "Iterable[Prediction]", columns: int) -> None:
@@ -127,7 +128,7 @@ def _write_csv(file: IO[str] | codecs.StreamWriter, predictions: "Iterable[Predi
 
 
 def _as_text(name: str) -> str:
-    """Return a class name that no spreadsheet takes for a formula: a quotation mark before it, unless it is a number."""
+    """Return a class name that no spreadsheet takes for a formula: behind a quotation mark, unless it is a number."""
     name = printable(name)
     try:
         float(name)

@@ -1,5 +1,6 @@
 """A model handed on: its file in one of three formats, read back and compared before it takes its name."""
 
+import hashlib
 import io
 import re
 from collections.abc import Callable
@@ -9,11 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tudui.config import config_from
+from tudui.config import Config, config_from
 from tudui.data import Preparation, load_data
 from tudui.errors import TuduiError, UsageError, WeightsError, printable
 from tudui.exported import KEY, Description, safetensors_bytes
 from tudui.files import disk_errors, write_text, written_aside
+from tudui.inference.history import history_of
 from tudui.inference.model_card import model_card
 from tudui.inference.onnx_file import onnx_bytes, onnx_logits, require_onnx
 from tudui.training.network import Network
@@ -77,8 +79,11 @@ def export_model(source: Path, out: Path, *, format: str, best: bool = False) ->
     if format == "onnx":
         require_onnx()
     weights = read_weights(source, best=best)
-    description = describe(weights, source)
-    images, of, notes = _images_to_check(weights)
+    description, history = describe(weights, source), history_of(source, weights)
+    config = config_from(weights.config, weights.origin) if weights.config else None
+    images, of, notes = _images_to_check(config)
+    if history.problem:
+        notes.append(f"the card says nothing of accuracy, because {history.problem}")
     expected = logits_of(weights, description.preparation, images)
     content = _WRITERS[format](weights, description)
     with written_aside(out) as file:
@@ -93,17 +98,20 @@ def export_model(source: Path, out: Path, *, format: str, best: bool = False) ->
                 f"({TOLERANCE:g} of the largest, {check.largest:.3g}, is allowed); try another --format"
             )
     card = card_of(out)
-    write_text(card, model_card(source, weights, description, out=out, format=format, check=check))
+    told = (
+        f"sha256: {hashlib.sha256(content).hexdigest()}",
+        f"checked: read back on {check.images} {check.of}, where its logits differ by at most {check.difference:.2g} "
+        f"(the largest is {check.largest:.3g})",
+    )
+    write_text(card, model_card(weights, description, config, history, format=format, out=out, file=told))
     return Export(out, card, format, len(content), check, tuple(notes))
 
 
 def describe(weights: Weights, source: Path) -> Description:
     """Return what an exported file says of weights; WeightsError where they have names that steer a terminal."""
     preparation = weights.preparation or Preparation()
-    if source.is_dir():
-        origin = f"{source.resolve().name}/checkpoints/{Path(weights.origin).name}"
-    else:
-        origin = source.name
+    file = Path(weights.origin).name
+    origin = f"{source.resolve().name}/checkpoints/{file}" if source.is_dir() else source.name
     values = {
         "format": 1, "origin": printable(origin)[:255], "classes": weights.class_names,
         "mean": preparation.mean, "std": preparation.std,
@@ -118,17 +126,17 @@ def logits_of(weights: Weights, preparation: Preparation, images: Tensor) -> Ten
         return network(images)
 
 
-def _images_to_check(weights: Weights) -> tuple[Tensor, str, list[str]]:
-    """Return some test images of the weights' own data; random bytes where there are none, and a word on why."""
-    why = f"{weights.origin}: does not say what it was trained on"
-    if weights.config is not None:
+def _images_to_check(config: Config | None) -> tuple[Tensor, str, list[str]]:
+    """Return some test images of the run's own data; random bytes where there are none, and a word on why."""
+    why = "a weights file does not say what it was trained on"
+    if config is not None:
         try:
-            config = config_from(weights.config, weights.origin)
-            data = load_data(config.data, config.seed)
-            rows = data.test.rows[:: max(1, len(data.test) // IMAGES)][:IMAGES]
-            return data.test.store[rows], f"test images of {data.name}", []
+            test = load_data(config.data, config.seed).test
         except TuduiError as error:
             why = str(error).splitlines()[0]
+        else:
+            rows = test.rows[:: max(1, len(test) // IMAGES)][:IMAGES]
+            return test.store[rows], "test images of the run's own data", []
     random = torch.randint(256, (IMAGES, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return random, "images of random bytes", [f"checked on images of random bytes, because {why}"]
 
