@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^\| `(tudui [^`]+)`", README, flags=re.MULTILINE)
 # what a reader fills in, and settings that make a run short
 FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy",
-          "COMPARISON": "compared"}  # fmt: skip
+          "COMPARISON": "compared", "FOLDER": "pictures"}  # fmt: skip
 SHORT = ("-e", "1", "-b", "8", "--set", "train.threads=2")
 SHORT_COMPARISON = ("-e", "1", "--seeds", "1")
 
@@ -60,9 +60,7 @@ def test_the_readme_begins_with_its_two_commands():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_readme(command, filled, tudui, tmp_path):
-    words = shlex.split(
-        re.sub(r"\b(RUN|WEIGHTS|IMAGE|PATH|DIR|COMPARISON)\b", lambda found: FILLED[found[0]], command)
-    )[1:]
+    words = shlex.split(re.sub(rf"\b({'|'.join(FILLED)})\b", lambda found: FILLED[found[0]], command))[1:]
     if words[0] == "tensorboard":
         words[1] = "nowhere"  # the server itself is tested in test_tensorboard.py
         assert "no such folder" in tudui(*words).err

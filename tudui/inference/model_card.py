@@ -89,7 +89,7 @@ def _data(weights: Weights, config: Config | None, history: History) -> Lines:
         noise = config.data.label_noise
         if noise:
             kind = config.data.noise_kind
-            yield f"- **wrong labels on purpose** ({kind}): a share of {noise:g} in training and validation, none in test"
+            yield f"- **wrong labels on purpose** ({kind}): {noise:g} of those of training and validation, none in test"
         elif config.data.noise_manifest:
             yield "- **wrong labels on purpose** in training and validation, those of another run; none in test"
     names = weights.class_names[:MAX_ROWS]
@@ -161,10 +161,10 @@ def _accuracy(config: Config | None, history: History) -> Lines:
         caution = "; these weights were chosen by it, so it is too high" if best else ""
         wrong = " (its labels are partly wrong on purpose)" if config.data.label_noise else ""
         yield f"- validation accuracy: {_share(_hits(validation), validation.images)}{wrong}{caution}"
-    yield f"- calibration on the test images: expected calibration error {test.ece:.4f} over 15 bins, NLL {test.nll:.4f}"
-    yield "  (0 would be perfect); the probabilities are to be trusted no more than that"
+    yield f"- calibration on the test images: expected error {test.ece:.4f} over 15 bins, NLL {test.nll:.4f}; 0 would be"
+    yield "  perfect, and the probabilities are to be trusted no more than that"
     if config.precision != "fp32":
-        yield f"- the run computed in {config.precision}; what loads this file computes in fp32, so scores differ slightly"
+        yield f"- the run computed in {config.precision}; what loads this file may compute in fp32 and differ slightly"
     yield ""
     yield from _classes(test)
 

@@ -25,7 +25,7 @@ def require_onnx() -> tuple[ModuleType, ModuleType]:
         import onnxruntime
     except ImportError as error:
         raise UsageError(
-            f"--format onnx: needs the package {error.name}; pip install 'tudui[onnx]', or pip install onnx onnxruntime"
+            f"--format onnx: {error.name} is not installed; pip install 'tudui[onnx]', or onnx and onnxruntime"
         ) from None
     return onnx, onnxruntime
 
