@@ -22,6 +22,7 @@ from tudui.config import load_config, parse_set
 from tudui.config.plan import load_plan
 from tudui.data import dataset_of
 from tudui.files import json_text
+from tudui.inference.export import export_model
 from tudui.inference.predict import ImageFile, Prediction, predict_files
 from tudui.inference.runs import list_runs
 from tudui.model import Tudui
@@ -64,6 +65,39 @@ def weights(folder: Path) -> Target:
         assert any(_same(tensors, other) for other in known), "damaged weights were taken for whole"
 
     return Target(seeds, damage.bytes_damage, read)
+
+
+def exported(folder: Path) -> Target:
+    """A safetensors file damaged after it was exported: refused, or the very same weights and names."""
+    path = folder / "model.safetensors"
+    export_model(comparison_of(folder) / RUNS / "ce-seed0", path, format="safetensors")
+    whole, known = path.read_bytes(), read_weights(path)
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        found = read_weights(path)
+        _check(found)
+        assert _same(found.tensors, known.tensors), "damaged weights were taken for whole"
+        assert found.classes is None or found == replace(known, tensors=found.tensors), "other names or preparation"
+
+    return Target([whole], damage.front_damage, read)
+
+
+def exported_values(folder: Path) -> Target:
+    """An export in torch's format that is whole but holds something else, as far as the network's answer."""
+    picture, path = folder / "picture.png", folder / "model.pt"
+    photograph(0).save(picture)
+    export_model(comparison_of(folder) / RUNS / "ce-seed0", path, format="torch")
+    seed = path.read_bytes()
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        weights = read_weights(path)
+        _check(weights)
+        (found,) = predict_files(weights, [ImageFile(picture)])
+        assert isinstance(found, Prediction), "the picture was not read"
+
+    return Target([seed], damage.saved_values_damage, read)
 
 
 def weights_values(folder: Path) -> Target:

@@ -20,7 +20,8 @@ network.load_state_dict(tensors)
 mean, std = (torch.tensor(about[name]).view(3, 1, 1) for name in ("mean", "std"))
 image = ImageOps.fit(Image.open("picture.png").convert("RGB"), (32, 32), Image.Resampling.BILINEAR)
 pixels = torch.tensor(np.asarray(image)).permute(2, 0, 1)[None]  # uint8 [1, 3, 32, 32]
-probabilities = network((pixels / 255 - mean) / std).softmax(1)[0]
+with torch.inference_mode():
+    probabilities = network((pixels / 255 - mean) / std).softmax(1)[0]
 print(about["classes"][int(probabilities.argmax())], float(probabilities.max()))
 """
 

@@ -161,8 +161,8 @@ def _accuracy(config: Config | None, history: History) -> Lines:
         caution = "; these weights were chosen by it, so it is too high" if best else ""
         wrong = " (its labels are partly wrong on purpose)" if config.data.label_noise else ""
         yield f"- validation accuracy: {_share(_hits(validation), validation.images)}{wrong}{caution}"
-    yield f"- calibration on the test images: expected error {test.ece:.4f} over 15 bins, NLL {test.nll:.4f}; 0 would be"
-    yield "  perfect, and the probabilities are to be trusted no more than that"
+    yield f"- calibration on the test images: expected error {test.ece:.4f} over 15 bins, NLL {test.nll:.4f}; 0 would"
+    yield "  be perfect, and the probabilities are to be trusted no more than that"
     if config.precision != "fp32":
         yield f"- the run computed in {config.precision}; what loads this file may compute in fp32 and differ slightly"
     yield ""
