@@ -83,23 +83,6 @@ def exported(folder: Path) -> Target:
     return Target([whole], damage.front_damage, read)
 
 
-def exported_values(folder: Path) -> Target:
-    """An export in torch's format that is whole but holds something else, as far as the network's answer."""
-    picture, path = folder / "picture.png", folder / "model.pt"
-    photograph(0).save(picture)
-    export_model(comparison_of(folder) / RUNS / "ce-seed0", path, format="torch")
-    seed = path.read_bytes()
-
-    def read(content: bytes) -> None:
-        path.write_bytes(content)
-        weights = read_weights(path)
-        _check(weights)
-        (found,) = predict_files(weights, [ImageFile(picture)])
-        assert isinstance(found, Prediction), "the picture was not read"
-
-    return Target([seed], damage.saved_values_damage, read)
-
-
 def weights_values(folder: Path) -> Target:
     """Files that are whole but hold something else, as far as the network's answer."""
     picture = folder / "picture.png"
@@ -114,7 +97,8 @@ def weights_values(folder: Path) -> Target:
         assert isinstance(found, Prediction), "the picture was not read"
 
     seeds = [_saved(Tudui(10).half().state_dict()), _saved({"model": Network().state_dict()}), _checkpoint(folder)]
-    return Target(seeds, damage.saved_values_damage, read)
+    export_model(comparison_of(folder) / RUNS / "ce-seed0", folder / "model.pt", format="torch")
+    return Target([*seeds, (folder / "model.pt").read_bytes()], damage.saved_values_damage, read)
 
 
 def weights_old(folder: Path) -> Target:

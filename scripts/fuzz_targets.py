@@ -98,7 +98,6 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "weights-values": fuzz_runs.weights_values,
     "weights-old": fuzz_runs.weights_old,
     "exported": fuzz_runs.exported,
-    "exported-values": fuzz_runs.exported_values,
     "checkpoint": fuzz_runs.checkpoint_bytes,
     "resume": fuzz_runs.resume,
     "run-config": partial(fuzz_runs.of_a_run, name="config.yaml", how=damage.text_damage),

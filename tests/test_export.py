@@ -134,6 +134,9 @@ def test_what_it_says_of_itself(trained, tmp_path, tudui):
     assert answer["check"]["difference"] == 0 < answer["check"]["largest"]
     assert answer["bytes"] == Path(answer["out"]).stat().st_size
     assert sorted(path.name for path in tmp_path.iterdir()) == [answer["out"], answer["card"]]
+    before = Path(answer["out"]).read_bytes()
+    assert tudui("export", trained, "--overwrite").code == 0
+    assert Path(answer["out"]).read_bytes() == before
 
 
 def test_nothing_is_overwritten_unasked(trained, tmp_path, tudui):

@@ -84,9 +84,14 @@ class Description(BaseModel):
 
 
 def safetensors_bytes(tensors: Mapping[str, Tensor], description: Description) -> bytes:
-    """Return the content of a safetensors file."""
+    """Return the content of a safetensors file; the same model is the same bytes."""
     text = description.text()
-    return save(dict(tensors), {"format": "pt", KEY: text, SUM: _sum(tensors, text)})
+    whole = save(dict(tensors), {"format": "pt", KEY: text, SUM: _sum(tensors, text)})
+    length = int.from_bytes(whole[:8], "little")
+    # the library writes its metadata in another order each time
+    header = json.dumps(json.loads(whole[8 : 8 + length]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + whole[8 + length :]
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], Description | None]:
