@@ -262,7 +262,7 @@ def expanded(rows: int) -> dict:
     return state
 
 
-@pytest.mark.parametrize("kind", ["packed", "strides", "config", "format", "large"])
+@pytest.mark.parametrize("kind", ["packed", "strides", "config", "format", "classes", "large"])
 def test_weights_that_unpack_without_end(kind, trained, tmp_path):
     path = tmp_path / "bomb.pt"
     content = torch.load(trained / "checkpoints" / "last.pt")
@@ -282,6 +282,8 @@ def test_weights_that_unpack_without_end(kind, trained, tmp_path):
         torch.save(content | {"config": content["config"] | {"seed": nested(10, 9)}}, path)
     elif kind == "format":
         torch.save(content | {"format": nested(10, 9)}, path)
+    elif kind == "classes":
+        torch.save(content | {"classes": [1] * (20 * 2**20)}, path)
     else:
         with path.open("wb") as file:
             file.truncate(10**12)

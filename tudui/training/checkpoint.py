@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from tudui.config.describe import shorten
 from tudui.data import Dataset, Preparation
@@ -58,7 +58,7 @@ class _Content(_Checked):
     state: _State
     config: dict[str, Any]
     preparation: _Preparation
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[str, ...], FailFast()]  # a complaint about each of millions would fill the memory
     data: str
     lengths: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
