@@ -56,6 +56,14 @@ def header_damage(content: bytes, random: Random) -> bytes:
     return bytes_damage(content[:1024], random) + content[1024:]
 
 
+def front_damage(content: bytes, random: Random) -> bytes:
+    """Damage any bytes, or half of the time those of the header of a safetensors file."""
+    if random.random() < 0.5:
+        return bytes_damage(content, random)
+    length = 8 + int.from_bytes(content[:8], "little")
+    return bytes_damage(content[:length], random) + content[length:]
+
+
 def text_damage(content: bytes, random: Random) -> bytes:
     """Replace, add or leave out words and lines; sometimes damage the bytes below them."""
     if random.random() < 0.3:

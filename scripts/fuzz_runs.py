@@ -22,7 +22,8 @@ from tudui.config import load_config, parse_set
 from tudui.config.plan import load_plan
 from tudui.data import dataset_of
 from tudui.files import json_text
-from tudui.inference.predict import predict_files
+from tudui.inference.export import export_model
+from tudui.inference.predict import ImageFile, Prediction, predict_files
 from tudui.inference.runs import list_runs
 from tudui.model import Tudui
 from tudui.run.stages import Run
@@ -66,6 +67,22 @@ def weights(folder: Path) -> Target:
     return Target(seeds, damage.bytes_damage, read)
 
 
+def exported(folder: Path) -> Target:
+    """A safetensors file damaged after it was exported: refused, or the very same weights and names."""
+    path = folder / "model.safetensors"
+    export_model(comparison_of(folder) / RUNS / "ce-seed0", path, format="safetensors")
+    whole, known = path.read_bytes(), read_weights(path)
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        found = read_weights(path)
+        _check(found)
+        assert _same(found.tensors, known.tensors), "damaged weights were taken for whole"
+        assert found.classes is None or found == replace(known, tensors=found.tensors), "other names or preparation"
+
+    return Target([whole], damage.front_damage, read)
+
+
 def weights_values(folder: Path) -> Target:
     """Files that are whole but hold something else, as far as the network's answer."""
     picture = folder / "picture.png"
@@ -74,11 +91,14 @@ def weights_values(folder: Path) -> Target:
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        _check(read_weights(path))
-        predict_files(path, [picture])
+        weights = read_weights(path)
+        _check(weights)
+        (found,) = predict_files(weights, [ImageFile(picture)])
+        assert isinstance(found, Prediction), "the picture was not read"
 
     seeds = [_saved(Tudui(10).half().state_dict()), _saved({"model": Network().state_dict()}), _checkpoint(folder)]
-    return Target(seeds, damage.saved_values_damage, read)
+    export_model(comparison_of(folder) / RUNS / "ce-seed0", folder / "model.pt", format="torch")
+    return Target([*seeds, (folder / "model.pt").read_bytes()], damage.saved_values_damage, read)
 
 
 def weights_old(folder: Path) -> Target:

@@ -97,6 +97,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "weights": fuzz_runs.weights,
     "weights-values": fuzz_runs.weights_values,
     "weights-old": fuzz_runs.weights_old,
+    "exported": fuzz_runs.exported,
     "checkpoint": fuzz_runs.checkpoint_bytes,
     "resume": fuzz_runs.resume,
     "run-config": partial(fuzz_runs.of_a_run, name="config.yaml", how=damage.text_damage),

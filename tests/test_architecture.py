@@ -14,7 +14,7 @@ FLOORS = [
     {"errors", "invocation", "seeding"},
     {"config", "events", "files", "record", "signals"},
     {"losses", "data", "model", "run_folder", "distributed"},
-    {"sinks", "training"},
+    {"sinks", "training", "exported"},
     {"weights"},
     {"run"},
     {"comparison", "lab", "inference", "rehearsal"},

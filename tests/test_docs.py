@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^\| `(tudui [^`]+)`", README, flags=re.MULTILINE)
 # what a reader fills in, and settings that make a run short
 FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy",
-          "COMPARISON": "compared"}  # fmt: skip
+          "COMPARISON": "compared", "FOLDER": "pictures"}  # fmt: skip
 SHORT = ("-e", "1", "--set", "train.threads=2")
 SHORT_COMPARISON = ("-e", "1", "--seeds", "1")
 
@@ -35,6 +35,7 @@ def put(request, trained, tmp_path):
     makers = {
         "DIR": lambda: request.getfixturevalue("cifar_copy"),
         "PATH": lambda: request.getfixturevalue("class_folders"),
+        "FOLDER": lambda: request.getfixturevalue("class_folders"),
         "COMPARISON": lambda: shutil.copytree(request.getfixturevalue("compared"), "compared", symlinks=True),
         "RUN": lambda: shutil.copytree(trained, "finished"),
         "runs": lambda: shutil.copytree(trained, "runs/finished"),
@@ -59,6 +60,8 @@ def test_every_command_of_the_readme(command, put, tudui, tmp_path):
     for word in set(re.findall(r"\w+", command)):
         put(word)
     words = shlex.split(re.sub("|".join(rf"\b{word}\b" for word in FILLED), lambda it: FILLED[it[0]], command))[1:]
+def test_every_command_of_the_readme(command, filled, tudui, tmp_path):
+    words = shlex.split(re.sub(rf"\b({'|'.join(FILLED)})\b", lambda found: FILLED[found[0]], command))[1:]
     if words[0] == "tensorboard":
         words[1] = "nowhere"  # the server itself is tested in test_tensorboard.py
         assert "no such folder" in tudui(*words).err

@@ -1,6 +1,7 @@
 """Files from others: each attack of SECURITY.md is tried with the real command, and must do nothing but be refused."""
 
 import io
+import json
 import os
 import pickle
 import re
@@ -231,7 +232,7 @@ def expanded(rows: int) -> dict:
     return state
 
 
-@pytest.mark.parametrize("kind", ["packed", "strides", "config", "format", "large"])
+@pytest.mark.parametrize("kind", ["packed", "strides", "config", "format", "classes", "large"])
 def test_weights_that_unpack_without_end(kind, trained, tmp_path):
     path = tmp_path / "bomb.pt"
     content = torch.load(trained / "checkpoints" / "last.pt")
@@ -251,11 +252,51 @@ def test_weights_that_unpack_without_end(kind, trained, tmp_path):
         torch.save(content | {"config": content["config"] | {"seed": nested(10, 9)}}, path)
     elif kind == "format":
         torch.save(content | {"format": nested(10, 9)}, path)
+    elif kind == "classes":
+        torch.save(content | {"classes": [1] * (2 * 2**20)}, path)
     else:
         with path.open("wb") as file:
             file.truncate(10**12)
     ended = command("evaluate", path, "--data", "digits")
     refused(ended, 2 if kind == "config" else 5)
+
+
+@pytest.mark.parametrize("kind", ["header", "tensors", "claims", "names", "nested names", "nested text"])
+def test_exports_that_unpack_without_end(kind, tmp_path):
+    path = tmp_path / "bomb"
+    about = {"format": 1, "origin": "x", "classes": ["x"] * 10, "mean": [0.0] * 3, "std": [1.0] * 3}
+    empty = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    headers = {
+        "header": b"{" + b" " * (60 * 2**20),
+        "tensors": json.dumps({str(number): empty for number in range(50_000)}).encode(),
+        "claims": json.dumps({"conv1.bias": empty | {"shape": [2**40, 2**20]}}).encode(),
+        "nested text": json.dumps({"__metadata__": {"tudui": "[" * 10**6, "sha256": ""}}).encode(),
+    }
+    if kind in headers:
+        path.write_bytes(struct.pack("<Q", len(headers[kind])) + headers[kind])
+    else:
+        about["classes"] = [1] * (2 * 2**20) if kind == "names" else nested(10, 9)
+        torch.save({"tudui": about, "state_dict": Tudui(10).state_dict()}, path)
+    refused(command("evaluate", path, "--data", "digits"), 5, "bomb: ")
+
+
+def test_exports_run_nothing(tmp_path):
+    torch.save({"tudui": Evil(), "state_dict": Tudui(10).state_dict()}, tmp_path / "evil.pt")
+    refused(command("predict", "evil.pt", "x.png"), 5, "evil.pt: refused, because it")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_names_do_not_steer_a_spreadsheet_or_a_model_card(tmp_path, tudui):
+    names = ["=1+1", "@x", "<script>", "![x](http://x)", *"456789"]
+    about = {"format": 1, "origin": "x", "classes": names, "mean": [0.0] * 3, "std": [1.0] * 3}
+    torch.save({"tudui": about, "state_dict": Tudui(10).state_dict()}, tmp_path / "received.pt")
+    photograph(0).save(tmp_path / "=2+2.png")
+    cells = tudui("predict", "received.pt", "=2+2.png", "--csv", "--top", 10).out.splitlines()[1].split(",")
+    assert {"./=2+2.png", "'=1+1", "'@x", "<script>"} < set(cells)
+    assert not [cell for cell in cells if cell.startswith(("=", "@", "+", "-"))]
+    assert tudui("export", "received.pt").code == 0
+    card = Path("received.safetensors.md").read_text()
+    assert r"\<script\>, !\[x\](http://x)" in card
 
 
 def yaml_lists(depth: int) -> str:
@@ -694,6 +735,7 @@ def test_bounds_in_the_document_are_those_of_the_code():
     from tudui.comparison.done import MAX_PREDICTIONS
     from tudui.config import yaml_file
     from tudui.data import folder, label_noise
+    from tudui.exported import MAX_HEADER
     from tudui.training import checkpoint
     from tudui.weights import MAX_CLASSES
 
@@ -702,6 +744,7 @@ def test_bounds_in_the_document_are_those_of_the_code():
         f"{yaml_file.MAX_BYTES // 1024} KiB", f"{yaml_file.MAX_SCALAR:,} characters", f"{yaml_file.MAX_DEPTH} levels",
         f"{MAX_PROBLEMS} lines", f"{checkpoint.MAX_BYTES // 2**20} MiB", f"{MAX_CLASSES:,} classes",
         f"{MAX_PREDICTIONS // 2**20} MiB", f"{label_noise.MAX_BYTES // 2**20} MiB",
-        f"{folder.MAX_PIXELS // 10**6} million", f"{folder.MAX_DECODED // 10**6} million",
+        f"{MAX_HEADER // 2**20} MiB of header", f"{folder.MAX_PIXELS // 10**6} million",
+        f"{folder.MAX_DECODED // 10**6} million",
     ):  # fmt: skip
         assert bound in text, bound

@@ -201,20 +201,3 @@ def test_a_mistyped_data_set_and_an_unknown_preparation(trained, tmp_path, tudui
     answer = tudui("predict", "plain.pth", "zero.png", "--normalize", "standardize")
     assert answer.code == 2
     assert "weights alone do not say how" in answer.err
-
-
-def test_predict(trained, class_folders, tmp_path, tudui):
-    import json
-
-    photograph(0).save(tmp_path / "zero.png")
-    answer = tudui("predict", trained, "zero.png", "--json")
-    found = json.loads(answer.out)["predictions"][0]
-    assert found["classes"][0]["name"] == "0"
-    assert len(found["classes"]) == 3
-    assert found["classes"][0]["probability"] > found["classes"][1]["probability"]
-    assert "0 " in tudui("predict", trained, "zero.png").out
-    (tmp_path / "bad.png").write_text("no image")
-    answer = tudui("predict", trained, "zero.png", "bad.png", "missing.png")
-    assert answer.code == 3
-    assert "bad.png: cannot be read" in answer.err
-    assert "missing.png: cannot be read: no such file" in answer.err

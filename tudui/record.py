@@ -81,6 +81,7 @@ class RunStartedLine(_Read):
     """The first line of `metrics.jsonl`."""
 
     event: Literal["RunStarted"]
+    images: dict[str, Count]
     hashes: dict[str, str]
 
 

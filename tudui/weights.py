@@ -1,6 +1,7 @@
-"""Weights of the Tudui network from anywhere: a run, a checkpoint, a plain state_dict, a whole saved module.
+"""Weights of the Tudui network from anywhere: a run, a checkpoint, an export, a state_dict, a whole saved module.
 
-Nothing in a file is executed: it is read by torch's weights-only unpickler, with the classes of this network allowed.
+Nothing in a file is executed: it is read by safetensors, or by torch's weights-only unpickler, with the classes of this
+network allowed.
 """
 
 import pickle
@@ -16,11 +17,13 @@ from torch import Tensor, nn
 
 from tudui.data import Preparation
 from tudui.errors import WeightsError, in_a_line
+from tudui.exported import KEY, Description, read_safetensors
 from tudui.model import LAYERS, Tudui
 from tudui.run_folder import RunFolder
 from tudui.training.checkpoint import (
     BEST,
     Checkpoint,
+    check_size,
     checkpoint_from,
     load_checkpoint,
     load_whole,
@@ -44,11 +47,17 @@ class Weights:
     classes: tuple[str, ...] | None = None
     config: Mapping[str, Any] | None = None
     data: str | None = None  # fingerprint of the data set that it was trained on
+    epoch: int | None = None  # epochs done
 
     @property
     def number_of_classes(self) -> int:
         """K, the rows of the last layer."""
         return len(self.tensors["linear2.bias"])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each class, made up where the file has none."""
+        return self.classes or tuple(f"class {index}" for index in range(self.number_of_classes))
 
     def check_classes(self, number: int) -> None:
         """Raise WeightsError where the data has another number of classes than the last layer."""
@@ -86,11 +95,28 @@ def _of_run(path: Path, *, best: bool) -> Checkpoint:
 
 def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     tensors = _named(checkpoint.state["model"], checkpoint.path)
-    if len(checkpoint.classes) != len(tensors["linear2.bias"]):
-        raise WeightsError(f"{checkpoint.path}: names {len(checkpoint.classes)} classes, but its last layer has others")
+    _check_names(checkpoint.classes, tensors, checkpoint.path)
     return Weights(
-        tensors, str(checkpoint.path), checkpoint.preparation, checkpoint.classes, checkpoint.config, checkpoint.data
+        tensors,
+        str(checkpoint.path),
+        checkpoint.preparation,
+        checkpoint.classes,
+        checkpoint.config,
+        checkpoint.data,
+        int(checkpoint.state["progress"].get("epoch", 0)),
     )
+
+
+def _from_export(tensors: Mapping[str, Any], description: Description, path: Path) -> Weights:
+    named = _named(tensors, path)
+    _check_names(description.classes, named, path)
+    origin = f"{path} (exported from {description.origin})"
+    return Weights(named, origin, description.preparation, description.classes)
+
+
+def _check_names(classes: tuple[str, ...], tensors: Mapping[str, Tensor], path: Path) -> None:
+    if len(classes) != len(tensors["linear2.bias"]):
+        raise WeightsError(f"{path}: names {len(classes)} classes, but its last layer has others")
 
 
 class _SavedModule(nn.Module):
@@ -98,6 +124,14 @@ class _SavedModule(nn.Module):
 
 
 def _from_file(path: Path) -> Weights:
+    check_size(path)
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start[8:] == b"{":  # the length of a header, and the header
+        tensors, description = read_safetensors(path)
+        return _from_export(tensors, description, path) if description else _plain(tensors, path)
+    if path.suffix == ".onnx":
+        raise WeightsError(f"{path}: an ONNX file is for other programs; Tudui reads the run, .safetensors and .pt")
     content = _load(path)
     if isinstance(content, dict) and "format" in content and "state" in content:
         return _from_checkpoint(checkpoint_from(content, path))
@@ -108,12 +142,18 @@ def _from_file(path: Path) -> Weights:
             raise WeightsError(f"{path}: not a whole module ({in_a_line(error)}); save model.state_dict()") from None
         return Weights(_named(tensors, path), f"{path} (a whole saved module)")
     if isinstance(content, dict):
+        if KEY in content and isinstance(content.get("state_dict"), dict):
+            return _from_export(content["state_dict"], Description.read(content[KEY], path), path)
         for key in ("state_dict", "model_state_dict", "model"):  # what scripts call the weights beside other values
             if isinstance(content.get(key), dict):
                 content = content[key]
                 break
-        return Weights(_named(content, path), f"{path} (a state_dict)")
+        return _plain(content, path)
     raise WeightsError(f"{path}: holds a {type(content).__name__}, not weights; save model.state_dict()")
+
+
+def _plain(tensors: Mapping[str, Any], path: Path) -> Weights:
+    return Weights(_named(tensors, path), f"{path} (a state_dict)")
 
 
 def _tensors_in(module: nn.Module) -> dict[str, Any]:

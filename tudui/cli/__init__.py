@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from tudui import __version__
-from tudui.cli import after, backward, compare, config, data, line_fit, loss, tensorboard, train
+from tudui.cli import after, backward, compare, config, data, export, line_fit, loss, predict, tensorboard, train
 from tudui.errors import Interrupted, TuduiError, WorkerError, printable
 from tudui.invocation import speaks_for_its_machine
 
@@ -70,7 +70,8 @@ app.command("train")(train.train_command)
 app.command("compare-losses")(compare.compare_losses_command)
 app.command("report")(compare.report_command)
 app.command("evaluate")(after.evaluate_command)
-app.command("predict")(after.predict_command)
+app.command("predict")(predict.predict_command)
+app.command("export")(export.export_command)
 app.command("runs")(after.runs_command)
 app.command("tensorboard")(tensorboard.tensorboard_command)
 app.command("line-fit")(line_fit.line_fit_command)

@@ -1,4 +1,4 @@
-"""What comes after training: `tudui evaluate`, `tudui predict`, `tudui runs`."""
+"""What comes after training: `tudui evaluate`, `tudui runs`."""
 
 import csv
 import sys
@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tudui.cli.settings import DataDirOption, DataOption, JsonOption, note, output
+from tudui.cli.settings import (
+    BestOption,
+    DataDirOption,
+    DataOption,
+    JsonOption,
+    NormalizeOption,
+    WeightsArgument,
+    note,
+    output,
+)
 from tudui.errors import UsageError, did_you_mean
 from tudui.files import json_text
 
 if TYPE_CHECKING:
     from tudui.inference.scores import Scored
 
-WeightsArgument = Annotated[Path, typer.Argument(metavar="RUN|WEIGHTS", help="Run folder, checkpoint or weights file.")]
-NormalizeOption = Annotated[
-    Literal["standardize", "none"] | None,
-    typer.Option(help="How pixels are prepared.  [default: as in training; none for a weights file]"),
-]
-BestOption = Annotated[bool, typer.Option("--best", help="The weights of the best validation accuracy, not the last.")]
 MAX_CONFUSION = 20
 
 
@@ -84,38 +87,6 @@ def _print_scores(scored: "Scored") -> None:
         row = [str(count) if count else "·" for count in evaluated.confusion[index]] if with_confusion else []
         classes.add_row(escape(f"{index} {name}"), shown, *row)
     console.print(classes)
-
-
-def predict_command(
-    weights: WeightsArgument,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
-    normalize: NormalizeOption = None,
-    best: BestOption = False,
-    json: JsonOption = False,
-) -> None:
-    """Print the three likeliest classes of each image.
-
-    Examples:  tudui predict runs/digits-ce-seed0 seven.png   |   tudui predict tudui_9.pth *.jpg --json
-    """
-    from rich.markup import escape
-    from rich.table import Table
-
-    from tudui.inference.predict import predict_files
-
-    predictions = predict_files(weights, images, normalize=normalize, best=best)
-    if json:
-        rows = [
-            {"image": str(found.path), "classes": [{"name": name, "probability": p} for name, p in found.classes]}
-            for found in predictions
-        ]
-        typer.echo(json_text({"predictions": rows}))
-        return
-    table = Table()
-    for column in ("image", "first", "second", "third"):
-        table.add_column(column, overflow="fold")
-    for found in predictions:
-        table.add_row(escape(str(found.path)), *(escape(f"{name} {100 * p:.1f} %") for name, p in found.classes))
-    output(json=False).print(table)
 
 
 def runs_command(

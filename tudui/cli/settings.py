@@ -4,11 +4,11 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tudui.errors import printable
+from tudui.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,6 +58,13 @@ SetOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, the rest on stderr.")]
+WeightsArgument = Annotated[Path, typer.Argument(metavar="RUN|WEIGHTS", help="Run folder, checkpoint or weights file.")]
+NormalizeOption = Annotated[
+    Literal["standardize", "none"] | None,
+    typer.Option(help="How pixels are prepared.  [default: as in training; none where a weights file does not say]"),
+]
+BestOption = Annotated[bool, typer.Option("--best", help="The weights of the best validation accuracy, not the last.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 
 
 def overrides_of(flags: Mapping[str, tuple[str, Any]], settings: Sequence[str] | None) -> "list[Override]":
@@ -84,6 +91,15 @@ def load_from_flags(
     from tudui.config.shipped import find_config
 
     return load_config(find_config(config) if config else None, overrides_of(flags, settings))
+
+
+def refuse_overwriting(*paths: Path, overwrite: bool) -> None:
+    """Raise UsageError where a file that is to be written is there already, and the user did not say to replace it."""
+    for path in paths:
+        if path.is_dir():
+            raise UsageError(f"{path}: is a folder; give the name of a file with --out")
+        if not overwrite and (path.exists() or path.is_symlink()):
+            raise UsageError(f"{path}: is there already; give another name with --out, or add --overwrite")
 
 
 def default_name(data: str) -> str:

@@ -103,13 +103,13 @@ def _list(root: Path) -> tuple[list[ImageFile], int]:
         files, others = [], 0
         for part, top in tops:
             for folder in sorted(Path(entry.path) for entry in os.scandir(top) if entry.is_dir()):
-                if not _shown_as_it_is(folder.name):
+                if not shown_as_it_is(folder.name):
                     raise DataError(
                         f"{top}: the class folder {folder.name!r} has control characters in its name; rename it"
                     )
                 for path in sorted(_files_below(folder)):
                     status = path.stat()
-                    if path.suffix.lower() not in ENDINGS or not stat.S_ISREG(status.st_mode):
+                    if not _is_image(path, status):
                         others += 1
                         continue
                     files.append(ImageFile(path, part, folder.name, status.st_size, status.st_mtime_ns))
@@ -118,10 +118,22 @@ def _list(root: Path) -> tuple[list[ImageFile], int]:
     return files, others
 
 
-def _shown_as_it_is(name: str) -> bool:
+def shown_as_it_is(name: str) -> bool:
     """Return whether a name has nothing that breaks a line, steers a terminal or turns the direction of writing."""
     joiners = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # which some languages and emoji need
     return all(unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") or c in joiners for c in name)
+
+
+def images_below(folder: Path) -> list[Path]:
+    """Return the image files below a folder, found as those of a class are, sorted; DataError where it is closed."""
+    try:
+        return [path for path in sorted(_files_below(folder)) if _is_image(path, path.stat())]
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
+
+
+def _is_image(path: Path, status: os.stat_result) -> bool:
+    return path.suffix.lower() in ENDINGS and stat.S_ISREG(status.st_mode)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -154,7 +166,7 @@ def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, s
     filled = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside Python's lock
         decoded = track(
-            pool.map(_decode_or_reason, (file.path for file in files), chunksize=64),
+            pool.map(decode_or_reason, (file.path for file in files), chunksize=64),
             f"Reading {escape(root.name)}",
             total=len(files),
             console=Console(stderr=True),
@@ -170,7 +182,8 @@ def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, s
     return images[:filled], bad
 
 
-def _decode_or_reason(path: Path) -> np.ndarray | str:
+def decode_or_reason(path: Path) -> np.ndarray | str:
+    """Return one image file as uint8 [3, 32, 32], or why it cannot be read."""
     try:
         return decode_image(path)
     except DataError as error:

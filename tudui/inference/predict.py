@@ -1,15 +1,28 @@
-"""The classes that a network sees in image files."""
+"""The classes that a network sees in image files, batch by batch, so that any number of them fits into memory."""
 
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from tudui.data.folder import decode_image
+from tudui.data.folder import ENDINGS, decode_or_reason, images_below
 from tudui.errors import DataError
 from tudui.inference.scores import network_of, preparation_of
-from tudui.weights import read_weights
+from tudui.weights import Weights
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image file, and the names of the folders between it and the one that was asked for."""
+
+    path: Path
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -18,27 +31,54 @@ class Prediction:
 
     path: Path
     classes: tuple[tuple[str, float], ...]
+    expected: str | None  # the class that a folder is named after
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An image file that cannot be read, and why."""
+
+    path: Path
+    why: str
+
+
+def find_images(paths: Iterable[Path]) -> list[ImageFile]:
+    """Return the files, and the images below the folders, in order; DataError where a folder has none."""
+    found: list[ImageFile] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(ImageFile(path))
+            continue
+        inside = images_below(path)
+        if not inside:
+            raise DataError(f"{path}: no images in this folder (endings: {' '.join(sorted(ENDINGS))})")
+        found += [ImageFile(image, image.relative_to(path).parts[:-1]) for image in inside]
+    return found
 
 
 def predict_files(
-    weights_path: Path, images: list[Path], *, top: int = 3, normalize: str | None = None, best: bool = False
-) -> list[Prediction]:
-    """Return the `top` likeliest classes of each image; DataError names every file that cannot be read."""
-    weights = read_weights(weights_path, best=best)
-    names = weights.classes or tuple(f"class {index}" for index in range(weights.number_of_classes))
-    pixels, problems = [], []
-    for path in images:
-        try:
-            pixels.append(decode_image(path))
-        except DataError as error:
-            problems.append(f"{path}: cannot be read: {error}")
-    if problems:
-        raise DataError("\n".join(problems))
+    weights: Weights, files: Sequence[ImageFile], *, top: int = 3, normalize: str | None = None
+) -> Iterator[Prediction | Unreadable]:
+    """Yield the `top` likeliest classes of each image in turn, or why it cannot be read."""
+    names = weights.class_names
     network = network_of(weights, preparation=preparation_of(weights, normalize, None))
-    with torch.inference_mode():
-        probabilities = network(torch.from_numpy(np.stack(pixels)).to(network.device)).softmax(1).cpu()
-    likeliest, indices = probabilities.topk(min(top, len(names)), dim=1)
-    return [
-        Prediction(path, tuple((names[index], value) for index, value in zip(row, values, strict=True)))
-        for path, row, values in zip(images, indices.tolist(), likeliest.tolist(), strict=True)
-    ]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside Python's lock
+        for start in range(0, len(files), BATCH):
+            batch = files[start : start + BATCH]
+            decoded = list(pool.map(decode_or_reason, (file.path for file in batch)))
+            pixels = [image for image in decoded if not isinstance(image, str)]
+            likeliest: Iterator[tuple[tuple[str, float], ...]] = iter(())
+            if pixels:
+                with torch.inference_mode():
+                    probabilities = network(torch.from_numpy(np.stack(pixels)).to(network.device)).softmax(1).cpu()
+                values, indices = probabilities.topk(min(top, len(names)), dim=1)
+                likeliest = (
+                    tuple((names[index], value) for index, value in zip(row, of_row, strict=True))
+                    for row, of_row in zip(indices.tolist(), values.tolist(), strict=True)
+                )
+            for file, image in zip(batch, decoded, strict=True):
+                if isinstance(image, str):
+                    yield Unreadable(file.path, image)
+                else:
+                    expected = next((folder for folder in reversed(file.folders) if folder in names), None)
+                    yield Prediction(file.path, next(likeliest), expected)

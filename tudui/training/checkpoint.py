@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from tudui.config.describe import shorten
 from tudui.data import Dataset, Preparation
@@ -58,7 +58,7 @@ class _Content(_Checked):
     state: _State
     config: dict[str, Any]
     preparation: _Preparation
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[str, ...], FailFast()]  # a complaint about each of millions would fill the memory
     data: str
     lengths: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
@@ -99,17 +99,23 @@ def load_whole(path: Path) -> Any:
 
     torch does not compare them. The format before PyTorch 1.6 has none.
     """
+    size = check_size(path)
+    with path.open("rb") as file:
+        if file.read(len(ZIP)) == ZIP:
+            _check_sums(path, size)
+    with warnings.catch_warnings(action="ignore"):  # of what a damaged file seems to be
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def check_size(path: Path) -> int:
+    """Return a file's size in bytes; WeightsError where there is none, or one too large for this network."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
     if size > MAX_BYTES:
         raise WeightsError(f"{path}: {size:,} bytes are too many for weights of this network ({MAX_BYTES:,} allowed)")
-    with path.open("rb") as file:
-        if file.read(len(ZIP)) == ZIP:
-            _check_sums(path, size)
-    with warnings.catch_warnings(action="ignore"):  # of what a damaged file seems to be
-        return torch.load(path, map_location="cpu", weights_only=True)
+    return size
 
 
 def _check_sums(path: Path, size: int) -> None:

@@ -1,6 +1,5 @@
 """The report as Markdown, with its pictures beside it."""
 
-import re
 from typing import assert_never
 
 from tudui.comparison.report.document import (
@@ -15,6 +14,7 @@ from tudui.comparison.report.document import (
     Short,
     Table,
 )
+from tudui.files import markdown_text
 
 PICTURES = "pictures"
 
@@ -27,36 +27,31 @@ def markdown(document: Document) -> str:
 def _block(block: Block) -> str:
     match block:
         case Heading(text, level):
-            return f"{'#' * level} {_escaped(text)}"
+            return f"{'#' * level} {markdown_text(text)}"
         case Paragraph(text):
-            return _escaped(text)
+            return markdown_text(text)
         case Bullets(items):
-            return "\n".join(f"- {_escaped(item)}" for item in items)
+            return "\n".join(f"- {markdown_text(item)}" for item in items)
         case Code(text):
             return "\n".join(f"    {line}" for line in text.splitlines())
         case Table():
             return _table(block)
         case Gallery(pictures):
             return "\n\n".join(
-                f"![{_escaped(picture.alt)}]({PICTURES}/{picture.name}.png)\n\n*{_escaped(picture.caption)}*"
+                f"![{markdown_text(picture.alt)}]({PICTURES}/{picture.name}.png)\n\n*{markdown_text(picture.caption)}*"
                 for picture in pictures
             )
         case Folded(summary, blocks):
-            return f"<details><summary>{_escaped(summary)}</summary>\n\n{markdown(blocks)}\n</details>"
+            return f"<details><summary>{markdown_text(summary)}</summary>\n\n{markdown(blocks)}\n</details>"
         case _:
             assert_never(block)
 
 
 def _table(table: Table) -> str:
     rules = [":---" if name in table.words else "---:" for name in table.head]
-    rows = [[_escaped(name) for name in table.head], rules, *([_cell(cell) for cell in row] for row in table.rows)]
-    return f"{_escaped(table.caption)}:\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows = [[markdown_text(name) for name in table.head], rules, *([_cell(cell) for cell in row] for row in table.rows)]
+    return f"{markdown_text(table.caption)}:\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _cell(cell: str | Short) -> str:
-    return f"`{cell.text}`" if isinstance(cell, Short) else _escaped(cell)
-
-
-def _escaped(text: str) -> str:
-    """Return text in which nothing is markup; underscores within words are not, and stay readable."""
-    return re.sub(r"([\\`*|<>\[\]&~$]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))
+    return f"`{cell.text}`" if isinstance(cell, Short) else markdown_text(cell)

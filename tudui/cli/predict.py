@@ -1,0 +1,149 @@
+"""`tudui predict`: the classes of image files, as a table, CSV or JSON."""
+
+import codecs
+import csv
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from tudui.cli.settings import (
+    BestOption,
+    JsonOption,
+    NormalizeOption,
+    OverwriteOption,
+    WeightsArgument,
+    messages,
+    note,
+    output,
+    refuse_overwriting,
+)
+from tudui.errors import DataError, UsageError, printable
+from tudui.files import json_text, written_aside
+
+if TYPE_CHECKING:
+    from tudui.inference.predict import Prediction, Unreadable
+
+SHOWN = 10  # of the images that cannot be read
+FORMULA = ("=", "+", "-", "@")  # with which a spreadsheet begins to compute
+
+
+def predict_command(
+    weights: WeightsArgument,
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE|FOLDER...", help="Image files; folders with all images below them.")
+    ],
+    top: Annotated[int, typer.Option(min=1, max=1000, help="Classes per image, likeliest first.")] = 3,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write comma-separated values to a file.")
+    ] = None,
+    overwrite: OverwriteOption = False,
+    on_bad_image: Annotated[
+        Literal["refuse", "skip"],
+        typer.Option(help="What an unreadable image leads to; refuse: exit code 3 after the others, and no --out."),
+    ] = "refuse",
+    normalize: NormalizeOption = None,
+    best: BestOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Print or write the likeliest classes of each image; of a folder, of every image below it.
+
+    Where images lie in folders that are named like classes, the share that was found right is said at the end.
+
+    Examples:  tudui predict runs/digits-ce-seed0 seven.png   |   tudui predict course.pth photos --out photos.csv
+    """
+    if json and (as_csv or out):
+        raise UsageError("--json: prints JSON, while --csv and --out are for comma-separated values; take one of them")
+    if out:
+        refuse_overwriting(out, overwrite=overwrite)
+    from rich.progress import track
+
+    from tudui.inference.predict import find_images, predict_files
+    from tudui.weights import read_weights
+
+    read, files = read_weights(weights, best=best), find_images(images)
+    found = predict_files(read, files, top=top, normalize=normalize)
+    shown = track(
+        found, "Predicting", len(files), console=messages(), transient=True, disable=not sys.stderr.isatty()
+    )  # fmt: skip
+    predictions = _readable(shown, skip=on_bad_image == "skip")
+    columns = min(top, read.number_of_classes)
+    if out:
+        with written_aside(out) as file:
+            _write_csv(codecs.getwriter("utf-8")(file), predictions, columns)
+        output(json=False).print(f"wrote {out}", markup=False, soft_wrap=True)
+    elif as_csv:
+        _write_csv(sys.stdout, predictions, columns)
+    elif json:
+        rows = [
+            {
+                "image": printable(str(one.path)),
+                "classes": [{"name": name, "probability": p} for name, p in one.classes],
+            }
+            for one in predictions
+        ]
+        typer.echo(json_text({"predictions": rows}))
+    else:
+        _print_table(list(predictions), columns)
+
+
+def _readable(found: "Iterable[Prediction | Unreadable]", *, skip: bool) -> "Iterator[Prediction]":
+    """Yield the predictions; then name the images that cannot be read, and say what share was right."""
+    from tudui.inference.predict import Unreadable
+
+    unreadable: list[Unreadable] = []
+    known = right = 0
+    for one in found:
+        if isinstance(one, Unreadable):
+            unreadable.append(one)
+            continue
+        known += one.expected is not None
+        right += one.expected == one.classes[0][0]
+        yield one
+    lines = [f"{one.path}: cannot be read: {one.why}" for one in unreadable[:SHOWN]]
+    if len(unreadable) > SHOWN:
+        lines.append(f"and {len(unreadable) - SHOWN} more images cannot be read")
+    if lines and not skip:
+        raise DataError("\n".join(lines) + "; mend or remove such images, or go without them: --on-bad-image skip")
+    for line in lines:
+        note(f"skipped, {line}")
+    if known:
+        share = f"{100 * right / known:.2f} %"
+        note(f"{right:,} of {known:,} images in folders named like a class were found right ({share})")
+
+
+def _write_csv(file: IO[str] | codecs.StreamWriter, predictions: "Iterable[Prediction]", columns: int) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    more = [name for rank in range(2, columns + 1) for name in (f"label_{rank}", f"probability_{rank}")]
+    writer.writerow(["path", "label", "probability", *more])
+    for one in predictions:
+        path = printable(str(one.path))
+        cells: list[Any] = [f"./{path}" if path.startswith(FORMULA) else path]
+        for name, probability in one.classes:
+            cells += [_as_text(name), f"{probability:.6g}"]
+        writer.writerow(cells)
+
+
+def _as_text(name: str) -> str:
+    """Return a class name that no spreadsheet takes for a formula: behind a quotation mark, unless it is a number."""
+    name = printable(name)
+    try:
+        float(name)
+    except ValueError:
+        return f"'{name}" if name.startswith((*FORMULA, "\t")) else name
+    return name
+
+
+def _print_table(predictions: "list[Prediction]", columns: int) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table()
+    for heading in ("image", *("first", "second", "third")[:columns], *(f"{rank}." for rank in range(4, columns + 1))):
+        table.add_column(heading, overflow="fold")
+    for one in predictions:
+        table.add_row(escape(str(one.path)), *(escape(f"{name} {100 * p:.1f} %") for name, p in one.classes))
+    output(json=False).print(table)

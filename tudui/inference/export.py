@@ -1,0 +1,165 @@
+"""A model handed on: its file in one of three formats, read back and compared before it takes its name."""
+
+import hashlib
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tudui.config import Config, config_from
+from tudui.data import Preparation, load_data
+from tudui.errors import TuduiError, UsageError, WeightsError, printable
+from tudui.exported import KEY, Description, safetensors_bytes
+from tudui.files import disk_errors, write_text, written_aside
+from tudui.inference.history import history_of
+from tudui.inference.model_card import model_card
+from tudui.inference.onnx_file import onnx_bytes, onnx_logits, require_onnx
+from tudui.training.network import Network
+from tudui.weights import Weights, read_weights
+
+ENDINGS = {"safetensors": (".safetensors",), "onnx": (".onnx",), "torch": (".pt", ".pth")}
+TOLERANCE = 1e-4  # of the largest logit: fp32 on a CPU, sums in another order
+IMAGES = 256  # that both compute
+
+
+@dataclass(frozen=True)
+class Check:
+    """How far the file that was written, read back, is from the weights that it was made of."""
+
+    images: int
+    of: str  # what images these are
+    difference: float  # largest between two logits
+    largest: float  # logit, in absolute value
+
+    @property
+    def passed(self) -> bool:
+        """Whether the difference is rounding."""
+        return self.difference <= TOLERANCE * self.largest
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written."""
+
+    path: Path
+    card: Path
+    format: str
+    size: int  # bytes
+    check: Check
+    notes: tuple[str, ...]
+
+
+def place_of(source: Path, out: Path | None, format: str | None) -> tuple[Path, str]:
+    """Return the file to write and its format, each decided by the other where it is not given."""
+    if format is None:
+        ending = out.suffix.lower() if out else ".safetensors"
+        format = next((name for name, endings in ENDINGS.items() if ending in endings), "")
+        if not format:
+            known = ", ".join(ending for endings in ENDINGS.values() for ending in endings)
+            raise UsageError(f"--out {out}: must end with {known}, or be given with --format")
+    if out is None:
+        name = source.resolve().name if source.is_dir() else source.stem
+        out = Path((re.sub(r"[^\w+.-]+", "-", name).lstrip("-.") or "model") + ENDINGS[format][0])
+    elif out.suffix.lower() not in ENDINGS[format]:
+        raise UsageError(f"--out {out}: a file in the format {format} ends with {' or '.join(ENDINGS[format])}")
+    return out, format
+
+
+def card_of(out: Path) -> Path:
+    """Return where the model card of an export lies."""
+    return out.with_name(f"{out.name}.md")
+
+
+def export_model(source: Path, out: Path, *, format: str, best: bool = False) -> Export:
+    """Write the weights of a run or file, and their card; WeightsError where what was written computes otherwise."""
+    if format == "onnx":
+        require_onnx()
+    weights = read_weights(source, best=best)
+    description, history = describe(weights, source), history_of(source, weights)
+    config = config_from(weights.config, weights.origin) if weights.config else None
+    images, of, notes = _images_to_check(config)
+    if history.problem:
+        notes.append(f"the card says nothing of accuracy, because {history.problem}")
+    expected = logits_of(weights, description.preparation, images)
+    content = _WRITERS[format](weights, description)
+    with written_aside(out) as file:
+        with disk_errors(out):
+            file.write(content)
+            file.flush()
+        found = _READERS[format](Path(file.name), images)
+        check = Check(len(images), of, float((found - expected).abs().max()), float(expected.abs().max()))
+        if not check.passed:
+            raise WeightsError(
+                f"{out}: not written: read back, its logits differ by up to {check.difference:.2g} "
+                f"({TOLERANCE:g} of the largest, {check.largest:.3g}, is allowed); try another --format"
+            )
+    card = card_of(out)
+    told = (
+        f"sha256: {hashlib.sha256(content).hexdigest()}",
+        f"checked: read back on {check.images} {check.of}, where its logits differ by at most {check.difference:.2g} "
+        f"(the largest is {check.largest:.3g})",
+    )
+    write_text(card, model_card(weights, description, config, history, format=format, out=out, file=told))
+    return Export(out, card, format, len(content), check, tuple(notes))
+
+
+def describe(weights: Weights, source: Path) -> Description:
+    """Return what an exported file says of weights; WeightsError where they have names that steer a terminal."""
+    preparation = weights.preparation or Preparation()
+    file = Path(weights.origin).name
+    origin = f"{source.resolve().name}/checkpoints/{file}" if source.is_dir() else source.name
+    values = {
+        "format": 1, "origin": printable(origin)[:255], "classes": weights.class_names,
+        "mean": preparation.mean, "std": preparation.std,
+    }  # fmt: skip
+    return Description.read(values, source)
+
+
+def logits_of(weights: Weights, preparation: Preparation, images: Tensor) -> Tensor:
+    """Return logits [N, K] of images uint8 [N, 3, 32, 32], in fp32 on the CPU."""
+    network = Network(weights.model(), preparation, torch.device("cpu"), channels_last=False)
+    with torch.inference_mode():
+        return network(images)
+
+
+def _images_to_check(config: Config | None) -> tuple[Tensor, str, list[str]]:
+    """Return some test images of the run's own data; random bytes where there are none, and a word on why."""
+    why = "a weights file does not say what it was trained on"
+    if config is not None:
+        try:
+            test = load_data(config.data, config.seed).test
+        except TuduiError as error:
+            why = str(error).splitlines()[0]
+        else:
+            rows = test.rows[:: max(1, len(test) // IMAGES)][:IMAGES]
+            return test.store[rows], "test images of the run's own data", []
+    random = torch.randint(256, (IMAGES, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return random, "images of random bytes", [f"checked on images of random bytes, because {why}"]
+
+
+def _torch_bytes(weights: Weights, description: Description) -> bytes:
+    whole = io.BytesIO()
+    torch.save({KEY: description.values(), "state_dict": weights.tensors}, whole)
+    return whole.getvalue()
+
+
+def _read_back(path: Path, images: Tensor) -> Tensor:
+    again = read_weights(path)
+    assert again.preparation is not None
+    return logits_of(again, again.preparation, images)
+
+
+_WRITERS: dict[str, Callable[[Weights, Description], bytes]] = {
+    "safetensors": lambda weights, description: safetensors_bytes(weights.tensors, description),
+    "onnx": onnx_bytes,
+    "torch": _torch_bytes,
+}
+_READERS: dict[str, Callable[[Path, Tensor], Tensor]] = {
+    "safetensors": _read_back,
+    "onnx": onnx_logits,
+    "torch": _read_back,
+}

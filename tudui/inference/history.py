@@ -1,0 +1,57 @@
+"""What a run recorded of the weights that are handed on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tudui.config import Config
+from tudui.config.schema import FOLDER
+from tudui.errors import DataError, printable
+from tudui.record import EvaluatedLine, Result, RunStartedLine, WarnedLine, read_record, read_result
+from tudui.run_folder import RunFolder
+from tudui.weights import Weights
+
+
+@dataclass(frozen=True)
+class History:
+    """Scores of these very weights and what the run said of its data; empty where nothing is known."""
+
+    images: Mapping[str, int] = field(default_factory=dict)  # split -> number of images
+    test: EvaluatedLine | None = None
+    validation: EvaluatedLine | None = None
+    warnings: tuple[str, ...] = ()
+    result: Result | None = None
+    problem: str | None = None  # why the record of a run could not be read
+
+
+def history_of(source: Path, weights: Weights) -> History:
+    """Return what the folder of a run tells about its weights; a file has no history."""
+    folder = RunFolder(source)
+    if not source.is_dir():
+        return History()
+    try:
+        lines = read_record(folder.record)
+        result = read_result(folder.result) if folder.result.exists() else None
+    except DataError as error:
+        return History(problem=str(error))
+    scores = {line.split: line for line in lines if isinstance(line, EvaluatedLine) and line.epoch == weights.epoch}
+    return History(
+        images=next((line.images for line in lines if isinstance(line, RunStartedLine)), {}),
+        test=_of_these_classes(scores.get("test"), weights),
+        validation=_of_these_classes(scores.get("validation"), weights),
+        warnings=tuple(line.message for line in lines if isinstance(line, WarnedLine)),
+        result=result,
+    )
+
+
+def _of_these_classes(line: EvaluatedLine | None, weights: Weights) -> EvaluatedLine | None:
+    return line if line and tuple(line.per_class_accuracy) == weights.classes else None
+
+
+def without_paths(text: str, config: Config) -> str:
+    """Return a text of the run for other people: where its data lay on this machine is left out."""
+    for place in (config.data.name.removeprefix(FOLDER), config.data.dir or ""):
+        for written in {place, str(Path(place))}:
+            if (name := Path(written).name) and name != written:
+                text = text.replace(written, name)
+    return printable(text)

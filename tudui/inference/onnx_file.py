@@ -1,0 +1,93 @@
+"""The network as an ONNX file, from bytes to probabilities; and what onnxruntime makes of such a file."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tudui.errors import UsageError
+from tudui.exported import KEY, Description
+from tudui.model import LAYERS
+from tudui.weights import Weights
+
+OPSET, IR = 17, 8  # of 2022, so that runtimes of that age read the file
+BATCH = "batch"  # the name of the axis of any length
+
+
+def require_onnx() -> tuple[ModuleType, ModuleType]:
+    """Return onnx and onnxruntime; UsageError where they are not installed."""
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise UsageError(
+            f"--format onnx: {error.name} is not installed; pip install 'tudui[onnx]', or onnx and onnxruntime"
+        ) from None
+    return onnx, onnxruntime
+
+
+def onnx_bytes(weights: Weights, description: Description) -> bytes:
+    """Return a file whose input is images uint8 [N, 3, 32, 32]; outputs: logits and probabilities, float32 [N, K]."""
+    onnx, _ = require_onnx()
+    helper, types = onnx.helper, onnx.TensorProto
+    nodes: list[Any] = []
+
+    def then(operation: str, *others: str, output: str | None = None, **settings: Any) -> None:
+        name = output or f"{operation.lower()}{len(nodes)}"
+        nodes.append(helper.make_node(operation, [nodes[-1].output[0], *others], [name], **settings))
+
+    nodes.append(helper.make_node("Cast", ["images"], ["pixels"], to=types.FLOAT))
+    then("Div", "white")
+    then("Sub", "mean")
+    then("Div", "std")
+    for layer in LAYERS:
+        names = (f"{layer}.weight", f"{layer}.bias")
+        if layer.startswith("conv"):
+            then("Conv", *names, kernel_shape=[5, 5], pads=[2, 2, 2, 2])
+            then("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+        else:
+            if layer == "linear1":
+                then("Flatten", axis=1)
+            then("Gemm", *names, transB=1, output="logits" if layer == LAYERS[-1] else None)
+    then("Softmax", axis=1, output="probabilities")
+
+    def per_channel(values: tuple[float, ...]) -> NDArray[np.float32]:
+        return np.array(values, np.float32).reshape(3, 1, 1)
+
+    constants = {
+        "white": np.array(255, np.float32),
+        "mean": per_channel(description.mean),
+        "std": per_channel(description.std),
+        **{name: tensor.numpy() for name, tensor in weights.tensors.items()},
+    }
+    shape = [BATCH, weights.number_of_classes]
+    graph = helper.make_graph(
+        nodes,
+        "tudui",
+        [helper.make_tensor_value_info("images", types.UINT8, [BATCH, 3, 32, 32])],
+        [helper.make_tensor_value_info(name, types.FLOAT, shape) for name in ("logits", "probabilities")],
+        [onnx.numpy_helper.from_array(values, name) for name, values in constants.items()],
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR,
+        producer_name="tudui",
+        producer_version=description.version,
+    )
+    helper.set_model_props(model, {KEY: description.text()})
+    onnx.checker.check_model(model, full_check=True)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def onnx_logits(path: Path, images: Tensor) -> Tensor:
+    """Return what onnxruntime computes on the CPU: logits [N, K] of images uint8 [N, 3, 32, 32]."""
+    _, onnxruntime = require_onnx()
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(["logits"], {"images": images.numpy()})
+    return torch.from_numpy(logits)
