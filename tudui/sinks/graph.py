@@ -12,10 +12,10 @@ from torch import nn
 
 
 def network_graph(model: nn.Module) -> GraphDef:
-    """Return a chain of layers, from images [B, 3, 32, 32] to logits; nothing is computed."""
-    values = torch.empty(1, 3, 32, 32, device="meta")
+    """Return a chain of layers, from images [B, 3, 32, 32] to logits; one image tells the shapes."""
+    values = torch.zeros(1, 3, 32, 32)
     nodes = [_node("images", "Input", [], (-1, *values.shape[1:]))]
-    for layer, module in deepcopy(model).to("meta").named_children():
+    for layer, module in deepcopy(model).cpu().requires_grad_(False).named_children():
         parameters = [
             _node(f"{layer}/{name}", "Parameter", [], tensor.shape) for name, tensor in module.named_parameters()
         ]
