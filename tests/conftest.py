@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,6 +133,49 @@ def browser(tmp_path_factory):
     driver = webdriver.Chrome(options=options, service=service)
     yield driver
     driver.quit()
+
+
+# everything that a page holds, inside the shadow trees of TensorBoard's parts too
+EVERYTHING = """
+const found = [];
+const walk = root => root.querySelectorAll('*').forEach(one => {
+  found.push(one);
+  if (one.shadowRoot) walk(one.shadowRoot);
+  if (one.tagName === 'IFRAME' && one.contentDocument) walk(one.contentDocument);
+});
+walk(document);
+"""
+
+
+def text_in(browser) -> str:
+    """Return all text of a page."""
+    return browser.execute_script(
+        EVERYTHING + "return found.map(one => [...one.childNodes].filter(node => node.nodeType === 3)"
+        ".map(node => node.data).join('')).join('\\n')"
+    )
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a real server on a folder, which ends by Ctrl-C."""
+    process = subprocess.Popen(
+        [*TUDUI, "tensorboard", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a test run in the background of a script inherits that Ctrl-C is ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        line = process.stdout.readline()
+        address = re.search(r"http://127\.0\.0\.1:\d+/\S*", line)
+        assert address, line
+        yield address[0]
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in err
 
 
 @pytest.fixture(scope="session")

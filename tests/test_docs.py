@@ -60,8 +60,6 @@ def test_every_command_of_the_readme(command, put, tudui, tmp_path):
     for word in set(re.findall(r"\w+", command)):
         put(word)
     words = shlex.split(re.sub("|".join(rf"\b{word}\b" for word in FILLED), lambda it: FILLED[it[0]], command))[1:]
-def test_every_command_of_the_readme(command, filled, tudui, tmp_path):
-    words = shlex.split(re.sub(rf"\b({'|'.join(FILLED)})\b", lambda found: FILLED[found[0]], command))[1:]
     if words[0] == "tensorboard":
         words[1] = "nowhere"  # the server itself is tested in test_tensorboard.py
         assert "no such folder" in tudui(*words).err

@@ -21,7 +21,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import QUICK_FLAGS, ROOT, TUDUI, photograph
+from tests.conftest import EVERYTHING, QUICK_FLAGS, ROOT, TUDUI, photograph, served, text_in
 from tests.forked import MEGABYTES, Ended, command
 from tests.test_data import write_cifar
 from tudui.model import Tudui
@@ -593,7 +593,8 @@ def hostile(tmp_path_factory) -> Path:
         (folder / "pictures" / name).mkdir(parents=True)
         for number in numbers:
             photograph(number).save(folder / "pictures" / name / f"{number}.png")
-    flags = ("-d", "folder:pictures", "--losses", "ce,mse", "--seeds", "1", "-s", "train.batch_size=8", "--jobs", "1")
+    flags = ["-d", "folder:pictures", "--losses", "ce,mse", "--seeds", "1", "-s", "train.batch_size=8", "--jobs", "1"]
+    flags += ["-s", "data.validation=0.3"]  # so that there is an image of every class
     done = subprocess.run(
         [*TUDUI, "compare-losses", *flags, *QUICK_FLAGS, "-o", "compared"],
         cwd=folder, capture_output=True, text=True, check=False,
@@ -613,31 +614,12 @@ def test_names_are_text_in_the_reports_files(hostile):
     assert not re.search(r"(?<!\\)\]\(javascript", text)
 
 
-# everything that a page holds, inside the shadow trees of TensorBoard's parts too
-EVERYTHING = """
-const found = [];
-const walk = root => root.querySelectorAll('*').forEach(one => {
-  found.push(one);
-  if (one.shadowRoot) walk(one.shadowRoot);
-  if (one.tagName === 'IFRAME' && one.contentDocument) walk(one.contentDocument);
-});
-walk(document);
-"""
-
-
 def harm_in(browser) -> list[str]:
     """Return what of the hostile names has become markup, and whether any of it ran."""
     return browser.execute_script(
         EVERYTHING + "return [...found.filter(one => one.hasAttribute('onerror') || /pwned/.test(one.href || '') ||"
         "  (one.tagName === 'SCRIPT' && /pwned/.test(one.textContent))).map(one => one.outerHTML),"
         "  ...(window.pwned === undefined ? [] : ['ran'])]"
-    )
-
-
-def text_in(browser) -> str:
-    return browser.execute_script(
-        EVERYTHING + "return found.map(one => [...one.childNodes].filter(node => node.nodeType === 3)"
-        ".map(node => node.data).join('')).join('\\n')"
     )
 
 
@@ -657,12 +639,10 @@ def test_names_are_text_in_the_report_in_a_browser(browser, hostile):
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["text", "images", "timeseries"])
 def test_names_are_text_in_tensorboard_in_a_browser(page, browser, hostile):
-    from tests.test_tensorboard import served
-
     shows = {"images": "confusion/test"}.get(page, "onerror=window.pwned")
     with served(hostile) as address:
         browser.set_window_size(1400, 1000)  # a small one shows no cards
-        browser.get(f"{address}#{page}")
+        browser.get(f"{address}&tagFilter=per_class_accuracy#{page}")  # whose tags hold the names of classes
         deadline = time.monotonic() + 90
         while shows not in text_in(browser) and time.monotonic() < deadline:
             time.sleep(0.5)

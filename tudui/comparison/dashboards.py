@@ -38,15 +38,16 @@ def write_dashboards(comparison: Comparison, folder: Path) -> bool:
                 except OSError:
                     shutil.rmtree(target)
                     return False
-        _write_means(cell, target / f"mean of {cell.name}")
-    with event_file(target / "mean of all") as means:
-        layout = {title: ["Multiline", [tag]] for tag, title in CURVES.items()}
-        means.add(custom_scalars({"losses compared": layout}))
+        first = cell.runs[0].planned
+        _write_means(cell, target / f"{first.name.removesuffix(f'-seed{first.seed}')}-mean")
     return True
 
 
 def _write_means(cell: Cell, folder: Path) -> None:
+    """Write a loss's curves under a name that comes before its seeds: the first layout's charts come first."""
+    layout = {title: ["Multiline", [tag]] for tag, title in CURVES.items()}
     with event_file(folder) as events:
+        events.add(custom_scalars({"losses compared": layout}))
         for tag, curve in _curves(cell).items():
             for step, values in sorted(curve.items()):
                 events.add(scalar(tag, fmean(values)), step)

@@ -6,28 +6,30 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-RIGHT, WRONG, INK, FAINT = "#1a6e3c", "#c0392b", "#222222", "#8a8a8a"
-SIDE, CAPTION, COLUMNS = 96, 34, 8
+RIGHT, WRONG, INK, FAINT = "#1a6e3c", "#c0392b", "#222222", "#6b6b6b"
+SIDE, FRAME, GAP, COLUMNS = 96, 4, 4, 4  # narrow, since TensorBoard shrinks a picture to its card, some 320 pixels wide
+LINE = 19  # of text, in pixels
 
 
 def prediction_grid(
     images: np.ndarray, labels: Sequence[int], predicted: Sequence[int], classes: Sequence[str]
 ) -> np.ndarray:
-    """Return uint8 [H, W, 3]: images [N, 3, 32, 32] with the true class below and, if wrong, the predicted one."""
+    """Return uint8 [H, W, 3]: images [N, 3, 32, 32] in a green frame or, with what was predicted, in a red one."""
     columns = min(COLUMNS, len(images))
     rows = -(-len(images) // columns)
-    cell = (SIDE + 8, SIDE + CAPTION + 8)
-    canvas = Image.new("RGB", (columns * cell[0], rows * cell[1]), "white")
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(12)
+    width, height = SIDE + 2 * (FRAME + GAP), SIDE + 2 * (FRAME + GAP) + 2 * LINE
+    canvas = Image.new("RGB", (columns * width, rows * height), "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(15)
     for index, (image, label, guess) in enumerate(zip(images, labels, predicted, strict=True)):
-        x, y = (index % columns) * cell[0] + 4, (index // columns) * cell[1] + 4
+        x, y = (index % columns) * width + GAP, (index // columns) * height + GAP
+        colour = RIGHT if guess == label else WRONG
+        draw.rectangle((x, y, x + SIDE + 2 * FRAME - 1, y + SIDE + 2 * FRAME - 1), fill=colour)
         tile = Image.fromarray(image.transpose(1, 2, 0)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-        canvas.paste(tile, (x, y))
-        draw.text((x, y + SIDE + 2), _fit(draw, classes[label], font, SIDE), INK, font)
-        if guess == label:
-            draw.text((x, y + SIDE + 17), "right", RIGHT, font)
-        else:
-            draw.text((x, y + SIDE + 17), _fit(draw, f"seen as {classes[guess]}", font, SIDE), WRONG, font)
+        canvas.paste(tile, (x + FRAME, y + FRAME))
+        below = y + SIDE + 2 * FRAME
+        draw.text((x, below), _fit(draw, classes[label], font, SIDE), INK, font)
+        verdict = "right" if guess == label else f"saw {classes[guess]}"
+        draw.text((x, below + LINE), _fit(draw, verdict, font, width - GAP), colour, font)
     return np.asarray(canvas)
 
 
@@ -37,14 +39,15 @@ def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]
     shares = counts / counts.sum(1, keepdims=True).clip(min=1)
     number = len(classes)
     side = max(6, min(56, 900 // number))
-    font = ImageFont.load_default(13 if side >= 40 else max(side - 3, 6))
+    font = ImageFont.load_default(max(6, min(22, side - 4)))  # large, since the picture is shown at half its size
+    small = ImageFont.load_default(20)
     probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    margin = round(max(probe.textlength(name, font) for name in classes)) + 16 if side >= 10 else 24
-    margin = min(margin, 160)
+    longest = round(max(probe.textlength(name, font) for name in classes)) + 16 if side >= 10 else 0
+    margin = min(max(longest, 40), 160)
     size = margin + number * side + 8
-    note = "rows: true class; columns: predicted; percent of the row"
-    width = max(size, margin + round(probe.textlength(note, font)) + 8)
-    canvas = Image.new("RGB", (width, size + 24), "white")
+    notes = ("rows: true class, in percent", "columns: predicted class")
+    width = max(size, 16 + round(max(probe.textlength(note, small) for note in notes)))
+    canvas = Image.new("RGB", (width, size + 26 * len(notes) + 8), "white")
     draw = ImageDraw.Draw(canvas)
     for row in range(number):
         for column in range(number):
@@ -58,7 +61,8 @@ def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]
             name = _fit(draw, classes[row], font, margin - 12)
             draw.text((margin - 8, margin + row * side + side / 2), name, INK, font, "rm")
             _vertical(canvas, name, font, margin + row * side + side // 2, margin - 6)
-    draw.text((margin, size + 4), note, FAINT, font)
+    for line, note in enumerate(notes):
+        draw.text((min(margin, width - 8 - draw.textlength(note, small)), size + 4 + 26 * line), note, FAINT, small)
     return np.asarray(canvas)
 
 
@@ -75,12 +79,12 @@ def _shade(share: float) -> tuple[int, int, int]:
 def _vertical(
     canvas: Image.Image, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, x: int, y: int
 ) -> None:
-    """Write text upwards, ending at the point."""
-    width = round(ImageDraw.Draw(canvas).textlength(text, font)) + 2
-    label = Image.new("RGB", (width, 18), "white")
-    ImageDraw.Draw(label).text((0, 9), text, INK, font, "lm")
+    """Write text upwards from the point."""
+    width, height = round(ImageDraw.Draw(canvas).textlength(text, font)) + 2, 28
+    label = Image.new("RGB", (width, height), "white")
+    ImageDraw.Draw(label).text((0, height / 2), text, INK, font, "lm")
     turned = label.rotate(90, expand=True)
-    canvas.paste(turned, (x - 9, y - width))
+    canvas.paste(turned, (x - height // 2, y - width))
 
 
 def _fit(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:

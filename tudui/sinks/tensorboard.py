@@ -1,17 +1,14 @@
 """A run as TensorBoard shows it: one event folder, one tag per curve, one entry among the hyper-parameters."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from tensorboard.compat.proto.attr_value_pb2 import AttrValue
 from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
-from tensorboard.compat.proto.graph_pb2 import GraphDef
-from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from torch import nn
 from torch.utils.tensorboard.summary import custom_scalars, histogram_raw, hparams, image, scalar, text
 
@@ -19,10 +16,15 @@ from tudui.data import Dataset
 from tudui.events import Evaluated, Event, Histogram, RunEnded, RunStarted, StepEnd, Warned
 from tudui.sinks import Sink
 from tudui.sinks.event_file import EventFile, event_file
+from tudui.sinks.graph import network_graph
 from tudui.sinks.pictures import confusion_picture, prediction_grid
 
 SCORES = ("accuracy", "loss", "nll", "ece")
-HPARAM_METRICS = [f"{score}/{split}" for split in ("test", "validation") for score in SCORES]
+# settings that are no hyper-parameters: how the run is computed, saved and logged, and where its images lie
+NO_HPARAMS = re.compile(
+    r"log\.|checkpoint\.|data\.(dir|cache|on_bad_image|noise_matrix|noise_manifest)$|train\.(threads|channels_last)$|"
+    r"(device|deterministic|expect)$"
+)
 MAX_CLASSES_SHOWN = 100
 
 
@@ -47,7 +49,7 @@ def tensorboard_sink(
                     for name, scores in (event.result["train"] or {}).items():
                         if scores["accuracy"] is not None:
                             events.add(scalar(f"accuracy/train_{name}", scores["accuracy"]), event.step)
-                    _, _, ended = hparams({}, dict.fromkeys(HPARAM_METRICS, 0.0))
+                    _, _, ended = hparams({}, {})
                     events.add(ended)
 
         yield emit
@@ -60,12 +62,11 @@ def _verbatim(shown: str) -> str:
 
 
 def _start(events: EventFile, event: RunStarted, model: nn.Module, config: Mapping[str, Any], config_text: str) -> None:
-    values = {key: value if isinstance(value, bool | int | float) else str(value) for key, value in config.items()}
-    experiment, session, _ = hparams(values, dict.fromkeys(HPARAM_METRICS, 0.0))
-    events.add(experiment)
+    # without an experiment of its own: then TensorBoard puts what differs between the runs first
+    _, session, _ = hparams({key: _hparam(value) for key, value in config.items() if not NO_HPARAMS.match(key)}, {})
     events.add(session)
     events.add(text("config", _verbatim(config_text)), 0)
-    events.write(TensorBoardEvent(graph_def=_graph(model).SerializeToString()))
+    events.write(TensorBoardEvent(graph_def=network_graph(model).SerializeToString()))
     layers = [name for name, _ in model.named_parameters()]
     layout = {
         "loss and accuracy": {
@@ -84,6 +85,11 @@ def _start(events: EventFile, event: RunStarted, model: nn.Module, config: Mappi
         "learning rate": {"learning rate": ["Multiline", ["learning_rate"]]},
     }  # fmt: skip
     events.add(custom_scalars(layout))
+
+
+def _hparam(value: Any) -> float | str:
+    """Return numbers with a point as such; what is counted reads better as a word, since TensorBoard shows 64.000."""
+    return value if isinstance(value, float) else str(value).lower()
 
 
 def _steps(event: StepEnd) -> Iterator[Summary]:
@@ -118,8 +124,8 @@ def _scores(event: Evaluated, data: Dataset) -> Iterator[Summary]:
     for score in SCORES:
         yield scalar(f"{score}/{event.split}", getattr(event, score))
     for name, accuracy in event.per_class_accuracy.items():
-        if accuracy is not None and len(event.per_class_accuracy) <= MAX_CLASSES_SHOWN:
-            yield scalar(f"accuracy_per_class/{event.split}/{name}", accuracy)
+        if event.split == "validation" and accuracy is not None and len(event.per_class_accuracy) <= MAX_CLASSES_SHOWN:
+            yield scalar(f"per_class_accuracy/{name}", accuracy)
     if event.predicted:
         split = data.splits()[event.split]
         shown = len(event.predicted)
@@ -129,30 +135,3 @@ def _scores(event: Evaluated, data: Dataset) -> Iterator[Summary]:
     if event.confusion and len(data.classes) <= MAX_CLASSES_SHOWN:
         picture = confusion_picture(event.confusion, data.classes)
         yield image(f"confusion/{event.split}", picture, dataformats="HWC")
-
-
-def _graph(model: nn.Module) -> GraphDef:
-    """Return the network as a chain of its layers, each with its parameters inside."""
-    name = type(model).__name__
-    nodes = [_node("images", "Input", [], [-1, 3, 32, 32])]
-    for layer, module in model.named_children():
-        scope = f"{name}/{layer}"
-        parameters = [
-            _node(f"{scope}/{parameter}", "Parameter", [], list(tensor.shape))
-            for parameter, tensor in module.named_parameters()
-        ]
-        described = AttrValue(s=str(module).encode())
-        inputs = [nodes[-1].name, *(parameter.name for parameter in parameters)]
-        node = NodeDef(name=f"{scope}/{type(module).__name__}", op=type(module).__name__, input=inputs)
-        node.attr["module"].CopyFrom(described)
-        nodes += [*parameters, node]
-    nodes.append(_node("logits", "Output", [nodes[-1].name], []))
-    return GraphDef(node=nodes)
-
-
-def _node(name: str, kind: str, inputs: list[str], shape: list[int]) -> NodeDef:
-    node = NodeDef(name=name, op=kind, input=inputs)
-    if shape:
-        dimensions = [TensorShapeProto.Dim(size=size) for size in shape]
-        node.attr["_output_shapes"].list.shape.append(TensorShapeProto(dim=dimensions))
-    return node
