@@ -1,0 +1,47 @@
+"""How Sphinx builds docs/ into a site; `make docs` runs it. The pages are plain Markdown and read on GitHub as well."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from tudui import __version__
+
+project = "Tudui"
+author = "the Tudui contributors"
+project_copyright = "MIT licence"
+version = release = __version__
+
+extensions = ["myst_nb"]
+exclude_patterns = ["_build"]
+highlight_language = "text"
+smartquotes = False  # -- is a flag, not a dash
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # the notebook is shown as it was saved
+suppress_warnings = ["toc.empty_glob"]
+
+html_theme = "furo"
+html_title = "Tudui"
+html_show_sphinx = False
+html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["tudui.css"]
+linkcheck_timeout = 20
+
+
+def _language(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: object) -> None:
+    """Tell browsers the language of a page named NAME.LANGUAGE.md: it decides which shapes Han characters get."""
+    if language := Path(page).suffix:
+        context["language"] = language.removeprefix(".")
+
+
+def _pages_of_the_root(app: Sphinx, page: str, source: list[str]) -> None:
+    """Let links to the pages beside docs/, such as ../SECURITY.md, lead to their copies inside."""
+    source[0] = re.sub(r"\]\((?:\.\./)+([A-Z]\w+(?:\.[\w-]+)?\.md)", r"](/generated/\1", source[0])
+
+
+def setup(app: Sphinx) -> None:
+    """Register the hooks."""
+    app.connect("html-page-context", _language)
+    app.connect("source-read", _pages_of_the_root)
