@@ -19,7 +19,7 @@ highlight_language = "text"
 smartquotes = False  # -- is a flag, not a dash
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # the notebook is shown as it was saved
-suppress_warnings = ["toc.empty_glob"]
+suppress_warnings = ["toc.not_readable"]  # pages named in the index that are still being written
 
 html_theme = "furo"
 html_title = "Tudui"
@@ -36,12 +36,22 @@ def _language(app: Sphinx, page: str, template: str, context: dict[str, Any], tr
         context["language"] = language.removeprefix(".")
 
 
-def _pages_of_the_root(app: Sphinx, page: str, source: list[str]) -> None:
-    """Let links to the pages beside docs/, such as ../SECURITY.md, lead to their copies inside."""
-    source[0] = re.sub(r"\]\((?:\.\./)+([A-Z]\w+(?:\.[\w-]+)?\.md)", r"](/generated/\1", source[0])
+def _links(app: Sphinx, page: str, source: list[str]) -> None:
+    """Lead links to the pages beside docs/, such as ../SECURITY.md, to their copies inside; and leave out those to folders."""
+
+    def link(found: re.Match[str]) -> str:
+        text, target = found.groups()
+        path = (Path(app.srcdir) / page).parent / target.partition("#")[0]
+        if path.is_dir():
+            return text
+        if path.suffix == ".md" and path.parent.resolve() == Path(app.srcdir).parent:
+            return f"[{text}](/generated/{path.name})"
+        return found[0]
+
+    source[0] = re.sub(r"\[([^\]]+)\]\(([^)\s:]+)\)", link, source[0])
 
 
 def setup(app: Sphinx) -> None:
     """Register the hooks."""
     app.connect("html-page-context", _language)
-    app.connect("source-read", _pages_of_the_root)
+    app.connect("source-read", _links)

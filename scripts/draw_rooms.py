@@ -7,7 +7,7 @@ from itertools import groupby
 
 ROW = re.compile(r"^\| (\d) \| `([^`]+)` \| (.+) \|$", re.MULTILINE)
 CELL, GAP, LEFT, TOP = 204, 10, 58, 62
-LINE, HEAD, LETTERS = 15, 30, 33  # height of a line, of a room's name; letters in a line
+LINE, HEAD, LETTERS = 15, 30, 31  # height of a line, of a room's name; letters in a line
 COLOURS = ("#dbe7f5", "#dff0e4", "#f8ecd2", "#f4dfdc", "#e8e0f3", "#d9eef0", "#f1e6dc", "#e3e6ea")
 STYLE = (
     "text { font-family: system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #1c2430 } "
@@ -25,23 +25,22 @@ def rooms_picture(page: str) -> str:
     for floor, group in floors:
         texts = [textwrap.wrap(re.sub(r"[`*]", "", owns), LETTERS) for _, _, owns in group]
         height = HEAD + LINE * max(map(len, texts)) + 10
-        cell = (width - LEFT - GAP) / len(group) - GAP if len(group) > 3 else CELL
         parts.append(f'<text class="floor" x="{LEFT / 2:g}" y="{top + height / 2 + 7:g}">{floor}</text>')
         for number, ((_, name, _), lines) in enumerate(zip(group, texts, strict=True)):
-            left = LEFT + number * (cell + GAP)
+            left = LEFT + number * (CELL + GAP)
             parts.append(
-                f'<rect x="{left:g}" y="{top}" width="{cell:g}" height="{height}" rx="6" '
+                f'<rect x="{left}" y="{top}" width="{CELL}" height="{height}" rx="6" '
                 f'fill="{COLOURS[floor % len(COLOURS)]}" stroke="#9aa5b4"/>'
-                f'<text class="name" x="{left + 10:g}" y="{top + 21}">{escape(name)}</text>'
+                f'<text class="name" x="{left + 10}" y="{top + 21}">{escape(name)}</text>'
             )
             parts += [
-                f'<text class="owns" x="{left + 10:g}" y="{top + HEAD + 8 + LINE * line}">{escape(text)}</text>'
+                f'<text class="owns" x="{left + 10}" y="{top + HEAD + 8 + LINE * line}">{escape(text)}</text>'
                 for line, text in enumerate(lines)
             ]
         top += height + GAP
     arrow = f'<path d="M{LEFT - 12} {TOP + 8}V{top - 30}m-5 -8l5 10l5 -10" fill="none" stroke="#7a8594" stroke-width="2"/>'
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{top + GAP}" viewBox="0 0 {width:g} {top + GAP}">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{top + GAP}" viewBox="0 0 {width} {top + GAP}">\n'
         f"<style>{STYLE}</style>\n"
         f'<rect width="100%" height="100%" rx="10" fill="#ffffff"/>\n'
         f'<text class="title" x="{LEFT}" y="36">Floors and rooms: a room imports only from lower floors, or its own</text>\n'

@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +83,15 @@ def configuration() -> str:
     return "\n".join(parts)
 
 
-def _table(keys: Any) -> str:
+def _table(keys: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
     """Return a table with a row per key."""
     flags = _flags()
     rows = [
-        f"| `{key}` | {_type(values)} | {_value(values.get('default', 'ce, mse, l1, huber'))} | {_meaning(key, values)} "
-        f"| {flags.get(key, '')} |"
+        f"| `{key}` | {_value(values.get('default', 'ce, mse, l1, huber'))} | {_type(values)} | {_meaning(key, values)}"
+        f"{f'. Flag: {flags[key]}' if key in flags else ''} |"
         for key, values in keys
     ]
-    return "\n".join(["| key | type | default | meaning | flag |", "|---|---|---|---|---|", *rows, ""])
+    return "\n".join(["| key | default | type | meaning |", "|---|---|---|---|", *rows, ""])
 
 
 def _flags() -> dict[str, str]:
@@ -102,7 +102,7 @@ def _flags() -> dict[str, str]:
         for key, flag in FLAG.findall((ROOT / "tudui" / "cli" / f"{module}.py").read_text(encoding="utf-8")):
             found.setdefault(key, []).append(command)
             flag_of[key] = flag
-    return {key: f"`{flag_of[key]}` of {', '.join(commands)}" for key, commands in found.items()}
+    return {key: f"`{flag_of[key]}` ({', '.join(commands)})" for key, commands in found.items()}
 
 
 def _meaning(key: str, values: Mapping[str, Any]) -> str:
