@@ -9,8 +9,6 @@ from sphinx.application import Sphinx
 from tudui import __version__
 
 project = "Tudui"
-author = "the Tudui contributors"
-project_copyright = "MIT licence"
 version = release = __version__
 
 extensions = ["myst_nb"]
@@ -23,7 +21,7 @@ suppress_warnings = ["toc.not_readable"]  # pages named in the index that are st
 
 html_theme = "furo"
 html_title = "Tudui"
-html_show_sphinx = False
+html_show_sphinx = html_show_copyright = False
 html_copy_source = False
 html_static_path = ["_static"]
 html_css_files = ["tudui.css"]
@@ -37,7 +35,7 @@ def _language(app: Sphinx, page: str, template: str, context: dict[str, Any], tr
 
 
 def _links(app: Sphinx, page: str, source: list[str]) -> None:
-    """Lead links to the pages beside docs/, such as ../SECURITY.md, to their copies inside; and leave out those to folders."""
+    """Lead links to ../SECURITY.md and the like to the copies inside docs/; folders, which have no page, lose their link."""
 
     def link(found: re.Match[str]) -> str:
         text, target = found.groups()

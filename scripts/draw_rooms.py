@@ -6,13 +6,14 @@ from html import escape
 from itertools import groupby
 
 ROW = re.compile(r"^\| (\d) \| `([^`]+)` \| (.+) \|$", re.MULTILINE)
-CELL, GAP, LEFT, TOP = 204, 10, 58, 62
-LINE, HEAD, LETTERS = 15, 30, 31  # height of a line, of a room's name; letters in a line
+CELL, GAP, LEFT, TOP = 196, 10, 52, 62
+LINE, HEAD, LETTERS = 18, 34, 24  # height of a line, of a room's name; letters in a line
 COLOURS = ("#dbe7f5", "#dff0e4", "#f8ecd2", "#f4dfdc", "#e8e0f3", "#d9eef0", "#f1e6dc", "#e3e6ea")
+TITLE = "Floors and rooms: a room imports only from lower floors, or its own"
 STYLE = (
     "text { font-family: system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #1c2430 } "
-    ".name { font: bold 14px ui-monospace, 'DejaVu Sans Mono', monospace } .owns { font-size: 11.5px } "
-    ".floor { font-size: 20px; fill: #7a8594; text-anchor: middle } .title { font-size: 15px }"
+    ".name { font: bold 16px ui-monospace, 'DejaVu Sans Mono', monospace } .owns { font-size: 14px } "
+    ".floor { font-size: 20px; fill: #7a8594; text-anchor: middle } .title { font-size: 18px }"
 )
 
 
@@ -24,25 +25,28 @@ def rooms_picture(page: str) -> str:
     parts, top = [], TOP
     for floor, group in floors:
         texts = [textwrap.wrap(re.sub(r"[`*]", "", owns), LETTERS) for _, _, owns in group]
-        height = HEAD + LINE * max(map(len, texts)) + 10
+        height = HEAD + LINE * max(map(len, texts)) + 12
         parts.append(f'<text class="floor" x="{LEFT / 2:g}" y="{top + height / 2 + 7:g}">{floor}</text>')
         for number, ((_, name, _), lines) in enumerate(zip(group, texts, strict=True)):
             left = LEFT + number * (CELL + GAP)
             parts.append(
                 f'<rect x="{left}" y="{top}" width="{CELL}" height="{height}" rx="6" '
                 f'fill="{COLOURS[floor % len(COLOURS)]}" stroke="#9aa5b4"/>'
-                f'<text class="name" x="{left + 10}" y="{top + 21}">{escape(name)}</text>'
+                f'<text class="name" x="{left + 10}" y="{top + 24}">{escape(name)}</text>'
             )
             parts += [
-                f'<text class="owns" x="{left + 10}" y="{top + HEAD + 8 + LINE * line}">{escape(text)}</text>'
+                f'<text class="owns" x="{left + 10}" y="{top + HEAD + 11 + LINE * line}">{escape(text)}</text>'
                 for line, text in enumerate(lines)
             ]
         top += height + GAP
-    arrow = f'<path d="M{LEFT - 12} {TOP + 8}V{top - 30}m-5 -8l5 10l5 -10" fill="none" stroke="#7a8594" stroke-width="2"/>'
+    arrow = (
+        f'<path d="M{LEFT - 12} {TOP + 8}V{top - 30}m-5 -8l5 10l5 -10" fill="none" stroke="#7a8594" stroke-width="2"/>'
+    )
+    size = f'width="{width}" height="{top + GAP}" viewBox="0 0 {width} {top + GAP}"'
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{top + GAP}" viewBox="0 0 {width} {top + GAP}">\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size}>\n'
         f"<style>{STYLE}</style>\n"
         f'<rect width="100%" height="100%" rx="10" fill="#ffffff"/>\n'
-        f'<text class="title" x="{LEFT}" y="36">Floors and rooms: a room imports only from lower floors, or its own</text>\n'
+        f'<text class="title" x="{LEFT}" y="36">{TITLE}</text>\n'
     )
     return "\n".join([head + arrow, *parts, "</svg>\n"])

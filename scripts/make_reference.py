@@ -1,6 +1,6 @@
 """Write what follows from other files: docs/configuration.md and docs/pictures/rooms.svg; and, for the site alone, docs/generated/.
 
-    python scripts/make_reference.py
+python scripts/make_reference.py
 """
 
 import json
@@ -67,7 +67,11 @@ def configuration() -> str:
         for values in map(model, run[name]["anyOf"][1:]):
             chosen = values["properties"]["name"]["const"]
             default = " (default)" if chosen == run[name]["default"]["name"] else ""
-            parts += [f"### {name}: {chosen}{default}\n", f"{values['description']}\n", _table(keys(values, f"{name}."))]
+            parts += [
+                f"### {name}: {chosen}{default}\n",
+                f"{values['description']}\n",
+                _table(keys(values, f"{name}.")),
+            ]
     parts += ["## loss\n", "`loss: NAME` alone, or `--loss NAME`, is that loss at its defaults.\n"]
     for values in run["loss"]["anyOf"][1:]:
         spec = loss_specs()[values["title"]]
@@ -128,7 +132,13 @@ def _type(values: Mapping[str, Any]) -> str:
         return f"{'two' if 'prefixItems' in values else 'list'} of: {_type(inner)}"
     if values["type"] == "object":
         return "section of: name and loss"
-    name = {"boolean": "`true`, `false`", "integer": "whole number", "number": "number", "string": "text", "null": "`null`"}
+    name = {
+        "boolean": "`true`, `false`",
+        "integer": "whole number",
+        "number": "number",
+        "string": "text",
+        "null": "`null`",
+    }
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {values[limit]:,}" for limit, sign in signs.items() if limit in values]
     return " ".join([name[values["type"]], ", ".join(limits)]).strip()
@@ -140,7 +150,9 @@ def _rates() -> str:
     for spec in loss_specs().values():
         for form in dict.fromkeys(form for form, _ in spec.rates):
             rates = [spec.rates.get((form, optimizer)) for optimizer in ("sgd", "adam", "adamw")]
-            rows.append(f"| `{spec.name}` | {form} | {' | '.join('' if rate is None else f'{rate:g}' for rate in rates)} |")
+            rows.append(
+                f"| `{spec.name}` | {form} | {' | '.join('' if rate is None else f'{rate:g}' for rate in rates)} |"
+            )
     return "\n".join(["| loss | form | sgd | adam | adamw |", "|---|---|---:|---:|---:|", *rows, ""])
 
 

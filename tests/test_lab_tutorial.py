@@ -1,4 +1,4 @@
-"""The tutorial and the FAQ: every command shown still prints what is shown, every picture is one that a command writes."""
+"""Tutorial and FAQ: every command shown prints what is shown, every picture is one that a command writes."""
 
 import re
 
