@@ -35,7 +35,7 @@ def _language(app: Sphinx, page: str, template: str, context: dict[str, Any], tr
 
 
 def _links(app: Sphinx, page: str, source: list[str]) -> None:
-    """Lead links to ../SECURITY.md and the like to the copies inside docs/; folders have no page and lose their link."""
+    """Lead links to ../SECURITY.md and the like to the copies inside docs/; folders have no page, so no link."""
 
     def link(found: re.Match[str]) -> str:
         text, target = found.groups()

@@ -1,4 +1,4 @@
-"""Write what follows from other files: docs/configuration.md, docs/pictures/rooms.svg, and docs/generated/ for the site.
+"""Write what follows from other files: docs/configuration.md, pictures/rooms.svg and, for the site, generated/.
 
 python scripts/make_reference.py
 """
@@ -30,12 +30,12 @@ the same as a JSON Schema for editors ([config.schema.json](config.schema.json))
 
 A key that is left out has its default. A YAML file, `tudui train --config FILE`, goes before the defaults, and the
 command line before the file: `--set KEY=VALUE` sets any key, as in
-`tudui train --set optimizer.lr=0.05 --set train.clip=null`, and some keys have a flag. `tudui config copy cifar10` gives
-you a file to begin with, `tudui config validate FILE` checks it, and `tudui config show --provenance` says what holds and
-where it comes from.
+`tudui train --set optimizer.lr=0.05 --set train.clip=null`, and some keys have a flag. `tudui config copy cifar10`
+gives you a file to begin with, `tudui config validate FILE` checks it, and `tudui config show --provenance` says what
+holds and where it comes from.
 
-Naming another `loss`, `optimizer` or `schedule` starts that section afresh. Shares and accuracies are fractions, 0.1 and
-not 10; what is counted in epochs, steps, images or pixels says so.
+Naming another `loss`, `optimizer` or `schedule` starts that section afresh. Shares and accuracies are fractions, 0.1
+and not 10; what is counted in epochs, steps, images or pixels says so.
 """
 PLAN = """\
 The plan of `tudui compare-losses`. It stands in a file beside the sections above, which then hold for every run;
