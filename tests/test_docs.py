@@ -12,10 +12,13 @@ from tests.conftest import ROOT
 from tudui.cli import app
 from tudui.config import load_config, shipped_configs
 from tudui.config.shipped import shipped_plans
+from tudui.invocation import tudui_command
 
 README = (ROOT / "README.md").read_text()
 README_COMMANDS = re.findall(r"^\| `(tudui [^`]+)`", README, flags=re.MULTILINE)
-FAQ_COMMANDS = re.findall(r"(?<!`)`(tudui [^`]+)`", (ROOT / "docs" / "faq.md").read_text())
+FAQ = (ROOT / "docs" / "faq.md").read_text()
+FAQ_COMMANDS = re.findall(r"(?<!`)`(tudui [^`]+)`", FAQ)
+FAQ_ERRORS = re.findall(r"^```text\n\$ tudui (.+)\n(error: [^`]+)\n```$", FAQ, flags=re.MULTILINE)
 COMMANDS = list(dict.fromkeys(README_COMMANDS + FAQ_COMMANDS))
 # what a reader fills in, and settings that make a run short
 FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy",
@@ -84,6 +87,21 @@ def test_every_command_of_the_readme_and_the_faq(command, filled, tudui, tmp_pat
         words += ["--data-dir", "copy"]
     answer = tudui(*words)
     assert answer.code == 0, answer.err
+
+
+@pytest.mark.parametrize(("command", "error"), FAQ_ERRORS, ids=[command for command, _ in FAQ_ERRORS])
+def test_the_errors_in_the_faq_are_those_printed(command, error, filled, tudui):
+    import torch
+
+    if "cuda" in command and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    answer = tudui(*shlex.split(command))
+    assert answer.code
+
+    def words(text):
+        return re.sub(r"\d[\d.]*", "#", " ".join(text.replace(tudui_command(), "tudui").split()))
+
+    assert words(error) in words(answer.err)
 
 
 def test_the_readme_names_every_command():
