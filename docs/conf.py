@@ -43,7 +43,7 @@ def _links(app: Sphinx, page: str, source: list[str]) -> None:
         if path.is_dir():
             return text
         if path.suffix == ".md" and path.parent.resolve() == Path(app.srcdir).parent:
-            return f"[{text}](/generated/{path.name})"
+            return f"[{text}](/generated/{target.rpartition('/')[2]})"
         return found[0]
 
     source[0] = re.sub(r"\[([^\]]+)\]\(([^)\s:]+)\)", link, source[0])
