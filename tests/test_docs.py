@@ -19,7 +19,8 @@ README_COMMANDS = re.findall(r"^\| `(tudui [^`]+)`", README, flags=re.MULTILINE)
 FAQ = (ROOT / "docs" / "faq.md").read_text()
 FAQ_COMMANDS = re.findall(r"(?<!`)`(tudui [^`]+)`", FAQ)
 FAQ_ERRORS = re.findall(r"^```text\n\$ tudui (.+)\n(error: [^`]+)\n```$", FAQ, flags=re.MULTILINE)
-COMMANDS = list(dict.fromkeys(README_COMMANDS + FAQ_COMMANDS))
+FAQ_ALONE = [command for command in dict.fromkeys(FAQ_COMMANDS) if command not in README_COMMANDS]
+COMMANDS = [*README_COMMANDS, *(pytest.param(command, marks=pytest.mark.slow) for command in FAQ_ALONE)]
 # what a reader fills in, and settings that make a run short
 FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy",
           "COMPARISON": "compared"}  # fmt: skip
