@@ -92,11 +92,11 @@ def _table(keys: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
     """Return a table with a row per key."""
     flags = _flags()
     rows = [
-        f"| `{key}` | {_value(values.get('default', 'ce, mse, l1, huber'))} | {_type(values)} | {_meaning(key, values)}"
-        f"{f'. Flag: {flags[key]}' if key in flags else ''} |"
+        f"| `{key}` | {_meaning(key, values)}{f'. Flag: {flags[key]}' if key in flags else ''} "
+        f"| {_value(values.get('default', 'ce, mse, l1, huber'))} | {_type(values)} |"
         for key, values in keys
     ]
-    return "\n".join(["| key | default | type | meaning |", "|---|---|---|---|", *rows, ""])
+    return "\n".join(["| key | meaning | default | type |", "|---|---|---|---|", *rows, ""])
 
 
 def _flags() -> dict[str, str]:
