@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup train compare test test-all lint types check release-check audit bench docs tensorboard clean
+.PHONY: setup train compare test test-all lint types check release-check audit bench docs reference linkcheck tutorial \
+	notebook tensorboard clean
 
 setup: .venv/installed
 
@@ -49,11 +50,21 @@ audit: setup .venv-audit/bin/pip-audit  ## known vulnerabilities of what is inst
 bench: setup  ## speed, growth and start-up, side by side with what they are compared with
 	$(BIN)/python scripts/bench.py
 
-docs: setup  ## runs the commands of docs/tutorial.md again: outputs and pictures
+docs: reference  ## the site, in docs/_build/html
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+reference: setup  ## docs/configuration.md, the picture of the rooms, and the pages that only the site has
+	$(BIN)/python scripts/make_reference.py
+
+linkcheck: reference  ## whether the links to other sites still lead somewhere; needs the network
+	$(BIN)/sphinx-build --quiet -b linkcheck docs docs/_build/linkcheck
+
+tutorial: setup  ## runs the commands of the tutorial and of the FAQ again: outputs and pictures
 	$(BIN)/python scripts/make_docs.py
 
 tensorboard: setup
 	$(BIN)/tudui tensorboard runs
 
 clean:  ## removes what can be made again; runs stay
-	rm -rf .venv .venv-audit dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-audit dist docs/_build docs/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis

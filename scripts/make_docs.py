@@ -1,4 +1,4 @@
-"""Run every command of docs/tutorial.md again, and write what it prints below it and its pictures beside it.
+"""Run every command shown in the tutorial, in both languages, and in the FAQ again: outputs and pictures.
 
     python scripts/make_docs.py
 
@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 from tudui.cli import app
 
 ROOT = Path(__file__).parent.parent
-TUTORIAL = ROOT / "docs" / "tutorial.md"
+TUTORIAL, CHINESE, FAQ = (ROOT / "docs" / name for name in ("tutorial.md", "tutorial.zh-CN.md", "faq.md"))
 BLOCK = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
 
@@ -49,9 +50,11 @@ def renewed(text: str, run: Callable[[str], str]) -> str:
 
 
 def main() -> None:
-    """Renew the tutorial in place."""
+    """Renew the pages in place."""
     os.chdir(ROOT)  # pictures are named from here
-    TUTORIAL.write_text(renewed(TUTORIAL.read_text(encoding="utf-8"), run), encoding="utf-8")
+    once = cache(run)  # the two languages have the same commands
+    for page in (TUTORIAL, CHINESE, FAQ):
+        page.write_text(renewed(page.read_text(encoding="utf-8"), once), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the docs and shipped configs say is run as it stands, with short settings."""
 
+import os
 import re
 import shlex
 import shutil
@@ -14,9 +15,15 @@ from tests.test_model import course_network
 from tudui.cli import app
 from tudui.config import load_config, shipped_configs
 from tudui.config.shipped import shipped_plans
+from tudui.invocation import tudui_command
 
 README = (ROOT / "README.md").read_text()
-COMMANDS = re.findall(r"^\| `(tudui [^`]+)`", README, flags=re.MULTILINE)
+README_COMMANDS = re.findall(r"^\| `(tudui [^`]+)`", README, flags=re.MULTILINE)
+FAQ = (ROOT / "docs" / "faq.md").read_text()
+FAQ_COMMANDS = re.findall(r"(?<!`)`(tudui [^`]+)`", FAQ)
+FAQ_ERRORS = re.findall(r"^```text\n\$ tudui (.+)\n(error: [^`]+)\n```$", FAQ, flags=re.MULTILINE)
+FAQ_ALONE = [command for command in dict.fromkeys(FAQ_COMMANDS) if command not in README_COMMANDS]
+COMMANDS = [*README_COMMANDS, *(pytest.param(command, marks=pytest.mark.slow) for command in FAQ_ALONE)]
 # what a reader fills in, and settings that make a run short
 FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy",
           "COMPARISON": "compared", "FOLDER": "pictures"}  # fmt: skip
@@ -51,12 +58,12 @@ def test_the_readme_begins_with_its_two_commands():
     assert first == ["make train", "make test"]
     makefile = (ROOT / "Makefile").read_text()
     for target in ("setup", "train", "compare", "test", "lint", "types", "check", "release-check", "audit", "bench",
-                   "tensorboard", "clean"):  # fmt: skip
+                   "docs", "reference", "linkcheck", "tutorial", "notebook", "tensorboard", "clean"):  # fmt: skip
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_readme(command, put, tudui, tmp_path):
+def test_every_command_of_the_readme_and_the_faq(command, put, tudui, tmp_path):
     for word in set(re.findall(r"\w+", command)):
         put(word)
     words = shlex.split(re.sub("|".join(rf"\b{word}\b" for word in FILLED), lambda it: FILLED[it[0]], command))[1:]
@@ -76,11 +83,26 @@ def test_every_command_of_the_readme(command, put, tudui, tmp_path):
     assert answer.code == 0, answer.err
 
 
+@pytest.mark.parametrize(("command", "error"), FAQ_ERRORS, ids=[command for command, _ in FAQ_ERRORS])
+def test_the_errors_in_the_faq_are_those_printed(command, error, filled, tudui):
+    import torch
+
+    if "cuda" in command and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    answer = tudui(*shlex.split(command))
+    assert answer.code
+
+    def words(text):
+        return re.sub(r"\d[\d.]*", "#", " ".join(text.replace(tudui_command(), "tudui").split()))
+
+    assert words(error) in words(answer.err)
+
+
 def test_the_readme_names_every_command():
     import typer
 
     commands = typer.main.get_command(app).commands
-    assert {command.split()[1] for command in COMMANDS} == set(commands)
+    assert {command.split()[1] for command in README_COMMANDS} == set(commands)
 
 
 @pytest.mark.parametrize("name", shipped_configs())
@@ -148,3 +170,59 @@ def test_links_in_the_docs_lead_somewhere():
 
 def test_the_schema_in_the_docs_is_the_one_printed(tudui):
     assert (ROOT / "docs" / "config.schema.json").read_text() == tudui("config", "schema").out
+
+
+def test_what_is_generated_in_the_docs_is_current(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    from make_reference import COMMANDS as OF_MODULES
+    from make_reference import FLAG, configuration
+    from make_reference import rooms_picture as picture
+
+    assert (ROOT / "docs" / "configuration.md").read_text() == configuration(), "run `make reference`"
+    table = (ROOT / "docs" / "architecture.md").read_text()
+    assert (ROOT / "docs" / "pictures" / "rooms.svg").read_text() == picture(table), "run `make reference`"
+    for module in OF_MODULES:  # the pattern finds every flag that sets a key
+        source = (ROOT / "tudui" / "cli" / f"{module}.py").read_text()
+        assert len(FLAG.findall(source)) == len(re.findall(r'"[a-z_.]+": \(\s*"-', source)) > 0
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning_and_every_link_and_picture_is_there(tmp_path):
+    """As `make docs` builds it; nothing in it asks another host for a font, a script or a picture."""
+    import subprocess
+    import sys
+    from html.parser import HTMLParser
+    from urllib.parse import unquote, urlsplit
+
+    shutil.copytree(ROOT, tmp_path / "copy", ignore=shutil.ignore_patterns(".*", "runs", "_build", "generated"))
+    build = [sys.executable, "-m", "sphinx", "-q", "--fail-on-warning", "-b", "html", "docs", "docs/_build/html"]
+    for command in ([sys.executable, "scripts/make_reference.py"], build):
+        subprocess.run(command, cwd=tmp_path / "copy", env=os.environ | {"PYTHONPATH": "."}, check=True)
+
+    class Page(HTMLParser):
+        def __init__(self, path):
+            super().__init__()
+            self.names, self.links, self.loaded = set(), [], []
+            self.feed(path.read_text())
+
+        def handle_starttag(self, tag, attributes):
+            values = dict(attributes)
+            self.names |= {values.get("id"), values.get("name")}
+            if tag == "a" and "href" in values:
+                self.links.append(values["href"])
+            elif tag in ("img", "script", "link", "source") and (values.get("src") or values.get("href")):
+                self.loaded.append(values.get("src") or values["href"])
+
+    html = tmp_path / "copy" / "docs" / "_build" / "html"
+    pages = {path: Page(path) for path in html.rglob("*.html")}
+    assert {f"{path.stem}.html" for path in (ROOT / "docs").glob("*.md")} <= {path.name for path in pages}
+    for path, page in pages.items():
+        for target in page.loaded + page.links:
+            parts = urlsplit(target)
+            if parts.scheme or parts.netloc:
+                assert target in page.links, f"{path.name} loads {target}"
+                continue
+            there = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert there.exists(), f"{path.name}: {target}"
+            if parts.fragment and there in pages:
+                assert unquote(parts.fragment) in pages[there].names, f"{path.name}: {target}"

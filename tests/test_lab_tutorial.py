@@ -1,13 +1,16 @@
-"""docs/tutorial.md: every command shown still prints what is shown, and every picture is one that a command writes."""
+"""Tutorial and FAQ: every command shown prints what is shown, every picture is one that a command writes."""
 
 import re
 
 import pytest
 
-from scripts.make_docs import TUTORIAL, run, shown
+from scripts.make_docs import CHINESE, FAQ, TUTORIAL, run, shown
 
 TEXT = TUTORIAL.read_text(encoding="utf-8")
 COMMANDS = list(shown(TEXT))
+ALL_COMMANDS = COMMANDS + list(shown(FAQ.read_text(encoding="utf-8")))
+PICTURE = re.compile(r"!\[[^\]]+\]\(([^)]+)\)")
+HEADING = re.compile(r"^#+ ", re.MULTILINE)
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.])")
 
 
@@ -37,7 +40,7 @@ def assert_same(printed: str, expected: str) -> None:
             assert ours == pytest.approx(theirs, rel=0 if whole else 1e-3, abs=apart), their_line
 
 
-@pytest.mark.parametrize(("command", "output"), COMMANDS, ids=[command for command, _ in COMMANDS])
+@pytest.mark.parametrize(("command", "output"), ALL_COMMANDS, ids=[command for command, _ in ALL_COMMANDS])
 def test_a_command_prints_what_is_shown(command, output, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert output
@@ -45,7 +48,7 @@ def test_a_command_prints_what_is_shown(command, output, monkeypatch):
 
 
 def test_every_picture_is_there_and_written_by_a_command():
-    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", TEXT)
+    pictures = PICTURE.findall(TEXT)
     assert len(pictures) >= 7
     outs = [match for command, _ in COMMANDS for match in re.findall(r"--out docs/(\S+)", command)]
     for picture in pictures:
@@ -74,3 +77,11 @@ def test_a_page_is_renewed_block_by_block():
     assert renewed(page, lambda command: f"new {command}\n") == (
         "a\n```console\n$ tudui x\nnew tudui x\n$ tudui y\nnew tudui y\n```\nb\n```text\n$ tudui z\n```\n"
     )
+
+
+def test_the_chinese_tutorial_shows_the_same():
+    chinese = CHINESE.read_text(encoding="utf-8")
+    assert list(shown(chinese)) == COMMANDS
+    assert PICTURE.findall(chinese) == PICTURE.findall(TEXT)
+    assert HEADING.findall(chinese) == HEADING.findall(TEXT)
+    assert set(re.findall(r"`(tudui [^`]+)`", chinese)) == set(re.findall(r"`(tudui [^`]+)`", TEXT))

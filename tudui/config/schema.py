@@ -85,8 +85,8 @@ class SgdConfig(Section):
 
     name: Literal["sgd"] = "sgd"
     lr: LearningRate = "auto"
-    momentum: Fraction = 0.9
-    nesterov: bool = True
+    momentum: Annotated[Fraction, Field(description="share of the last update that the next one keeps; 0: none")] = 0.9
+    nesterov: bool = Field(True, description="Nesterov's momentum, which looks one update ahead")
     weight_decay: WeightDecay = 5e-4
 
 
@@ -125,14 +125,14 @@ class CosineConfig(Section):
 
     name: Literal["cosine"]
     warmup: WarmUp = 0.0
-    final: Annotated[float, Field(ge=0, le=1)] = 0.0
+    final: Annotated[float, Field(ge=0, le=1, description="last rate, times the peak")] = 0.0
 
 
 class OneCycleConfig(Section):
     """Up to the peak and down again, each half a cosine or a straight line."""
 
     name: Literal["one-cycle"] = "one-cycle"
-    shape: Literal["cosine", "linear"] = "cosine"
+    shape: Literal["cosine", "linear"] = Field("cosine", description="of the way up and of the way down")
     peak: Annotated[float, Field(gt=0, lt=1, description="share of the run at which the rate is highest")] = 0.3
     start: Annotated[float, Field(ge=0, le=1, description="first rate, times the peak")] = 0.04
     final: Annotated[float, Field(ge=0, le=1, description="last rate, times the peak")] = 0.0
@@ -143,8 +143,8 @@ class StepConfig(Section):
 
     name: Literal["step"]
     warmup: WarmUp = 0.0
-    every: int = Field(30, ge=1)
-    factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    every: int = Field(30, ge=1, description="epochs between two drops of the rate")
+    factor: Annotated[float, Field(gt=0, le=1, description="what a drop multiplies the rate by")] = 0.1
 
 
 ScheduleConfig = Annotated[ConstantConfig | CosineConfig | OneCycleConfig | StepConfig, Field(discriminator="name")]
@@ -203,10 +203,9 @@ class Config(Section):
     deterministic: bool = Field(
         False, description="on a GPU: bit-equal reruns, at some cost in speed; a CPU computes so anyway"
     )
-    expect: (
-        Annotated[tuple[Fraction, Fraction], Field(strict=False, description="band of test accuracy that was measured")]
-        | None
-    ) = None
+    expect: Annotated[tuple[Fraction, Fraction], Field(strict=False)] | None = Field(
+        None, description="band of test accuracy that was measured; a run says whether it ends inside"
+    )
 
     @field_validator("device")
     @classmethod
