@@ -1,14 +1,10 @@
 """The flags that choose a config, shared by every command that needs one."""
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from tudui.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,12 +82,6 @@ def load_from_flags(
     return load_config(find_config(config) if config else None, overrides_of(flags, settings))
 
 
-def default_name(data: str) -> str:
-    """Return what a data set is called in the name of a run's folder, which users copy into shell commands."""
-    name = Path(data.removeprefix("folder:")).resolve().name if data.startswith("folder:") else data
-    return re.sub(r"[^\w+.-]+", "-", name)
-
-
 def messages() -> "Console":
     """Return the console for everything that is not a command's result."""
     return _console(sys.stderr)
@@ -103,24 +93,9 @@ def output(*, json: bool) -> "Console":
 
 
 def _console(file: IO[str]) -> "Console":
-    """Return a console on which no name from a file steers the terminal; Rich lets escape sequences through."""
-    from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+    from tudui.sinks.printable import printable_console
 
-    class Printable:
-        def __init__(self, content: ConsoleRenderable) -> None:
-            self.content = content
-
-        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-            for segment in console.render(self.content, options):
-                yield segment if segment.control else segment._replace(text=printable(segment.text))
-
-    class OnlyPrintable(RenderHook):
-        def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-            return [Printable(content) for content in renderables]
-
-    console = Console(file=file, highlight=False)
-    console.push_render_hook(OnlyPrintable())
-    return console
+    return printable_console(file)
 
 
 def note(text: str) -> None:
