@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup train compare test test-all lint types check audit bench docs tensorboard clean
+.PHONY: setup train compare test test-all lint types check audit bench docs notebook tensorboard clean
 
 setup: .venv/installed
 
@@ -48,6 +48,9 @@ bench: setup  ## speed, growth and start-up, side by side with what they are com
 
 docs: setup  ## runs the commands of docs/tutorial.md again: outputs and pictures
 	$(BIN)/python scripts/make_docs.py
+
+notebook: setup  ## runs docs/notebook.ipynb again
+	$(BIN)/python scripts/make_notebook.py
 
 tensorboard: setup
 	$(BIN)/tudui tensorboard runs

@@ -13,6 +13,7 @@ from tudui.config.dump import worth_a_comment
 from tudui.config.plan import load_plan
 from tudui.config.shipped import find_config
 from tudui.errors import Interrupted, UsageError, did_you_mean
+from tudui.losses import registered_here
 from tudui.run_folder import RunResult, config_of_run, new_run_folder
 from tudui.sinks import Sink
 
@@ -91,6 +92,13 @@ def compare(
 
     folder = Path(folder) if folder is not None else comparison.default_folder(loaded)
     chosen = choose_executor(loaded.base) if executor == "auto" else executor
+    if own := registered_here(variant.name for variant in loaded.comparison.variants.values()):
+        if executor not in ("auto", "stacked"):
+            raise UsageError(
+                f"executor={executor!r}: the loss {own[0]} is known to this process alone; "
+                f"take executor='stacked', or make it a package of its own"
+            )
+        chosen = "stacked"
     jobs = jobs or default_jobs(loaded.base, chosen)
     shown = fspath(plan) if isinstance(plan, PathLike) else plan
     command = f"tudui.compare({shown!r}, {dict(overrides)!r}, folder={str(folder)!r})"

@@ -1,6 +1,6 @@
 """The losses: one module per family, each a torch-free spec and the function that computes it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,16 @@ from pydantic import ValidationError
 from tudui.config import Override
 from tudui.config.describe import shorten
 from tudui.config.load import load_loss
-from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec, loss_section, loss_spec, loss_specs
+from tudui.config.loss_spec import (
+    SAFE_NAME,
+    ClassInfo,
+    LossParameters,
+    LossSpec,
+    loss_section,
+    loss_spec,
+    loss_specs,
+)
+from tudui.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +34,26 @@ __all__ = [
     "get",
     "loss_spec",
     "loss_specs",
+    "register",
+    "registered_here",
 ]
+
+_REGISTERED: set[str] = set()
+
+
+def register(spec: LossSpec) -> None:
+    """Make a loss known to this process, as in a notebook; again replaces it. An entry point makes it known to all."""
+    if not SAFE_NAME.fullmatch(spec.name):
+        raise UsageError(f"{spec.name!r}: a loss's name must be letters, digits and + . _ -, 64 at most")
+    if spec.name in loss_specs() and spec.name not in _REGISTERED:
+        raise UsageError(f"'{spec.name}': a loss of this name is installed; take another name")
+    loss_specs()[spec.name] = spec
+    _REGISTERED.add(spec.name)
+
+
+def registered_here(names: Iterable[str]) -> list[str]:
+    """Return those losses that no other process knows."""
+    return [name for name in names if name in _REGISTERED]
 
 
 def get(name: str, *, class_counts: Sequence[int] | None = None, **parameters: Any) -> "Loss":
