@@ -63,6 +63,9 @@ linkcheck: reference  ## whether the links to other sites still lead somewhere; 
 tutorial: setup  ## runs the commands of the tutorial and of the FAQ again: outputs and pictures
 	$(BIN)/python scripts/make_docs.py
 
+notebook: setup  ## runs docs/notebook.ipynb again
+	$(BIN)/python scripts/make_notebook.py
+
 tensorboard: setup
 	$(BIN)/tudui tensorboard runs
 

@@ -205,7 +205,7 @@ def of_a_run(folder: Path, *, name: str, how: damage.Damage) -> Target:
                 place.check_same(config)
             found = read_run(planned, compared / RUNS)
             others = [found if run.planned is planned else run for run in records]
-            values = collect(plan, others, command="tudui").values
+            values = collect(plan, others, folder=compared, command="tudui").values
             json_text(values)
             terminal(replace(comparison, values=values), Console(file=io.StringIO(), width=100))
         finally:

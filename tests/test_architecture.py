@@ -18,7 +18,7 @@ FLOORS = [
     {"weights"},
     {"run"},
     {"comparison", "lab", "inference", "rehearsal"},
-    {"cli"},
+    {"api", "cli"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -35,7 +35,7 @@ def test_digits_are_scikit_learns():
 
 
 def test_every_digit_is_scikit_learns_bit_for_bit():
-    digits, source = load_digits(), read_digits()
+    digits, source = load_digits(), read_digits(DataConfig())
     assert source.labels.tolist() == digits.target.tolist()
     small = torch.from_numpy(digits.images).float()[:, None] * (255 / 16)
     large = functional.interpolate(small, size=(32, 32), mode="bilinear", align_corners=False)

@@ -1,3 +1,30 @@
-"""Tudui: understand and compare loss functions on an image classifier."""
+"""Tudui: understand and compare loss functions on an image classifier.
+
+From Python: `tudui.train("digits", {"loss": "huber"})`, `tudui.compare()`, `tudui.evaluate(run)`,
+`tudui.losses.get("huber", delta=2)`. What is heavy is imported when it is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tudui import losses
+    from tudui.api import compare, evaluate, train
+    from tudui.errors import TuduiError
 
 __version__ = "0.1.0"
+__all__ = ["TuduiError", "compare", "evaluate", "losses", "train"]
+
+_HOMES = {"train": "tudui.api", "compare": "tudui.api", "evaluate": "tudui.api", "TuduiError": "tudui.errors"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "losses":
+        return import_module("tudui.losses")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tudui' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

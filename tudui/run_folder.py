@@ -1,22 +1,27 @@
 """The files of a run: where each lies, who may write them, and how those that grow are cut back to a checkpoint."""
 
+import itertools
+import json
 import os
+import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tudui.config import Config, load_config
+from tudui.config import Config, Loaded, Override, load_config
+from tudui.config.data_sets import FOLDER
 from tudui.config.load import flatten
 from tudui.errors import DiskError, TuduiError, UsageError
 from tudui.files import ASIDE, disk_errors, locked, refuse_links
-from tudui.invocation import tudui_command
+from tudui.invocation import is_first_process, tudui_command
 from tudui.record import read_result
 
 # What may differ between a run and its continuation: where the data lies and whether it is cached.
 FREE_ON_RESUME = {"data.dir", "data.cache", "expect"}
+CHANGED_ON_RESUME = FREE_ON_RESUME | {"train.epochs"}
 
 
 @dataclass(frozen=True)
@@ -201,8 +206,57 @@ class RunResult:
     status: str  # "finished" or "diverged"
     values: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        """Return what there is to say of it in a line."""
+        score = "" if self.test_accuracy is None else f", test accuracy {100 * self.test_accuracy:.2f} %"
+        return f"<run {self.run_dir}: {self.status}{score}>"
+
     @property
     def test_accuracy(self) -> float | None:
         """Test accuracy after the last epoch; None for a run that diverged."""
         test = self.values["test"]
         return None if test is None else float(test["accuracy"])
+
+    def metrics(self, event: str | None = None) -> list[dict[str, Any]]:
+        """Return the record, an event per line in order; of one kind alone, such as StepEnd or Evaluated."""
+        with RunFolder(self.run_dir).record.open(encoding="utf-8") as lines:
+            events: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        return [found for found in events if event in (None, found["event"])]
+
+
+def new_run_folder(config: Config) -> Path:
+    """Make and return a folder below runs/, by the first readable name that is free."""
+    if not is_first_process():
+        return Path("runs")  # the first one makes and fills it
+    base = Path("runs") / f"{default_name(config.data.name)}-{config.loss.name}-seed{config.seed}"
+    for number in itertools.count(1):
+        folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        try:
+            folder.mkdir(parents=True)  # at once, so that two runs begun together get two names
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise DiskError(f"{folder}: cannot be made: {error.strerror}; choose another --run-dir") from None
+        return folder
+    raise AssertionError
+
+
+def default_name(data: str) -> str:
+    """Return what a data set is called in the name of a run's folder, which users copy into shell commands."""
+    name = Path(data.removeprefix(FOLDER)).resolve().name if data.startswith(FOLDER) else data
+    return re.sub(r"[^\w+.-]+", "-", name)
+
+
+def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:
+    """Return a run's own config, under overrides of the few settings that leave its trajectory alone."""
+    if refused := [override.origin for override in overrides if override.key not in CHANGED_ON_RESUME]:
+        raise UsageError(
+            f"--resume {root}: cannot be combined with {', '.join(refused)}, since a run goes on as it began; "
+            f"allowed are --data-dir, --no-cache and, for a constant schedule, --epochs"
+        )
+    file = RunFolder(root).config
+    if not file.is_file():
+        raise UsageError(
+            f"--resume {root}: not a run folder ({file} is missing); list runs with: {tudui_command()} runs"
+        )
+    return load_config(file, overrides)

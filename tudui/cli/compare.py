@@ -14,7 +14,6 @@ from tudui.cli.settings import (
     DataOption,
     JsonOption,
     SetOption,
-    default_name,
     note,
     output,
     overrides_of,
@@ -141,10 +140,11 @@ def compare_losses_command(
     plan = load_plan(find_config(config or "compare"), overrides_of(flags, settings))
     for text in plan.notes:
         note(text)
-    folder = out or _folder(plan)
     console = output(json=json)
+    from tudui.comparison.compare import default_folder
     from tudui.comparison.executors import choose_executor, default_jobs
 
+    folder = out or default_folder(plan)
     chosen = choose_executor(plan.base) if executor == "auto" else executor
     jobs = jobs or default_jobs(plan.base, chosen)
     if dry_run:
@@ -268,14 +268,6 @@ def _values(text: str | None, flag: str) -> list[Any] | None:
 
     names = _names(text, flag)
     return None if names is None else [read_value(name, f"{flag} {text}") for name in names]
-
-
-def _folder(plan: "Plan") -> Path:
-    """Return the folder that the same plan gets every time; more losses, seeds or noise levels go on in it."""
-    import hashlib
-
-    digest = hashlib.sha256(plan.base.model_dump_json(exclude={"loss"}).encode()).hexdigest()[:6]
-    return Path("runs") / f"compare-{default_name(plan.base.data.name)}-{plan.comparison.lr}-{digest}"
 
 
 def _command() -> str:

@@ -26,13 +26,19 @@ def list_command() -> None:
 
     Examples:  tudui data list   |   tudui train --data cifar10
     """
+    from rich.markup import escape
     from rich.table import Table
+
+    from tudui.config.data_sets import data_sets
 
     table = Table(box=None)
     for column in ("name", "images", "classes", "what"):
         table.add_column(column, justify="right" if column in ("images", "classes") else "left")
     for name, row in SETS.items():
         table.add_row(name, *row)
+    for name, point in data_sets().items():
+        if name not in SETS:
+            table.add_row(name, "", "", escape(f"of another package: {point.value}"))
     output(json=False).print(table)
 
 
@@ -49,10 +55,10 @@ def check(
     from rich.markup import escape
     from rich.table import Table
 
-    from tudui.config.schema import DATA_SETS, FOLDER
+    from tudui.config.data_sets import FOLDER, data_sets
     from tudui.data import load_data
 
-    if name not in DATA_SETS and not name.startswith(FOLDER) and ("/" in name or _is_folder(name)):
+    if name not in data_sets() and not name.startswith(FOLDER) and ("/" in name or _is_folder(name)):
         name = f"{FOLDER}{name}"
     config = load_from_flags(None, {"data.name": ("data", name), "data.dir": ("--data-dir", data_dir)}, None).config
     data = load_data(config.data, config.seed)

@@ -1,6 +1,5 @@
 """The flags that choose a config, shared by every command that needs one."""
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tudui.errors import UsageError, printable
+from tudui.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -102,12 +101,6 @@ def refuse_overwriting(*paths: Path, overwrite: bool) -> None:
             raise UsageError(f"{path}: is there already; give another name with --out, or add --overwrite")
 
 
-def default_name(data: str) -> str:
-    """Return what a data set is called in the name of a run's folder, which users copy into shell commands."""
-    name = Path(data.removeprefix("folder:")).resolve().name if data.startswith("folder:") else data
-    return re.sub(r"[^\w+.-]+", "-", name)
-
-
 def messages() -> "Console":
     """Return the console for everything that is not a command's result."""
     return _console(sys.stderr)
@@ -119,24 +112,9 @@ def output(*, json: bool) -> "Console":
 
 
 def _console(file: IO[str]) -> "Console":
-    """Return a console on which no name from a file steers the terminal; Rich lets escape sequences through."""
-    from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+    from tudui.sinks.printable import printable_console
 
-    class Printable:
-        def __init__(self, content: ConsoleRenderable) -> None:
-            self.content = content
-
-        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-            for segment in console.render(self.content, options):
-                yield segment if segment.control else segment._replace(text=printable(segment.text))
-
-    class OnlyPrintable(RenderHook):
-        def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-            return [Printable(content) for content in renderables]
-
-    console = Console(file=file, highlight=False)
-    console.push_render_hook(OnlyPrintable())
-    return console
+    return printable_console(file)
 
 
 def note(text: str) -> None:

@@ -1,6 +1,5 @@
 """`tudui train`."""
 
-import itertools
 import os
 import shlex
 from pathlib import Path
@@ -17,12 +16,11 @@ from tudui.cli.settings import (
     JsonOption,
     LossOption,
     SetOption,
-    default_name,
     load_from_flags,
     note,
     output,
 )
-from tudui.errors import DiskError, Diverged, Interrupted, UsageError, WorkerError
+from tudui.errors import Diverged, Interrupted, UsageError, WorkerError
 from tudui.files import json_text
 from tudui.invocation import is_first_process, training_command, tudui_command
 
@@ -96,6 +94,7 @@ def train_command(
     from rich.markup import escape
 
     from tudui.config.yaml_file import read_value
+    from tudui.run_folder import new_run_folder
 
     flags: dict[str, tuple[str, Any]] = {
         "loss": ("--loss", loss),
@@ -126,7 +125,7 @@ def train_command(
     if dry_run:
         _dry_run(loaded.config, console, json=json)
         return
-    folder = resume or run_dir or _new_folder(loaded.config)
+    folder = resume or run_dir or new_run_folder(loaded.config)
     if again and not quiet:
         console.print(f"going on with {escape(str(folder))}", soft_wrap=True)
     result = _train(loaded, folder, console, resume=again, quiet=quiet)
@@ -184,41 +183,13 @@ def _loaded_for_resume(
     run_dir: Path | None,
 ) -> "Loaded":
     """Return a run's own config, with the few settings that leave its trajectory alone."""
-    from tudui.config import Override, load_config
-    from tudui.run_folder import FREE_ON_RESUME, RunFolder
+    from tudui.config import Override
+    from tudui.run_folder import config_of_run
 
-    free = FREE_ON_RESUME | {"train.epochs"}
-    given = [flag for key, (flag, value) in flags.items() if value is not None and key not in free]
-    given += [flag for flag, value in (("--config", config), ("--set", settings), ("--run-dir", run_dir)) if value]
-    if given:
-        raise UsageError(
-            f"--resume {resume}: cannot be combined with {', '.join(given)}, since a run goes on as it began; "
-            f"allowed are --data-dir, --no-cache and, for a constant schedule, --epochs"
-        )
-    file = RunFolder(resume).config
-    if not file.is_file():
-        raise UsageError(
-            f"--resume {resume}: not a run folder ({file} is missing); list runs with: {tudui_command()} runs"
-        )
-    overrides = [Override(key, value, flag) for key, (flag, value) in flags.items() if value is not None]
-    return load_config(file, overrides)
-
-
-def _new_folder(config: "Config") -> Path:
-    """Make and return a folder below runs/, by the first readable name that is free."""
-    if not is_first_process():
-        return Path("runs")  # the first one makes and fills it
-    base = Path("runs") / f"{default_name(config.data.name)}-{config.loss.name}-seed{config.seed}"
-    for number in itertools.count(1):
-        folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
-        try:
-            folder.mkdir(parents=True)  # at once, so that two runs begun together get two names
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise DiskError(f"{folder}: cannot be made: {error.strerror}; choose another --run-dir") from None
-        return folder
-    raise AssertionError
+    others = {flag: (flag, value or None) for flag, value in
+              (("--config", config), ("--set", settings), ("--run-dir", run_dir))}  # fmt: skip
+    given = {**flags, **others}.items()
+    return config_of_run(resume, [Override(key, value, flag) for key, (flag, value) in given if value is not None])
 
 
 def _print_batches(config: "Config", count: int, console: "Console") -> None:

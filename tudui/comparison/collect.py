@@ -4,6 +4,8 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from io import StringIO
+from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -13,6 +15,9 @@ from tudui.comparison.done import RunRecord
 from tudui.comparison.runs import cell_name
 from tudui.comparison.statistics import Pair, holm, pair, summary, verdict
 from tudui.config.plan import Plan
+from tudui.sinks.printable import printable_console
+
+WIDTH = 110  # columns of a comparison that is shown as text
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,22 @@ class Comparison:
 
     values: Mapping[str, Any]
     cells: tuple[Cell, ...]
+    folder: Path
+
+    def __repr__(self) -> str:
+        """Return what the command prints."""
+        from tudui.comparison.report import terminal, where
+
+        console = printable_console(StringIO(), force_jupyter=False, width=WIDTH)
+        with console.capture() as shown:
+            terminal(self, console)
+        return f"{shown.get()}{where(self)}"
+
+    def _repr_html_(self) -> str:
+        """Return the first part of the report, for notebooks."""
+        from tudui.comparison.report import summary_html
+
+        return summary_html(self)
 
 
 def cells_of(records: Sequence[RunRecord], plan: Plan) -> tuple[Cell, ...]:
@@ -58,7 +79,7 @@ def cells_of(records: Sequence[RunRecord], plan: Plan) -> tuple[Cell, ...]:
 
 
 def collect(
-    plan: Plan, records: Sequence[RunRecord], *, command: str, tuning: Sequence[Mapping[str, Any]] = ()
+    plan: Plan, records: Sequence[RunRecord], *, folder: Path, command: str, tuning: Sequence[Mapping[str, Any]] = ()
 ) -> Comparison:
     """Return the comparison of runs that are done."""
     cells = cells_of(records, plan)
@@ -80,7 +101,7 @@ def collect(
             "rows": [_times(cell, reach[cell.label_noise]) for cell in cells],
         },
     }
-    return Comparison(values, cells)
+    return Comparison(values, cells, folder)
 
 
 def _warnings(records: Sequence[RunRecord]) -> list[str]:

@@ -1,5 +1,6 @@
 """`compare`: from a plan to a comparison; a folder that holds a part of it already is gone on with."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.errors import DiskError, Interrupted, UsageError
 from tudui.files import ASIDE, disk_errors, locked, write_text
 from tudui.record import read_result
-from tudui.run_folder import RunFolder
+from tudui.run_folder import RunFolder, default_name
 
 PLAN, RUNS, TUNING, COMMAND = "plan.yaml", "runs", "tuning", "command.txt"
 LOCK = "comparison.lock"  # also what tells a comparison's folder from any other
@@ -72,6 +73,12 @@ def _check_folder(folder: Path) -> None:
         raise UsageError(f"{folder}: not empty and not a comparison; choose another --out")
 
 
+def default_folder(plan: Plan) -> Path:
+    """Return the folder that the same plan gets every time; more losses, seeds or noise levels go on in it."""
+    digest = hashlib.sha256(plan.base.model_dump_json(exclude={"loss"}).encode()).hexdigest()[:6]
+    return Path("runs") / f"compare-{default_name(plan.base.data.name)}-{plan.comparison.lr}-{digest}"
+
+
 def left_out(comparison: Comparison, folder: Path) -> list[str]:
     """Return the names of runs in the folder that the comparison's plan does not ask for, of an earlier call."""
     asked = {run.planned.name for cell in comparison.cells for run in cell.runs}
@@ -99,7 +106,7 @@ def read_comparison(folder: Path) -> Comparison:
         raise UsageError(
             f"{folder}: {len(missing)} of {len(runs)} runs are not done (such as {missing[0]}); go on with: {command}"
         )
-    return collect(plan, read_runs(runs, folder / RUNS), command=command, tuning=tuning)
+    return collect(plan, read_runs(runs, folder / RUNS), folder=folder, command=command, tuning=tuning)
 
 
 def _missing(runs: Sequence[PlannedRun], folder: Path) -> list[str]:

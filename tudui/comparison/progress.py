@@ -1,4 +1,4 @@
-"""All runs of a comparison on one display: a bar and what is running on a terminal, a line per run elsewhere."""
+"""All runs of a comparison on one display: a bar and what is running on a terminal and in a notebook, else lines."""
 
 import time
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tudui.comparison.executors import Listener, Progress
+from tudui.sinks.notebook import Page
 
 RUNNING_SHOWN = 8
 
@@ -20,6 +21,15 @@ RUNNING_SHOWN = 8
 def progress_display(console: Console, runs: int) -> Iterator[Listener]:
     """Show the progress of so many runs until the block ends."""
     display = _Display(console, runs)
+    if console.is_jupyter:
+        with Page() as page:
+
+            def show(progress: Progress) -> None:
+                display.note(progress)
+                page.show(display.render())
+
+            yield show
+        return
     if not console.is_terminal:
         yield display.line
         return

@@ -7,6 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.loss_spec import SECTIONS, loss_specs
 from tudui.config.schema import ComparisonConfig, Config
 
@@ -59,6 +60,8 @@ def json_schema() -> dict[str, Any]:
     loss = _loss_section(definitions)
     schema["$defs"] = definitions
     schema["properties"]["loss"] = loss
+    own, others = {"enum": list(data_sets())}, {"pattern": f"^{FOLDER}."}
+    definitions["DataConfig"]["properties"]["name"]["anyOf"] = [own, others]
     for section in ("optimizer", "schedule"):  # a name alone stands for the section
         names = sorted(schema["properties"][section]["discriminator"]["mapping"])
         variants = schema["properties"][section].pop("oneOf")

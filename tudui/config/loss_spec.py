@@ -57,7 +57,7 @@ class ClassInfo:
     """What a loss may know of the data."""
 
     names: tuple[str, ...]
-    counts: tuple[int, ...]  # training images per class
+    counts: tuple[int, ...]  # training images per class; () where they are not known
 
     @property
     def number(self) -> int:

@@ -5,15 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
 
+from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.loss_spec import LossParameters, loss_spec
 from tudui.errors import did_you_mean
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-DATA_SETS = ("digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "svhn")
-FOLDER = "folder:"
 
 
 class Section(BaseModel):
@@ -36,7 +34,7 @@ class AugmentConfig(Section):
 class DataConfig(Section):
     """Which images, how they are split and prepared."""
 
-    name: str = Field("digits", description=f"{', '.join(DATA_SETS)}, or {FOLDER}PATH for your own images")
+    name: str = Field("digits", description=f"a name that `tudui data list` shows, or {FOLDER}PATH for your own images")
     dir: str | None = Field(None, description="folder that holds a copy of the data set (or receives the download)")
     validation: Fraction = Field(0.1, description="share of the training images held out, stratified; 0: none")
     shuffle: bool = Field(True, description="draw a new order every epoch")
@@ -60,9 +58,9 @@ class DataConfig(Section):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name in DATA_SETS or (name.startswith(FOLDER) and name != FOLDER):
+        if name in data_sets() or (name.startswith(FOLDER) and name != FOLDER):
             return name
-        raise ValueError(f"must be one of {', '.join(DATA_SETS)}, {FOLDER}PATH{did_you_mean(name, DATA_SETS)}")
+        raise ValueError(f"must be one of {', '.join(data_sets())}, {FOLDER}PATH{did_you_mean(name, data_sets())}")
 
     @model_validator(mode="after")
     def _one_noise(self) -> "DataConfig":

@@ -23,8 +23,8 @@ def _shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def find_config(name: str) -> Path:
-    """Return the file that `--config` means: a path, or the name of a shipped config."""
+def find_config(name: str, origin: str = "--config") -> Path:
+    """Return the file that is meant by a path, or by the name of a shipped config."""
     if Path(name).is_file():
         return Path(name)
     shipped = _shipped()
@@ -32,7 +32,7 @@ def find_config(name: str) -> Path:
         return shipped[name]
     raise ConfigError(
         [
-            f"--config {name}: no such file, and no shipped config{did_you_mean(name, shipped)}; "
+            f"{origin} {name}: no such file, and no shipped config{did_you_mean(name, shipped)}; "
             f"shipped: {', '.join(shipped)}"
         ]
     )

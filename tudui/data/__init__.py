@@ -4,8 +4,9 @@ from pathlib import Path
 
 import torch
 
-from tudui.config.schema import FOLDER, DataConfig
-from tudui.data.dataset import Dataset, Preparation, Source, Split
+from tudui.config.data_sets import FOLDER, data_sets, place
+from tudui.config.schema import DataConfig
+from tudui.data.dataset import IMAGE_SHAPE, Dataset, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
 from tudui.data.label_noise import with_label_noise
 from tudui.data.split import stratified
@@ -29,17 +30,38 @@ UNEQUAL = 3  # a largest class this many times the smallest is worth a word
 
 def read_source(config: DataConfig) -> Source:
     """Return the images of a source as they are, before any split is drawn."""
-    if config.name == "digits":
-        from tudui.data.digits import read_digits
-
-        return read_digits()
     if config.name.startswith(FOLDER):
         from tudui.data.folder import read_folder
 
         return read_folder(Path(config.name.removeprefix(FOLDER)), config)
-    from tudui.data.torchvision_sets import read_torchvision_set
+    point = data_sets()[config.name]
+    try:
+        read = point.load()
+    except Exception as error:  # another package's import may fail in any way
+        raise DataError(f"{place(point)}: cannot be loaded: {error}; mend or uninstall that package") from error
+    return _checked(read(config), place(point))
 
-    return read_torchvision_set(config)
+
+def _checked(source: Source, where: str) -> Source:
+    """Return a source whose images, labels and parts are what the loop takes; DataError where they are not."""
+    if not isinstance(source, Source):
+        raise DataError(f"{where}: must return a tudui.data.Source (got {type(source).__name__})")
+    store, labels, rows = source.store, source.labels, torch.cat(list(source.parts.values()))
+    if store.dtype != torch.uint8 or store.shape[1:] != IMAGE_SHAPE:
+        raise DataError(f"{where}: images must be uint8 [N, 3, 32, 32] (got {store.dtype} {list(store.shape)})")
+    if labels.dtype != torch.int64 or labels.shape != store.shape[:1]:
+        raise DataError(
+            f"{where}: labels must be int64 [{len(store)}], one per image (got {labels.dtype} {list(labels.shape)})"
+        )
+    if not _within(labels, len(source.classes)):
+        raise DataError(f"{where}: labels must lie in 0 to {len(source.classes) - 1}, a number for each of the classes")
+    if "train" not in source.parts or not _within(rows, len(store)):
+        raise DataError(f"{where}: parts must be rows of the images, those of 'train' among them")
+    return source
+
+
+def _within(numbers: torch.Tensor, size: int) -> bool:
+    return not len(numbers) or 0 <= int(numbers.min()) <= int(numbers.max()) < size
 
 
 def load_data(config: DataConfig, seed: int) -> Dataset:

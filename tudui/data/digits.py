@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from tudui.config.schema import DataConfig
 from tudui.data.dataset import Source
 
 
-def read_digits() -> Source:
+def read_digits(config: DataConfig) -> Source:
     """Return the digits, scaled from 8x8 values 0 to 16 to 32x32 bytes in three equal channels.
 
     Source: UCI ML hand-written digits, test part (Alpaydin, Kaynak 1998), the file of `sklearn.datasets.load_digits`.

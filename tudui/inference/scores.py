@@ -24,6 +24,14 @@ class Scored:
     evaluated: Evaluated
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        """Return the main scores in a line."""
+        scores = self.evaluated
+        return (
+            f"<{self.weights.origin}: {scores.images:,} {scores.split} images, accuracy {100 * scores.accuracy:.2f} %, "
+            f"NLL {scores.nll:.4f}, ECE {scores.ece:.4f}>"
+        )
+
 
 def network_of(weights: Weights, *, preparation: Preparation) -> Network:
     """Return the network as it was trained: a run's own precision and memory format, else fp32."""

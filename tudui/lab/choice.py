@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tudui.config import Override, load_config
+from tudui.config import Override
+from tudui.config.load import load_loss
 from tudui.config.loss_spec import LossParameters, LossSpec, loss_spec, loss_specs
 from tudui.errors import UsageError
 from tudui.losses.residual import ResidualParameters
@@ -59,10 +60,8 @@ def choose_loss(
         if section != "loss" or not parameter:
             raise UsageError(f"{override.origin}: only parameters of the loss can be set here, such as loss.delta=2")
         _check_parameter(name, spec, parameter, override.origin)
-    # the rate plays no part here; naming one keeps a loss without a recipe from being refused
-    rate = Override("optimizer.lr", 0.1, "the lab")
-    config = load_config(None, [Override("loss", spec.name, name), rate, *asked, *overrides]).config
-    return ChosenLoss(label=name, spec=spec, parameters=config.loss)
+    parameters = load_loss([Override("loss", spec.name, name), *asked, *overrides])
+    return ChosenLoss(label=name, spec=spec, parameters=parameters)
 
 
 def _check_parameter(name: str, spec: LossSpec, parameter: str, origin: str) -> None:

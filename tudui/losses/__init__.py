@@ -1,15 +1,80 @@
 """The losses: one module per family, each a torch-free spec and the function that computes it."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec, loss_spec, loss_specs
+from tudui.config import Override
+from tudui.config.describe import shorten
+from tudui.config.load import load_loss
+from tudui.config.loss_spec import (
+    SAFE_NAME,
+    ClassInfo,
+    LossParameters,
+    LossSpec,
+    loss_section,
+    loss_spec,
+    loss_specs,
+)
+from tudui.errors import UsageError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tudui.config.loss_spec import Loss
 
-__all__ = ["ClassInfo", "LossParameters", "LossSpec", "build_every_loss", "build_loss", "loss_spec", "loss_specs"]
+__all__ = [
+    "ClassInfo",
+    "LossParameters",
+    "LossSpec",
+    "build_every_loss",
+    "build_loss",
+    "get",
+    "loss_spec",
+    "loss_specs",
+    "register",
+    "registered_here",
+]
+
+_REGISTERED: set[str] = set()
+
+
+def register(spec: LossSpec) -> None:
+    """Make a loss known to this process, as in a notebook; again replaces it. An entry point makes it known to all."""
+    if not SAFE_NAME.fullmatch(spec.name):
+        raise UsageError(f"{spec.name!r}: a loss's name must be letters, digits and + . _ -, 64 at most")
+    if spec.name in loss_specs() and spec.name not in _REGISTERED:
+        raise UsageError(f"'{spec.name}': a loss of this name is installed; take another name")
+    loss_specs()[spec.name] = spec
+    _REGISTERED.add(spec.name)
+
+
+def registered_here(names: Iterable[str]) -> list[str]:
+    """Return those losses that no other process knows."""
+    return [name for name in names if name in _REGISTERED]
+
+
+def get(name: str, *, class_counts: Sequence[int] | None = None, **parameters: Any) -> "Loss":
+    """Return a loss (logits [B, K] float, labels [B] int64) -> loss per sample [B], such as get("huber", delta=2).
+
+    Parameters are those of `tudui loss list`; ConfigError for unknown names and values out of range. K is that of the
+    logits. `class_counts`, the training images of each class, is what class_weights="balanced" needs.
+    """
+    section = loss_section(name) | parameters
+    origin = f"{name}({', '.join(f'{key}={shorten(value)}' for key, value in parameters.items())})"
+    checked = load_loss([Override("loss", section, origin)])
+
+    @cache
+    def of(classes: int) -> "Loss":
+        names, counts = map(str, range(classes)), class_counts or ()
+        return build_loss(checked, ClassInfo(names=tuple(names), counts=tuple(counts)))
+
+    def loss(logits: "Tensor", labels: "Tensor") -> "Tensor":
+        return of(logits.shape[-1])(logits, labels)
+
+    return loss
 
 
 def build_loss(parameters: LossParameters, classes: ClassInfo) -> "Loss":

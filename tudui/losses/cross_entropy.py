@@ -33,6 +33,13 @@ def build(parameters: CrossEntropyParameters, classes: ClassInfo) -> "Loss":
 
     weights: Tensor | None = None
     if parameters.class_weights == "balanced":
+        if len(classes.counts) != classes.number:
+            raise ConfigError(
+                [
+                    f"loss.class_weights: balanced needs the training images of each of {classes.number} classes "
+                    f"(got {len(classes.counts)}); give them as class_counts"
+                ]
+            )
         total = sum(classes.counts)
         weights = torch.tensor([total / (classes.number * max(count, 1)) for count in classes.counts])
     elif parameters.class_weights is not None:

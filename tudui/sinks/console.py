@@ -1,4 +1,4 @@
-"""A run on the terminal: a progress bar where there is one, plain lines elsewhere."""
+"""A run on the terminal or in a notebook: a progress bar where there is one, plain lines elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,16 @@ from rich.table import Table
 
 from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.sinks import Sink
+from tudui.sinks.notebook import Page
 
 
 @contextmanager
 def console_sink(console: Console) -> Iterator[Sink]:
     """Show events on the console until the block ends."""
-    if console.is_terminal:
+    if console.is_jupyter:
+        with Page() as page:
+            yield _InNotebook(page)
+    elif console.is_terminal:
         with Progress(*_columns(), console=console, transient=True) as progress:
             yield _Bar(console, progress)
     else:
@@ -120,6 +124,18 @@ class _Bar(_Lines):
             scores=f"loss {event.epoch_loss:.3f}  acc {_percent(event.epoch_accuracy)}  "
             f"{event.timing['images_per_second']:,.0f} img/s",
         )
+
+
+class _InNotebook(_Bar):
+    """The same in the output of a notebook's cell."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__(page.console, Progress(*_columns(), console=page.console))
+        self.page = page
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        self.page.show(None if isinstance(event, RunEnded) else self.progress)
 
 
 def _percent(fraction: float) -> str:

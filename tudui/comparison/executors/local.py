@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of
@@ -37,7 +39,7 @@ def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: 
     give_up = math.inf
     try:
         with stop_on_signal() as request:
-            with _without_ctrl_c():  # which the workers inherit: the parent asks them
+            with _without_ctrl_c(), _without_main():
                 for worker in workers:
                     worker.start()
             while any(worker.is_alive() for worker in workers) or not messages.empty():
@@ -68,7 +70,19 @@ def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: 
 
 
 @contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep workers from running the caller's script again, which then needs no `if __name__ == "__main__"`."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
 def _without_ctrl_c() -> Iterator[None]:
+    """Let workers inherit that Ctrl-C means nothing: the parent asks them."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return

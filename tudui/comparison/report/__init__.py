@@ -3,16 +3,18 @@
 from pathlib import Path
 
 from tudui.comparison.collect import Comparison
-from tudui.comparison.report.content import report_of, title_of
-from tudui.comparison.report.document import pictures_of
-from tudui.comparison.report.html import html
+from tudui.comparison.report.content import report_of, summary_of, title_of
+from tudui.comparison.report.document import Paragraph, pictures_of
+from tudui.comparison.report.html import fragment, html
 from tudui.comparison.report.markdown import PICTURES, markdown
 from tudui.comparison.report.spreadsheet import csv_text
 from tudui.comparison.report.terminal import side_by_side, terminal
 from tudui.errors import DiskError
 from tudui.files import json_text, refuse_links, write_text, written_aside
 
-__all__ = ["side_by_side", "terminal", "write_report"]
+__all__ = ["side_by_side", "summary_html", "terminal", "where", "write_report"]
+
+HTML = "report.html"
 
 
 def write_report(comparison: Comparison, folder: Path) -> None:
@@ -30,4 +32,14 @@ def write_report(comparison: Comparison, folder: Path) -> None:
         with written_aside(pictures / f"{picture.name}.png") as file:
             file.write(picture.png)
     write_text(folder / "report.md", markdown(document))
-    write_text(folder / "report.html", html(document, title=title_of(comparison.values)))
+    write_text(folder / HTML, html(document, title=title_of(comparison.values)))
+
+
+def summary_html(comparison: Comparison) -> str:
+    """Return what a comparison says and its main tables, as a part of a page."""
+    return fragment([*summary_of(comparison.values), Paragraph(where(comparison))])
+
+
+def where(comparison: Comparison) -> str:
+    """Return where the whole report is."""
+    return f"report: {comparison.folder / HTML}"

@@ -59,6 +59,11 @@ def report_of(comparison: Comparison) -> list[Block]:
     ]
 
 
+def summary_of(values: Values) -> list[Block]:
+    """Return the answer and the main tables."""
+    return [*_answer(values), *(accuracy_table(values, noise) for noise in noise_levels(values))]
+
+
 def _answer(values: Values) -> Iterator[Block]:
     levels = noise_levels(values)
     yield Bullets([headline(values, noise) for noise in levels])

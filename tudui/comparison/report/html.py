@@ -43,14 +43,15 @@ def html(document: Document, *, title: str) -> str:
 {links}
 </ul></nav>
 <main>
-{_blocks(document)}
+{fragment(document)}
 </main>
 </body>
 </html>
 """
 
 
-def _blocks(blocks: Document) -> str:
+def fragment(blocks: Document) -> str:
+    """Return blocks as a part of a page."""
     return "\n".join(_block(block) for block in blocks)
 
 
@@ -69,7 +70,7 @@ def _block(block: Block) -> str:
         case Gallery(pictures):
             return '<div class="gallery">\n' + "\n".join(_picture(picture) for picture in pictures) + "\n</div>"
         case Folded(summary, blocks):
-            return f"<details>\n<summary>{escape(summary)}</summary>\n{_blocks(blocks)}\n</details>"
+            return f"<details>\n<summary>{escape(summary)}</summary>\n{fragment(blocks)}\n</details>"
         case _:
             assert_never(block)
 

@@ -1,0 +1,71 @@
+"""Tudui from Python: the functions are the commands."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+import tudui
+from tests.conftest import ROOT
+
+QUICK = {"train.epochs": 1, "log.every": 5, "train.threads": 1, "device": "cpu"}
+
+
+def test_a_run_in_a_thread_is_that_of_the_command():
+    results = []
+    thread = threading.Thread(
+        target=lambda: results.append(tudui.train({"loss": "huber"}, QUICK, sinks=[results.append], progress=False))
+    )
+    thread.start()
+    thread.join()
+    run = results[-1]
+    assert run.run_dir == Path("runs/digits-huber-seed0")
+    assert [type(event).__name__ for event in results[:-1]] == [line["event"] for line in run.metrics()]
+    assert tudui.evaluate(run).evaluated.accuracy == run.test_accuracy
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: tudui.train("digts"), "config digts: no such file, and no shipped config; did you mean 'digits'"),
+        (lambda: tudui.train({"train": {"epochs": 0}}), "train.epochs: should be greater than or equal to 1"),
+        (lambda: tudui.losses.get("hubr"), "did you mean 'huber'"),
+        (lambda: tudui.losses.get("huber", dleta=2), "did you mean 'delta'"),
+        (lambda: tudui.evaluate("run", split="tst"), "did you mean 'test'"),
+        (lambda: tudui.compare(executor="locl"), "did you mean 'local'"),
+    ],
+)
+def test_mistakes_are_named(call, says):
+    with pytest.raises(tudui.TuduiError) as error:
+        call()
+    assert says in str(error.value)
+
+
+def test_a_loss_by_name_is_torchs():
+    logits, labels = torch.randn(5, 4), torch.tensor([0, 1, 2, 3, 0])
+    counts = torch.tensor([1.0, 2, 3, 4])
+    ours = tudui.losses.get("ce", class_weights="balanced", class_counts=[1, 2, 3, 4])(logits, labels)
+    theirs = torch.nn.functional.cross_entropy(logits, labels, 10 / (4 * counts), reduction="none")
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_script_needs_no_main_guard_and_import_is_light(tmp_path):
+    (tmp_path / "script.py").write_text(
+        "import sys, tudui\n"
+        "assert not {'torch', 'pydantic'} & set(sys.modules)\n"
+        "print('once')\n"
+        f"settings = {QUICK | {'comparison.variants': ['ce', 'mse'], 'comparison.seeds': 1}}\n"
+        "print(tudui.compare(overrides=settings, folder='compared', executor='local', jobs=1, progress=False))\n"
+    )
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=True)
+    assert done.stdout.count("once") == 1
+    assert "report: compared/report.html" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.slow
+def test_the_notebook_runs(tmp_path):
+    subprocess.run([sys.executable, ROOT / "scripts" / "make_notebook.py", tmp_path / "copy.ipynb"], check=True)
