@@ -17,7 +17,7 @@ FLOORS = [
     {"sinks", "training"},
     {"weights"},
     {"run"},
-    {"comparison", "lab", "inference", "rehearsal"},
+    {"comparison", "lab", "inference", "rehearsal", "diagnosis"},
     {"cli"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -8,19 +8,30 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tudui.cli.settings import DataDirOption, DataOption, JsonOption, note, output
+from tudui.cli import completion
+from tudui.cli.settings import HOW, SHOW, DataDirOption, DataOption, JsonOption, note, output
 from tudui.errors import UsageError, did_you_mean
 from tudui.files import json_text
 
 if TYPE_CHECKING:
     from tudui.inference.scores import Scored
 
-WeightsArgument = Annotated[Path, typer.Argument(metavar="RUN|WEIGHTS", help="Run folder, checkpoint or weights file.")]
+WeightsArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN|WEIGHTS", help="Run folder, checkpoint or weights file.", autocompletion=completion.runs
+    ),
+]
 NormalizeOption = Annotated[
     Literal["standardize", "none"] | None,
-    typer.Option(help="How pixels are prepared.  [default: as in training; none for a weights file]"),
+    typer.Option(
+        help="How pixels are prepared.  [default: as in training; none for a weights file]", rich_help_panel=HOW
+    ),
 ]
-BestOption = Annotated[bool, typer.Option("--best", help="The weights of the best validation accuracy, not the last.")]
+BestOption = Annotated[
+    bool,
+    typer.Option("--best", help="Take the weights of the best validation accuracy, not the last.", rich_help_panel=HOW),
+]
 MAX_CONFUSION = 20
 
 
@@ -28,14 +39,18 @@ def evaluate_command(
     weights: WeightsArgument,
     data: DataOption = None,
     data_dir: DataDirOption = None,
-    split: Annotated[Literal["train", "validation", "test"], typer.Option(help="Which images.")] = "test",
+    split: Annotated[
+        Literal["train", "validation", "test"], typer.Option(help="Which images are scored.", rich_help_panel=HOW)
+    ] = "test",
     normalize: NormalizeOption = None,
     best: BestOption = False,
     json: JsonOption = False,
 ) -> None:
     """Score weights: accuracy, NLL, calibration, each class, and the value under every loss.
 
-    Examples:  tudui evaluate runs/digits-ce-seed0   |   tudui evaluate tudui_9.pth --data cifar10 --normalize none
+    Examples:
+      tudui evaluate runs/digits-ce-seed0
+      tudui evaluate tudui_9.pth --data cifar10 --normalize none
     """
     from tudui.inference.scores import evaluate_weights
 
@@ -88,14 +103,16 @@ def _print_scores(scored: "Scored") -> None:
 
 def predict_command(
     weights: WeightsArgument,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Image files.")],
     normalize: NormalizeOption = None,
     best: BestOption = False,
     json: JsonOption = False,
 ) -> None:
     """Print the three likeliest classes of each image.
 
-    Examples:  tudui predict runs/digits-ce-seed0 seven.png   |   tudui predict tudui_9.pth *.jpg --json
+    Examples:
+      tudui predict runs/digits-ce-seed0 seven.png
+      tudui predict tudui_9.pth *.jpg --json
     """
     from rich.markup import escape
     from rich.table import Table
@@ -119,18 +136,26 @@ def predict_command(
 
 
 def runs_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of runs.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with runs, at any depth.")] = Path("runs"),
     sort: Annotated[
-        str, typer.Option(help="Column to sort by: name, status, loss, data, seed, epochs, validation, test, seconds.")
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="name, status, loss, data, seed, epochs, planned, validation, test or seconds.",
+            rich_help_panel=SHOW,
+        ),
     ] = "name",
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print comma-separated values; accuracies as fractions.")
+        bool,
+        typer.Option("--csv", help="Print comma-separated values; accuracies as fractions.", rich_help_panel=SHOW),
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """List the runs below a folder, in one table.
 
-    Examples:  tudui runs   |   tudui runs --sort test --csv
+    Examples:
+      tudui runs
+      tudui runs --sort test --csv
     """
     from tudui.inference.runs import RunRow, list_runs
 
