@@ -17,7 +17,6 @@ highlight_language = "text"
 smartquotes = False  # -- is a flag, not a dash
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # the notebook is shown as it was saved
-suppress_warnings = ["toc.not_readable"]  # pages named in the index that are still being written
 
 html_theme = "furo"
 html_title = "Tudui"

@@ -37,6 +37,7 @@ SHIPPED = sorted(path.stem for path in (ROOT / "configs").glob("*.yaml"))
 # In this order: later ones read what earlier ones wrote.
 COMMANDS = f"""
 --version
+doctor
 config list
 config validate {" ".join(SHIPPED)}
 config show --config cifar10 --provenance
@@ -58,6 +59,7 @@ train --config digits
 train --config digits.yaml --loss huber -e 1
 evaluate runs/digits-ce-seed0
 predict runs/digits-ce-seed0 plot.png
+export runs/digits-ce-seed0
 runs
 compare-losses --losses ce,mse --seeds 2 -e 1 --out compared
 report compared

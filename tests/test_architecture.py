@@ -17,7 +17,7 @@ FLOORS = [
     {"sinks", "training", "exported"},
     {"weights"},
     {"run"},
-    {"comparison", "lab", "inference", "rehearsal"},
+    {"comparison", "lab", "inference", "rehearsal", "diagnosis"},
     {"api", "cli"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,43 +1,32 @@
 """The command line: parse, call one function, print, exit code. What is heavy is imported inside the commands."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from tudui import __version__
-from tudui.cli import after, backward, compare, config, data, export, line_fit, loss, predict, tensorboard, train
-from tudui.errors import Interrupted, TuduiError, WorkerError, printable
-from tudui.invocation import speaks_for_its_machine
+from tudui.cli import (
+    after,
+    backward,
+    compare,
+    config,
+    data,
+    doctor,
+    export,
+    line_fit,
+    loss,
+    predict,
+    report,
+    tensorboard,
+    train,
+)
+from tudui.cli.commands import LOOK, LOSSES, MACHINE, PREPARE, TRAIN, Commands, Group
+from tudui.cli.start import print_start
 
-MAX_PROBLEMS = 20  # shown of a config in which everything is wrong
-
-
-class _Commands(TyperGroup):
-    """Turns what can go wrong for a user into one message and an exit code."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except TuduiError as error:
-            prefix = "" if isinstance(error, Interrupted) else "error: "
-            lines = str(error).splitlines() if speaks_for_its_machine() or isinstance(error, WorkerError) else []
-            for line in lines[:MAX_PROBLEMS]:
-                typer.echo(f"{prefix}{printable(line)}", err=True)
-            if len(lines) > MAX_PROBLEMS:
-                typer.echo(f"{prefix}and {len(lines) - MAX_PROBLEMS} more", err=True)
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
-            raise typer.Exit(130) from None
-
-
-app = typer.Typer(
-    cls=_Commands,
+app = Commands(
     help="Understand and compare loss functions on an image classifier.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -50,11 +39,14 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        assert isinstance(context.command, Group)
+        print_start(context.command.panels())
 
 
 def main() -> None:
@@ -62,16 +54,17 @@ def main() -> None:
     app(prog_name="tudui")
 
 
-app.add_typer(config.app, name="config")
-app.add_typer(data.app, name="data")
-app.add_typer(loss.app, name="loss")
-app.add_typer(backward.app, name="backward")
-app.command("train")(train.train_command)
-app.command("compare-losses")(compare.compare_losses_command)
-app.command("report")(compare.report_command)
-app.command("evaluate")(after.evaluate_command)
-app.command("predict")(predict.predict_command)
-app.command("export")(export.export_command)
-app.command("runs")(after.runs_command)
-app.command("tensorboard")(tensorboard.tensorboard_command)
-app.command("line-fit")(line_fit.line_fit_command)
+app.command("train", rich_help_panel=TRAIN)(train.train_command)
+app.command("compare-losses", rich_help_panel=TRAIN)(compare.compare_losses_command)
+app.command("report", rich_help_panel=LOOK)(report.report_command)
+app.command("runs", rich_help_panel=LOOK)(after.runs_command)
+app.command("tensorboard", rich_help_panel=LOOK)(tensorboard.tensorboard_command)
+app.command("evaluate", rich_help_panel=LOOK)(after.evaluate_command)
+app.command("predict", rich_help_panel=LOOK)(predict.predict_command)
+app.command("export", rich_help_panel=LOOK)(export.export_command)
+app.add_typer(loss.app, name="loss", rich_help_panel=LOSSES)
+app.add_typer(backward.app, name="backward", rich_help_panel=LOSSES)
+app.command("line-fit", rich_help_panel=LOSSES)(line_fit.line_fit_command)
+app.add_typer(config.app, name="config", rich_help_panel=PREPARE)
+app.add_typer(data.app, name="data", rich_help_panel=PREPARE)
+app.command("doctor", rich_help_panel=MACHINE)(doctor.doctor_command)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from tudui.cli.settings import (
+    HOW,
+    SHOW,
     BestOption,
     DataDirOption,
     DataOption,
@@ -31,14 +33,18 @@ def evaluate_command(
     weights: WeightsArgument,
     data: DataOption = None,
     data_dir: DataDirOption = None,
-    split: Annotated[Literal["train", "validation", "test"], typer.Option(help="Which images.")] = "test",
+    split: Annotated[
+        Literal["train", "validation", "test"], typer.Option(help="Which images are scored.", rich_help_panel=HOW)
+    ] = "test",
     normalize: NormalizeOption = None,
     best: BestOption = False,
     json: JsonOption = False,
 ) -> None:
     """Score weights: accuracy, NLL, calibration, each class, and the value under every loss.
 
-    Examples:  tudui evaluate runs/digits-ce-seed0   |   tudui evaluate tudui_9.pth --data cifar10 --normalize none
+    Examples:
+      tudui evaluate runs/digits-ce-seed0
+      tudui evaluate tudui_9.pth --data cifar10 --normalize none
     """
     from tudui.inference.scores import evaluate_weights
 
@@ -90,18 +96,26 @@ def _print_scores(scored: "Scored") -> None:
 
 
 def runs_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of runs.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with runs, at any depth.")] = Path("runs"),
     sort: Annotated[
-        str, typer.Option(help="Column to sort by: name, status, loss, data, seed, epochs, validation, test, seconds.")
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="name, status, loss, data, seed, epochs, planned, validation, test or seconds.",
+            rich_help_panel=SHOW,
+        ),
     ] = "name",
     as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print comma-separated values; accuracies as fractions.")
+        bool,
+        typer.Option("--csv", help="Print comma-separated values; accuracies as fractions.", rich_help_panel=SHOW),
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """List the runs below a folder, in one table.
 
-    Examples:  tudui runs   |   tudui runs --sort test --csv
+    Examples:
+      tudui runs
+      tudui runs --sort test --csv
     """
     from tudui.inference.runs import RunRow, list_runs
 

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tudui.cli.by_hand import by_hand_command
-from tudui.cli.first_batch import BatchSizeOption, batch_from_flags, plain_table, shape_text
+from tudui.cli.commands import Commands
+from tudui.cli.first_batch import batch_from_flags, plain_table
+from tudui.cli.layers import layers_command
 from tudui.cli.settings import (
+    HOW,
+    SHOW,
+    BatchSizeOption,
     ConfigOption,
     DataDirOption,
     DataOption,
@@ -23,79 +28,13 @@ from tudui.files import json_text
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tudui.lab.backward.layers import Step
     from tudui.lab.backward.precision import Precision
 
-app = typer.Typer(no_args_is_help=True, help="See backpropagation at work on one real batch.")
+app = Commands(help="See backpropagation at work on one real batch.")
 
 MAX_DEPTH = 200
 
-
-@app.command()
-def layers(
-    config: ConfigOption = None,
-    loss: LossOption = None,
-    data: DataOption = None,
-    data_dir: DataDirOption = None,
-    batch_size: BatchSizeOption = None,
-    samples: Annotated[int, typer.Option(help="Samples whose outputs and targets are shown.")] = 3,
-    batches: Annotated[int, typer.Option(help="Batches whose loss is shown, before any step.")] = 5,
-    settings: SetOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Do one step and show it: outputs, losses, each layer's gradient, and each weight before and after.
-
-    Examples:  tudui backward layers   |   tudui backward layers --loss huber --batch-size 1
-    """
-    if samples < 0 or batches < 0:
-        raise UsageError(f"--samples {samples} --batches {batches}: must be 0 or greater")
-    batch = batch_from_flags(config, loss, data, data_dir, settings, batch_size)
-    from tudui.lab.backward.layers import one_step
-
-    step = one_step(batch, samples=samples, batches=batches)
-    if json:
-        typer.echo(json_text(asdict(step)))
-        return
-    _print_step(step)
-
-
-def _print_step(step: "Step") -> None:
-    from rich.markup import escape
-
-    console = output(json=False)
-    for number, (outputs, target) in enumerate(zip(step.outputs, step.targets, strict=True)):
-        shown = " ".join(f"{value:.3f}" for value in outputs[:10])
-        more = " ..." if len(outputs) > 10 else ""
-        console.print(f"sample {number}: target {target}, outputs {shown}{more}", soft_wrap=True)
-    if step.batch_losses:
-        values = " ".join(f"{value:.4f}" for value in step.batch_losses)
-        console.print(
-            f"loss of the first {len(step.batch_losses)} of {step.batches} batches of {step.batch_size}: {values}"
-        )
-        if step.dropped:
-            console.print(f"{step.dropped} images fill no batch and are dropped (drop_last)")
-    console.print(f"\nbackward from the first batch's mean loss, {step.loss:.4f}")
-    table = plain_table("layer", "shape", ".grad before", "norm after", "mean |g|", "largest", "zeros")
-    for layer in step.layers:
-        before = "None" if layer.gradient_before is None else f"{layer.gradient_before:.3g}"
-        numbers = [f"{value:.3g}" for value in (layer.norm, layer.mean, layer.largest)]
-        table.add_row(layer.name, shape_text(layer.shape), before, *numbers, f"{100 * layer.zeros:.1f} %")
-    console.print(table)
-    console.print(f"\none step of {escape(step.optimizer)}, rate {step.learning_rate:g}", soft_wrap=True)
-    console.print("the weight with each layer's largest gradient")
-    steps = plain_table("layer", "before", "after", "change", "-rate x grad", "change / that")
-    for layer in step.layers:
-        pull = -layer.rate_times_gradient
-        share = f"{layer.change / pull:.3f}" if pull else "-"
-        steps.add_row(
-            layer.name,
-            f"{layer.weight_before:.6f}",
-            f"{layer.weight_after:.6f}",
-            f"{layer.change:.3g}",
-            f"{pull:.3g}",
-            share,
-        )
-    console.print(steps)
+app.command("layers")(layers_command)
 
 
 @app.command()
@@ -110,7 +49,9 @@ def accumulate(
 ) -> None:
     """Call backward twice: gradients double unless zeroed, and the graph of the first is gone.
 
-    Examples:  tudui backward accumulate   |   tudui backward accumulate --loss mse --json
+    Examples:
+      tudui backward accumulate
+      tudui backward accumulate --loss mse --json
     """
     batch = batch_from_flags(config, loss, data, data_dir, settings, batch_size)
     from rich.markup import escape
@@ -144,13 +85,22 @@ def precision(
     data: DataOption = None,
     data_dir: DataDirOption = None,
     batch_size: BatchSizeOption = None,
-    scale: Annotated[float, typer.Option(help="Factor of the loss; 65536 is where GradScaler begins.")] = 65536.0,
+    scale: Annotated[
+        float,
+        typer.Option(
+            metavar="FACTOR",
+            help="The loss is multiplied by it; 65536 is where GradScaler begins.",
+            rich_help_panel=HOW,
+        ),
+    ] = 65536.0,
     settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Count the gradient values that bf16 and fp16 cannot hold, with and without loss scaling.
 
-    Examples:  tudui backward precision   |   tudui backward precision --scale 1024 --batch-size 256
+    Examples:
+      tudui backward precision
+      tudui backward precision --scale 1024 --batch-size 256
     """
     if not 0 < scale < float("inf"):
         raise UsageError(f"--scale {scale:g}: must be greater than 0")
@@ -191,16 +141,30 @@ def depth(
     loss: LossOption = None,
     data: DataOption = None,
     data_dir: DataDirOption = None,
-    depth: Annotated[int, typer.Option("--depth", help="How often the convolution is repeated.")] = 32,
+    depth: Annotated[
+        int,
+        typer.Option(
+            "--depth", metavar="N", help="How often the convolution is repeated, 1 to 200.", rich_help_panel=HOW
+        ),
+    ] = 32,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Picture to write: .png, .svg or .pdf.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Picture to write: .png, .svg or .pdf.  [default: none]",
+            rich_help_panel=SHOW,
+        ),
     ] = None,
     settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Repeat a convolution and watch the gradient vanish or explode, by initialisation.
 
-    Examples:  tudui backward depth   |   tudui backward depth --depth 64 --out depth.png
+    Examples:
+      tudui backward depth
+      tudui backward depth --depth 64 --out depth.png
     """
     if not 1 <= depth <= MAX_DEPTH:
         raise UsageError(f"--depth {depth}: must lie in 1 to {MAX_DEPTH}")
@@ -248,13 +212,17 @@ def check(
     loss: LossOption = None,
     data: DataOption = None,
     data_dir: DataDirOption = None,
-    entries: Annotated[int, typer.Option(help="Random entries of each layer.")] = 20,
+    entries: Annotated[
+        int, typer.Option(metavar="N", help="Random entries of each layer that are compared.", rich_help_panel=HOW)
+    ] = 20,
     settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Compare each layer's gradient with central differences, in float64.
 
-    Examples:  tudui backward check   |   tudui backward check --loss l1 --entries 50
+    Examples:
+      tudui backward check
+      tudui backward check --loss l1 --entries 50
     """
     if entries < 1:
         raise UsageError(f"--entries {entries}: must be 1 or greater")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tudui.cli.settings import ConfigOption, JsonOption, LossOption, SetOption, load_from_flags, note, output
+from tudui.cli.settings import CHOICE, ConfigOption, JsonOption, LossOption, SetOption, load_from_flags, note, output
 from tudui.errors import UsageError
 from tudui.files import json_text
 
@@ -16,9 +16,16 @@ if TYPE_CHECKING:
 def by_hand_command(
     config: ConfigOption = None,
     loss: LossOption = None,
-    inputs: Annotated[str, typer.Option("--input", "-i", metavar="NUMBERS", help="The two inputs.")] = "0.5,-1",
-    target: Annotated[float, typer.Option("--target", "-t", help="A number; for a loss of classes 0 or 1.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Draws the weights.")] = 0,
+    inputs: Annotated[
+        str, typer.Option("--input", "-i", metavar="NUMBERS", help="The two inputs.", rich_help_panel=CHOICE)
+    ] = "0.5,-1",
+    target: Annotated[
+        float,
+        typer.Option(
+            "--target", "-t", metavar="NUMBER", help="A number; for a loss of classes 0 or 1.", rich_help_panel=CHOICE
+        ),
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Draws the weights.", rich_help_panel=CHOICE)] = 0,
     settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -26,7 +33,9 @@ def by_hand_command(
 
     The loss is mse unless another is named. A loss of numbers has one output, a loss of classes two logits.
 
-    Examples:  tudui backward by-hand --loss mse   |   tudui backward by-hand --loss ce --input 1,2 --target 0
+    Examples:
+      tudui backward by-hand --loss mse
+      tudui backward by-hand --loss ce --input 1,2 --target 0
     """
     if seed < 0:
         raise UsageError(f"--seed {seed}: must be 0 or greater")

@@ -1,4 +1,4 @@
-"""`tudui compare-losses` and `tudui report`."""
+"""`tudui compare-losses`."""
 
 import math
 import shlex
@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tudui.cli import completion
+from tudui.cli.report import show
 from tudui.cli.settings import (
     CHOICE,
+    HOW,
+    SHOW,
     DataDirOption,
     DataOption,
+    EpochsOption,
     JsonOption,
     SetOption,
     note,
@@ -19,17 +24,13 @@ from tudui.cli.settings import (
     overrides_of,
 )
 from tudui.errors import UsageError
-from tudui.files import json_text
-from tudui.invocation import number_of_processes, tudui_command
+from tudui.invocation import number_of_processes
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tudui.comparison.collect import Comparison
     from tudui.comparison.executors import Executor
     from tudui.config.plan import Plan
-
-HOW, WHERE = "How", "Where to, and what to show"
 
 
 def compare_losses_command(
@@ -41,56 +42,79 @@ def compare_losses_command(
             metavar="NAME|FILE",
             help="Plan of a comparison, or config of a run.  [default: compare, four losses on digits]",
             rich_help_panel=CHOICE,
+            autocompletion=completion.shipped,
         ),
     ] = None,
     losses: Annotated[
         str | None,
         typer.Option(
-            metavar="NAMES", help="Losses, such as ce,mse,mae; mae: l1 on probabilities.", rich_help_panel=CHOICE
+            metavar="NAMES",
+            help="Losses, separated by commas; mae is l1 on probabilities.  [default: ce,mse,l1,huber]",
+            rich_help_panel=CHOICE,
+            autocompletion=completion.several_losses,
         ),
     ] = None,
     data: DataOption = None,
     data_dir: DataDirOption = None,
-    seeds: Annotated[int | None, typer.Option(help="Runs per loss and noise level.", rich_help_panel=CHOICE)] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Runs per loss and noise level.  [default: 5]", rich_help_panel=CHOICE),
+    ] = None,
     label_noise: Annotated[
         str | None,
-        typer.Option(metavar="SHARES", help="Shares of wrong labels, such as 0,0.2,0.4.", rich_help_panel=CHOICE),
+        typer.Option(
+            metavar="SHARES",
+            help="Shares of wrong labels from 0 to 1, separated by commas, such as 0,0.2,0.4.  [default: 0]",
+            rich_help_panel=CHOICE,
+        ),
     ] = None,
+    settings: SetOption = None,
     lr: Annotated[
         str | None,
         typer.Option(
             "--lr",
-            metavar="recipe|same|tuned",
-            help="Each loss at its own rate, all at one, or each at the best on validation.",
+            metavar="NAME",
+            help="recipe: each loss at its own rate; same: all at one; tuned: each at the best on validation.  "
+            "[default: recipe]",
             rich_help_panel=HOW,
         ),
     ] = None,
     forms: Annotated[
         str | None,
-        typer.Option(metavar="FORMS", help="recipe, plain, or recipe,plain side by side.", rich_help_panel=HOW),
+        typer.Option(
+            metavar="FORMS",
+            help="recipe, plain (as torch.nn has it), or recipe,plain side by side.  [default: recipe]",
+            rich_help_panel=HOW,
+        ),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the others are compared with.", rich_help_panel=HOW)
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The loss that the others are compared with.  [default: ce, else the first]",
+            rich_help_panel=HOW,
+            autocompletion=completion.losses,
+        ),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", "-e", help="Passes over the training images.", rich_help_panel=HOW)
-    ] = None,
-    settings: SetOption = None,
+    epochs: EpochsOption = None,
     jobs: Annotated[
         int | None,
         typer.Option(
             "--jobs",
             "-j",
+            metavar="N",
             min=1,
             help="Runs at a time; not with ray.  [default: local one per CPU core, stacked 24]",
-            rich_help_panel=WHERE,
+            rich_help_panel=HOW,
         ),
     ] = None,
     executor: Annotated[
         Literal["auto", "local", "stacked", "ray"],
         typer.Option(
-            help="Runs in processes of their own, in lockstep in one, or on Ray; auto: stacked on a GPU, else local.",
-            rich_help_panel=WHERE,
+            metavar="NAME",
+            help="local: runs in processes of their own; stacked: in lockstep in one; ray: on a cluster; "
+            "auto: stacked on a GPU, else local.",
+            rich_help_panel=HOW,
         ),
     ] = "auto",
     ray_address: Annotated[
@@ -98,20 +122,30 @@ def compare_losses_command(
         typer.Option(
             metavar="ADDRESS",
             help="Ray cluster, such as 10.0.0.1:6379.  [default: $RAY_ADDRESS, else one on this machine]",
-            rich_help_panel=WHERE,
+            rich_help_panel=HOW,
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder.  [default: below runs/]", rich_help_panel=WHERE)
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Folder for runs and report.  [default: below runs/, the same for the same plan]",
+            rich_help_panel=SHOW,
+        ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Print the plan and how long it takes.", rich_help_panel=WHERE)
+        bool,
+        typer.Option("--dry-run", "-n", help="Print the plan and how long it takes.", rich_help_panel=SHOW),
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """Train under each loss on the same footing, several seeds each, and say which is better; call again to go on.
 
-    Examples:  tudui compare-losses   |   tudui compare-losses --losses ce,mae,gce --label-noise 0,0.4 --seeds 3
+    Examples:
+      tudui compare-losses
+      tudui compare-losses --losses ce,mae,gce --label-noise 0,0.4 --seeds 3
     """
     from rich.markup import escape
 
@@ -159,55 +193,7 @@ def compare_losses_command(
         comparison = compare(
             plan, folder, executor=chosen, jobs=jobs, listener=listener, command=_command(), ray_address=ray_address
         )
-    _show(comparison, folder, console, json=json)
-
-
-def report_command(
-    folder: Annotated[Path, typer.Argument(metavar="COMPARISON", help="Folder of a comparison.")],
-    other: Annotated[
-        Path | None, typer.Argument(metavar="[OTHER]", help="Another one, to set beside it; nothing is written.")
-    ] = None,
-    json: JsonOption = False,
-) -> None:
-    """Draw a comparison's report again, without training; or set two comparisons side by side.
-
-    Examples:  tudui report COMPARISON   |   tudui report COMPARISON OTHER
-    """
-    from tudui.comparison.compare import read_comparison
-    from tudui.comparison.report import side_by_side
-
-    console = output(json=json)
-    comparison = read_comparison(folder)
-    if other is None:
-        _show(comparison, folder, console, json=json)
-        return
-    beside = read_comparison(other)
-    if json:
-        typer.echo(json_text({str(folder): comparison.values, str(other): beside.values}))
-    else:
-        side_by_side(comparison.values, beside.values, console)
-
-
-def _show(comparison: "Comparison", folder: Path, console: "Console", *, json: bool) -> None:
-    """Write the report beside the runs, and print the table."""
-    from rich.markup import escape
-
-    from tudui.comparison.compare import left_out
-    from tudui.comparison.dashboards import write_dashboards
-    from tudui.comparison.report import terminal, write_report
-
-    write_report(comparison, folder)
-    tensorboard = comparison.cells[0].runs[0].planned.config.log.tensorboard and write_dashboards(comparison, folder)
-    if others := left_out(comparison, folder):
-        note(f"{len(others)} runs of earlier calls in {folder} are not asked for now, such as {others[0]}: left out")
-    if json:
-        typer.echo(json_text({"folder": str(folder), **comparison.values}))
-        return
-    terminal(comparison, console)
-    console.print(f"report: {escape(str(folder / 'report.html'))}", soft_wrap=True)
-    if tensorboard:
-        shown = escape(shlex.quote(str(folder)))
-        console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {shown}", soft_wrap=True)
+    show(comparison, folder, console, json=json)
 
 
 def _dry_run(plan: "Plan", folder: Path, executor: "Executor", jobs: int, console: "Console") -> None:

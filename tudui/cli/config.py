@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
-from tudui.cli.settings import ConfigOption, DataOption, LossOption, SetOption, load_from_flags, note
+from tudui.cli import completion
+from tudui.cli.commands import Commands
+from tudui.cli.settings import SHOW, ConfigOption, DataOption, LossOption, SetOption, load_from_flags, note
 from tudui.errors import ConfigError, DiskError, UsageError
 from tudui.files import json_text
 
-app = typer.Typer(no_args_is_help=True, help="Look at configs: what a run would be, and where each value comes from.")
+app = Commands(help="Look at configs: what a run would be, and where each value comes from.")
 
 
 @app.command()
@@ -18,11 +20,15 @@ def show(
     loss: LossOption = None,
     data: DataOption = None,
     settings: SetOption = None,
-    provenance: Annotated[bool, typer.Option(help="Say behind every value where it comes from.")] = False,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Say behind every value where it comes from.", rich_help_panel=SHOW)
+    ] = False,
 ) -> None:
     """Print the resolved config.
 
-    Examples:  tudui config show --config cifar10   |   tudui config show --loss l1 --provenance
+    Examples:
+      tudui config show --config cifar10
+      tudui config show --loss l1 --provenance
     """
     from tudui.config.dump import to_yaml, worth_a_comment
 
@@ -35,11 +41,16 @@ def show(
 
 @app.command()
 def validate(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML files or shipped names.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="YAML files or shipped names.", autocompletion=completion.shipped),
+    ],
 ) -> None:
     """Check config files; every problem is a line `file:line:column: key: what`.
 
-    Examples:  tudui config validate mine.yaml   |   tudui config validate cifar10 course
+    Examples:
+      tudui config validate mine.yaml
+      tudui config validate cifar10 course
     """
     from tudui.config import load_config
     from tudui.config.plan import load_plan
@@ -66,7 +77,9 @@ def validate(
 def list_command() -> None:
     """List the shipped configs with what their first lines say.
 
-    Examples:  tudui config list   |   tudui config show --config digits
+    Examples:
+      tudui config list
+      tudui config show --config digits
     """
     from tudui.config.shipped import shipped_configs, shipped_plans
 
@@ -78,12 +91,14 @@ def list_command() -> None:
 
 @app.command()
 def copy(
-    name: Annotated[str, typer.Argument(help="Shipped config.")],
-    to: Annotated[Path | None, typer.Argument(help="File to write.  [default: NAME.yaml here]")] = None,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Shipped config.", autocompletion=completion.shipped)],
+    to: Annotated[Path | None, typer.Argument(metavar="FILE", help="File to write.  [default: NAME.yaml here]")] = None,
 ) -> None:
     """Copy a shipped config here, to change it.
 
-    Examples:  tudui config copy cifar10   |   tudui config copy digits mine.yaml
+    Examples:
+      tudui config copy cifar10
+      tudui config copy digits mine.yaml
     """
     from tudui.config.shipped import find_config, shipped_plans
 
@@ -103,7 +118,9 @@ def copy(
 def schema() -> None:
     """Print the JSON Schema of a config file, for editors.
 
-    Examples:  tudui config schema   |   tudui config schema > tudui.schema.json
+    Examples:
+      tudui config schema
+      tudui config schema > tudui.schema.json
     """
     from tudui.config.dump import json_schema
 

@@ -4,10 +4,12 @@ from typing import Annotated
 
 import typer
 
+from tudui.cli import completion
+from tudui.cli.commands import Commands
 from tudui.cli.settings import DataDirOption, JsonOption, load_from_flags, note, output
 from tudui.files import json_text
 
-app = typer.Typer(no_args_is_help=True, help="Look at data sets before training on them.")
+app = Commands(help="Look at data sets before training on them.")
 
 SETS = {
     "digits": ("1,797", "10", "handwritten digits, 8x8 grey, scaled; comes with Tudui"),
@@ -24,7 +26,9 @@ SETS = {
 def list_command() -> None:
     """List the data sets that can be trained on.
 
-    Examples:  tudui data list   |   tudui train --data cifar10
+    Examples:
+      tudui data list
+      tudui train --data cifar10
     """
     from rich.markup import escape
     from rich.table import Table
@@ -44,13 +48,20 @@ def list_command() -> None:
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(metavar="NAME|PATH", help="Data set, or a folder of images.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|PATH", help="Data set, or a folder of images.", autocompletion=completion.data_sets
+        ),
+    ],
     data_dir: DataDirOption = None,
     json: JsonOption = False,
 ) -> None:
     """Read a data set and say what is in it, and what is wrong with it.
 
-    Examples:  tudui data check digits   |   tudui data check my-images/
+    Examples:
+      tudui data check digits
+      tudui data check my-images/
     """
     from rich.markup import escape
     from rich.table import Table

@@ -36,7 +36,9 @@ def export_command(
     The file holds weights, class names and how pixels are prepared (ONNX: the preparation itself). It is read back and
     compared with the weights on test images before it takes its name. docs/handing-on.md shows how to load each format.
 
-    Examples:  tudui export runs/digits-ce-seed0   |   tudui export tudui_9.pth --format onnx --out course.onnx
+    Examples:
+      tudui export runs/digits-ce-seed0
+      tudui export tudui_9.pth --format onnx --out course.onnx
     """
     from rich.markup import escape
 

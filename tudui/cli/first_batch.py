@@ -1,8 +1,6 @@
 """What the commands of `tudui backward` share: their batch, from the flags of `train`, and their tables."""
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from tudui.cli.settings import load_from_flags, note
 
@@ -10,8 +8,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tudui.lab.backward.batch import FirstBatch
-
-BatchSizeOption = Annotated[int | None, typer.Option("--batch-size", "-b", help="Images in the batch.  [default: 64]")]
 
 
 def batch_from_flags(

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tudui.cli.settings import JsonOption, note, output
+from tudui.cli import completion
+from tudui.cli.settings import SHOW, JsonOption, note, output
 from tudui.errors import UsageError
 from tudui.files import json_text, write_text
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tudui.lab.line_fit.data import LineData
     from tudui.lab.line_fit.experiment import Experiment
 
-POINTS, FITTING, WHERE = "The points", "The fit", "Where to"
+POINTS, FITTING = "The points", "The fit"
 MOST_STEPS = 10_000
 LOSSES = "mse,mae,huber"
 
@@ -23,15 +24,28 @@ LOSSES = "mse,mae,huber"
 def line_fit_command(
     csv: Annotated[
         Path | None,
-        typer.Option("--csv", metavar="FILE", help="Own points, columns x and y.", rich_help_panel=POINTS),
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Own points, columns x and y.  [default: the tutorial's points]",
+            rich_help_panel=POINTS,
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Draws the points, and the folds.", rich_help_panel=POINTS)] = 0,
-    points: Annotated[int | None, typer.Option(help="How many.  [default: 40]", rich_help_panel=POINTS)] = None,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Draws the points, and the folds.", rich_help_panel=POINTS)
+    ] = 0,
+    points: Annotated[
+        int | None, typer.Option(metavar="N", help="How many points.  [default: 40]", rich_help_panel=POINTS)
+    ] = None,
     outliers: Annotated[
-        int | None, typer.Option(help="How many of the last are shifted.  [default: 5]", rich_help_panel=POINTS)
+        int | None,
+        typer.Option(metavar="N", help="How many of the last are shifted.  [default: 5]", rich_help_panel=POINTS),
     ] = None,
     shift: Annotated[
-        float | None, typer.Option(help="By how much they are shifted.  [default: -8]", rich_help_panel=POINTS)
+        float | None,
+        typer.Option(
+            metavar="NUMBER", help="By how much they are shifted, in y.  [default: -8]", rich_help_panel=POINTS
+        ),
     ] = None,
     losses: Annotated[
         str | None,
@@ -39,25 +53,40 @@ def line_fit_command(
             "--losses",
             "-l",
             metavar="NAMES",
-            help=f"Separated by commas.  [default: {LOSSES}]",
+            help=f"Losses, separated by commas.  [default: {LOSSES}]",
+            rich_help_panel=FITTING,
+            autocompletion=completion.several_losses,
+        ),
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="δ of Huber.  [default: 2]", rich_help_panel=FITTING)
+    ] = None,
+    steps: Annotated[
+        int,
+        typer.Option(metavar="N", help="Gradient steps, from slope and intercept 0.", rich_help_panel=FITTING),
+    ] = 20,
+    lr: Annotated[float, typer.Option("--lr", metavar="RATE", help="Learning rate.", rich_help_panel=FITTING)] = 0.01,
+    choose_delta: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="Instead of the fits: choose δ of these by cross-validation.",
             rich_help_panel=FITTING,
         ),
     ] = None,
-    delta: Annotated[float | None, typer.Option(help="δ of Huber.  [default: 2]", rich_help_panel=FITTING)] = None,
-    steps: Annotated[
-        int, typer.Option(help="Gradient steps, from slope and intercept 0.", rich_help_panel=FITTING)
-    ] = 20,
-    lr: Annotated[float, typer.Option("--lr", help="Learning rate.", rich_help_panel=FITTING)] = 0.01,
-    choose_delta: Annotated[
-        str | None,
-        typer.Option(metavar="NUMBERS", help="Choose δ of these by cross-validation instead.", rich_help_panel=FITTING),
-    ] = None,
     folds: Annotated[
-        int | None, typer.Option(help="Folds of the cross-validation.  [default: 5]", rich_help_panel=FITTING)
+        int | None,
+        typer.Option(metavar="N", help="Folds of the cross-validation.  [default: 5]", rich_help_panel=FITTING),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Folder for data, fits and pictures.", rich_help_panel=WHERE),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Folder for data, fits and pictures.  [default: nothing is written]",
+            rich_help_panel=SHOW,
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -66,7 +95,9 @@ def line_fit_command(
     The points are the tutorial's unless --csv names others. "mse" is half the mean square here, as in the
     tutorial: the step of the whole one is twice as long and, at rate 0.01, explodes.
 
-    Examples:  tudui line-fit --out line-fit   |   tudui line-fit --choose-delta 0.1,0.5,1,2,5,10 --folds 5
+    Examples:
+      tudui line-fit --out line-fit
+      tudui line-fit --choose-delta 0.1,0.5,1,2,5,10 --folds 5
     """
     data = _data(csv, seed, {"points": points, "outliers": outliers, "shift": shift})
     if not 1 <= steps <= MOST_STEPS:

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tudui.cli.settings import JsonOption, SetOption, note, output
+from tudui.cli import completion
+from tudui.cli.commands import Commands
+from tudui.cli.settings import CHOICE, HOW, SHOW, JsonOption, SetOption, note, output
 from tudui.errors import UsageError
 from tudui.files import json_text
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from tudui.lab.curves import Curve
     from tudui.lab.values import LossValue
 
-app = typer.Typer(no_args_is_help=True, help="Look at the losses: their formulas, values, gradients and curves.")
+app = Commands(help="Look at the losses: their formulas, values, gradients and curves.")
 
 SHOWN = 30  # rows of a table
 
@@ -25,7 +27,9 @@ SHOWN = 30  # rows of a table
 def list_command(json: JsonOption = False) -> None:
     """List every loss with its formula, parameters, what it is robust to, and its source.
 
-    Examples:  tudui loss list   |   tudui loss list --json
+    Examples:
+      tudui loss list
+      tudui loss list --json
     """
     from rich.markup import escape
     from rich.table import Table
@@ -54,22 +58,47 @@ def list_command(json: JsonOption = False) -> None:
 
 @app.command()
 def value(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Loss, as in tudui loss list; mae is l1.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="Loss, as in tudui loss list; mae is l1.", autocompletion=completion.losses
+        ),
+    ],
     inputs: Annotated[
         str,
         typer.Option(
-            "--input", "-i", metavar="NUMBERS|FILE", help="Outputs, such as 1,2,3; logits for a loss of classes."
+            "--input",
+            "-i",
+            metavar="NUMBERS|FILE",
+            help="Outputs, such as 1,2,3; logits for a loss of classes.",
+            rich_help_panel=CHOICE,
         ),
     ],
     target: Annotated[
-        str, typer.Option("--target", "-t", metavar="NUMBERS|FILE", help="Targets; the class of each row of logits.")
+        str,
+        typer.Option(
+            "--target",
+            "-t",
+            metavar="NUMBERS|FILE",
+            help="Targets; the class of each row of logits.",
+            rich_help_panel=CHOICE,
+        ),
     ],
     reduction: Annotated[
-        Literal["mean", "sum", "none"], typer.Option("--reduction", "-r", help="How the terms become one value.")
+        Literal["mean", "sum", "none"],
+        typer.Option("--reduction", "-r", help="How the terms become one value.", rich_help_panel=HOW),
     ] = "mean",
-    delta: Annotated[float | None, typer.Option("--delta", help="δ of a loss that has one.")] = None,
+    delta: Annotated[
+        float | None,
+        typer.Option(
+            "--delta", metavar="NUMBER", help="δ of a loss that has one.  [default: the loss's]", rich_help_panel=HOW
+        ),
+    ] = None,
     weight: Annotated[
-        str | None, typer.Option("--weight", metavar="NUMBERS", help="A weight for each class, such as 1,1,2.")
+        str | None,
+        typer.Option(
+            "--weight", metavar="NUMBERS", help="One for each class, such as 1,1,2.  [default: 1]", rich_help_panel=HOW
+        ),
     ] = None,
     settings: SetOption = None,
     json: JsonOption = False,
@@ -78,7 +107,9 @@ def value(
 
     Rows are separated by `;`. Numbers may come from a .json, .csv or .npy file.
 
-    Examples:  tudui loss value l1 -i 1,2,3 -t 1,2,5   |   tudui loss value ce -i "0.1,0.2,0.3;2,0,1" -t "1;0"
+    Examples:
+      tudui loss value l1 -i 1,2,3 -t 1,2,5
+      tudui loss value ce -i "0.1,0.2,0.3;2,0,1" -t "1;0"
     """
     from tudui.config import parse_set
     from tudui.lab.choice import choose_loss
@@ -141,12 +172,8 @@ def _print_value(found: "LossValue", inputs: "np.ndarray", targets: "np.ndarray"
         if found.probabilities is not None:
             row, column = place
             true = targets[row] == column
-            cells = [
-                str(row),
-                f"{column} (true)" if true else str(column),
-                *middle,
-                f"{found.probabilities[place]:.4f}",
-            ]
+            shown = f"{column} (true)" if true else str(column)
+            cells = [str(row), shown, *middle, f"{found.probabilities[place]:.4f}"]
             term = f"{found.terms[row]:.4f}" if true else ""
         else:
             cells = [",".join(str(number) for number in place), *middle, f"{targets[place]:.6g}"]
@@ -163,16 +190,35 @@ def _print_value(found: "LossValue", inputs: "np.ndarray", targets: "np.ndarray"
 @app.command()
 def plot(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME...]", help="Losses.  [default: every registered one]")
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", help="Losses.  [default: every registered one]", autocompletion=completion.losses
+        ),
     ] = None,
     delta: Annotated[
-        str | None, typer.Option("--delta", metavar="NUMBERS", help="δ, or several, such as 0.1,1,10.")
+        str | None,
+        typer.Option(
+            "--delta", metavar="NUMBERS", help="δ, or several: 0.1,1,10.  [default: the loss's]", rich_help_panel=HOW
+        ),
     ] = None,
     reach: Annotated[
-        float | None, typer.Option("--reach", help="Largest residual drawn.  [default: beyond the largest δ]")
+        float | None,
+        typer.Option(
+            "--reach",
+            metavar="NUMBER",
+            help="Largest residual drawn.  [default: beyond the largest δ]",
+            rich_help_panel=HOW,
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Picture to write: .png, .svg or .pdf.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Picture to write: .png, .svg or .pdf.  [default: drawn here, of characters]",
+            rich_help_panel=SHOW,
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -181,7 +227,9 @@ def plot(
     Where a loss of classes is named, all are also drawn over the true class's probability, residual losses as
     they are on softmax probabilities. Without --out the plot is made of characters.
 
-    Examples:  tudui loss plot mse l1 huber --out losses.png   |   tudui loss plot huber --delta 0.1,10
+    Examples:
+      tudui loss plot mse l1 huber --out losses.png
+      tudui loss plot huber --delta 0.1,10
     """
     from rich.markup import escape
 

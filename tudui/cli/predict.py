@@ -53,7 +53,9 @@ def predict_command(
 
     Where images lie in folders that are named like classes, the share that was found right is said at the end.
 
-    Examples:  tudui predict runs/digits-ce-seed0 seven.png   |   tudui predict course.pth photos --out photos.csv
+    Examples:
+      tudui predict runs/digits-ce-seed0 seven.png
+      tudui predict tudui_9.pth photos --out photos.csv
     """
     if json and (as_csv or out):
         raise UsageError("--json: prints JSON, while --csv and --out are for comma-separated values; take one of them")

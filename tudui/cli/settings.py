@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tudui.cli import completion
 from tudui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from tudui.config import Loaded, Override
 
-CHOICE = "What to run"
+CHOICE, HOW, SHOW = "What to run", "How", "What to show, and where to"  # panels of the help
 
 ConfigOption = Annotated[
     str | None,
@@ -22,14 +23,20 @@ ConfigOption = Annotated[
         "--config",
         "-c",
         metavar="NAME|FILE",
-        help="Shipped config by name, or a YAML file.  [default: none, digits]",
+        help="Shipped config by name (see: tudui config list), or a YAML file.  [default: Tudui's defaults, on digits]",
         rich_help_panel=CHOICE,
+        autocompletion=completion.shipped,
     ),
 ]
 LossOption = Annotated[
     str | None,
     typer.Option(
-        "--loss", "-l", metavar="NAME", help="Loss; replaces the whole section of a file.", rich_help_panel=CHOICE
+        "--loss",
+        "-l",
+        metavar="NAME",
+        help="Loss (see: tudui loss list); replaces the whole section of a file.  [default: the config's, else ce]",
+        rich_help_panel=CHOICE,
+        autocompletion=completion.losses,
     ),
 ]
 DataOption = Annotated[
@@ -38,13 +45,20 @@ DataOption = Annotated[
         "--data",
         "-d",
         metavar="NAME",
-        help="Data set, such as digits or cifar10, or folder:PATH.",
+        help="Data set (see: tudui data list), or folder:PATH for your own images.  "
+        "[default: the config's, else digits]",
         rich_help_panel=CHOICE,
+        autocompletion=completion.data_sets,
     ),
 ]
 DataDirOption = Annotated[
     str | None,
-    typer.Option("--data-dir", metavar="DIR", help="Folder with a copy of the data set.", rich_help_panel=CHOICE),
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Folder with a copy of the data set, or to download it into.  [default: the user's cache]",
+        rich_help_panel=CHOICE,
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -52,17 +66,51 @@ SetOption = Annotated[
         "--set",
         "-s",
         metavar="KEY=VALUE",
-        help="Any setting, such as optimizer.lr=0.1; may be repeated.",
+        help="Any setting (see: tudui config show), such as optimizer.lr=0.1; may be repeated.",
         rich_help_panel=CHOICE,
+        autocompletion=completion.settings,
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, the rest on stderr.")]
-WeightsArgument = Annotated[Path, typer.Argument(metavar="RUN|WEIGHTS", help="Run folder, checkpoint or weights file.")]
+EpochsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--epochs",
+        "-e",
+        metavar="N",
+        help="Passes over the training images.  [default: the config's, else 10]",
+        rich_help_panel=HOW,
+    ),
+]
+BatchSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        "-b",
+        metavar="N",
+        help="Images per step.  [default: the config's, else 64]",
+        rich_help_panel=HOW,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout, the rest on stderr.", rich_help_panel=SHOW)
+]
+WeightsArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN|WEIGHTS", help="Run folder, checkpoint or weights file.", autocompletion=completion.runs
+    ),
+]
 NormalizeOption = Annotated[
     Literal["standardize", "none"] | None,
-    typer.Option(help="How pixels are prepared.  [default: as in training; none where a weights file does not say]"),
+    typer.Option(
+        help="How pixels are prepared.  [default: as in training; none where a weights file does not say]",
+        rich_help_panel=HOW,
+    ),
 ]
-BestOption = Annotated[bool, typer.Option("--best", help="The weights of the best validation accuracy, not the last.")]
+BestOption = Annotated[
+    bool,
+    typer.Option("--best", help="Take the weights of the best validation accuracy, not the last.", rich_help_panel=HOW),
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 
 

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from tudui.cli import completion
 from tudui.cli.settings import note
 from tudui.errors import UsageError
 from tudui.invocation import tudui_command
@@ -25,16 +26,26 @@ BY_LOSS = "?runColorGroup=regex:(.*)-"
 
 def tensorboard_command(
     runs: Annotated[
-        Path, typer.Argument(metavar="RUNS", help="A run folder, a folder of runs, or a comparison.")
+        Path,
+        typer.Argument(
+            metavar="RUNS",
+            help="A run folder, a folder of runs, or a comparison.",
+            autocompletion=lambda incomplete: completion.runs(incomplete) + completion.comparisons(incomplete),
+        ),
     ] = Path("runs"),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
-    host: Annotated[str, typer.Option(help="Address to listen on; any but the default opens the logs to others.")] = (
-        "127.0.0.1"
-    ),
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+    ] = 0,
+    host: Annotated[
+        str,
+        typer.Option(metavar="ADDRESS", help="Address to listen on; any but the default opens the logs to others."),
+    ] = "127.0.0.1",
 ) -> None:
     """Start TensorBoard, unless told otherwise for this machine only, and print its address.
 
-    Examples:  tudui tensorboard   |   tudui tensorboard runs/digits-ce-seed0 --port 6006
+    Examples:
+      tudui tensorboard
+      tudui tensorboard runs/digits-ce-seed0 --port 6006
     """
     if not runs.is_dir():
         raise UsageError(f"{runs}: no such folder; train first: {tudui_command()} train --loss ce")

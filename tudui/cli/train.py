@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tudui.cli import completion
+from tudui.cli.rehearsal import print_first_batches, show_dry_run
 from tudui.cli.settings import (
     CHOICE,
+    HOW,
+    SHOW,
+    BatchSizeOption,
     ConfigOption,
     DataDirOption,
     DataOption,
+    EpochsOption,
     JsonOption,
     LossOption,
     SetOption,
@@ -30,8 +36,6 @@ if TYPE_CHECKING:
     from tudui.config import Config, Loaded
     from tudui.run_folder import RunResult
 
-HOW, WHERE = "How", "Where to, and what to show"
-
 
 def train_command(
     config: ConfigOption = None,
@@ -39,57 +43,96 @@ def train_command(
     data: DataOption = None,
     data_dir: DataDirOption = None,
     init_from: Annotated[
-        str | None, typer.Option(metavar="RUN|FILE", help="Start from these weights.", rich_help_panel=CHOICE)
+        str | None,
+        typer.Option(
+            metavar="RUN|FILE",
+            help="Start from the weights of a run or file.  [default: drawn from the seed]",
+            rich_help_panel=CHOICE,
+            autocompletion=completion.runs,
+        ),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", "-e", help="Passes over the training images.", rich_help_panel=HOW)
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option("--batch-size", "-b", help="Images per step.", rich_help_panel=HOW)
-    ] = None,
+    settings: SetOption = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchSizeOption = None,
     lr: Annotated[
         str | None,
         typer.Option(
-            "--lr", metavar="RATE|auto", help="Peak learning rate; auto: the loss's recipe.", rich_help_panel=HOW
+            "--lr",
+            metavar="RATE|auto",
+            help="Highest learning rate of the schedule; auto: the one measured for the loss.  [default: auto]",
+            rich_help_panel=HOW,
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Governs split, initial weights, order, augmentation.", rich_help_panel=HOW)
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Decides split, initial weights, order and augmentation.  [default: 0]",
+            rich_help_panel=HOW,
+        ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N, mps.", rich_help_panel=HOW)] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, fp32, bf16, fp16.", rich_help_panel=HOW)] = None,
-    settings: SetOption = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="auto, cpu, cuda, cuda:N or mps; auto: a GPU where there is one.  [default: auto]",
+            rich_help_panel=HOW,
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="auto, fp32, bf16 or fp16; auto: bf16 where the device computes it natively.  [default: fp32]",
+            rich_help_panel=HOW,
+        ),
+    ] = None,
+    no_cache: Annotated[
+        bool,
+        typer.Option(
+            "--no-cache", help="Decode an image folder anew, and keep nothing in the cache.", rich_help_panel=HOW
+        ),
+    ] = False,
     run_dir: Annotated[
         Path | None,
-        typer.Option("--run-dir", "-o", help="Run folder.  [default: a new one below runs/]", rich_help_panel=WHERE),
+        typer.Option(
+            "--run-dir", "-o", metavar="DIR", help="Run folder.  [default: a new one below runs/]", rich_help_panel=SHOW
+        ),
     ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(
-            metavar="RUN", help="Go on with a run that was cut; exactly as if it had not been.", rich_help_panel=WHERE
+            metavar="RUN",
+            help="Go on with a run that was cut, exactly as if it had not been.",
+            rich_help_panel=SHOW,
+            autocompletion=completion.runs,
         ),
     ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", "-n", help="Check config, data, shapes and one step; write nothing.", rich_help_panel=WHERE
+            "--dry-run", "-n", help="Check config, data, shapes and one step; write nothing.", rich_help_panel=SHOW
         ),
     ] = False,
     print_batches: Annotated[
         int,
         typer.Option(
-            metavar="N", min=0, help="First print outputs, targets and loss of N batches.", rich_help_panel=WHERE
+            metavar="N",
+            min=0,
+            help="First print outputs, targets and loss of so many batches.",
+            rich_help_panel=SHOW,
         ),
     ] = 0,
-    json: JsonOption = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=WHERE)] = False,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Decode an image folder anew, and keep nothing.", rich_help_panel=WHERE)
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show no progress and no result.", rich_help_panel=SHOW)
     ] = False,
+    json: JsonOption = False,
 ) -> None:
     """Train the Tudui network with a loss, and leave a run folder.
 
-    Examples:  tudui train --loss ce   |   tudui train --config cifar10 --data-dir DIR --loss huber
+    Examples:
+      tudui train --loss ce
+      tudui train --config cifar10 --data-dir DIR --loss huber
     """
     from rich.markup import escape
 
@@ -121,9 +164,9 @@ def train_command(
     if dry_run and not is_first_process():
         return
     if print_batches and is_first_process():
-        _print_batches(loaded.config, print_batches, console)
+        print_first_batches(loaded.config, print_batches, console)
     if dry_run:
-        _dry_run(loaded.config, console, json=json)
+        show_dry_run(loaded.config, console, json=json)
         return
     folder = resume or run_dir or new_run_folder(loaded.config)
     if again and not quiet:
@@ -190,34 +233,6 @@ def _loaded_for_resume(
               (("--config", config), ("--set", settings), ("--run-dir", run_dir))}  # fmt: skip
     given = {**flags, **others}.items()
     return config_of_run(resume, [Override(key, value, flag) for key, (flag, value) in given if value is not None])
-
-
-def _print_batches(config: "Config", count: int, console: "Console") -> None:
-    from rich.markup import escape
-
-    from tudui.rehearsal import first_batches
-
-    for number, (outputs, targets, value) in enumerate(first_batches(config, count), start=1):
-        console.print(f"batch {number}: outputs {list(outputs.shape)}", style="bold")
-        console.print(escape(str(outputs)))
-        console.print(f"targets\n{escape(str(targets))}\nloss {value:.4f}")
-
-
-def _dry_run(config: "Config", console: "Console", *, json: bool) -> None:
-    from rich.markup import escape
-
-    from tudui.rehearsal import check
-
-    found = check(config)
-    if json:
-        typer.echo(json_text(found))
-        return
-    notes = found.pop("notes")
-    for name, value in found.items():
-        console.print(f"{name}: {escape(f'{value:.4g}' if isinstance(value, float) else str(value))}", soft_wrap=True)
-    for text in notes:
-        note(text)
-    console.print("dry run: nothing was written")
 
 
 def _what_diverged(config: "Config", result: "RunResult") -> str:

@@ -12,6 +12,8 @@ from pydantic_core import ErrorDetails
 from tudui.config.yaml_file import Key
 from tudui.errors import did_you_mean
 
+MOST_ELSEWHERE = 2  # keys of other sections with the same last part, such as optimizer.lr for train.lr
+
 
 def describe(
     error: ValidationError, model: type[BaseModel], above: Key, origin: Callable[[Key], str | None], source: str
@@ -24,7 +26,7 @@ def describe(
             continue  # pydantic counts what is left when the items that are wrong are gone
         here, fields = _walk(model, detail["loc"])
         key = (*above, *here)
-        what, got = _what(detail, key, fields)
+        what, got = _what(detail, key, fields, model)
         lines.setdefault(key, ([], got))[0].append(what)
     return [
         f"{origin(key) or source}: {'.'.join(key) or 'config'}: {', or '.join(what)}{got}"
@@ -32,10 +34,22 @@ def describe(
     ]
 
 
-def _what(detail: ErrorDetails, key: Key, fields: list[str]) -> tuple[str, str]:
+def known_keys(model: type[BaseModel], above: str = "") -> list[str]:
+    """Return the dotted key of every setting below a model."""
+    keys = []
+    for name, field in model.model_fields.items():
+        inside = [key for one in _models(field.annotation) for key in known_keys(one, f"{above}{name}.")]
+        keys += inside or [f"{above}{name}"]
+    return list(dict.fromkeys(keys))
+
+
+def _what(detail: ErrorDetails, key: Key, fields: list[str], model: type[BaseModel]) -> tuple[str, str]:
     """Return what one error says, and what was got instead."""
     kind, got = detail["type"], detail["input"]
     if kind == "extra_forbidden":
+        elsewhere = [other for other in known_keys(model) if other.split(".")[-1] == key[-1]]
+        if 0 < len(elsewhere) <= MOST_ELSEWHERE:
+            return f"unknown key; did you mean {' or '.join(repr(other) for other in elsewhere)}?", ""
         known = f"; {'.'.join(key[:-1]) or 'a config'} has: {', '.join(fields)}"
         return f"unknown key{did_you_mean(key[-1], fields) or known}", ""
     if kind == "union_tag_invalid":

@@ -60,7 +60,7 @@ def json_schema() -> dict[str, Any]:
     loss = _loss_section(definitions)
     schema["$defs"] = definitions
     schema["properties"]["loss"] = loss
-    own, others = {"enum": list(data_sets())}, {"pattern": f"^{FOLDER}."}
+    own, others = {"enum": list(data_sets())}, {"type": "string", "pattern": f"^{FOLDER}."}
     definitions["DataConfig"]["properties"]["name"]["anyOf"] = [own, others]
     for section in ("optimizer", "schedule"):  # a name alone stands for the section
         names = sorted(schema["properties"][section]["discriminator"]["mapping"])

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -96,21 +96,32 @@ def loss_specs() -> dict[str, LossSpec]:
     """Return every registered loss by name, Tudui's own and those of other packages."""
     specs: dict[str, LossSpec] = {}
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-        where = f"entry point {ENTRY_POINTS}: {point.name} = {point.value}"
-        try:
-            spec = point.load()
-        except Exception as error:  # another package's import may fail in any way
-            raise ConfigError([f"{where}: cannot be loaded: {error}; mend or uninstall that package"]) from error
-        if not isinstance(spec, LossSpec):
-            raise ConfigError([f"{where}: must be a tudui.losses.LossSpec (got {type(spec).__name__})"])
-        if spec.name != point.name:
-            raise ConfigError([f"{where}: names its loss '{spec.name}'; both names must be the same"])
-        if not SAFE_NAME.fullmatch(spec.name):
-            raise ConfigError([f"{where}: its name must be letters, digits and + . _ -, 64 at most"])
+        spec = read_loss_spec(point)
         if point.name in specs:
-            raise ConfigError([f"{where}: a loss of this name is registered already; uninstall one of the packages"])
+            raise ConfigError(
+                [f"{_place(point)}: a loss of this name is registered already; uninstall one of the packages"]
+            )
         specs[point.name] = spec
     return specs
+
+
+def read_loss_spec(point: EntryPoint) -> LossSpec:
+    """Return the loss that an entry point names; ConfigError where it is none."""
+    try:
+        spec = point.load()
+    except Exception as error:  # another package's import may fail in any way
+        raise ConfigError([f"{_place(point)}: cannot be loaded: {error}; mend or uninstall that package"]) from error
+    if not isinstance(spec, LossSpec):
+        raise ConfigError([f"{_place(point)}: must be a tudui.losses.LossSpec (got {type(spec).__name__})"])
+    if spec.name != point.name:
+        raise ConfigError([f"{_place(point)}: names its loss '{spec.name}'; both names must be the same"])
+    if not SAFE_NAME.fullmatch(spec.name):
+        raise ConfigError([f"{_place(point)}: its name must be letters, digits and + . _ -, 64 at most"])
+    return spec
+
+
+def _place(point: EntryPoint) -> str:
+    return f"entry point {ENTRY_POINTS}: {point.name} = {point.value}"
 
 
 def loss_spec(name: str) -> LossSpec:

@@ -49,6 +49,7 @@ CIFAR = {
         "fine_labels", "meta", "fine_label_names",
     ),
 }  # fmt: skip
+MNIST = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}  # their classes in torchvision, and folders
 
 
 def read_torchvision_set(config: DataConfig) -> Source:
@@ -61,6 +62,18 @@ def read_torchvision_set(config: DataConfig) -> Source:
     if config.name in CIFAR:
         return _read_cifar(config.name, CIFAR[config.name], root)
     return {"mnist": _read_mnist, "fashion-mnist": _read_mnist, "svhn": _read_svhn}[config.name](config.name, root)
+
+
+def find_copies(root: Path) -> dict[str, Path]:
+    """Return the data sets of which a folder holds files, and where; whether they are whole, reading them shows."""
+    places = {name: (root / layout.folder, root) for name, layout in CIFAR.items()}
+    found = {
+        name: next((place for place in places[name] if (place / layout.meta_file).is_file()), None)
+        for name, layout in CIFAR.items()
+    }
+    found |= {name: root / kind / "raw" for name, kind in MNIST.items()}
+    found["svhn"] = root / "train_32x32.mat"
+    return {name: place for name, place in found.items() if place is not None and place.exists()}
 
 
 class _PickledType:
@@ -179,7 +192,7 @@ def _read_pickle(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _read_mnist(name: str, root: Path) -> Source:
-    kind = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}[name]
+    kind = MNIST[name]
 
     def read(train: bool) -> Callable[[Any], Any]:
         return partial(_open_mnist, kind=kind, root=root, train=train)

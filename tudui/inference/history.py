@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tudui.config import Config
-from tudui.config.schema import FOLDER
+from tudui.config.data_sets import FOLDER
 from tudui.errors import DataError, printable
 from tudui.record import EvaluatedLine, Result, RunStartedLine, WarnedLine, read_record, read_result
 from tudui.run_folder import RunFolder

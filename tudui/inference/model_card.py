@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tudui.config import Config
+from tudui.config.data_sets import FOLDER
 from tudui.config.load import flatten
 from tudui.config.loss_spec import loss_spec
-from tudui.config.schema import FOLDER
 from tudui.errors import printable
 from tudui.exported import INPUT, Description
 from tudui.files import markdown_text

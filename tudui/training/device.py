@@ -106,16 +106,20 @@ def versions() -> dict[str, str]:
     }
 
 
-def hardware(config: Config) -> dict[str, Any]:
-    """Return what the run was computed on."""
-    processor = platform.processor() or platform.machine()
+def processor_name() -> str:
+    """Return the model of this machine's processor."""
     if sys.platform == "linux":
         with Path("/proc/cpuinfo").open() as lines:
-            processor = next(
-                (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), processor
-            )
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def hardware(config: Config) -> dict[str, Any]:
+    """Return what the run was computed on."""
     gpu = torch.cuda.get_device_name(config.device) if config.device.startswith("cuda") else None
     return {
-        "device": config.device, "gpu": gpu, "cpu": processor, "threads": config.train.threads,
+        "device": config.device, "gpu": gpu, "cpu": processor_name(), "threads": config.train.threads,
         "precision": config.precision,
     }  # fmt: skip

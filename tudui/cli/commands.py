@@ -1,0 +1,149 @@
+"""How commands present themselves: help that ends with its examples, and one line for every mistake."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError, did_you_mean, printable
+from tudui.invocation import speaks_for_its_machine
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+PANELS = (TRAIN, LOOK, LOSSES, PREPARE, MACHINE) = (
+    "Train and compare", "Look at results", "Losses and the lab", "Configs and data", "This machine",
+)  # fmt: skip
+MAX_PROBLEMS = 20  # shown of a config in which everything is wrong
+UNESCAPED = re.compile(r"(?<!\\)\[")  # which Rich would read as markup
+EXAMPLES = "\nExamples:\n"  # in a docstring; the lines below it are commands
+
+
+class Command(TyperCommand):
+    """A command whose help ends with the examples of its docstring."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        text, found, examples = (self.help or "").partition(EXAMPLES)
+        self.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
+        if found:
+            self.epilog = "[bold]Examples[/]\n" + examples.rstrip().replace("[", r"\[")
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters as the help shows them."""
+        return _tidied(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """Turns what can go wrong for a user into one message and an exit code."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters as the help shows them."""
+        return _tidied(super().get_params(ctx))
+
+    def panels(self) -> dict[str, list[str]]:
+        """Return the names of the commands by what a user wants of them."""
+        panels: dict[str, list[str]] = {panel: [] for panel in PANELS}
+        for name, command in self.commands.items():
+            panels.setdefault(getattr(command, "rich_help_panel", None) or "", []).append(name)
+        return {panel: names for panel, names in panels.items() if names}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the order of their panels."""
+        return [name for names in self.panels().values() for name in names]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read what stands before the command; a group alone is asked for its help."""
+        alone = not args and not self.invoke_without_command and not ctx.resilient_parsing
+        return super().parse_args(ctx, ["--help"] if alone else args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command; UsageError names the nearest."""
+        name = args[0]
+        if not name.startswith("-") and name not in self.commands and not ctx.resilient_parsing:
+            hint = did_you_mean(name, self.commands) or f"; there are: {', '.join(self.commands)}"
+            raise UsageError(f"{ctx.command_path} {name}: no such command{hint}")
+        return super().resolve_command(ctx, args)
+
+    def make_context(self, *args: Any, **settings: Any) -> Any:
+        """Read the command line as far as the command."""
+        with _one_line_for_a_mistake():
+            return super().make_context(*args, **settings)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the rest and run the command."""
+        with _one_line_for_a_mistake():
+            return super().invoke(ctx)
+
+
+class Commands(typer.Typer):
+    """A Typer of such commands."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(cls=Group, rich_markup_mode="rich", **settings)
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Function], Function]:
+        """Register a function as a command."""
+        return super().command(name, cls=Command, **settings)
+
+
+def _tidied(parameters: list[Any]) -> list[Any]:
+    """Return parameters whose help keeps its brackets, without types that say nothing, and --help among the others."""
+    for parameter in parameters:
+        if parameter.param_type_name == "argument":
+            parameter.display_type_rich = lambda ctx: ""
+        parameter.help = UNESCAPED.sub(r"\[", parameter.help or "")
+        if getattr(parameter, "is_flag", False) and parameter.metavar is None:
+            parameter.metavar = ""
+        if parameter.name == "help" and len(parameters) > 1:
+            parameter.rich_help_panel = parameters[-2].rich_help_panel
+    return parameters
+
+
+@contextmanager
+def _one_line_for_a_mistake() -> Iterator[None]:
+    try:
+        yield
+    except TuduiError as error:
+        lines = str(error).splitlines() if speaks_for_its_machine() or isinstance(error, WorkerError) else []
+        _say(lines, prefix="" if isinstance(error, Interrupted) else "error: ")
+        raise typer.Exit(error.exit_code) from None
+    except typer.TyperException as error:
+        _say([_in_our_words(error)] if speaks_for_its_machine() else [])
+        raise typer.Exit(UsageError.exit_code) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(130) from None
+
+
+def _say(lines: list[str], prefix: str = "error: ") -> None:
+    for line in lines[:MAX_PROBLEMS]:
+        typer.echo(f"{prefix}{printable(line)}", err=True)
+    if len(lines) > MAX_PROBLEMS:
+        typer.echo(f"{prefix}and {len(lines) - MAX_PROBLEMS} more", err=True)
+
+
+def _in_our_words(error: typer.TyperException) -> str:
+    """Return what is wrong with the words of a command line, and where to look."""
+    context = getattr(error, "ctx", None)
+    option = getattr(error, "option_name", None)
+    if context is None:
+        message = f"{option}: needs a value" if option else error.message
+        return " ".join(message.split())
+    command = context.command_path
+    see = f"; see: {command} --help"
+    if option:
+        known = [name for parameter in context.command.get_params(context) for name in parameter.opts]
+        return f"{command} {option}: no such option{did_you_mean(option, known) or see}"
+    parameter = getattr(error, "param", None)
+    reasons: list[Any] = getattr(error.__cause__, "errors", list)()  # of pydantic, by which Typer reads values
+    if parameter is None or not reasons:
+        message = " ".join(error.format_message().split()).rstrip(".")
+        return f"{command}: {message[0].lower()}{message[1:]}{see}"
+    name = parameter.metavar if parameter.param_type_name == "argument" else max(parameter.opts, key=len)
+    got, what = reasons[0]["input"], error.message.partition(", unable to parse")[0].removeprefix("Input ")
+    if choices := parameter.type_descriptor.choices:
+        what = f"must be one of {', '.join(choices)}{did_you_mean(got, choices)}"
+    return f"{name} {got}: {what}{see}"

@@ -1,0 +1,96 @@
+"""`tudui backward layers`."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tudui.cli.first_batch import batch_from_flags, plain_table, shape_text
+from tudui.cli.settings import (
+    SHOW,
+    BatchSizeOption,
+    ConfigOption,
+    DataDirOption,
+    DataOption,
+    JsonOption,
+    LossOption,
+    SetOption,
+    output,
+)
+from tudui.errors import UsageError
+from tudui.files import json_text
+
+if TYPE_CHECKING:
+    from tudui.lab.backward.layers import Step
+
+
+def layers_command(
+    config: ConfigOption = None,
+    loss: LossOption = None,
+    data: DataOption = None,
+    data_dir: DataDirOption = None,
+    batch_size: BatchSizeOption = None,
+    samples: Annotated[
+        int, typer.Option(metavar="N", help="Samples whose outputs and targets are shown.", rich_help_panel=SHOW)
+    ] = 3,
+    batches: Annotated[
+        int, typer.Option(metavar="N", help="Batches whose loss is shown, before any step.", rich_help_panel=SHOW)
+    ] = 5,
+    settings: SetOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Do one step and show it: outputs, losses, each layer's gradient, and each weight before and after.
+
+    Examples:
+      tudui backward layers
+      tudui backward layers --loss huber --batch-size 1
+    """
+    if samples < 0 or batches < 0:
+        raise UsageError(f"--samples {samples} --batches {batches}: must be 0 or greater")
+    batch = batch_from_flags(config, loss, data, data_dir, settings, batch_size)
+    from tudui.lab.backward.layers import one_step
+
+    step = one_step(batch, samples=samples, batches=batches)
+    if json:
+        typer.echo(json_text(asdict(step)))
+        return
+    _print_step(step)
+
+
+def _print_step(step: "Step") -> None:
+    from rich.markup import escape
+
+    console = output(json=False)
+    for number, (outputs, target) in enumerate(zip(step.outputs, step.targets, strict=True)):
+        shown = " ".join(f"{value:.3f}" for value in outputs[:10])
+        more = " ..." if len(outputs) > 10 else ""
+        console.print(f"sample {number}: target {target}, outputs {shown}{more}", soft_wrap=True)
+    if step.batch_losses:
+        values = " ".join(f"{value:.4f}" for value in step.batch_losses)
+        console.print(
+            f"loss of the first {len(step.batch_losses)} of {step.batches} batches of {step.batch_size}: {values}"
+        )
+        if step.dropped:
+            console.print(f"{step.dropped} images fill no batch and are dropped (drop_last)")
+    console.print(f"\nbackward from the first batch's mean loss, {step.loss:.4f}")
+    table = plain_table("layer", "shape", ".grad before", "norm after", "mean |g|", "largest", "zeros")
+    for layer in step.layers:
+        before = "None" if layer.gradient_before is None else f"{layer.gradient_before:.3g}"
+        numbers = [f"{value:.3g}" for value in (layer.norm, layer.mean, layer.largest)]
+        table.add_row(layer.name, shape_text(layer.shape), before, *numbers, f"{100 * layer.zeros:.1f} %")
+    console.print(table)
+    console.print(f"\none step of {escape(step.optimizer)}, rate {step.learning_rate:g}", soft_wrap=True)
+    console.print("the weight with each layer's largest gradient")
+    steps = plain_table("layer", "before", "after", "change", "-rate x grad", "change / that")
+    for layer in step.layers:
+        pull = -layer.rate_times_gradient
+        share = f"{layer.change / pull:.3f}" if pull else "-"
+        steps.add_row(
+            layer.name,
+            f"{layer.weight_before:.6f}",
+            f"{layer.weight_after:.6f}",
+            f"{layer.change:.3g}",
+            f"{pull:.3g}",
+            share,
+        )
+    console.print(steps)
