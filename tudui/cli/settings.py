@@ -1,5 +1,6 @@
 """The flags that choose a config, shared by every command that needs one."""
 
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from tudui.config import Loaded, Override
 
+WIDE = 1000  # columns where nobody looks: no name is broken for a width that a file or pipe does not have
 CHOICE, HOW, SHOW = "What to run", "How", "What to show, and where to"  # panels of the help
 
 ConfigOption = Annotated[
@@ -155,7 +157,8 @@ def _console(file: IO[str]) -> "Console":
         def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
             return [Printable(content) for content in renderables]
 
-    console = Console(file=file, highlight=False)
+    to_a_person = file.isatty() or "COLUMNS" in os.environ
+    console = Console(file=file, highlight=False, width=None if to_a_person else WIDE)
     console.push_render_hook(OnlyPrintable())
     return console
 

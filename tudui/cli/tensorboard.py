@@ -1,8 +1,10 @@
 """`tudui tensorboard`."""
 
+import io
 import ipaddress
 import socket
 import threading
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Annotated
 
@@ -54,7 +56,8 @@ def tensorboard_command(
     server = program.TensorBoard()
     server.configure(argv=["tensorboard", "--logdir", str(shown), "--host", host, "--port", str(port)])
     try:
-        address = server.launch()
+        with redirect_stderr(io.StringIO()):  # how it reads files, which nobody has to decide about
+            address = server.launch()
     except program.TensorBoardServerException as error:
         raise UsageError(f"--host {host} --port {port}: {error}; leave both out for a free one here") from None
     if _is_loopback(host):

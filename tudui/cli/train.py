@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shlex
 from pathlib import Path
 from signal import SIGINT
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tudui.cli import completion
+from tudui.cli.outcome import say_what_next, what_diverged
 from tudui.cli.rehearsal import print_first_batches, show_dry_run
 from tudui.cli.settings import (
     CHOICE,
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tudui.config import Config, Loaded
+    from tudui.events import Event
     from tudui.run_folder import RunResult
+    from tudui.sinks import Sink
 
 
 def train_command(
@@ -136,8 +138,6 @@ def train_command(
       tudui train --loss ce
       tudui train --config cifar10 --data-dir DIR --loss huber
     """
-    from rich.markup import escape
-
     from tudui.config.yaml_file import read_value
 
     flags: dict[str, tuple[str, Any]] = {
@@ -170,15 +170,13 @@ def train_command(
         show_dry_run(loaded.config, console, json=json)
         return
     folder = resume or run_dir or _new_folder(loaded.config)
-    if again and not quiet:
-        console.print(f"going on with {escape(str(folder))}", soft_wrap=True)
     result = _train(loaded, folder, console, resume=again, quiet=quiet)
     if json and is_first_process():
         typer.echo(json_text({"run": str(folder), **result.values}))
     if result.status == "diverged":
-        raise Diverged(_what_diverged(loaded.config, result))
+        raise Diverged(what_diverged(loaded.config, result))
     if not quiet:
-        _say_what_next(loaded.config, result, console)
+        say_what_next(loaded.config, result, console)
 
 
 def _train(loaded: "Loaded", folder: Path, console: "Console", *, resume: bool, quiet: bool) -> "RunResult":
@@ -190,6 +188,8 @@ def _train(loaded: "Loaded", folder: Path, console: "Console", *, resume: bool, 
 
     with ExitStack() as stack:
         sinks = [] if quiet else [stack.enter_context(console_sink(console))]
+        if resume and not quiet:
+            sinks.insert(0, _saying_once(console, f"going on with {folder}"))
         provenance = worth_a_comment(loaded.provenance)
         try:
             return train(loaded.config, folder, resume=resume, sinks=sinks, provenance=provenance)
@@ -197,6 +197,17 @@ def _train(loaded: "Loaded", folder: Path, console: "Console", *, resume: bool, 
             raise WorkerError(f"{error}; {_way_on(folder)}") from None
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; {_way_on(folder)}", signal_number=SIGINT) from None
+
+
+def _saying_once(console: "Console", text: str) -> "Sink":
+    """Return a sink that says something before the first event: a run is going on when it yields one."""
+    waiting = [text]
+
+    def emit(event: "Event") -> None:
+        while waiting:
+            console.print(waiting.pop(), markup=False, soft_wrap=True)
+
+    return emit
 
 
 def _way_on(folder: Path) -> str:
@@ -262,34 +273,3 @@ def _new_folder(config: "Config") -> Path:
             raise DiskError(f"{folder}: cannot be made: {error.strerror}; choose another --run-dir") from None
         return folder
     raise AssertionError
-
-
-def _what_diverged(config: "Config", result: "RunResult") -> str:
-    where = result.values["diverged"]
-    layer = f"the gradient of {where['layer']}" if where["what"] == "gradient" else "the loss"
-    before = (
-        f"; the largest gradient before it was that of {where['layer']}"
-        if where["what"] == "loss" and where["layer"]
-        else ""
-    )
-    return (
-        f"{result.run_dir}: diverged at step {where['step']}: {layer} is not finite "
-        f"(loss {config.loss.name}, learning rate {where['learning_rate']:.4g}{before}); "
-        f"try --lr {float(config.optimizer.lr) / 5:.2g}, or --set train.clip={(config.train.clip or 10) / 10:g}"
-    )
-
-
-def _say_what_next(config: "Config", result: "RunResult", console: "Console") -> None:
-    from rich.markup import escape
-
-    accuracy = result.test_accuracy
-    assert accuracy is not None
-    console.print(f"[bold]test accuracy {100 * accuracy:.2f} %[/]", end="")
-    if config.expect:
-        low, high = config.expect
-        place = "inside" if low <= accuracy <= high else "below" if accuracy < low else "above"
-        console.print(f", {place} the measured band of this config, {100 * low:.1f} to {100 * high:.1f} %", end="")
-    console.print()
-    if config.log.tensorboard:
-        shown = escape(shlex.quote(str(result.run_dir)))
-        console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {shown}", soft_wrap=True)
