@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -109,20 +110,29 @@ class RunFolder:
         """Refuse a folder that holds another run, or one that is finished; the message names the ways out."""
         if not self.config.exists():
             return
-        other = "choose another --run-dir"
         if not resume:
             state = "finished" if self.result.exists() else "begun"
             way = "" if self.result.exists() else f"go on with: {tudui_command()} train --resume {self.root}; or "
-            raise UsageError(f"{self.root}: holds a run already ({state}); {way}{other}")
+            raise UsageError(f"{self.root}: holds a run already ({state}); {way}choose another --run-dir")
         if self.extends(config):
             return
         self.check_same(config)
         if self.result.exists():
-            status = read_result(self.result).status
-            raise UsageError(
-                f"{self.root}: this run has {status} already; {other}, "
-                f"or read it with: {tudui_command()} evaluate {self.root}"
+            raise UsageError(self._what_is_over(config, read_result(self.result).status))
+
+    def _what_is_over(self, config: Config, status: str) -> str:
+        """Return what to say of a run that cannot go on, and what can be done instead."""
+        root, train = shlex.quote(str(self.root)), f"{tudui_command()} train"
+        anew = f"{train} --config {shlex.quote(str(self.config))}"
+        if status == "diverged":
+            return f"{self.root}: this run has diverged; train anew at a lower rate, such as: {anew} --lr 0.01"
+        way = f"train it further with: {train} --resume {root} --epochs {2 * config.train.epochs}"
+        if config.schedule.name != "constant":
+            way = (
+                f"its {config.schedule.name} schedule is at its end (only a constant one can be extended); "
+                f"train longer in a new run with: {anew} --epochs {2 * config.train.epochs}"
             )
+        return f"{self.root}: this run has finished, all {config.train.epochs} epochs are done; {way}"
 
     def check_same(self, config: Config) -> None:
         """Refuse a folder whose run has another config; the message names what differs."""

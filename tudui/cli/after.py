@@ -72,9 +72,10 @@ def _print_scores(scored: "Scored") -> None:
         soft_wrap=True,
     )
     losses = Table(title="mean loss under every loss", title_justify="left")
-    for name in evaluated.losses:
-        losses.add_column(name, justify="right")
-    losses.add_row(*(f"{value:.4f}" for value in evaluated.losses.values()))
+    losses.add_column("loss")
+    losses.add_column("mean", justify="right")
+    for name, value in evaluated.losses.items():
+        losses.add_row(escape(name), f"{value:.4f}")
     console.print(losses)
     console.print(
         "Each loss at its defaults; residual losses compare logits with one-hot targets. "
@@ -91,7 +92,7 @@ def _print_scores(scored: "Scored") -> None:
     for index, (name, accuracy) in enumerate(evaluated.per_class_accuracy.items()):
         shown = "-" if accuracy is None else f"{100 * accuracy:.1f} %"
         row = [str(count) if count else "·" for count in evaluated.confusion[index]] if with_confusion else []
-        classes.add_row(escape(f"{index} {name}"), shown, *row)
+        classes.add_row(escape(name if name == str(index) else f"{index} {name}"), shown, *row)
     console.print(classes)
 
 
@@ -124,7 +125,7 @@ def runs_command(
         raise UsageError(f"--sort {sort}: no such column{did_you_mean(sort, columns)}; there are: {', '.join(columns)}")
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; train first, or name the folder of your runs")
-    numeric = sort in ("epochs", "validation", "test", "seconds")  # best or longest first, unknown ones last
+    numeric = sort in ("epochs", "planned", "validation", "test", "seconds")  # best or longest first, unknown ones last
 
     def place(row: RunRow) -> Any:
         value = getattr(row, sort)
@@ -149,6 +150,7 @@ def _print_runs(rows: list[dict[str, Any]], columns: list[str]) -> None:
 
     table = Table(box=None, pad_edge=False)
     headings = {"validation": "val. %", "test": "test %", "seconds": "s"}
+    columns = [column for column in columns if column != "planned"]
     for column in columns:
         words = column in ("name", "status", "loss", "data")
         heading = headings.get(column, column)
@@ -163,6 +165,7 @@ def _print_runs(rows: list[dict[str, Any]], columns: list[str]) -> None:
     for row in rows:
         for split in ("validation", "test"):
             row[split] = "-" if row[split] is None else f"{100 * row[split]:.2f}"
+        row["epochs"] = f"{row['epochs']}/{row['planned']}" if row["planned"] else row["epochs"]
         row["seconds"] = "-" if row["seconds"] is None else f"{row['seconds']:.1f}"
         table.add_row(*(escape(str(row[column])) for column in columns))
     output(json=False).print(table)

@@ -105,13 +105,33 @@ def copy(
     source, target = find_config(name), to or Path(f"{Path(name).stem}.yaml")
     if target.exists():
         raise UsageError(f"{target}: is there already; give another name: config copy {name} FILE")
+    command = "compare-losses" if name in shipped_plans() else "train"
     try:
-        lines = source.read_text().splitlines(keepends=True)
-        target.write_text("".join(line for line in lines if "$schema=" not in line))  # its path is that of our docs
+        text = source.read_text() if name in shipped_plans() else _to_change(source)
+        lines = [line for line in text.splitlines(keepends=True) if "$schema=" not in line]  # its path is of our docs
+        target.write_text("".join(lines))
     except OSError as error:
         raise DiskError(f"{target}: cannot be written: {error.strerror}") from None
-    command = "compare-losses" if name in shipped_plans() else "train"
     typer.echo(f"{target}: written; run it with: tudui {command} --config {target}")
+
+
+def _to_change(source: Path) -> str:
+    """Return the head of a config's file, what it sets, and every other setting as a comment."""
+    from tudui.config import load_config
+    from tudui.config.dump import to_change
+
+    loaded = load_config(source)
+    config = loaded.config
+    if loaded.provenance["optimizer.lr"].startswith("recipe"):
+        config = config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"lr": "auto"})})
+    set_here = {key for key, origin in loaded.provenance.items() if origin.startswith(f"{source}:")}
+
+    def given(key: str) -> bool:
+        return any(one == key or one.startswith(f"{key}.") for one in set_here)
+
+    head = [line for line in source.read_text().splitlines() if line.startswith("#")]
+    hint = "# What stands behind a # is the default; take the # away to change it."
+    return "\n".join([*head, hint, to_change(config, given)])
 
 
 @app.command()

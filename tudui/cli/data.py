@@ -1,5 +1,6 @@
 """`tudui data`: list, check."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -7,7 +8,9 @@ import typer
 from tudui.cli import completion
 from tudui.cli.commands import Commands
 from tudui.cli.settings import DataDirOption, JsonOption, load_from_flags, note, output
+from tudui.errors import DataError
 from tudui.files import json_text
+from tudui.invocation import tudui_command
 
 app = Commands(help="Look at data sets before training on them.")
 
@@ -67,19 +70,29 @@ def check(
     from rich.table import Table
 
     from tudui.config.data_sets import FOLDER, data_sets
-    from tudui.data import load_data
+    from tudui.data import dataset_of, read_source
 
     if name not in data_sets() and not name.startswith(FOLDER) and ("/" in name or _is_folder(name)):
         name = f"{FOLDER}{name}"
-    config = load_from_flags(None, {"data.name": ("data", name), "data.dir": ("--data-dir", data_dir)}, None).config
-    data = load_data(config.data, config.seed)
+    flags = {
+        "data.name": ("data", name),
+        "data.dir": ("--data-dir", data_dir),
+        "data.on_bad_image": ("data check", "skip"),  # to name all of them, and count the others
+    }
+    config = load_from_flags(None, flags, None).config
+    source = read_source(config.data)
+    for text in () if json else source.notes:
+        note(text)
+    data = dataset_of(source, config.data, config.seed)
     counts = {
         split: dict(zip(data.classes, images.labels.bincount(minlength=len(data.classes)).tolist(), strict=True))
         for split, images in data.splits().items()
     }
     if json:
         mean, std = data.preparation.mean, data.preparation.std
-        typer.echo(json_text({"name": data.name, "images": counts, "mean": mean, "std": std, "notes": data.notes}))
+        about = {"name": data.name, "images": counts, "mean": mean, "std": std, "notes": data.notes}
+        typer.echo(json_text(about | {"unreadable": dict(source.unreadable)}))
+        _refuse(name, len(source.unreadable))
         return
     table = Table(title=escape(data.name), title_justify="left")
     table.add_column("class")
@@ -89,8 +102,15 @@ def check(
         table.add_row(escape(label), *(f"{counts[split][label]:,}" for split in counts))
     table.add_row("all", *(f"{sum(counts[split].values()):,}" for split in counts), style="bold")
     output(json=False).print(table)
-    for text in data.notes:
+    for text in data.notes[len(source.notes) :]:
         note(text)
+    _refuse(name, len(source.unreadable))
+
+
+def _refuse(name: str, bad: int) -> None:
+    if bad:
+        without = f"{tudui_command()} train --data {shlex.quote(name)} --set data.on_bad_image=skip"
+        raise DataError(f"{name}: {bad:,} images cannot be read; mend or remove them, or train without them: {without}")
 
 
 def _is_folder(name: str) -> bool:

@@ -1,5 +1,6 @@
 """The flags that choose a config, shared by every command that needs one."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from tudui.config import Loaded, Override
 
+WIDE = 1000  # columns where nobody looks: no name is broken for a width that a file or pipe does not have
 CHOICE, HOW, SHOW = "What to run", "How", "What to show, and where to"  # panels of the help
 
 ConfigOption = Annotated[
@@ -162,7 +164,8 @@ def output(*, json: bool) -> "Console":
 def _console(file: IO[str]) -> "Console":
     from tudui.sinks.printable import printable_console
 
-    return printable_console(file)
+    wide = None if file.isatty() or "COLUMNS" in os.environ else WIDE
+    return printable_console(file, width=wide)
 
 
 def note(text: str) -> None:

@@ -1,5 +1,6 @@
 """`tudui tensorboard`."""
 
+import io
 import ipaddress
 import signal
 import socket
@@ -7,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -89,7 +90,8 @@ def _launch(folder: Path, *, host: str, port: int) -> str:
     server = program.TensorBoard()
     server.configure(argv=["tensorboard", "--logdir", str(folder), "--host", host, "--port", str(port)])
     try:
-        return str(server.launch())
+        with redirect_stderr(io.StringIO()):  # how it reads files, which nobody has to decide about
+            return str(server.launch())
     except program.TensorBoardServerException as error:
         raise UsageError(f"--host {host} --port {port}: {error}; leave both out for a free one here") from None
 

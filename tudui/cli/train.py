@@ -1,7 +1,6 @@
 """`tudui train`."""
 
 import os
-import shlex
 from pathlib import Path
 from signal import SIGINT
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tudui.cli import completion
+from tudui.cli.outcome import say_what_next, what_diverged
 from tudui.cli.rehearsal import print_first_batches, show_dry_run
 from tudui.cli.settings import (
     CHOICE,
@@ -28,13 +28,15 @@ from tudui.cli.settings import (
 )
 from tudui.errors import Diverged, Interrupted, UsageError, WorkerError
 from tudui.files import json_text
-from tudui.invocation import is_first_process, training_command, tudui_command
+from tudui.invocation import is_first_process, training_command
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tudui.config import Config, Loaded
+    from tudui.config import Loaded
+    from tudui.events import Event
     from tudui.run_folder import RunResult
+    from tudui.sinks import Sink
 
 
 def train_command(
@@ -134,8 +136,6 @@ def train_command(
       tudui train --loss ce
       tudui train --config cifar10 --data-dir DIR --loss huber
     """
-    from rich.markup import escape
-
     from tudui.config.yaml_file import read_value
     from tudui.run_folder import new_run_folder
 
@@ -169,15 +169,13 @@ def train_command(
         show_dry_run(loaded.config, console, json=json)
         return
     folder = resume or run_dir or new_run_folder(loaded.config)
-    if again and not quiet:
-        console.print(f"going on with {escape(str(folder))}", soft_wrap=True)
     result = _train(loaded, folder, console, resume=again, quiet=quiet)
     if json and is_first_process():
         typer.echo(json_text({"run": str(folder), **result.values}))
     if result.status == "diverged":
-        raise Diverged(_what_diverged(loaded.config, result))
+        raise Diverged(what_diverged(loaded.config, result))
     if not quiet:
-        _say_what_next(loaded.config, result, console)
+        say_what_next(loaded.config, result, console)
 
 
 def _train(loaded: "Loaded", folder: Path, console: "Console", *, resume: bool, quiet: bool) -> "RunResult":
@@ -189,6 +187,8 @@ def _train(loaded: "Loaded", folder: Path, console: "Console", *, resume: bool, 
 
     with ExitStack() as stack:
         sinks = [] if quiet else [stack.enter_context(console_sink(console))]
+        if resume and not quiet:
+            sinks.insert(0, _saying_once(console, f"going on with {folder}"))
         provenance = worth_a_comment(loaded.provenance)
         try:
             return train(loaded.config, folder, resume=resume, sinks=sinks, provenance=provenance)
@@ -196,6 +196,17 @@ def _train(loaded: "Loaded", folder: Path, console: "Console", *, resume: bool, 
             raise WorkerError(f"{error}; {_way_on(folder)}") from None
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; {_way_on(folder)}", signal_number=SIGINT) from None
+
+
+def _saying_once(console: "Console", text: str) -> "Sink":
+    """Return a sink that says something before the first event: a run is going on when it yields one."""
+    waiting = [text]
+
+    def emit(event: "Event") -> None:
+        while waiting:
+            console.print(waiting.pop(), markup=False, soft_wrap=True)
+
+    return emit
 
 
 def _way_on(folder: Path) -> str:
@@ -233,34 +244,3 @@ def _loaded_for_resume(
               (("--config", config), ("--set", settings), ("--run-dir", run_dir))}  # fmt: skip
     given = {**flags, **others}.items()
     return config_of_run(resume, [Override(key, value, flag) for key, (flag, value) in given if value is not None])
-
-
-def _what_diverged(config: "Config", result: "RunResult") -> str:
-    where = result.values["diverged"]
-    layer = f"the gradient of {where['layer']}" if where["what"] == "gradient" else "the loss"
-    before = (
-        f"; the largest gradient before it was that of {where['layer']}"
-        if where["what"] == "loss" and where["layer"]
-        else ""
-    )
-    return (
-        f"{result.run_dir}: diverged at step {where['step']}: {layer} is not finite "
-        f"(loss {config.loss.name}, learning rate {where['learning_rate']:.4g}{before}); "
-        f"try --lr {float(config.optimizer.lr) / 5:.2g}, or --set train.clip={(config.train.clip or 10) / 10:g}"
-    )
-
-
-def _say_what_next(config: "Config", result: "RunResult", console: "Console") -> None:
-    from rich.markup import escape
-
-    accuracy = result.test_accuracy
-    assert accuracy is not None
-    console.print(f"[bold]test accuracy {100 * accuracy:.2f} %[/]", end="")
-    if config.expect:
-        low, high = config.expect
-        place = "inside" if low <= accuracy <= high else "below" if accuracy < low else "above"
-        console.print(f", {place} the measured band of this config, {100 * low:.1f} to {100 * high:.1f} %", end="")
-    console.print()
-    if config.log.tensorboard:
-        shown = escape(shlex.quote(str(result.run_dir)))
-        console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {shown}", soft_wrap=True)

@@ -13,7 +13,7 @@ from tudui.comparison.done import read_runs
 from tudui.comparison.executors import Executor, Listener, done_before, execute
 from tudui.comparison.runs import PlannedRun, cell_name, given_rates, reported_runs, tuning_runs
 from tudui.config.plan import Plan, load_plan, plan_yaml
-from tudui.errors import DiskError, Interrupted, UsageError
+from tudui.errors import DiskError, Interrupted, TuduiError, UsageError
 from tudui.files import ASIDE, disk_errors, locked, write_text
 from tudui.record import read_result
 from tudui.run_folder import RunFolder, default_name
@@ -43,6 +43,7 @@ def compare(
         done_before(run, folder / RUNS)
     for run in tuning_runs(plan) if tuned else ():
         done_before(run, folder / TUNING)
+    begins = not (folder / LOCK).exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -64,6 +65,10 @@ def compare(
             raise Interrupted(
                 f"stopped, everything saved; the same command goes on: {command}", signal_number=error.signal_number
             ) from None
+        except TuduiError:
+            if begins and not any(path.is_dir() for path in folder.glob("*/*")):  # nothing was begun in it
+                rmtree(folder)
+            raise
     return read_comparison(folder)
 
 

@@ -1,9 +1,10 @@
 """A config as YAML that can be read back, and the JSON Schema that editors check it by."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
@@ -25,6 +26,26 @@ def yaml_text(values: dict[str, Any], comments: Mapping[str, str] | None = None)
     out = io.StringIO()
     yaml.dump(_commented(values, "", comments or {}), out)
     return out.getvalue()
+
+
+def to_change(values: Config, given: Callable[[str], bool]) -> str:
+    """Return a config as YAML to be edited: what is given stands, every other setting is a comment with its meaning."""
+    lines: list[str] = []
+
+    def add(section: BaseModel, above: str, indent: str) -> None:
+        dumped = section.model_dump(mode="json")
+        for name, field in type(section).model_fields.items():
+            key, value = f"{above}{name}", getattr(section, name)
+            inside = isinstance(value, BaseModel)
+            text = f"{indent}{name}:" if inside else indent + yaml_text({name: dumped[name]}).rstrip()
+            line = text if given(key) else f"# {text}"
+            meaning = field.description or (inside and (type(value).__doc__ or "").splitlines()[0])
+            lines.append(f"{line:<36}  # {meaning}" if meaning else line)
+            if inside:
+                add(value, f"{key}.", f"{indent}  ")
+
+    add(values, "", "")
+    return "\n".join(lines) + "\n"
 
 
 def worth_a_comment(provenance: Mapping[str, str]) -> dict[str, str]:

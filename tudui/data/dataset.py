@@ -1,8 +1,8 @@
 """What a data set is to the rest of Tudui: bytes of images, integer labels, names of classes."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import torch
@@ -125,3 +125,4 @@ class Source:
     labels: Tensor  # int64 [M]
     parts: dict[str, Tensor]  # "train", and if the source has them "validation" and "test": rows of the store
     notes: Sequence[str] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)  # image files that were skipped, and why

@@ -24,6 +24,7 @@ from tudui.config.schema import DataConfig
 from tudui.data.cache import read_cached, write_cached
 from tudui.data.dataset import IMAGE_SHAPE, Source
 from tudui.errors import DataError, in_a_line
+from tudui.invocation import again_with
 from tudui.seeding import derive_seed
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -65,9 +66,12 @@ def read_folder(root: Path, config: DataConfig) -> Source:
         listed = f"{len(bad)} of {len(files)} images cannot be read: {', '.join(shown)}{more}"
         if config.on_bad_image == "refuse":
             raise DataError(
-                f"{root}: {listed}; mend or remove them, or train without them: --set data.on_bad_image=skip"
+                f"{root}: {listed}; mend or remove them, or go on without them: "
+                f"{again_with('--set data.on_bad_image=skip')}"
             )
         notes.append(f"{root}: skipped, {listed}")
+        if len(bad) == len(files):
+            raise DataError(f"{root}: {listed}; put images there that can be opened")
     if others:
         notes.append(f"{root}: {others} other files were left out")
     good = [file for file in files if str(file.path.relative_to(root)) not in bad]
@@ -82,7 +86,7 @@ def read_folder(root: Path, config: DataConfig) -> Source:
     if not len(parts["train"]):
         raise DataError(f"{root}/train: no images; put a folder per class there")
     return Source(
-        classes, torch.from_numpy(images), labels, {name: rows for name, rows in parts.items() if len(rows)}, notes
+        classes, torch.from_numpy(images), labels, {name: rows for name, rows in parts.items() if len(rows)}, notes, bad
     )
 
 

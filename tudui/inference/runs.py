@@ -19,6 +19,7 @@ class RunRow:
     data: str
     seed: int
     epochs: int
+    planned: int | None  # epochs in all
     validation: float | None
     test: float | None
     seconds: float | None
@@ -32,23 +33,25 @@ def list_runs(root: Path) -> list[RunRow]:
 def _row(folder: RunFolder, root: Path) -> RunRow | None:
     try:
         config = read_yaml(folder.config).values
-        chosen = (config["loss"]["name"], config["data"]["name"], config["seed"])
+        loss, data, seed = (config["loss"]["name"], config["data"]["name"], config["seed"])
+        planned = config["train"]["epochs"]
     except (ConfigError, KeyError, TypeError):
         return None
-    loss, data, seed = chosen
-    if not (isinstance(loss, str) and isinstance(data, str) and isinstance(seed, int)):
+    if not (isinstance(loss, str) and isinstance(data, str) and isinstance(seed, int) and isinstance(planned, int)):
         return None
     name = folder.root.relative_to(root).as_posix() if folder.root != root else folder.root.name
     if not folder.result.is_file():
         epoch, validation = _progress(folder)
-        return RunRow(name, "not finished", loss, data, seed, epoch, validation, None, None)
+        return RunRow(name, "not finished", loss, data, seed, epoch, planned, validation, None, None)
     try:
         result = read_result(folder.result)
     except DataError:
         epoch, validation = _progress(folder)
-        return RunRow(name, "damaged", loss, data, seed, epoch, validation, None, None)
+        return RunRow(name, "damaged", loss, data, seed, epoch, planned, validation, None, None)
     validation, test = (None if split is None else split.accuracy for split in (result.validation, result.test))
-    return RunRow(name, result.status, loss, data, seed, result.epochs, validation, test, result.timing.seconds)
+    return RunRow(
+        name, result.status, loss, data, seed, result.epochs, planned, validation, test, result.timing.seconds
+    )
 
 
 def _progress(folder: RunFolder) -> tuple[int, float | None]:

@@ -1,6 +1,7 @@
 """Checkpoints: last, the one before it, and the best; read without executing anything in them."""
 
 import io
+import shlex
 import warnings
 import zipfile
 from dataclasses import asdict, dataclass
@@ -14,11 +15,13 @@ from tudui.config.describe import shorten
 from tudui.data import Dataset, Preparation
 from tudui.errors import WeightsError, in_a_line
 from tudui.files import written_aside
+from tudui.invocation import tudui_command
 from tudui.training.state import Progress, TrainState
 
 FORMAT = 2  # the optimizer's state differs from format 1; the weights do not
 MAX_BYTES = 64 * 2**20  # with 10,000 classes and Adam a checkpoint has 9 MB
 ZIP = b"PK\x03\x04"  # how torch tells its two formats apart
+ANOTHER_COPY = "; take another copy"
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 
 _Positive = Annotated[float, Field(gt=0)]
@@ -124,7 +127,7 @@ def _check_sums(path: Path, size: int) -> None:
         fits = sum(entry.file_size for entry in archive.infolist()) <= size
         damaged = archive.testzip() if fits else "its size"
     if damaged:
-        raise WeightsError(f"{path}: damaged: {damaged} does not fit its checksum; take another copy")
+        raise WeightsError(f"{path}: damaged: {damaged} does not fit its checksum{ANOTHER_COPY}")
 
 
 def checkpoint_from(content: Any, path: Path) -> Checkpoint:
@@ -169,16 +172,28 @@ def restore_state(state: TrainState, checkpoint: Checkpoint) -> None:
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, str | None]:
     """Return the newest readable checkpoint of a folder, or None, and a word where the newest was not readable."""
-    problem: WeightsError | None = None
+    problems: list[str] = []
     for name in (LAST, PREVIOUS):
         if not (folder / name).exists():
             continue
         try:
             checkpoint = load_checkpoint(folder / name)
         except WeightsError as error:
-            problem = problem or error
+            problems.append(str(error).removesuffix(ANOTHER_COPY))
             continue
-        return checkpoint, f"{problem}; going on from {folder / name}" if problem else None
-    if problem:
-        raise WeightsError(f"{problem}; there is no other checkpoint, so train again in a new folder")
+        return checkpoint, f"{problems[0]}; going on from {folder / name}" if problems else None
+    if problems:
+        raise WeightsError(f"no checkpoint is whole: {'; '.join(problems)}; {_way_without_checkpoint(folder)}")
     return None, None
+
+
+def _way_without_checkpoint(folder: Path) -> str:
+    """Return what can be done with a run whose last checkpoints are damaged."""
+    run = folder.parent
+    anew = f"{tudui_command()} train --config {shlex.quote(str(run / 'config.yaml'))}"
+    try:
+        load_checkpoint(folder / BEST)
+    except WeightsError:
+        return f"put a copy of one back, or train anew with: {anew}"
+    best = shlex.quote(str(folder / BEST))
+    return f"put a copy of one back, or train anew, from the weights of {BEST} if you like: {anew} --init-from {best}"
