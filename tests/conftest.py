@@ -62,7 +62,7 @@ def tudui() -> Callable[..., Answer]:
     """Run a command line in this process; a traceback is a failure of the test."""
 
     def run(*arguments: object) -> Answer:
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="tudui")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Answer(result.exit_code, result.stdout, result.stderr)

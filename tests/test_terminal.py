@@ -1,0 +1,153 @@
+"""What a user meets in the terminal: where to start, help and its examples, completion, `tudui doctor`, pipes."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+
+from tests.conftest import TUDUI, photograph
+from tests.test_data import write_cifar
+from tests.test_model import course_network
+from tudui.cli import app
+
+
+def commands(group=None, path=()):
+    for name, command in (group or typer.main.get_command(app)).commands.items():
+        if getattr(command, "commands", None):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+def examples(command) -> list[str]:
+    return [line.strip() for line in (command.epilog or "").splitlines()[1:]]
+
+
+EXAMPLES = [(name, example) for name, command in commands() for example in examples(command)]
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()))
+def test_help_ends_with_two_examples(name, command, tudui):
+    assert len(examples(command)) == 2
+    shown = tudui(*name.split(), "--help").out.rstrip().splitlines()
+    assert [line.strip() for line in shown[-2:]] == examples(command)
+
+
+@pytest.fixture
+def what_examples_name(trained, compared, class_folders, tmp_path):
+    for place in ("copy", "cache/datasets"):
+        write_cifar(tmp_path / place / "cifar-10-batches-py", count=60)
+    shutil.copytree(trained, "runs/digits-ce-seed0")
+    for name in ("COMPARISON", "OTHER"):
+        shutil.copytree(compared, name, symlinks=True)
+    for name in ("my-images", "photos"):
+        shutil.copytree(class_folders, name)
+    torch.save(course_network(), "tudui_9.pth")
+    photograph(7).save("seven.png")
+    Path("mine.yaml").write_text("loss: huber\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_every_example_of_a_help_text(name, example, what_examples_name, tudui):
+    words = shlex.split(example.partition(" > ")[0])[1:]
+    if words[0] == "tensorboard":
+        return  # the server itself is tested in test_dashboards.py
+    if words[0] == "train":
+        words += ["-e", "1", "-b", "16"]
+    if words[0] == "compare-losses":
+        words += ["-e", "1", "--seeds", "1"] if "--seeds" not in words else ["-e", "1"]
+    if words[:2] == ["config", "copy"]:
+        Path("mine.yaml").unlink()
+    answer = tudui(*("copy" if word == "DIR" else word for word in words))
+    assert answer.code == 0, answer.err
+    assert answer.out
+
+
+def test_tudui_alone_says_where_to_start(tudui):
+    answer = tudui()
+    assert answer.code == 0
+    for name in typer.main.get_command(app).commands:
+        assert name in answer.out
+    assert "tudui train --loss ce" in answer.out
+    assert max(len(line) for line in answer.out.splitlines() if "PATH;" not in line) <= 80
+
+
+def completed(words: str, point: str = "") -> list[str]:
+    """Return what bash is offered, by the way that the installed completion asks."""
+    line = f"tudui {words}"
+    environment = {
+        **os.environ, "_TUDUI_COMPLETE": "complete_bash", "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split(" ")) - 1),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", "from tudui.cli import main; main()"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("tr", ["train"]),
+        ("train --loss hu", ["huber"]),
+        ("train --data cifar100", ["cifar100"]),
+        ("train --config cou", ["course"]),
+        ("train --set train.epo", ["train.epochs="]),
+        ("evaluate runs/dig", ["runs/digits-ce-seed0"]),
+    ],
+)
+def test_completion(words, offered, trained):
+    shutil.copytree(trained, "runs/digits-ce-seed0")
+    assert completed(words) == offered
+
+
+def test_doctor(tudui, monkeypatch, tmp_path):
+    answer = tudui("doctor")
+    assert answer.code == 0, answer.out
+    for part in ("torch", "precision cpu", "digits", "cache", "nothing is wrong"):
+        assert part in answer.out
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TUDUI_CACHE", str(tmp_path / "file" / "cache"))
+    broken = tudui("doctor", "--json")
+    assert broken.code == 2
+    found = broken.json()
+    assert not found["well"]
+    assert [finding["name"] for finding in found["findings"] if finding["state"] == "wrong"]
+    assert all(finding["next"] for finding in found["findings"] if finding["state"] == "wrong")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["trian"], "tudui trian: no such command; did you mean 'train'?"),
+        (["train", "--los", "ce"], "did you mean '--loss'?"),
+        (["train", "--epochs", "x"], "--epochs x: should be a valid integer"),
+        (["loss", "value", "l1"], "see: tudui loss value --help"),
+        (["evaluate", "RUN", "--split", "tset"], "did you mean 'test'?"),
+        (["train", "--set", "train.lr=3"], "did you mean 'optimizer.lr'?"),
+    ],
+)
+def test_mistakes_in_flags_are_one_line(arguments, says, tudui):
+    answer = tudui(*arguments)
+    assert answer.code == 2
+    (line,) = answer.err.splitlines()
+    assert line.startswith("error: ")
+    assert says in line
+
+
+def test_a_pipe_does_not_break_names(trained, monkeypatch):
+    monkeypatch.delenv("COLUMNS")
+    name = "a-run-of-a-name-that-is-longer-than-a-table-in-eighty-columns-would-have-room-for"
+    shutil.copytree(trained, f"runs/{name}")
+    shown = subprocess.run([*TUDUI, "runs"], capture_output=True, text=True, check=True).stdout
+    assert name in shown
+    assert "4/4" in shown
+    assert "\x1b" not in shown
