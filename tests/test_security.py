@@ -711,7 +711,7 @@ def test_every_test_that_the_document_names_is_here():
 
 
 def test_bounds_in_the_document_are_those_of_the_code():
-    from tudui.cli import MAX_PROBLEMS
+    from tudui.cli.commands import MAX_PROBLEMS
     from tudui.comparison.done import MAX_PREDICTIONS
     from tudui.config import yaml_file
     from tudui.data import folder, label_noise
