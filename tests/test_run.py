@@ -226,7 +226,7 @@ def test_a_begun_a_finished_and_another_run_are_refused(tmp_path, trained, tudui
     config = quick_config("train.epochs=4")
     with pytest.raises(UsageError, match=r"holds a run already \(finished\); choose another --run-dir"):
         train(config, trained)
-    with pytest.raises(UsageError, match="has finished already"):
+    with pytest.raises(UsageError, match="this run has finished, all 4 epochs are done"):
         train(config, trained, resume=True)
     with pytest.raises(Interrupted):
         train(config, tmp_path / "cut", sinks=[cut_at(2)])

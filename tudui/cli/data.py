@@ -1,6 +1,7 @@
 """`tudui data`: list, check."""
 
 import shlex
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -81,8 +82,6 @@ def check(
     }
     config = load_from_flags(None, flags, None).config
     source = read_source(config.data)
-    for text in () if json else source.notes:
-        note(text)
     data = dataset_of(source, config.data, config.seed)
     counts = {
         split: dict(zip(data.classes, images.labels.bincount(minlength=len(data.classes)).tolist(), strict=True))
@@ -92,7 +91,7 @@ def check(
         mean, std = data.preparation.mean, data.preparation.std
         about = {"name": data.name, "images": counts, "mean": mean, "std": std, "notes": data.notes}
         typer.echo(json_text(about | {"unreadable": dict(source.unreadable)}))
-        _refuse(name, len(source.unreadable))
+        _refuse(name, source.unreadable)
         return
     table = Table(title=escape(data.name), title_justify="left")
     table.add_column("class")
@@ -102,15 +101,21 @@ def check(
         table.add_row(escape(label), *(f"{counts[split][label]:,}" for split in counts))
     table.add_row("all", *(f"{sum(counts[split].values()):,}" for split in counts), style="bold")
     output(json=False).print(table)
-    for text in data.notes[len(source.notes) :]:
+    for text in data.notes:
         note(text)
-    _refuse(name, len(source.unreadable))
+    _refuse(name, source.unreadable)
 
 
-def _refuse(name: str, bad: int) -> None:
+def _refuse(name: str, bad: Mapping[str, str]) -> None:
+    """Raise DataError where images cannot be read."""
+    from tudui.data.folder import some_of
+
     if bad:
         without = f"{tudui_command()} train --data {shlex.quote(name)} --set data.on_bad_image=skip"
-        raise DataError(f"{name}: {bad:,} images cannot be read; mend or remove them, or train without them: {without}")
+        raise DataError(
+            f"{name}: {len(bad):,} images cannot be read: {some_of(bad)}; mend or remove them, "
+            f"or train without them: {without}"
+        )
 
 
 def _is_folder(name: str) -> bool:

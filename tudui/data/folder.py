@@ -8,7 +8,7 @@ import sys
 import threading
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -50,6 +50,12 @@ class ImageFile(NamedTuple):
     changed: int
 
 
+def some_of(bad: Mapping[str, str]) -> str:
+    """Return the first of the images that cannot be read, why not, and how many more there are."""
+    shown = [f"{name} ({why})" for name, why in list(bad.items())[:SHOWN]]
+    return ", ".join(shown) + (f" and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else "")
+
+
 def read_folder(root: Path, config: DataConfig) -> Source:
     """Return the images of a folder; each is scaled so that its shorter side is 32, and its centre cut out."""
     files, others = _list(root)
@@ -61,9 +67,7 @@ def read_folder(root: Path, config: DataConfig) -> Source:
     images, bad = _decode_or_recall(root, files, config)
     notes = []
     if bad:
-        shown = [f"{name} ({why})" for name, why in list(bad.items())[:SHOWN]]
-        more = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        listed = f"{len(bad)} of {len(files)} images cannot be read: {', '.join(shown)}{more}"
+        listed = f"{len(bad)} of {len(files)} images cannot be read: {some_of(bad)}"
         if config.on_bad_image == "refuse":
             raise DataError(
                 f"{root}: {listed}; mend or remove them, or go on without them: "
