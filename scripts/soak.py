@@ -54,7 +54,8 @@ def main(
         began, seen = time.monotonic(), []
         while process.poll() is None and time.monotonic() - began < 60 * minutes:
             time.sleep(1)
-            if (folder / "checkpoints" / "last.pt").exists() and process.poll() is None:
+            begun, over = (folder / "checkpoints" / "last.pt").exists(), (folder / "result.json").exists()
+            if begun and not over and process.poll() is None:  # Python taking a process down touches memory anew
                 seen.append(look(process.pid))
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)

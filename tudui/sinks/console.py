@@ -41,7 +41,6 @@ class _Lines:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.epochs = 0
         self.pending: StepEnd | None = None
 
     def __call__(self, event: Event) -> None:
