@@ -98,7 +98,7 @@ def test_a_plan_is_written_as_it_is_read(tmp_path):
         ("comparison:\n  seeds: 0\n", r":2:3: comparison\.seeds: should be greater than or equal to 1 \(got 0\)"),
         ("comparison:\n  sead: 3\n", r":2:3: comparison\.sead: unknown key; did you mean 'seeds'\?"),
         ("comparison:\n  baseline: l2\n", r":2:3: comparison\.baseline: no variant 'l2'; variants: ce, mse"),
-        ("comparison:\n  variants: {a/b: ce}\n", r"comparison\.variants\.a/b: a variant's name is letters"),
+        ("comparison:\n  variants: {a/b: ce}\n", r"comparison\.variants\.a/b: a variant's name must be letters"),
         ("comparison:\n  variants: {h: {name: huber, delta: 0}}\n", r"variants\.h\.delta: should be greater than 0"),
         ("comparison:\n  variants: [ce, ce]\n", r"ce stands twice"),
         ("comparison:\n  variants: []\n", r"variants"),

@@ -442,7 +442,7 @@ def test_a_variants_name_stays_in_its_folder(name, tmp_path, tudui):
     (tmp_path / "plan.yaml").write_text(f"comparison:\n  variants:\n    {name!r}: ce\n".replace("'", '"'))
     answer = tudui("compare-losses", "--config", "plan.yaml", "-o", "out")
     assert answer.code == 2
-    assert "a variant's name is letters, digits" in answer.err
+    assert "a variant's name must be letters, digits" in answer.err
     assert not (tmp_path / "out").exists()
 
 

@@ -72,6 +72,7 @@ def check(
 
     from tudui.config.data_sets import FOLDER, data_sets
     from tudui.data import dataset_of, read_source
+    from tudui.data.folder import some_of
 
     if name not in data_sets() and not name.startswith(FOLDER) and ("/" in name or _is_folder(name)):
         name = f"{FOLDER}{name}"
@@ -102,7 +103,8 @@ def check(
     table.add_row("all", *(f"{sum(counts[split].values()):,}" for split in counts), style="bold")
     output(json=False).print(table)
     for text in data.notes:
-        note(text)
+        if not (source.unreadable and some_of(source.unreadable) in text):  # which the error names
+            note(text)
     _refuse(name, source.unreadable)
 
 

@@ -1,14 +1,14 @@
 """What a loss tells about itself without torch, and where losses are found: the entry points `tudui.losses`."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tudui.config.plug_ins import place, plug_ins
 from tudui.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     Loss = Callable[[Tensor, Tensor], Tensor]  # (logits [B, K] float, labels [B] int64) -> loss per sample [B]
 
 ENTRY_POINTS = "tudui.losses"
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")  # of a loss or variant: it becomes the name of a folder
 OTHER_NAMES = {
     "mae": "l1",
     "l2": "mse",
@@ -94,15 +93,7 @@ def rates(*, sgd: float, adam: float) -> dict[tuple[str, str], float]:
 @cache
 def loss_specs() -> dict[str, LossSpec]:
     """Return every registered loss by name, Tudui's own and those of other packages."""
-    specs: dict[str, LossSpec] = {}
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-        spec = read_loss_spec(point)
-        if point.name in specs:
-            raise ConfigError(
-                [f"{_place(point)}: a loss of this name is registered already; uninstall one of the packages"]
-            )
-        specs[point.name] = spec
-    return specs
+    return {name: read_loss_spec(point) for name, point in plug_ins(ENTRY_POINTS).items()}
 
 
 def read_loss_spec(point: EntryPoint) -> LossSpec:
@@ -110,18 +101,12 @@ def read_loss_spec(point: EntryPoint) -> LossSpec:
     try:
         spec = point.load()
     except Exception as error:  # another package's import may fail in any way
-        raise ConfigError([f"{_place(point)}: cannot be loaded: {error}; mend or uninstall that package"]) from error
+        raise ConfigError([f"{place(point)}: cannot be loaded: {error}; mend or uninstall that package"]) from error
     if not isinstance(spec, LossSpec):
-        raise ConfigError([f"{_place(point)}: must be a tudui.losses.LossSpec (got {type(spec).__name__})"])
+        raise ConfigError([f"{place(point)}: must be a tudui.losses.LossSpec (got {type(spec).__name__})"])
     if spec.name != point.name:
-        raise ConfigError([f"{_place(point)}: names its loss '{spec.name}'; both names must be the same"])
-    if not SAFE_NAME.fullmatch(spec.name):
-        raise ConfigError([f"{_place(point)}: its name must be letters, digits and + . _ -, 64 at most"])
+        raise ConfigError([f"{place(point)}: names its loss '{spec.name}'; both names must be the same"])
     return spec
-
-
-def _place(point: EntryPoint) -> str:
-    return f"entry point {ENTRY_POINTS}: {point.name} = {point.value}"
 
 
 def loss_spec(name: str) -> LossSpec:

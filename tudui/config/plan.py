@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from tudui.config.describe import describe, shorten
 from tudui.config.dump import yaml_text
 from tudui.config.load import Merge, validate, validate_loss
-from tudui.config.loss_spec import SAFE_NAME, LossParameters, loss_section
+from tudui.config.loss_spec import LossParameters, loss_section
 from tudui.config.overrides import Override
+from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
 from tudui.config.schema import ComparisonConfig, Config
 from tudui.errors import ConfigError
 
@@ -127,10 +128,7 @@ def _variants(given: Any, merge: Merge, source: str, problems: list[str]) -> dic
     for name, value in given.items():
         key = (*VARIANTS, name)
         if not SAFE_NAME.fullmatch(name):
-            problems.append(
-                f"{merge.origin(key) or where}: {'.'.join(key)}: a variant's name is letters, digits and + . _ -, "
-                f"64 at most"
-            )
+            problems.append(f"{merge.origin(key) or where}: {'.'.join(key)}: a variant's name {WHAT_A_NAME_IS}")
         section = loss_section(value) if isinstance(value, str) else value
         if isinstance(section, dict):
             checked[name] = validate_loss(section, key, merge, where, problems)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from tudui.config.data_sets import FOLDER, data_sets, place
+from tudui.config.data_sets import FOLDER, data_sets
+from tudui.config.plug_ins import place
 from tudui.config.schema import DataConfig
 from tudui.data.dataset import IMAGE_SHAPE, Dataset, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch

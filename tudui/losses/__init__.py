@@ -10,7 +10,6 @@ from tudui.config import Override
 from tudui.config.describe import shorten
 from tudui.config.load import load_loss
 from tudui.config.loss_spec import (
-    SAFE_NAME,
     ClassInfo,
     LossParameters,
     LossSpec,
@@ -18,6 +17,7 @@ from tudui.config.loss_spec import (
     loss_spec,
     loss_specs,
 )
+from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
 from tudui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _REGISTERED: set[str] = set()
 def register(spec: LossSpec) -> None:
     """Make a loss known to this process, as in a notebook; again replaces it. An entry point makes it known to all."""
     if not SAFE_NAME.fullmatch(spec.name):
-        raise UsageError(f"{spec.name!r}: a loss's name must be letters, digits and + . _ -, 64 at most")
+        raise UsageError(f"{spec.name!r}: a loss's name {WHAT_A_NAME_IS}")
     if spec.name in loss_specs() and spec.name not in _REGISTERED:
         raise UsageError(f"'{spec.name}': a loss of this name is installed; take another name")
     loss_specs()[spec.name] = spec
