@@ -1,8 +1,7 @@
 """`tudui data`: list, check."""
 
 import shlex
-from collections.abc import Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +11,9 @@ from tudui.cli.settings import DataDirOption, JsonOption, load_from_flags, note,
 from tudui.errors import DataError
 from tudui.files import json_text
 from tudui.invocation import tudui_command
+
+if TYPE_CHECKING:
+    from tudui.data import Source
 
 app = Commands(help="Look at data sets before training on them.")
 
@@ -92,7 +94,7 @@ def check(
         mean, std = data.preparation.mean, data.preparation.std
         about = {"name": data.name, "images": counts, "mean": mean, "std": std, "notes": data.notes}
         typer.echo(json_text(about | {"unreadable": dict(source.unreadable)}))
-        _refuse(name, source.unreadable)
+        _refuse(name, source)
         return
     table = Table(title=escape(data.name), title_justify="left")
     table.add_column("class")
@@ -105,17 +107,17 @@ def check(
     for text in data.notes:
         if not (source.unreadable and some_of(source.unreadable) in text):  # which the error names
             note(text)
-    _refuse(name, source.unreadable)
+    _refuse(name, source)
 
 
-def _refuse(name: str, bad: Mapping[str, str]) -> None:
+def _refuse(name: str, source: "Source") -> None:
     """Raise DataError where images cannot be read."""
     from tudui.data.folder import some_of
 
-    if bad:
+    if bad := source.unreadable:
         without = f"{tudui_command()} train --data {shlex.quote(name)} --set data.on_bad_image=skip"
         raise DataError(
-            f"{name}: {len(bad):,} images cannot be read: {some_of(bad)}; mend or remove them, "
+            f"{name}: {len(bad):,} of {len(bad) + len(source.store):,} images cannot be read: {some_of(bad)}; mend or remove them, "
             f"or train without them: {without}"
         )
 
