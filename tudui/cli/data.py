@@ -117,8 +117,8 @@ def _refuse(name: str, source: "Source") -> None:
     if bad := source.unreadable:
         without = f"{tudui_command()} train --data {shlex.quote(name)} --set data.on_bad_image=skip"
         raise DataError(
-            f"{name}: {len(bad):,} of {len(bad) + len(source.store):,} images cannot be read: {some_of(bad)}; mend or remove them, "
-            f"or train without them: {without}"
+            f"{name}: {len(bad):,} of {len(bad) + len(source.store):,} images cannot be read: {some_of(bad)}; "
+            f"mend or remove them, or train without them: {without}"
         )
 
 
