@@ -16,6 +16,9 @@ import pytest
 from tests.conftest import QUICK_FLAGS as QUICK
 from tests.conftest import ROOT, TUDUI, wait_for
 from tests.test_comparison import NO_TENSORBOARD, outcome
+from tudui.comparison.compare import compare
+from tudui.config import parse_set
+from tudui.config.plan import load_plan
 
 ON_RAY = (*TUDUI, "compare-losses", "--executor", "ray")
 MARK = "TUDUI_RAY_TEST"  # in the environment of every process that a test starts
@@ -118,6 +121,19 @@ def test_an_address_where_nothing_answers(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: --ray-address {address}: nothing answers there")
     assert len(done.stderr.splitlines()) == 1
+    assert not list(Path().glob("runs/*"))
+
+
+@pytest.mark.slow
+def test_the_progress_of_every_run_is_seen_while_it_goes_on():
+    needs_ray()
+    plan, seen = load_plan(None, [parse_set("train.epochs=4"), parse_set("comparison.seeds=1")]), []
+    compare(plan, Path("seen"), executor="ray", jobs=1, listener=seen.append, command="")
+    for run in results("seen"):
+        of_run = [progress for progress in seen if progress.run == run.parent.name]
+        assert len({progress.fraction for progress in of_run}) > 2
+        assert [progress.done for progress in of_run] == [""] * (len(of_run) - 1) + ["finished"]
+        assert any(progress.validation for progress in of_run)
 
 
 @pytest.mark.slow

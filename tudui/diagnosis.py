@@ -221,15 +221,19 @@ def _optional() -> Iterator[Finding]:
     for extra in metadata("tudui").get_all("Provides-Extra") or ():
         if extra in FOR_DEVELOPERS:
             continue
+        state: State = "ok"
+        found, missing = [], []
         for name, specifier in _requirements(extra):
             try:
-                found = version(name)
+                found.append(f"{name} {version(name)}")
             except PackageNotFoundError:
-                yield Finding("optional", extra, f"{name} is not installed", "ok", f"pip install 'tudui[{extra}]'")
+                missing.append(name)
                 continue
-            fits = _fits(found, specifier)
-            text = f"{name} {found}{'' if fits else f', but Tudui needs {specifier}'}"
-            yield Finding("optional", extra, text, *(() if fits else ("wrong", f"pip install 'tudui[{extra}]'")))
+            if not _fits(version(name), specifier):
+                state, found[-1] = "wrong", f"{found[-1]}, but Tudui needs {specifier}"
+        found += [f"not installed: {', '.join(missing)}"] if missing else []
+        after = f"pip install 'tudui[{extra}]'" if missing or state == "wrong" else ""
+        yield Finding("optional", extra, ", ".join(found), state, after)
     own, broken = [], 0
     for point in entry_points(group=ENTRY_POINTS):
         try:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tudui.data import Preparation
 from tudui.errors import WeightsError, in_a_line
 from tudui.exported import KEY, Description, read_safetensors
+from tudui.invocation import tudui_command
 from tudui.model import LAYERS, Tudui
 from tudui.run_folder import RunFolder
 from tudui.training.checkpoint import (
@@ -80,7 +81,7 @@ def read_weights(path: Path, *, best: bool = False) -> Weights:
         return _from_checkpoint(_of_run(path, best=best))
     if path.is_file():
         return _from_file(path)
-    raise WeightsError(f"{path}: no such file or run folder")
+    raise WeightsError(f"{path}: no such file or run folder; list runs with: {tudui_command()} runs")
 
 
 def _of_run(path: Path, *, best: bool) -> Checkpoint:

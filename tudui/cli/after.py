@@ -62,7 +62,8 @@ def evaluate_command(
 
 def _print_scores(scored: "Scored") -> None:
     from rich.markup import escape
-    from rich.table import Table
+
+    from tudui.sinks.printable import plain_table
 
     console, evaluated = output(json=False), scored.evaluated
     console.print(
@@ -71,9 +72,7 @@ def _print_scores(scored: "Scored") -> None:
         f"NLL {evaluated.nll:.4f}   ECE {evaluated.ece:.4f}",
         soft_wrap=True,
     )
-    losses = Table(title="mean loss under every loss", title_justify="left")
-    losses.add_column("loss")
-    losses.add_column("mean", justify="right")
+    losses = plain_table("loss", "mean", title="mean of each loss")
     for name, value in evaluated.losses.items():
         losses.add_row(escape(name), f"{value:.4f}")
     console.print(losses)
@@ -83,12 +82,9 @@ def _print_scores(scored: "Scored") -> None:
         style="dim",
     )
     names = list(evaluated.per_class_accuracy)
-    classes = Table(title="accuracy per class; rows of the confusion matrix", title_justify="left")
-    classes.add_column("true class")
-    classes.add_column("accuracy", justify="right")
     with_confusion = len(names) <= MAX_CONFUSION
-    for index in range(len(names) if with_confusion else 0):
-        classes.add_column(str(index), justify="right")
+    columns = [str(index) for index in range(len(names) if with_confusion else 0)]
+    classes = plain_table("true class", "accuracy", *columns, title="accuracy per class; rows of the confusion matrix")
     for index, (name, accuracy) in enumerate(evaluated.per_class_accuracy.items()):
         shown = "-" if accuracy is None else f"{100 * accuracy:.1f} %"
         row = [str(count) if count else "·" for count in evaluated.confusion[index]] if with_confusion else []
@@ -146,9 +142,10 @@ def runs_command(
 
 def _print_runs(rows: list[dict[str, Any]], columns: list[str]) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(box=None, pad_edge=False)
+    from tudui.sinks.printable import plain_table
+
+    table = plain_table(gap=1)
     headings = {"validation": "val. %", "test": "test %", "seconds": "s"}
     columns = [column for column in columns if column != "planned"]
     for column in columns:

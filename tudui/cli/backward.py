@@ -8,7 +8,7 @@ import typer
 
 from tudui.cli.by_hand import by_hand_command
 from tudui.cli.commands import Commands
-from tudui.cli.first_batch import batch_from_flags, plain_table
+from tudui.cli.first_batch import batch_from_flags
 from tudui.cli.layers import layers_command
 from tudui.cli.settings import (
     HOW,
@@ -62,6 +62,8 @@ def accumulate(
     if json:
         typer.echo(json_text(asdict(found)))
         return
+    from tudui.sinks.printable import plain_table
+
     console = output(json=False)
     table = plain_table("layer", "norm, once", "norm, twice", "exactly double", "two half batches")
     for layer in found.layers:
@@ -127,6 +129,8 @@ def precision(
 
 
 def _lost_table(found: "Precision", what: str) -> "Table":
+    from tudui.sinks.printable import plain_table
+
     kinds = ("fp16", "fp16 scaled", "bf16", "bf16 scaled")
     table = plain_table("gradient of", "nonzero", "median", *kinds)
     for measured in (*found.parameters, *found.outputs):
@@ -187,6 +191,8 @@ def depth(
         rows = [{**asdict(one), "factor": one.factor} for one in found]
         typer.echo(json_text({"out": None if out is None else str(out), "depth": depth, "initialisations": rows}))
         return
+    from tudui.sinks.printable import plain_table
+
     console = output(json=False)
     console.print(f"norm of the gradient, on its way back through {depth} convolutions 32 -> 32")
     table = plain_table("come through", *(one.initialisation for one in found), left=0)
@@ -195,9 +201,9 @@ def depth(
     table.add_row("factor of each", *(_factor(one.factor) for one in found), style="bold")
     console.print(table)
     for one in found:
-        console.print(f"{one.initialisation}: {escape(one.meaning)}", soft_wrap=True)
+        console.print(f"{one.initialisation}: {escape(one.meaning)}")
         if not abs(one.loss) < float("inf"):
-            console.print(f"{one.initialisation}: its loss is not finite, so that there is no gradient", soft_wrap=True)
+            console.print(f"{one.initialisation}: its loss is not finite, so that there is no gradient")
     if out is not None:
         console.print(f"wrote {escape(str(out))}", soft_wrap=True)
 
@@ -234,6 +240,8 @@ def check(
     if json:
         typer.echo(json_text({"largest_difference": largest, "layers": [asdict(layer) for layer in found]}))
         return
+    from tudui.sinks.printable import plain_table
+
     console = output(json=False)
     table = plain_table("layer", "entries", "worst entry", "autograd", "central difference", "relative")
     for layer in found:

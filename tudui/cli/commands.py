@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError, did_you_mean, printable
+from tudui.cli.settings import messages
+from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError, did_you_mean
 from tudui.invocation import speaks_for_its_machine
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -17,6 +18,7 @@ PANELS = (TRAIN, LOOK, LOSSES, PREPARE, MACHINE) = (
     "Train and compare", "Look at results", "Losses and the lab", "Configs and data", "This machine",
 )  # fmt: skip
 MAX_PROBLEMS = 20  # shown of a config in which everything is wrong
+ERROR = "[bold red]error:[/] "
 UNESCAPED = re.compile(r"(?<!\\)\[")  # which Rich would read as markup
 EXAMPLES = "\nExamples:\n"  # in a docstring; the lines below it are commands
 
@@ -108,7 +110,7 @@ def _one_line_for_a_mistake() -> Iterator[None]:
         yield
     except TuduiError as error:
         lines = str(error).splitlines() if speaks_for_its_machine() or isinstance(error, WorkerError) else []
-        _say(lines, prefix="" if isinstance(error, Interrupted) else "error: ")
+        _say(lines, prefix="" if isinstance(error, Interrupted) else ERROR)
         raise typer.Exit(error.exit_code) from None
     except typer.TyperException as error:
         _say([_in_our_words(error)] if speaks_for_its_machine() else [])
@@ -118,11 +120,13 @@ def _one_line_for_a_mistake() -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-def _say(lines: list[str], prefix: str = "error: ") -> None:
-    for line in lines[:MAX_PROBLEMS]:
-        typer.echo(f"{prefix}{printable(line)}", err=True)
-    if len(lines) > MAX_PROBLEMS:
-        typer.echo(f"{prefix}and {len(lines) - MAX_PROBLEMS} more", err=True)
+def _say(lines: list[str], prefix: str = ERROR) -> None:
+    from rich.markup import escape
+
+    shown = lines[:MAX_PROBLEMS]
+    more = [f"and {len(lines) - MAX_PROBLEMS} more"] if len(lines) > MAX_PROBLEMS else []
+    for line in shown + more:
+        messages().print(f"{prefix}{escape(line)}", soft_wrap=True)
 
 
 def _in_our_words(error: typer.TyperException) -> str:

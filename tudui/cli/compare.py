@@ -217,15 +217,12 @@ def _dry_run(plan: "Plan", folder: Path, executor: "Executor", jobs: int, consol
         console.print(
             f"{escape(variant)}: {parameters.name}, {parameters.form} form{f' ({shown})' if shown else ''}, "
             f"learning rate {rate}",
-            soft_wrap=True,
         )
     number = number_of_runs(plan)
     base = plan.base
     seeds = f"seeds {base.seed} to {base.seed + comparison.seeds - 1}"
     noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
-    console.print(
-        f"{escape(base.data.name)}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}", soft_wrap=True
-    )
+    console.print(f"{escape(base.data.name)}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}")
     first = runs[:jobs] if executor == "stacked" else runs[:1]
     seconds = seconds_of(first) * math.ceil(number / jobs) + START_UP
     one_by_one = ", one after another" if executor == "ray" else ""

@@ -7,9 +7,9 @@ import typer
 
 from tudui.cli import completion
 from tudui.cli.commands import Commands
-from tudui.cli.settings import SHOW, ConfigOption, DataOption, LossOption, SetOption, load_from_flags, note
-from tudui.errors import ConfigError, DiskError, UsageError
-from tudui.files import json_text
+from tudui.cli.settings import SHOW, ConfigOption, DataOption, LossOption, SetOption, load_from_flags, note, output
+from tudui.errors import ConfigError, UsageError
+from tudui.files import disk_errors, json_text, write_text
 
 app = Commands(help="Look at configs: what a run would be, and where each value comes from.")
 
@@ -81,12 +81,17 @@ def list_command() -> None:
       tudui config list
       tudui config show --config digits
     """
-    from tudui.config.shipped import shipped_configs, shipped_plans
+    from rich.markup import escape
 
+    from tudui.config.shipped import shipped_configs, shipped_plans
+    from tudui.sinks.printable import plain_table
+
+    table = plain_table("config", "what", left=2)
     for name, path in (shipped_configs() | shipped_plans()).items():
         lines = [line.lstrip("# ").rstrip() for line in path.read_text().splitlines() if line.startswith("# ")]
         described = [line for line in lines if not line.startswith("yaml-language-server")]
-        typer.echo(f"{name:<16} {described[0] if described else ''}")
+        table.add_row(name, escape(described[0] if described else ""))
+    output(json=False).print(table)
 
 
 @app.command()
@@ -106,12 +111,11 @@ def copy(
     if target.exists():
         raise UsageError(f"{target}: is there already; give another name: config copy {name} FILE")
     command = "compare-losses" if name in shipped_plans() else "train"
-    try:
-        text = source.read_text() if name in shipped_plans() else _to_change(source)
-        lines = [line for line in text.splitlines(keepends=True) if "$schema=" not in line]  # its path is of our docs
-        target.write_text("".join(lines))
-    except OSError as error:
-        raise DiskError(f"{target}: cannot be written: {error.strerror}") from None
+    text = source.read_text() if name in shipped_plans() else _to_change(source)
+    lines = [line for line in text.splitlines(keepends=True) if "$schema=" not in line]  # its path is of our docs
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    write_text(target, "".join(lines))
     typer.echo(f"{target}: written; run it with: tudui {command} --config {target}")
 
 

@@ -37,13 +37,12 @@ def list_command() -> None:
       tudui train --data cifar10
     """
     from rich.markup import escape
-    from rich.table import Table
 
     from tudui.config.data_sets import data_sets
+    from tudui.sinks.printable import plain_table
 
-    table = Table(box=None)
-    for column in ("name", "images", "classes", "what"):
-        table.add_column(column, justify="right" if column in ("images", "classes") else "left")
+    table = plain_table("name", "images", "classes")
+    table.add_column("what")
     for name, row in SETS.items():
         table.add_row(name, *row)
     for name, point in data_sets().items():
@@ -70,11 +69,11 @@ def check(
       tudui data check my-images/
     """
     from rich.markup import escape
-    from rich.table import Table
 
     from tudui.config.data_sets import FOLDER, data_sets
     from tudui.data import dataset_of, read_source
     from tudui.data.folder import some_of
+    from tudui.sinks.printable import plain_table
 
     if name not in data_sets() and not name.startswith(FOLDER) and ("/" in name or _is_folder(name)):
         name = f"{FOLDER}{name}"
@@ -96,14 +95,13 @@ def check(
         typer.echo(json_text(about | {"unreadable": dict(source.unreadable)}))
         _refuse(name, source)
         return
-    table = Table(title=escape(data.name), title_justify="left")
-    table.add_column("class")
-    for split in counts:
-        table.add_column(split, justify="right")
+    console = output(json=False)
+    console.print(escape(data.name))
+    table = plain_table("class", *counts)
     for label in data.classes:
         table.add_row(escape(label), *(f"{counts[split][label]:,}" for split in counts))
     table.add_row("all", *(f"{sum(counts[split].values()):,}" for split in counts), style="bold")
-    output(json=False).print(table)
+    console.print(table)
     for text in data.notes:
         if not (source.unreadable and some_of(source.unreadable) in text):  # which the error names
             note(text)

@@ -1,12 +1,10 @@
-"""What the commands of `tudui backward` share: their batch, from the flags of `train`, and their tables."""
+"""What the commands of `tudui backward` share: their batch, from the flags of `train`, and shapes as text."""
 
 from typing import TYPE_CHECKING, Any
 
 from tudui.cli.settings import load_from_flags, note
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from tudui.lab.backward.batch import FirstBatch
 
 
@@ -33,16 +31,6 @@ def batch_from_flags(
     from tudui.lab.backward.batch import first_batch
 
     return first_batch(loaded.config)
-
-
-def plain_table(*columns: str, left: int = 1) -> "Table":
-    """Return a table without lines, its first columns to the left."""
-    from rich.table import Table
-
-    table = Table(box=None)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number < left else "right")
-    return table
 
 
 def shape_text(shape: tuple[int, ...]) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tudui.cli.first_batch import batch_from_flags, plain_table, shape_text
+from tudui.cli.first_batch import batch_from_flags, shape_text
 from tudui.cli.settings import (
     SHOW,
     BatchSizeOption,
@@ -60,11 +60,13 @@ def layers_command(
 def _print_step(step: "Step") -> None:
     from rich.markup import escape
 
+    from tudui.sinks.printable import plain_table
+
     console = output(json=False)
     for number, (outputs, target) in enumerate(zip(step.outputs, step.targets, strict=True)):
         shown = " ".join(f"{value:.3f}" for value in outputs[:10])
         more = " ..." if len(outputs) > 10 else ""
-        console.print(f"sample {number}: target {target}, outputs {shown}{more}", soft_wrap=True)
+        console.print(f"sample {number}: target {target}, outputs {shown}{more}")
     if step.batch_losses:
         values = " ".join(f"{value:.4f}" for value in step.batch_losses)
         console.print(
@@ -79,7 +81,7 @@ def _print_step(step: "Step") -> None:
         numbers = [f"{value:.3g}" for value in (layer.norm, layer.mean, layer.largest)]
         table.add_row(layer.name, shape_text(layer.shape), before, *numbers, f"{100 * layer.zeros:.1f} %")
     console.print(table)
-    console.print(f"\none step of {escape(step.optimizer)}, rate {step.learning_rate:g}", soft_wrap=True)
+    console.print(f"\none step of {escape(step.optimizer)}, rate {step.learning_rate:g}")
     console.print("the weight with each layer's largest gradient")
     steps = plain_table("layer", "before", "after", "change", "-rate x grad", "change / that")
     for layer in step.layers:

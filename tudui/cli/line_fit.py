@@ -182,12 +182,11 @@ def _write(experiment: "Experiment", chosen: "list[ChosenLoss]", out: Path) -> N
 
 def _print(experiment: "Experiment") -> None:
     from rich.markup import escape
-    from rich.table import Table
+
+    from tudui.sinks.printable import plain_table
 
     console = output(json=False)
-    table = Table(box=None)
-    for column in ("loss", "line", "slope", "intercept", "distance", "value", "within 1 %"):
-        table.add_column(column, justify="left" if column in ("loss", "line") else "right")
+    table = plain_table("loss", "line", "slope", "intercept", "distance", "value", "within 1 %", left=2)
     if experiment.reference is not None:
         table.add_row("", "no outliers", *_cells(experiment.reference.slope, experiment.reference.intercept, 0.0))
     for fit in experiment.fits:
@@ -198,11 +197,8 @@ def _print(experiment: "Experiment") -> None:
         table.add_row("", "optimum", *_cells(best.slope, best.intercept, fit.optimum_distance, best.loss), near)
     console.print(table)
     console.print()
-    over = Table(box=None)
-    over.add_column("iteration", justify="right")
-    for fit in experiment.fits:
-        over.add_column(escape(fit.label), justify="right")
-        over.add_column("/ start", justify="right")
+    columns = [column for fit in experiment.fits for column in (escape(fit.label), "/ start")]
+    over = plain_table("iteration", *columns, left=0)
     for step in sorted({round(share * experiment.steps) for share in (0, 0.05, 0.1, 0.25, 0.5, 0.75, 1)}):
         cells = []
         for fit in experiment.fits:
@@ -270,12 +266,10 @@ def _choose_delta(text: str, data: "LineData", *, folds: int, seed: int, out: Pa
 
 
 def _print_deltas(found: "ChosenDelta") -> None:
-    from rich.table import Table
+    from tudui.sinks.printable import plain_table
 
     console = output(json=False)
-    table = Table(box=None)
-    for column in ("δ", "mean", "deviation", "least", "largest", ""):
-        table.add_column(column, justify="right")
+    table = plain_table("δ", "mean", "deviation", "least", "largest", "", left=0)
     for one in found.candidates:
         mark = "chosen" if one is found.best else ""
         cells = (one.mean, one.deviation, min(one.scores), max(one.scores))

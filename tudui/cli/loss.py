@@ -42,7 +42,7 @@ def list_command(json: JsonOption = False) -> None:
         return
     console = output(json=False)
     for loss in losses:
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table = Table.grid(padding=(0, 2, 0, 0))
         table.add_row("formula", escape(loss["formula"]))
         table.add_row("compares", loss["compares"])
         table.add_row("form", f"{loss['form']}; or plain, what torch.nn does on one-hot targets")
@@ -157,15 +157,13 @@ def _plain(value: Any) -> Any:
 def _print_value(found: "LossValue", inputs: "np.ndarray", targets: "np.ndarray") -> None:
     import numpy as np
     from rich.markup import escape
-    from rich.table import Table
+
+    from tudui.sinks.printable import plain_table
 
     console = output(json=False)
     of_classes = found.probabilities is not None
-
-    table = Table(box=None)
-    columns = ("row", "logit of", "logit", "p", "term", "gradient") if of_classes else ()
-    for column in columns or ("element", "input", "target", "term", "gradient"):
-        table.add_column(column, justify="right")
+    columns = ("row", "logit of", "logit", "p") if of_classes else ("element", "input", "target")
+    table = plain_table(*columns, "term", "gradient", left=0)
     places = list(np.ndindex(inputs.shape))
     for place in places[:SHOWN]:
         middle = [f"{inputs[place]:.6g}"]
@@ -184,7 +182,7 @@ def _print_value(found: "LossValue", inputs: "np.ndarray", targets: "np.ndarray"
         console.print(f"... and {len(places) - SHOWN:,} more; all of them with --json")
     parameters = "".join(f", {key} {value}" for key, value in found.parameters.items() if value not in (None, 0.0))
     shown = "no reduction" if found.value is None else f"{found.reduction} [bold]{found.value:.4f}[/]"
-    console.print(f"{escape(found.loss)}{escape(parameters)}: {shown}", soft_wrap=True)
+    console.print(f"{escape(found.loss)}{escape(parameters)}: {shown}")
 
 
 @app.command()

@@ -141,9 +141,10 @@ def _as_text(name: str) -> str:
 
 def _print_table(predictions: "list[Prediction]", columns: int) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table()
+    from tudui.sinks.printable import plain_table
+
+    table = plain_table()
     for heading in ("image", *("first", "second", "third")[:columns], *(f"{rank}." for rank in range(4, columns + 1))):
         table.add_column(heading, overflow="fold")
     for one in predictions:

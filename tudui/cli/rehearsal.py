@@ -37,7 +37,7 @@ def show_dry_run(config: "Config", console: "Console", *, json: bool) -> None:
         return
     notes = found.pop("notes")
     for name, value in found.items():
-        console.print(f"{name}: {escape(f'{value:.4g}' if isinstance(value, float) else str(value))}", soft_wrap=True)
+        console.print(f"{name}: {escape(f'{value:.4g}' if isinstance(value, float) else str(value))}")
     for text in notes:
         note(text)
     console.print("dry run: nothing was written")

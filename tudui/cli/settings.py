@@ -172,4 +172,4 @@ def note(text: str) -> None:
     """Tell the user something on stderr."""
     from rich.markup import escape
 
-    messages().print(f"[yellow]note:[/] {escape(text)}", soft_wrap=True)
+    messages().print(f"[yellow]note:[/] {escape(text)}")

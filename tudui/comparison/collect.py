@@ -51,7 +51,7 @@ class Comparison:
         """Return what the command prints."""
         from tudui.comparison.report import terminal, where
 
-        console = printable_console(StringIO(), force_jupyter=False, width=WIDTH)
+        console = printable_console(StringIO(), force_jupyter=False, width=WIDTH, soft_wrap=False)
         with console.capture() as shown:
             terminal(self, console)
         return f"{shown.get()}{where(self)}"

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
@@ -216,6 +216,8 @@ def decode_image(path: Path) -> np.ndarray:
         raise
     except FileNotFoundError:
         raise DataError("no such file") from None
+    except UnidentifiedImageError:
+        raise DataError("not an image of a kind that is known here") from None
     except Exception as error:  # a broken file makes Pillow's decoders raise almost anything
         why = str(error).replace(repr(str(path)), "file") or type(error).__name__
         raise DataError(in_a_line(why)) from None

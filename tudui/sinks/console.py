@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.sinks import Sink
 from tudui.sinks.notebook import Page
+from tudui.sinks.printable import plain_table
 
 
 @contextmanager
@@ -29,10 +29,11 @@ def console_sink(console: Console) -> Iterator[Sink]:
 def _columns() -> list[ProgressColumn]:
     return [
         TextColumn("{task.fields[epoch]}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=14),  # so that all of it has place in 80 columns
         TextColumn("{task.percentage:>3.0f}%"),
         TextColumn("{task.fields[scores]}"),
         TimeRemainingColumn(compact=True),
+        TextColumn("left"),
     ]
 
 
@@ -53,7 +54,7 @@ class _Lines:
                 self.epoch_line(f"  validation {_percent(event.accuracy)}")
             case Warned():
                 self.epoch_line()
-                self.console.print(f"[yellow]warning:[/] {escape(event.message)}", soft_wrap=True, highlight=False)
+                self.console.print(f"[yellow]warning:[/] {escape(event.message)}")
             case RunEnded():
                 self.epoch_line()
                 self.ended(event)
@@ -64,8 +65,7 @@ class _Lines:
         self.console.print(
             f"{escape(event.name)}: loss {loss}, {event.parameters:,} parameters, {len(event.classes)} classes, "
             f"images: {images}",
-            soft_wrap=True, highlight=False,
-        )  # fmt: skip
+        )
 
     def steps(self, event: StepEnd) -> None:
         if event.epoch_done:
@@ -81,14 +81,13 @@ class _Lines:
             f"epoch {event.epoch:>3}/{event.epochs_planned}  loss {event.epoch_loss:.4f}  "
             f"accuracy {_percent(event.epoch_accuracy)}{validation}  "
             f"{event.timing['images_per_second']:,.0f} images/s",
-            soft_wrap=True, highlight=False,
-        )  # fmt: skip
+            soft_wrap=True,
+        )
 
     def ended(self, event: RunEnded) -> None:
         result = event.result
-        table = Table(title=f"{result['loss']}, seed {result['seed']}: {event.status}", title_justify="left")
-        for column in ("", "accuracy", "NLL", "ECE", "loss"):
-            table.add_column(column, justify="left" if not column else "right")
+        title = f"{result['loss']}, seed {result['seed']}: {event.status}"
+        table = plain_table("", "accuracy", "NLL", "ECE", "loss", title=title)
         for labels, name in (("right", "clean"), ("wrong", "flipped")):
             if (result["train"] or {}).get(name, {}).get("images"):
                 table.add_row(f"train, {labels} labels", _percent(result["train"][name]["accuracy"]))
@@ -100,9 +99,7 @@ class _Lines:
         if table.row_count:
             self.console.print(table)
         seconds, speed = result["timing"]["seconds"], result["timing"]["images_per_second"]
-        self.console.print(
-            f"{result['steps']:,} steps in {seconds:.1f} s in the loop, {speed:,.0f} images/s", highlight=False
-        )
+        self.console.print(f"{result['steps']:,} steps in {seconds:.1f} s in the loop, {speed:,.0f} images/s")
 
 
 class _Bar(_Lines):
@@ -120,7 +117,7 @@ class _Bar(_Lines):
             total=event.steps_planned,
             completed=event.step,
             epoch=f"epoch {event.epoch}/{event.epochs_planned}",
-            scores=f"loss {event.epoch_loss:.3f}  acc {_percent(event.epoch_accuracy)}  "
+            scores=f"loss {event.epoch_loss:.3f} acc {_percent(event.epoch_accuracy)} "
             f"{event.timing['images_per_second']:,.0f} img/s",
         )
 

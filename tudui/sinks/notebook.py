@@ -57,4 +57,6 @@ class Page:
 
 
 def _recording() -> Console:
-    return printable_console(StringIO(), record=True, force_jupyter=False, color_system="truecolor", width=WIDTH)
+    return printable_console(
+        StringIO(), record=True, force_jupyter=False, color_system="truecolor", width=WIDTH, soft_wrap=False
+    )

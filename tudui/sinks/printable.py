@@ -1,17 +1,26 @@
-"""A console on which no name from a file steers the terminal; Rich lets escape sequences through."""
+"""A console on which no name from a file steers the terminal, which Rich would let it do; and its plain tables."""
 
 from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.table import Table
 
 from tudui.errors import printable
 
 
 def printable_console(file: IO[str], **options: Any) -> Console:
-    """Return a console that writes to the file, or into the cell of a notebook."""
-    console = Console(file=file, highlight=False, **options)
+    """Return a console that writes to the file, or into the cell of a notebook; in a file or pipe lines stay whole."""
+    console = Console(file=file, highlight=False, **{"soft_wrap": not file.isatty(), **options})
     console.push_render_hook(_OnlyPrintable())
     return console
+
+
+def plain_table(*columns: str, left: int = 1, title: str | None = None, gap: int = 2) -> Table:
+    """Return a table without lines, its first columns to the left, a gap of so many spaces between columns."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, gap, 0, 0))
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < left else "right")
+    return table
 
 
 class _OnlyPrintable(RenderHook):

@@ -7,10 +7,11 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
 import ray
 from ray.exceptions import RayError, TaskCancelledError
@@ -40,6 +41,21 @@ class Returned:
     files: Files
 
 
+class _Board:
+    """What the runs said last: an actor that tasks write to without waiting, and the command reads."""
+
+    def __init__(self) -> None:
+        self.said: dict[str, Progress] = {}
+
+    def say(self, progress: Progress) -> None:
+        self.said[progress.run] = progress
+
+    def take(self) -> list[Progress]:
+        """Return what was said since the last look."""
+        said, self.said = self.said, {}
+        return list(said.values())
+
+
 def on_ray(runs: Sequence[PlannedRun], folder: Path, address: str | None, listener: Listener) -> None:
     """Do the runs on a Ray cluster, as many at a time as it has room for; Interrupted after a signal."""
     # What is `auto` is decided here, so that every node computes in the same way.
@@ -50,13 +66,12 @@ def on_ray(runs: Sequence[PlannedRun], folder: Path, address: str | None, listen
         remote = ray.remote(_train).options(
             num_cpus=needs["CPU"], num_gpus=needs.get("GPU", 0), max_retries=RETRIES, name="tudui"
         )
+        board: Any = ray.remote(_Board).options(num_cpus=0, max_restarts=-1).remote()
 
         def submit(run: PlannedRun) -> "ray.ObjectRef[Returned | Failure]":
-            return remote.remote(run, _read(folder / run.name), str(Path.cwd()))
+            return remote.remote(run, _read(folder / run.name), str(Path.cwd()), board)
 
         tasks = {submit(run): run for run in decided}
-        for run in decided:
-            listener(Progress(run.name, 0.0))
         failure: TuduiError | None = None
         give_up = math.inf
         while tasks and time.monotonic() < give_up:
@@ -65,6 +80,11 @@ def on_ray(runs: Sequence[PlannedRun], folder: Path, address: str | None, listen
                 for task in tasks:
                     ray.cancel(task)
             done, _ = ray.wait(list(tasks), timeout=PATIENCE)
+            unfinished = {run.name for task, run in tasks.items() if task not in done}
+            with suppress(RayError):  # its node died, or it has no time: it is asked again
+                for progress in ray.get(board.take.remote(), timeout=PATIENCE):
+                    if progress.run in unfinished:
+                        listener(progress)
             for task in done:
                 run = tasks.pop(task)
                 try:
@@ -127,14 +147,14 @@ def _check_room(needs: Mapping[str, float]) -> None:
         raise UsageError(f"--executor ray: a run needs {asked}, which no node of the cluster has; see train.threads")
 
 
-def _train(run: PlannedRun, files: Files, directory: str) -> Returned | Failure:
+def _train(run: PlannedRun, files: Files, directory: str, board: Any) -> Returned | Failure:
     """Do a run, or go on with it, in a folder that is gone afterwards: a task's life on a node."""
     if Path(directory).is_dir():  # relative paths of images are those of the command
         os.chdir(directory)
     with tempfile.TemporaryDirectory(prefix="tudui-") as place:
         _write(files, Path(place) / run.name)
         try:
-            (result,) = train_together([job_of(run, Path(place), lambda progress: None)])
+            (result,) = train_together([job_of(run, Path(place), lambda progress: board.say.remote(progress))])
             status = result.status
         except Interrupted:
             status = ""

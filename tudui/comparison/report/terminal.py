@@ -26,6 +26,7 @@ from tudui.comparison.report.words import (
     rows_at,
     short_verdict,
 )
+from tudui.sinks.printable import plain_table
 
 WIDE = 110  # columns
 
@@ -51,7 +52,7 @@ def terminal(comparison: Comparison, console: Console) -> None:
 def _table(values: Values, noise: float, *, narrow: bool) -> Table:
     """Return the table; in a narrow one, long cells have two lines."""
     title = escape(noise_words(values, noise))
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0))
+    table = plain_table(title=title, gap=1 if narrow else 2)
     table.add_column("loss", overflow="fold", min_width=6)
     for head in ("rate", "accuracy", "95 %\ninterval", f"minus {escape(values['plan']['baseline'])}", "p\nHolm"):
         table.add_column(head, justify="right", no_wrap=True)
@@ -82,11 +83,7 @@ def side_by_side(first: Mapping[str, Any], second: Mapping[str, Any], console: C
     console.print(f"first:  {escape(first['command'])}", soft_wrap=True)
     console.print(f"second: {escape(second['command'])}", soft_wrap=True)
     rows = [{(row["variant"], row["label_noise"]): row for row in values["rows"]} for values in (first, second)]
-    table = Table(title="test accuracy %", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("loss", overflow="fold")
-    table.add_column("labels")
-    for name in ("first", "second", "second minus first"):
-        table.add_column(name, justify="right")
+    table = plain_table("loss", "labels", "first", "second", "second minus first", left=2, title="test accuracy %")
     for key in sorted(rows[0] | rows[1], key=lambda key: key[1]):
         values = first if key in rows[0] else second
         found = [side[key]["accuracy"] if key in side else None for side in rows]
