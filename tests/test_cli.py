@@ -1,11 +1,8 @@
 """Commands as a user types them: what they print, where, and with which exit code."""
 
-import contextlib
 import csv
 import io
 import json
-import os
-import pty
 import subprocess
 from pathlib import Path
 
@@ -40,21 +37,6 @@ def test_plain_lines_where_there_is_no_terminal(tudui):
     assert "validation" in lines[2]
     assert "\x1b" not in answer.out
     assert "test accuracy" in answer.out
-
-
-def test_a_bar_on_a_terminal():
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen([*TUDUI, "train", "-e", "2"], stdout=theirs, stderr=theirs, stdin=theirs)
-    os.close(theirs)
-    shown = b""
-    with contextlib.suppress(OSError):  # how the end of a terminal shows
-        while part := os.read(ours, 65536):
-            shown += part
-    os.close(ours)
-    assert process.wait() == 0
-    assert b"img/s" in shown
-    assert b"epoch 2/2" in shown
-    assert b"\x1b[" in shown
 
 
 def test_json_is_one_object_and_nothing_else(tudui):

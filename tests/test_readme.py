@@ -1,6 +1,7 @@
 """The README in both languages: the same commands, and the seven steps that scripts/walkthrough.sh walks."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,19 @@ def test_the_walkthrough_types_the_seven_steps(page):
     typed = [first or second for first, second in typed]
     typed[typed.index("$go_on")] = "tudui train --resume runs/long"
     assert typed == ["make train", *INDENTED.findall(steps)]
+
+
+@pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=["en", "zh"])
+def test_every_package_that_is_needed_has_its_row(page):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [
+        *project["dependencies"],
+        *(name for extra in ("onnx", "ray") for name in project["optional-dependencies"][extra]),
+    ]
+    rows = re.findall(r"^\| ([^|]+) \|", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    listed = {
+        name.split(" ")[0].rstrip(",")
+        for row in rows
+        for name in row.replace("，", ", ").replace("、", ", ").split(", ")
+    }
+    assert {re.split("[><=]", name)[0] for name in needed} <= listed

@@ -1,10 +1,15 @@
 """What a user meets in the terminal: where to start, help and its examples, completion, `tudui doctor`, pipes."""
 
+import contextlib
+import fcntl
 import os
+import re
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -151,3 +156,47 @@ def test_a_pipe_does_not_break_names(trained, monkeypatch):
     assert name in shown
     assert "4/4" in shown
     assert "\x1b" not in shown
+
+
+def test_in_a_pipe_lines_are_whole_and_end_where_their_words_end(tudui, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert (
+        "note: mse is half the mean square; rate x largest eigenvalue is 1.43, stable below 2\n"
+        in tudui("line-fit").err
+    )
+    monkeypatch.delenv("COLUMNS")
+    lines = tudui("doctor").out.splitlines()
+    assert len(lines) > 10
+    assert lines == [line.rstrip() for line in lines]
+
+
+def on_a_terminal(*arguments: str, columns: int) -> str:
+    """What a command writes on a terminal, escape sequences and all."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")}
+    process = subprocess.Popen(
+        [*TUDUI, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env={**environment, "TERM": "xterm"}
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # how the end of a terminal shows
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+    assert process.wait() == 0
+    return shown.decode()
+
+
+def test_a_terminal_breaks_lines_between_words():
+    shown = on_a_terminal("line-fit", columns=60)
+    assert (
+        "\x1b[33mnote:\x1b[0m mse is half the mean square; rate x largest eigenvalue\r\nis 1.43, stable below 2"
+        in shown
+    )
+
+
+def test_a_bar_on_a_terminal_of_eighty_columns():
+    shown = on_a_terminal("train", "-e", "2", columns=80)
+    bar = re.sub(r"\x1b\[[^m]*m", "", shown[shown.rindex("epoch 2/2 ") :]).splitlines()[0]
+    assert re.fullmatch(r"epoch 2/2 .+% loss \S+ acc \S+ % \S+ img/s \S+ left *", bar)

@@ -1,16 +1,21 @@
 """A console on which no name from a file steers the terminal, which Rich would let it do; and its plain tables."""
 
-from typing import IO, Any
+import re
+from typing import IO, Any, cast
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.table import Table
 
 from tudui.errors import printable
 
+BLANK_ENDS = re.compile(" +$", re.MULTILINE)
+
 
 def printable_console(file: IO[str], **options: Any) -> Console:
     """Return a console that writes to the file, or into the cell of a notebook; in a file or pipe lines stay whole."""
-    console = Console(file=file, highlight=False, **{"soft_wrap": not file.isatty(), **options})
+    whole = not file.isatty()
+    file = cast("IO[str]", _WithoutBlankEnds(file)) if whole else file
+    console = Console(file=file, highlight=False, **{"soft_wrap": whole, **options})
     console.push_render_hook(_OnlyPrintable())
     return console
 
@@ -21,6 +26,19 @@ def plain_table(*columns: str, left: int = 1, title: str | None = None, gap: int
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < left else "right")
     return table
+
+
+class _WithoutBlankEnds:
+    """A file whose lines do not end with the blanks that fill a table's last column."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self.file = file
+
+    def write(self, text: str) -> int:
+        return self.file.write(BLANK_ENDS.sub("", text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
 
 
 class _OnlyPrintable(RenderHook):
