@@ -66,6 +66,51 @@ def test_a_script_needs_no_main_guard_and_import_is_light(tmp_path):
     assert done.stderr == ""
 
 
+REGISTERED = """
+import tudui
+from tudui.losses import LossSpec
+
+def build(power):
+    def of(parameters, classes):
+        import torch
+        def loss(logits, labels):
+            residual = logits.softmax(1) - torch.nn.functional.one_hot(labels, classes.number)
+            return residual.abs().pow(power).sum(1)
+        return loss
+    return of
+
+def refused(call):
+    try:
+        call()
+    except tudui.TuduiError as error:
+        print(error)
+
+for power in (1, 3):  # the second replaces the first
+    tudui.losses.register(LossSpec(name="cubed", formula="sum |p - onehot|^3", build=build(power)))
+refused(lambda: tudui.losses.register(LossSpec(name="ce", formula="", build=build(1))))
+refused(lambda: tudui.losses.register(LossSpec(name="../ce", formula="", build=build(1))))
+settings = SETTINGS
+refused(lambda: tudui.compare(overrides=settings, folder="compared", executor="local"))
+found = tudui.compare(overrides=settings, folder="compared", progress=False)
+print([row["variant"] for row in found.values["rows"]])
+import torch
+print(tudui.losses.get("cubed")(torch.zeros(1, 2), torch.tensor([0])).item())
+"""
+
+
+def test_a_loss_that_only_this_process_knows(tmp_path):
+    settings = QUICK | {"comparison.variants": ["ce", "cubed"], "comparison.seeds": 1, "optimizer.lr": 0.05}
+    settings |= {"comparison.lr": "same", "log.tensorboard": False}
+    (tmp_path / "script.py").write_text(REGISTERED.replace("SETTINGS", repr(settings)))
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=True)
+    installed, unsafe, local, variants, value = done.stdout.splitlines()
+    assert "'ce': a loss of this name is installed" in installed
+    assert unsafe.startswith("'../ce': a loss's name")
+    assert "the loss cubed is known to this process alone; take executor='stacked'" in local
+    assert variants == "['ce', 'cubed']"
+    assert float(value) == 2 * 0.5**3
+
+
 @pytest.mark.slow
 def test_the_notebook_runs(tmp_path):
     subprocess.run([sys.executable, ROOT / "scripts" / "make_notebook.py", tmp_path / "copy.ipynb"], check=True)
