@@ -34,7 +34,7 @@ def test_plain_lines_where_there_is_no_terminal(tudui):
     lines = answer.out.splitlines()
     assert "loss ce, 145,578 parameters, 10 classes" in lines[0]
     assert [line[:11] for line in lines if line.startswith("epoch")] == ["epoch   1/2", "epoch   2/2"]
-    assert "validation" in lines[2]
+    assert "validation" in lines[3]
     assert "\x1b" not in answer.out
     assert "test accuracy" in answer.out
 

@@ -63,8 +63,8 @@ class _Lines:
         images = ", ".join(f"{number:,} {split}" for split, number in event.images.items())
         loss = event.config["loss"]["name"]
         self.console.print(
-            f"{escape(event.name)}: loss {loss}, {event.parameters:,} parameters, {len(event.classes)} classes, "
-            f"images: {images}",
+            f"{escape(event.name)}: loss {loss}, {event.parameters:,} parameters, {len(event.classes)} classes\n"
+            f"images: {images}"
         )
 
     def steps(self, event: StepEnd) -> None:
