@@ -192,6 +192,16 @@ def test_a_checkpoint_that_holds_something_else_is_refused_and_nothing_is_cut(ch
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == record
 
 
+def test_a_number_that_became_text_is_the_number_again(tmp_path):
+    train(quick_config("train.epochs=1", "log.tensorboard=false"), tmp_path / "run")
+    path = tmp_path / "run" / "checkpoints" / "last.pt"
+    content = torch.load(path, weights_only=True)
+    step = content["state"]["progress"]["step"]
+    content["state"]["progress"]["step"] = str(step)
+    torch.save(content, path)
+    assert load_checkpoint(path).state["progress"]["step"] == step > 0
+
+
 def test_a_flipped_bit_in_the_cache_is_mended(class_folders, tmp_path):
     from tudui.config.schema import DataConfig
     from tudui.data import load_data

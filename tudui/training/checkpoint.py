@@ -146,7 +146,7 @@ def checkpoint_from(content: Any, path: Path) -> Checkpoint:
     return Checkpoint(
         path=path,
         format=content["format"],
-        state=content["state"],
+        state=content["state"] | {"progress": asdict(checked.state.progress)},
         config=checked.config,
         preparation=Preparation(checked.preparation.mean, checked.preparation.std),
         classes=checked.classes,
