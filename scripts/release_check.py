@@ -30,9 +30,6 @@ from tudui import __version__
 from tudui.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
-# what it takes to build and to test
-SOURCE = ("tudui", "configs", "tests", "scripts", "docs",
-          "pyproject.toml", "Makefile", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE")  # fmt: skip
 SHIPPED = sorted(path.stem for path in (ROOT / "configs").glob("*.yaml"))
 # In this order: later ones read what earlier ones wrote.
 COMMANDS = f"""
@@ -99,21 +96,16 @@ def new_environment(folder: Path, *packages: object) -> Path:
     return folder / "bin"
 
 
-def files_below(root: Path, names: tuple[str, ...]) -> set[str]:
-    """Return the files of a checkout below these names, apart from what Python writes."""
-    found = (path for name in names for path in (root / name, *(root / name).rglob("*")))
-    return {str(path.relative_to(root)) for path in found if path.is_file() and "__pycache__" not in path.parts}
-
-
 def wrong_contents(sdist: Path, wheel: Path) -> Iterator[str]:
     """Yield what the files lack, or hold too much."""
     with tarfile.open(sdist) as tar:
         packed = {name.partition("/")[2] for name in tar.getnames()}
-    yield from (f"the sdist lacks {name}" for name in sorted(files_below(ROOT, SOURCE) - packed))
+    source = set(call("git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines())
+    yield from (f"the sdist lacks {name}" for name in sorted(source - packed))
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
     about = f"tudui-{__version__}.dist-info"
-    wanted = files_below(ROOT, ("tudui",)) | {f"tudui/configs/{name}.yaml" for name in SHIPPED}
+    wanted = {name for name in source if name.startswith("tudui/")} | {f"tudui/configs/{name}.yaml" for name in SHIPPED}
     wanted |= {f"{about}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")}
     yield from (f"the wheel lacks {name}" for name in sorted(wanted - held))
     yield from (f"the wheel should not hold {name}" for name in sorted(held - wanted))

@@ -1,6 +1,7 @@
 """The report in a real browser: headless Chromium opens report.html from disk, on a desktop and on a phone."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def report(compared, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    write_report(read_comparison(compared), folder)
+    write_report(replace(read_comparison(compared), folder=folder))
     return folder / "report.html"
 
 

@@ -472,3 +472,21 @@ def test_reading_a_comparison_that_is_not_done_says_how_to_go_on(compared, tmp_p
 def test_loading_a_plan_needs_no_torch(tmp_path):
     script = "import sys; from tudui.config.plan import load_plan; load_plan(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_first_comparison_that_fails_leaves_only_what_was_there(tudui, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link").symlink_to("mine")
+    for out, stays in (("mine", True), ("link", True), ("new", False)):
+        answer = tudui("compare-losses", "--data", "folder:nowhere", "-o", out)
+        assert answer.code == 3
+        assert answer.err == "error: nowhere: no such folder; name a folder that is there\n"
+        assert (tmp_path / out).is_dir() == stays
+
+
+def test_a_dry_run_as_json(tudui, tmp_path):
+    answer = tudui("compare-losses", "--dry-run", "--json", "-o", "out")
+    values = answer.json()
+    assert (values["folder"], values["executor"], values["runs"]) == ("out", "local", 20)
+    assert values["seconds"] > 0
+    assert not (tmp_path / "out").exists()

@@ -78,7 +78,7 @@ class Page(HTMLParser):
 def reported(compared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a real comparison: two losses, three seeds, no noise and 40 %."""
     folder = tmp_path_factory.mktemp("report")
-    write_report(read_comparison(compared), folder)
+    write_report(replace(read_comparison(compared), folder=folder))
     return folder
 
 
@@ -201,7 +201,7 @@ def test_the_markdown_shows_every_picture_and_the_same_tables(reported):
 
 
 def test_the_same_comparison_gives_the_same_files(compared, reported, tmp_path):
-    write_report(read_comparison(compared), tmp_path)
+    write_report(replace(read_comparison(compared), folder=tmp_path))
     names = [path.relative_to(reported) for path in reported.rglob("*") if path.is_file()]
     assert len(names) >= 14
     for name in names:
@@ -213,7 +213,7 @@ def test_class_names_are_no_markup(compared, tmp_path):
     values = deepcopy(comparison.values)
     for row in values["rows"]:
         row["per_class_accuracy"] = dict(zip(HOSTILE, row["per_class_accuracy"].values(), strict=True))
-    write_report(replace(comparison, values=values), tmp_path)
+    write_report(replace(comparison, values=values, folder=tmp_path))
     page = page_of(tmp_path)
     table = page.tables["Test accuracy % of each class, no label noise, means over seeds"]
     assert [row[0] for row in table[1:]] == HOSTILE
@@ -226,7 +226,7 @@ def test_class_names_are_no_markup(compared, tmp_path):
 
 def test_too_many_classes_are_left_out_with_a_word(compared, tmp_path, monkeypatch):
     monkeypatch.setattr(content, "MOST_CLASSES", 9)
-    write_report(read_comparison(compared), tmp_path)
+    write_report(replace(read_comparison(compared), folder=tmp_path))
     assert not list((tmp_path / "pictures").glob("confusion*"))
     assert (tmp_path / "report.md").read_text().count("10 classes are too many") == 2
 

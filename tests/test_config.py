@@ -1,6 +1,7 @@
 """Config: precedence, provenance, every error with its place, and nothing that makes it fall over."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -140,3 +141,18 @@ def test_copy_refuses_to_overwrite(tudui, tmp_path):
     answer = tudui("config", "copy", "digits")
     assert answer.code == 2
     assert "is there already" in answer.err
+
+
+def test_every_setting_of_a_copy_can_be_taken_in(tudui, tmp_path):
+    assert tudui("config", "copy", "digits", "made/mine.yaml").out.endswith("tudui train --config made/mine.yaml\n")
+    text = (tmp_path / "made" / "mine.yaml").read_text()
+    taken_in, number = re.subn(r"^#(?=(?:  )*\w)", "", text, flags=re.MULTILINE)
+    assert number > 30
+    (tmp_path / "all.yaml").write_text(taken_in)
+    assert load_config(tmp_path / "all.yaml").config == load_config(shipped_configs()["digits"]).config
+
+
+def test_validate_names_what_was_typed(tudui):
+    answer = tudui("config", "validate", "nope.yaml")
+    assert answer.code == 2
+    assert answer.err.startswith("error: config validate nope.yaml: no such file")

@@ -1,5 +1,6 @@
 """Data: real images through every source, splits that are what they say, errors that name the file."""
 
+import os
 import pickle
 import shutil
 import struct
@@ -392,3 +393,11 @@ def test_the_fingerprint_knows_another_image():
     assert load_data(DataConfig(), seed=0).fingerprint() == before
     data.train.store[data.train.rows[0]] += 1
     assert data.fingerprint() != before
+
+
+def test_a_broken_image_whose_name_is_no_text(class_folders, tudui):
+    Path(os.fsdecode(os.fsencode(class_folders) + b"/odd/\xff\n.png")).write_bytes(b"no image")
+    answer = tudui(
+        "train", "--data", f"folder:{class_folders}", "-b", 8, "-e", 1, "-q", "--set", "data.on_bad_image=skip"
+    )
+    assert answer.code == 0, answer.err

@@ -15,16 +15,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors import safe_open
 from safetensors.torch import save_file
 from scipy.stats import norm
 
 from tests.conftest import ROOT, photograph, quick_config
+from tests.test_data import write_cifar
 from tests.test_model import course_network
 from tudui.data import load_data
 from tudui.errors import WeightsError
-from tudui.exported import MAX_HEADER, Description
-from tudui.files import json_text
+from tudui.exported import MAX_HEADER, Description, _sum
 from tudui.inference.loading import LOADING
 from tudui.model import Tudui
 from tudui.run import train
@@ -242,32 +241,48 @@ def test_the_card_tells_what_the_run_measured(exported, trained):
     assert card.count(" of 3") >= 10  # a row for each class, of 35 to 37 images
 
 
-def test_the_card_of_the_best_weights_has_their_accuracy(tmp_path, tudui):
+def test_the_card_of_the_best_weights_has_their_accuracy(class_folders, tmp_path, tudui):
     run = tmp_path / "run"
-    train(quick_config("train.epochs=3", "log.tensorboard=false"), run)
+    settings = (
+        "train.epochs=8",
+        "optimizer.lr=0.01",
+        "schedule=constant",
+        "train.batch_size=8",
+        "log.tensorboard=false",
+    )
+    train(quick_config(f"data.name=folder:{class_folders}", *settings), run)
     result = json.loads((run / "result.json").read_text())
-    record = run / "metrics.jsonl"
-    lines = [json.loads(line) for line in record.read_text().splitlines()]
-    if result["best"]["epoch"] == 3:  # then make the second epoch the best
-        content = torch.load(run / "checkpoints" / "best.pt")
-        content["state"]["progress"]["epoch"] = 2
-        torch.save(content, run / "checkpoints" / "best.pt")
-        (test,) = [line for line in lines if line["event"] == "Evaluated" and line["split"] == "test"]
-        best = test | {"weights": "best", "epoch": 2}
-        best["confusion"] = [[sum(row), *[0] * 9] for row in test["confusion"]]
-        lines.insert(-1, best)
-        record.write_text("".join(json_text(line) + "\n" for line in lines))
+    best, last = result["best"], result["test"]
+    assert best["epoch"] < 8
+    assert best["test_accuracy"] != last["accuracy"]
     assert tudui("export", "run", "--best", "-o", "best.pt").code == 0
     card = Path("best.pt.md").read_text()
-    assert "those of the epoch with the best validation accuracy (2)" in card
+    assert f"those of the epoch with the best validation accuracy ({best['epoch']})" in card
     assert "chosen by it, so it is too high" in card
+    assert f"**Test accuracy {100 * best['test_accuracy']:.2f} %" in card
     assert tudui("export", "run", "-o", "last.pt").code == 0
-    assert "those of the last epoch (3)" in Path("last.pt.md").read_text()
+    card = Path("last.pt.md").read_text()
+    assert "those of the last epoch (8)" in card
+    assert f"**Test accuracy {100 * last['accuracy']:.2f} %" in card
+    assert tudui("export", "run/checkpoints/last.pt", "-o", "alone.pt").code == 0
+    assert "**Not known**: a file comes without the record of its run." in Path("alone.pt.md").read_text()
+    record = run / "metrics.jsonl"
     record.write_text(record.read_text()[:-20])
     answer = tudui("export", "run", "-o", "damaged.pt")
     assert answer.code == 0
     assert "the card says nothing of accuracy, because run/metrics.jsonl" in answer.err
-    assert "**Not known**: the run has no test scores" in Path("damaged.pt.md").read_text()
+    assert "**Not known**: the record of the run is damaged." in Path("damaged.pt.md").read_text()
+
+
+def test_nothing_is_fetched_to_check_an_export(tmp_path, tudui):
+    write_cifar(tmp_path / "copy" / "cifar-10-batches-py", count=60)
+    data = ("data.name=cifar10", f"data.dir={tmp_path / 'copy'}", "train.batch_size=16", "train.epochs=1")
+    train(quick_config(*data, "log.tensorboard=false"), tmp_path / "run")
+    shutil.rmtree(tmp_path / "copy" / "cifar-10-batches-py")
+    answer = tudui("export", "run")
+    assert answer.code == 0
+    assert "checked on images of random bytes, because cifar10 is not on this machine" in answer.err
+    assert not list((tmp_path / "copy").iterdir())
 
 
 def test_names_are_text_in_the_card(class_folders, tmp_path, tudui):
@@ -284,6 +299,15 @@ def test_names_are_text_in_the_card(class_folders, tmp_path, tudui):
 # files from others
 
 
+def test_a_checksum_without_what_it_is_of(tmp_path):
+    tensors = Tudui(10).state_dict()
+    save_file(tensors, tmp_path / "odd.safetensors", {"tudui.sha256": _sum(tensors, "")})
+    with pytest.raises(WeightsError, match="its description is damaged"):
+        read_weights(tmp_path / "odd.safetensors")
+    save_file(tensors, tmp_path / "of-others.safetensors", {"sha256": "their own"})
+    assert read_weights(tmp_path / "of-others.safetensors").classes is None
+
+
 def with_header(path, change):
     """Rewrite the JSON header of a safetensors file."""
     content = path.read_bytes()
@@ -298,8 +322,8 @@ def with_header(path, change):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda header: header["__metadata__"].update(sha256="0" * 64), "does not fit its checksum"),
-        (lambda header: header["__metadata__"].pop("sha256"), "does not fit its checksum"),
+        (lambda header: header["__metadata__"].update(**{"tudui.sha256": "0" * 64}), "does not fit its checksum"),
+        (lambda header: header["__metadata__"].pop("tudui.sha256"), "does not fit its checksum"),
         (lambda header: header["__metadata__"].pop("tudui"), "does not fit its checksum"),
         (
             lambda header: header["__metadata__"].update(tudui=header["__metadata__"]["tudui"].replace("0.3", "0.4")),
@@ -380,9 +404,3 @@ def test_any_description_is_read_or_refused_in_a_line(values):
             assert np.isfinite([*found.mean, *found.std]).all()
             assert min(found.std) > 0
             assert Description.read(found.text(), Path("file")) == found
-
-
-def test_an_export_is_read_without_running_anything_of_it(exported):
-    with safe_open(exported / "model.safetensors", framework="np") as file:
-        assert set(file.metadata()) == {"format", "tudui", "sha256"}
-    assert set(torch.load(exported / "model.pt", weights_only=True)) == {"tudui", "state_dict"}

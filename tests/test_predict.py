@@ -80,6 +80,10 @@ def test_csv_in_a_file_and_pictures_that_cannot_be_read(trained, digit_folders, 
     assert answer.err.count("note: skipped, digits/test/3/bad") == 10
     assert answer.out == "wrote found.csv\n"
     assert len(rows_of(Path("found.csv").read_text())) == 24
+    for form in ((), ("--json",), ("--csv",)):  # what can be read is shown before the rest is refused
+        answer = tudui("predict", trained, "digits", *form)
+        assert answer.code == 3
+        assert answer.out.count("digits/test/3") >= 2
     printed = tudui("predict", trained, "digits", "--csv", "--on-bad-image", "skip").out
     assert printed == Path("found.csv").read_text()
 

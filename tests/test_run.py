@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -367,3 +368,23 @@ def test_a_record_shorter_than_its_checkpoint_is_refused(tmp_path):
     file.write_bytes(file.read_bytes()[:-10])
     with pytest.raises(DiskError, match="shorter than its checkpoint says"):
         train(config, tmp_path / "run", resume=True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU that is not there")
+def test_a_mistake_takes_no_name(tudui):
+    assert tudui("train", "--device", "cuda").code == 2
+    assert not list(Path().glob("runs/*"))
+    assert tudui("train", "-e", 1, "-q").code == 0
+    assert [path.name for path in Path("runs").iterdir()] == ["digits-ce-seed0"]
+
+
+def test_what_a_run_recorded_does_not_depend_on_how_it_was_called(tmp_path):
+    for name in ("one", "other"):
+        command = [*TUDUI, "train", "-o", name, "-e", "1", "--batch-size", "800", "--set", "log.tensorboard=false"]
+        subprocess.run(command, capture_output=True, check=True)
+    recorded = [
+        [event["message"] for event in record(tmp_path / name) if event["event"] == "Warned"]
+        for name in ("one", "other")
+    ]
+    assert recorded[0] == recorded[1]
+    assert "are left out of each epoch; train.drop_last=false uses them" in recorded[0][0]

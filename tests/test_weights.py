@@ -3,6 +3,7 @@
 import collections
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -201,3 +202,24 @@ def test_a_mistyped_data_set_and_an_unknown_preparation(trained, tmp_path, tudui
     answer = tudui("predict", "plain.pth", "zero.png", "--normalize", "standardize")
     assert answer.code == 2
     assert "weights alone do not say how" in answer.err
+
+
+def test_best_is_of_a_run(trained, tudui):
+    answer = tudui("evaluate", trained / "checkpoints" / "last.pt", "--best")
+    assert answer.code == 2
+    assert "last.pt: a file has one set of weights; leave --best out" in answer.err
+
+
+def test_a_file_that_cannot_be_read(tudui):
+    answer = tudui("evaluate", "/proc/self/mem", "--data", "digits")  # to read it fails whoever asks
+    assert answer.code == 5
+    assert answer.err.startswith("error: /proc/self/mem: cannot be read: ")
+    assert len(answer.err.splitlines()) == 1
+
+
+def test_runs_whose_loss_has_no_name(trained, tudui):
+    for name in ("a", "b"):
+        shutil.copytree(trained, f"runs/{name}")
+    config = Path("runs/b/config.yaml")
+    config.write_text(config.read_text().replace("name: ce", 'name: ""'))
+    assert tudui("runs", "--sort", "loss").code == 0

@@ -47,16 +47,16 @@ def train(
     console = _console()
     if resume is None:
         loaded = load_config(*_asked(config, overrides))
-        folder = Path(run_dir) if run_dir is not None else new_run_folder(loaded.config)
     elif config is not None or run_dir is not None:
         raise UsageError(f"resume={fspath(resume)!r}: goes on with that run's config, in its folder; leave others out")
     else:
-        folder = Path(resume)
-        loaded = config_of_run(folder, _overrides(overrides))
+        loaded = config_of_run(Path(resume), _overrides(overrides))
     from tudui.run import train as train_run
     from tudui.sinks.console import console_sink
 
     with ExitStack() as stack:
+        given = resume if run_dir is None else run_dir
+        folder = stack.enter_context(new_run_folder(loaded.config)) if given is None else Path(given)
         if progress:
             _tell(console, loaded.notes)
             sinks = [stack.enter_context(console_sink(console)), *sinks]
@@ -109,9 +109,8 @@ def compare(
             _tell(console, [*loaded.notes, f"{number} runs, in {folder}"])
             listener = stack.enter_context(progress_display(console, number))
         found = comparison.compare(loaded, folder, executor=chosen, jobs=jobs, listener=listener, command=command)
-    write_report(found, folder)
-    if loaded.base.log.tensorboard:
-        write_dashboards(found, folder)
+    write_report(found)
+    write_dashboards(found)
     return found
 
 

@@ -23,7 +23,7 @@ from tudui.errors import ConfigError, in_a_line
 NARROW = 80  # columns that every table fits into
 LITTLE, SCARCE = 2**30, 100 * 2**20  # bytes: room for some hundred runs; for hardly a few
 LITTLE_SHARED = 256 * 2**20  # of /dev/shm, where Ray keeps what travels; Docker gives 64 MB
-FOR_DEVELOPERS = {"dev", "fuzz"}  # extras
+FOR_DEVELOPERS = {"dev", "docs", "fuzz"}  # extras
 TORCH_ADVICE = "install torch and torchvision together, in one pip command and from one index; see the README"
 
 State = Literal["ok", "note", "wrong"]
@@ -125,6 +125,10 @@ def _devices() -> Iterator[Finding]:
             names.append(f"cuda:{number}")
             what = f"{torch.cuda.get_device_name(number)}, {_size(free)} of {_size(total)} free"
             yield Finding(group, names[-1], what)
+    elif _has_nvidia_gpu() and os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+        yield Finding(
+            group, "cuda", "there is a GPU, which CUDA_VISIBLE_DEVICES hides", "note", "unset it to use the GPU"
+        )
     elif _has_nvidia_gpu():
         build = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a build for CPUs"
         text = f"there is a GPU, but torch, {build}, cannot use it"
@@ -146,11 +150,10 @@ def _has_nvidia_gpu() -> bool:
 
 
 def _data_sets(data_dir: Path | None) -> Iterator[Finding]:
-    from tudui.config.data_sets import data_sets
     from tudui.config.schema import DataConfig
     from tudui.data.cache import cache_folder
     from tudui.data.digits import read_digits
-    from tudui.data.torchvision_sets import find_copies
+    from tudui.data.torchvision_sets import SETS, find_copies
 
     group = "data sets"
     yield Finding(group, "digits", f"{len(read_digits(DataConfig()).labels):,} images, part of scikit-learn")
@@ -158,8 +161,7 @@ def _data_sets(data_dir: Path | None) -> Iterator[Finding]:
     copies = find_copies(root)
     for name, place in copies.items():
         yield Finding(group, name, f"in {place}")
-    fetched = [name for name, point in data_sets().items() if point.module == "tudui.data.torchvision_sets"]
-    if missing := [name for name in fetched if name not in copies]:
+    if missing := [name for name in SETS if name not in copies]:
         text = f"{', '.join(missing)}: not in {root}; fetched when first used, or read from --data-dir"
         yield Finding(group, "not here", text)
     entries = [path for path in (cache_folder() / "folders").glob("*") if path.is_dir()]

@@ -21,7 +21,10 @@ from tudui.data import Preparation
 from tudui.data.folder import shown_as_it_is
 from tudui.errors import WeightsError, in_a_line
 
-KEY, SUM = "tudui", "sha256"  # of the description, and of everything in a safetensors file, which has no checksums
+KEY, SUM = (
+    "tudui",
+    "tudui.sha256",
+)  # of the description, and of everything in a safetensors file, which has no checksums
 FORMAT = 1
 MAX_HEADER = 4 * 2**20  # bytes of a safetensors file before its numbers; 10,000 long names of classes take 1 MiB
 INPUT = "uint8 RGB, 32 x 32; prepared as (pixel / 255 - mean) / std per channel"
@@ -110,7 +113,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], Description | None]
         return tensors, None
     if about.get(SUM) != _sum(tensors, about.get(KEY, "")):
         raise WeightsError(f"{path}: damaged: it does not fit its checksum; take another copy")
-    return tensors, Description.read(about[KEY], path)
+    return tensors, Description.read(about.get(KEY, ""), path)
 
 
 def _sum(tensors: Mapping[str, Tensor], text: str) -> str:

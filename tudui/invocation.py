@@ -1,7 +1,6 @@
 """How this process was called: by which command, which can be typed as it is shown, and as which of how many."""
 
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -15,15 +14,6 @@ def tudui_command() -> str:
     if called.stem == "tudui" and called.exists():
         return os.path.relpath(called)
     return f"{os.path.relpath(sys.executable)} -m tudui"
-
-
-def again_with(flags: str) -> str:
-    """Return the command that was typed with more flags; the flags alone where this process was not called by one."""
-    called = Path(sys.argv[0])
-    typed = called.stem == "tudui" or called.match("tudui/__main__.py")
-    if not typed or number_of_processes() > 1:
-        return flags
-    return f"{tudui_command()} {shlex.join(sys.argv[1:])} {flags}"
 
 
 def training_command() -> str:

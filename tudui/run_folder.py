@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,8 +111,8 @@ class RunFolder:
         if not self.config.exists():
             return
         if not resume:
-            state = "finished" if self.result.exists() else "begun"
-            way = "" if self.result.exists() else f"go on with: {tudui_command()} train --resume {self.root}; or "
+            state, root = "finished" if self.result.exists() else "begun", shlex.quote(str(self.root))
+            way = "" if self.result.exists() else f"go on with: {tudui_command()} train --resume {root}; or "
             raise UsageError(f"{self.root}: holds a run already ({state}); {way}choose another --run-dir")
         if self.extends(config):
             return
@@ -234,10 +234,21 @@ class RunResult:
         return [found for found in events if event in (None, found["event"])]
 
 
-def new_run_folder(config: Config) -> Path:
-    """Make and return a folder below runs/, by the first readable name that is free."""
+@contextmanager
+def new_run_folder(config: Config) -> Iterator[Path]:
+    """Make a folder below runs/ by the first readable name that is free; one that stays empty goes again at the end."""
     if not is_first_process():
-        return Path("runs")  # the first one makes and fills it
+        yield Path("runs")  # the first one makes and fills it
+        return
+    folder = _first_free(config)
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):  # it holds something
+            folder.rmdir()
+
+
+def _first_free(config: Config) -> Path:
     base = Path("runs") / f"{default_name(config.data.name)}-{config.loss.name}-seed{config.seed}"
     for number in itertools.count(1):
         folder = base if number == 1 else base.with_name(f"{base.name}-{number}")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tudui.data import Preparation
-from tudui.errors import WeightsError, in_a_line
+from tudui.errors import UsageError, WeightsError, in_a_line
 from tudui.exported import KEY, Description, read_safetensors
 from tudui.invocation import tudui_command
 from tudui.model import LAYERS, Tudui
@@ -80,7 +80,12 @@ def read_weights(path: Path, *, best: bool = False) -> Weights:
     if path.is_dir():
         return _from_checkpoint(_of_run(path, best=best))
     if path.is_file():
-        return _from_file(path)
+        if best:
+            raise UsageError(f"{path}: a file has one set of weights; leave --best out, or name the run's folder")
+        try:
+            return _from_file(path)
+        except OSError as error:
+            raise WeightsError(f"{path}: cannot be read: {error.strerror}; allow it, or take another copy") from None
     raise WeightsError(f"{path}: no such file or run folder; list runs with: {tudui_command()} runs")
 
 

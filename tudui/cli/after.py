@@ -125,7 +125,7 @@ def runs_command(
 
     def place(row: RunRow) -> Any:
         value = getattr(row, sort)
-        return (value is None, -value if numeric and value is not None else value or 0, row.name)
+        return (value is None, -value if numeric and value is not None else value, row.name)
 
     rows = sorted(list_runs(folder), key=place)
     if json:

@@ -1,6 +1,6 @@
 """`tudui backward by-hand`."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,8 +48,7 @@ def by_hand_command(
         loaded = load_from_flags(config, {"loss": ("--loss", ALIASES.get(loss, loss) if loss else loss)}, settings)
         for text in loaded.notes:
             note(text)
-        chosen = choose_loss(loaded.config.loss.name)
-        chosen = type(chosen)(label=chosen.label, spec=chosen.spec, parameters=loaded.config.loss)
+        chosen = replace(choose_loss(loaded.config.loss.name), parameters=loaded.config.loss)
     else:
         chosen = choose_loss("mse" if loss is None else loss, overrides=[parse_set(text) for text in settings or ()])
     if not abs(target) < float("inf"):

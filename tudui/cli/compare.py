@@ -24,6 +24,7 @@ from tudui.cli.settings import (
     overrides_of,
 )
 from tudui.errors import UsageError
+from tudui.files import json_text
 from tudui.invocation import number_of_processes
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def compare_losses_command(
     chosen = choose_executor(plan.base) if executor == "auto" else executor
     jobs = jobs or default_jobs(plan.base, chosen)
     if dry_run:
-        _dry_run(plan, folder, chosen, jobs, console)
+        _dry_run(plan, folder, chosen, jobs, console, json=json)
         return
     from tudui.comparison.compare import compare, number_of_runs
     from tudui.comparison.progress import progress_display
@@ -193,10 +194,10 @@ def compare_losses_command(
         comparison = compare(
             plan, folder, executor=chosen, jobs=jobs, listener=listener, command=_command(), ray_address=ray_address
         )
-    show(comparison, folder, console, json=json)
+    show(comparison, console, json=json)
 
 
-def _dry_run(plan: "Plan", folder: Path, executor: "Executor", jobs: int, console: "Console") -> None:
+def _dry_run(plan: "Plan", folder: Path, executor: "Executor", jobs: int, console: "Console", *, json: bool) -> None:
     """Print what would be done and about how long it takes."""
     from rich.markup import escape
 
@@ -228,6 +229,9 @@ def _dry_run(plan: "Plan", folder: Path, executor: "Executor", jobs: int, consol
     one_by_one = ", one after another" if executor == "ray" else ""
     console.print(f"{_how(number, executor, jobs)}, in {escape(str(folder))}: about {duration(seconds)}{one_by_one}")
     console.print("dry run: nothing was written")
+    if json:
+        values = {"folder": str(folder), "executor": executor, "jobs": jobs, "runs": number, "seconds": seconds}
+        typer.echo(json_text(values))
 
 
 def _how(runs: int, executor: "Executor", jobs: int) -> str:

@@ -1,17 +1,34 @@
 """What the TAB key offers behind a flag; each answers without torch."""
 
-from collections.abc import Iterator
-from importlib.metadata import entry_points
+from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
+
+from tudui.errors import TuduiError
 
 RUNS = Path("runs")  # where runs are unless their folder was named
 
 
+def _or_nothing(complete: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
+    """Let a function answer nothing where a package's part does not load, which the commands say."""
+
+    @wraps(complete)
+    def answer(incomplete: str) -> list[str]:
+        try:
+            return complete(incomplete)
+        except TuduiError:
+            return []
+
+    return answer
+
+
+@_or_nothing
 def losses(incomplete: str) -> list[str]:
     """Return the losses that begin so; their modules are not loaded for it."""
     from tudui.config.loss_spec import ENTRY_POINTS
+    from tudui.config.plug_ins import plug_ins
 
-    return _beginning(incomplete, {point.name for point in entry_points(group=ENTRY_POINTS)})
+    return _beginning(incomplete, set(plug_ins(ENTRY_POINTS)))
 
 
 def several_losses(incomplete: str) -> list[str]:
@@ -20,6 +37,7 @@ def several_losses(incomplete: str) -> list[str]:
     return [f"{before}{comma}{name}" for name in losses(last)]
 
 
+@_or_nothing
 def data_sets(incomplete: str) -> list[str]:
     """Return the data sets that begin so, or `folder:` with the folders that do."""
     from tudui.config.data_sets import FOLDER
@@ -47,6 +65,7 @@ def comparisons(incomplete: str) -> list[str]:
     return _with_file("plan.yaml", incomplete)
 
 
+@_or_nothing
 def settings(incomplete: str) -> list[str]:
     """Return the keys for `--set` that begin so, each with its equals sign."""
     from tudui.config.describe import known_keys

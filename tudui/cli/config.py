@@ -1,5 +1,6 @@
 """`tudui config`: show, validate, list, copy, schema."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from tudui.cli.commands import Commands
 from tudui.cli.settings import SHOW, ConfigOption, DataOption, LossOption, SetOption, load_from_flags, note, output
 from tudui.errors import ConfigError, UsageError
 from tudui.files import disk_errors, json_text, write_text
+from tudui.invocation import tudui_command
 
 app = Commands(help="Look at configs: what a run would be, and where each value comes from.")
 
@@ -60,7 +62,7 @@ def validate(
     problems: list[str] = []
     for name in files:
         try:
-            path = find_config(name)
+            path = find_config(name, "config validate")
             if "comparison" in read_yaml(path).values:
                 load_plan(path)
             else:
@@ -107,7 +109,7 @@ def copy(
     """
     from tudui.config.shipped import find_config, shipped_plans
 
-    source, target = find_config(name), to or Path(f"{Path(name).stem}.yaml")
+    source, target = find_config(name, "config copy"), to or Path(f"{Path(name).stem}.yaml")
     if target.exists():
         raise UsageError(f"{target}: is there already; give another name: config copy {name} FILE")
     command = "compare-losses" if name in shipped_plans() else "train"
@@ -116,7 +118,7 @@ def copy(
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     write_text(target, "".join(lines))
-    typer.echo(f"{target}: written; run it with: tudui {command} --config {target}")
+    typer.echo(f"{target}: written; run it with: {tudui_command()} {command} --config {shlex.quote(str(target))}")
 
 
 def _to_change(source: Path) -> str:

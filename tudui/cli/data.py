@@ -1,6 +1,7 @@
 """`tudui data`: list, check."""
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -75,7 +76,7 @@ def check(
     from tudui.data.folder import some_of
     from tudui.sinks.printable import plain_table
 
-    if name not in data_sets() and not name.startswith(FOLDER) and ("/" in name or _is_folder(name)):
+    if name not in data_sets() and not name.startswith(FOLDER) and ("/" in name or Path(name).is_dir()):
         name = f"{FOLDER}{name}"
     flags = {
         "data.name": ("data", name),
@@ -118,9 +119,3 @@ def _refuse(name: str, source: "Source") -> None:
             f"{name}: {len(bad):,} of {len(bad) + len(source.store):,} images cannot be read: {some_of(bad)}; "
             f"mend or remove them, or train without them: {without}"
         )
-
-
-def _is_folder(name: str) -> bool:
-    from pathlib import Path
-
-    return Path(name).is_dir()

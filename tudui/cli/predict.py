@@ -68,16 +68,20 @@ def predict_command(
 
     read, files = read_weights(weights, best=best), find_images(images)
     found = predict_files(read, files, top=top, normalize=normalize)
-    shown = track(
-        found, "Predicting", len(files), console=messages(), transient=True, disable=not sys.stderr.isatty()
-    )  # fmt: skip
-    predictions = _readable(shown, skip=on_bad_image == "skip")
-    columns = min(top, read.number_of_classes)
+    rows_on_the_screen = as_csv and sys.stdout.isatty()
+    hidden = rows_on_the_screen or not sys.stderr.isatty()
+    shown = track(found, "Predicting", len(files), console=messages(), transient=True, disable=hidden)
+    unreadable: list[Unreadable] = []
+    right: list[bool] = []
+    predictions = _readable(shown, unreadable, right)
+    columns, skip = min(top, read.number_of_classes), on_bad_image == "skip"
     if out:
         with written_aside(out) as file:
             _write_csv(codecs.getwriter("utf-8")(file), predictions, columns)
+            _say_what_was_found(unreadable, right, skip=skip)  # which, with an error, leaves the file unwritten
         output(json=False).print(f"wrote {out}", markup=False, soft_wrap=True)
-    elif as_csv:
+        return
+    if as_csv:
         _write_csv(sys.stdout, predictions, columns)
     elif json:
         rows = [
@@ -90,21 +94,29 @@ def predict_command(
         typer.echo(json_text({"predictions": rows}))
     else:
         _print_table(list(predictions), columns)
+    _say_what_was_found(unreadable, right, skip=skip)
 
 
-def _readable(found: "Iterable[Prediction | Unreadable]", *, skip: bool) -> "Iterator[Prediction]":
-    """Yield the predictions; then name the images that cannot be read, and say what share was right."""
+def _readable(
+    found: "Iterable[Prediction | Unreadable]", unreadable: "list[Unreadable]", right: list[bool]
+) -> "Iterator[Prediction]":
+    """Yield the predictions; note the images that cannot be read, and whether those of known classes were right."""
     from tudui.inference.predict import Unreadable
 
-    unreadable: list[Unreadable] = []
-    known = right = 0
     for one in found:
         if isinstance(one, Unreadable):
             unreadable.append(one)
             continue
-        known += one.expected is not None
-        right += one.expected == one.classes[0][0]
+        if one.expected is not None:
+            right.append(one.expected == one.classes[0][0])
         yield one
+
+
+def _say_what_was_found(unreadable: "list[Unreadable]", right: list[bool], *, skip: bool) -> None:
+    """Say what share was right, and name the images that cannot be read; DataError unless these are to be skipped."""
+    if right:
+        share = f"{100 * sum(right) / len(right):.2f} %"
+        note(f"{sum(right):,} of {len(right):,} images in folders named like a class were found right ({share})")
     lines = [f"{one.path}: cannot be read: {one.why}" for one in unreadable[:SHOWN]]
     if len(unreadable) > SHOWN:
         lines.append(f"and {len(unreadable) - SHOWN} more images cannot be read")
@@ -112,9 +124,6 @@ def _readable(found: "Iterable[Prediction | Unreadable]", *, skip: bool) -> "Ite
         raise DataError("\n".join(lines) + "; mend or remove such images, or go without them: --on-bad-image skip")
     for line in lines:
         note(f"skipped, {line}")
-    if known:
-        share = f"{100 * right / known:.2f} %"
-        note(f"{right:,} of {known:,} images in folders named like a class were found right ({share})")
 
 
 def _write_csv(file: IO[str] | codecs.StreamWriter, predictions: "Iterable[Prediction]", columns: int) -> None:
@@ -149,4 +158,5 @@ def _print_table(predictions: "list[Prediction]", columns: int) -> None:
         table.add_column(heading, overflow="fold")
     for one in predictions:
         table.add_row(escape(str(one.path)), *(escape(f"{name} {100 * p:.1f} %") for name, p in one.classes))
-    output(json=False).print(table)
+    if table.row_count:
+        output(json=False).print(table)

@@ -44,7 +44,7 @@ def report_command(
     console = output(json=json)
     comparison = read_comparison(folder)
     if other is None:
-        show(comparison, folder, console, json=json)
+        show(comparison, console, json=json)
         return
     beside = read_comparison(other)
     if json:
@@ -53,23 +53,24 @@ def report_command(
         side_by_side(comparison.values, beside.values, console)
 
 
-def show(comparison: "Comparison", folder: Path, console: "Console", *, json: bool) -> None:
+def show(comparison: "Comparison", console: "Console", *, json: bool) -> None:
     """Write the report beside the runs, and print the table."""
     from rich.markup import escape
 
     from tudui.comparison.compare import left_out
     from tudui.comparison.dashboards import write_dashboards
-    from tudui.comparison.report import terminal, write_report
+    from tudui.comparison.report import terminal, where, write_report
 
-    write_report(comparison, folder)
-    tensorboard = comparison.cells[0].runs[0].planned.config.log.tensorboard and write_dashboards(comparison, folder)
-    if others := left_out(comparison, folder):
+    folder = comparison.folder
+    write_report(comparison)
+    tensorboard = write_dashboards(comparison)
+    if others := left_out(comparison):
         note(f"{len(others)} runs of earlier calls in {folder} are not asked for now, such as {others[0]}: left out")
     if json:
         typer.echo(json_text({"folder": str(folder), **comparison.values}))
         return
     terminal(comparison, console)
-    console.print(f"report: {escape(str(folder / 'report.html'))}", soft_wrap=True)
+    console.print(escape(where(comparison)), soft_wrap=True)
     if tensorboard:
         shown = escape(shlex.quote(str(folder)))
         console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {shown}", soft_wrap=True)

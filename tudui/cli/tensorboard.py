@@ -57,8 +57,10 @@ def tensorboard_command(
         )
     try:
         socket.getaddrinfo(host, port)
-    except OSError as error:  # also one with a blank or a name without an address
-        raise UsageError(f"--host {host}: {error.strerror}; leave it out to listen on this machine only") from None
+    except (OSError, UnicodeError) as error:  # the latter of a name that cannot be one, such as a..b
+        raise UsageError(
+            f"--host {host}: {getattr(error, 'strerror', None) or error}; leave it out to listen on this machine only"
+        ) from None
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the folder of links goes too
     with tempfile.TemporaryDirectory(prefix="tudui-") as folder:
         shown = links = Path(folder) / _name(runs)

@@ -1,6 +1,7 @@
 """`tudui train`."""
 
 import os
+import shlex
 from pathlib import Path
 from signal import SIGINT
 from typing import TYPE_CHECKING, Annotated, Any
@@ -136,6 +137,8 @@ def train_command(
       tudui train --loss ce
       tudui train --config cifar10 --data-dir DIR --loss huber
     """
+    from contextlib import ExitStack
+
     from tudui.config.yaml_file import read_value
     from tudui.run_folder import new_run_folder
 
@@ -168,8 +171,9 @@ def train_command(
     if dry_run:
         show_dry_run(loaded.config, console, json=json)
         return
-    folder = resume or run_dir or new_run_folder(loaded.config)
-    result = _train(loaded, folder, console, resume=again, quiet=quiet)
+    with ExitStack() as stack:
+        folder = resume or run_dir or stack.enter_context(new_run_folder(loaded.config))
+        result = _train(loaded, folder, console, resume=again, quiet=quiet)
     if json and is_first_process():
         typer.echo(json_text({"run": str(folder), **result.values}))
     if result.status == "diverged":
@@ -216,7 +220,8 @@ def _way_on(folder: Path) -> str:
     if is_first_process() and not any((folder / "checkpoints").glob("*.pt")):
         return "it had saved nothing yet"
     return (
-        f"go on from its last checkpoint with: {training_command()} --resume {folder if is_first_process() else 'RUN'}"
+        f"go on from its last checkpoint with: {training_command()} --resume "
+        f"{shlex.quote(str(folder)) if is_first_process() else 'RUN'}"
     )
 
 

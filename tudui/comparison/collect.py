@@ -17,8 +17,6 @@ from tudui.comparison.statistics import Pair, holm, pair, summary, verdict
 from tudui.config.plan import Plan
 from tudui.sinks.printable import printable_console
 
-WIDTH = 110  # columns of a comparison that is shown as text
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -50,8 +48,9 @@ class Comparison:
     def __repr__(self) -> str:
         """Return what the command prints."""
         from tudui.comparison.report import terminal, where
+        from tudui.comparison.report.terminal import WIDE
 
-        console = printable_console(StringIO(), force_jupyter=False, width=WIDTH, soft_wrap=False)
+        console = printable_console(StringIO(), force_jupyter=False, width=WIDE, soft_wrap=False)
         with console.capture() as shown:
             terminal(self, console)
         return f"{shown.get()}{where(self)}"

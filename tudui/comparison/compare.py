@@ -43,7 +43,7 @@ def compare(
         done_before(run, folder / RUNS)
     for run in tuning_runs(plan) if tuned else ():
         done_before(run, folder / TUNING)
-    begins = not (folder / LOCK).exists()
+    begins = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -67,7 +67,7 @@ def compare(
             ) from None
         except TuduiError:
             if begins and not any(path.is_dir() for path in folder.glob("*/*")):  # nothing was begun in it
-                rmtree(folder)
+                rmtree(folder, ignore_errors=True)
             raise
     return read_comparison(folder)
 
@@ -84,10 +84,10 @@ def default_folder(plan: Plan) -> Path:
     return Path("runs") / f"compare-{default_name(plan.base.data.name)}-{plan.comparison.lr}-{digest}"
 
 
-def left_out(comparison: Comparison, folder: Path) -> list[str]:
+def left_out(comparison: Comparison) -> list[str]:
     """Return the names of runs in the folder that the comparison's plan does not ask for, of an earlier call."""
     asked = {run.planned.name for cell in comparison.cells for run in cell.runs}
-    return sorted(path.name for path in (folder / RUNS).iterdir() if path.name not in asked)
+    return sorted(path.name for path in (comparison.folder / RUNS).iterdir() if path.name not in asked)
 
 
 def number_of_runs(plan: Plan) -> int:

@@ -23,23 +23,27 @@ CURVES = {
 }
 
 
-def write_dashboards(comparison: Comparison, folder: Path) -> bool:
-    """Make the folder that `tudui tensorboard COMPARISON` shows, anew; False where the disk has no symbolic links."""
-    target = folder / TENSORBOARD
+def write_dashboards(comparison: Comparison) -> bool:
+    """Make the folder that `tudui tensorboard COMPARISON` shows, anew.
+
+    False where the runs have no event files, or the disk has no symbolic links.
+    """
+    if not comparison.cells[0].runs[0].planned.config.log.tensorboard:
+        return False
+    target = comparison.folder / TENSORBOARD
     refuse_links(target)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     for cell in comparison.cells:
         for run in cell.runs:
-            events = RunFolder(folder / RUNS / run.planned.name).tensorboard
+            events = RunFolder(comparison.folder / RUNS / run.planned.name).tensorboard
             if events.is_dir():
                 try:
                     (target / run.planned.name).symlink_to(os.path.relpath(events, target))
                 except OSError:
                     shutil.rmtree(target)
                     return False
-        first = cell.runs[0].planned
-        _write_means(cell, target / f"{first.name.removesuffix(f'-seed{first.seed}')}-mean")
+        _write_means(cell, target / f"{cell.name}-mean")
     return True
 
 

@@ -38,7 +38,7 @@ def to_change(values: Config, given: Callable[[str], bool]) -> str:
             key, value = f"{above}{name}", getattr(section, name)
             inside = isinstance(value, BaseModel)
             text = f"{indent}{name}:" if inside else indent + yaml_text({name: dumped[name]}).rstrip()
-            line = text if given(key) else f"# {text}"
+            line = text if given(key) else f"#{text}"
             meaning = field.description or (inside and (type(value).__doc__ or "").splitlines()[0])
             lines.append(f"{line:<36}  # {meaning}" if meaning else line)
             if inside:

@@ -47,7 +47,7 @@ def _checked(source: Source, where: str) -> Source:
     """Return a source whose images, labels and parts are what the loop takes; DataError where they are not."""
     if not isinstance(source, Source):
         raise DataError(f"{where}: must return a tudui.data.Source (got {type(source).__name__})")
-    store, labels, rows = source.store, source.labels, torch.cat(list(source.parts.values()))
+    store, labels = source.store, source.labels
     if store.dtype != torch.uint8 or store.shape[1:] != IMAGE_SHAPE:
         raise DataError(f"{where}: images must be uint8 [N, 3, 32, 32] (got {store.dtype} {list(store.shape)})")
     if labels.dtype != torch.int64 or labels.shape != store.shape[:1]:
@@ -56,8 +56,11 @@ def _checked(source: Source, where: str) -> Source:
         )
     if not _within(labels, len(source.classes)):
         raise DataError(f"{where}: labels must lie in 0 to {len(source.classes) - 1}, a number for each of the classes")
-    if "train" not in source.parts or not _within(rows, len(store)):
-        raise DataError(f"{where}: parts must be rows of the images, those of 'train' among them")
+    rows = torch.cat([torch.empty(0, dtype=torch.int64), *source.parts.values()])
+    if "train" not in source.parts or not _within(rows, len(store)) or len(rows.unique()) < len(rows):
+        raise DataError(f"{where}: parts must be rows of the images, each in one part, those of 'train' among them")
+    if len(set(source.classes)) < len(source.classes):
+        raise DataError(f"{where}: two classes have the same name")
     return source
 
 

@@ -23,8 +23,7 @@ from rich.progress import track
 from tudui.config.schema import DataConfig
 from tudui.data.cache import read_cached, write_cached
 from tudui.data.dataset import IMAGE_SHAPE, Source
-from tudui.errors import DataError, in_a_line
-from tudui.invocation import again_with
+from tudui.errors import DataError, in_a_line, printable
 from tudui.seeding import derive_seed
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -52,7 +51,7 @@ class ImageFile(NamedTuple):
 
 def some_of(bad: Mapping[str, str]) -> str:
     """Return the first of the images that cannot be read, why not, and how many more there are."""
-    shown = [f"{name} ({why})" for name, why in list(bad.items())[:SHOWN]]
+    shown = [f"{printable(name)} ({why})" for name, why in list(bad.items())[:SHOWN]]
     return ", ".join(shown) + (f" and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else "")
 
 
@@ -69,10 +68,7 @@ def read_folder(root: Path, config: DataConfig) -> Source:
     if bad:
         listed = f"{len(bad)} of {len(files)} images cannot be read: {some_of(bad)}"
         if config.on_bad_image == "refuse":
-            raise DataError(
-                f"{root}: {listed}; mend or remove them, or go on without them: "
-                f"{again_with('--set data.on_bad_image=skip')}"
-            )
+            raise DataError(f"{root}: {listed}; mend or remove them, or go on without them: data.on_bad_image=skip")
         notes.append(f"{root}: skipped, {listed}")
         if len(bad) == len(files):
             raise DataError(f"{root}: {listed}; put images there that can be opened")
@@ -145,7 +141,10 @@ def _is_image(path: Path, status: os.stat_result) -> bool:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
         folders.sort()
         yield from (Path(parent) / name for name in names if not name.startswith("."))
 

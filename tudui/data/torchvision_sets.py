@@ -50,11 +50,12 @@ CIFAR = {
     ),
 }  # fmt: skip
 MNIST = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}  # their classes in torchvision, and folders
+SETS = (*CIFAR, *MNIST, "svhn")
 
 
 def read_torchvision_set(config: DataConfig) -> Source:
     """Return a data set from `data.dir`, else from the cache, else from its host."""
-    root = Path(config.dir) if config.dir else cache_folder() / "datasets"
+    root = _root_of(config)
     if config.dir and not root.is_dir():
         raise DataError(
             f"--data-dir {root}: no such folder; name one that holds a copy of {config.name}, or make it for a download"
@@ -62,6 +63,15 @@ def read_torchvision_set(config: DataConfig) -> Source:
     if config.name in CIFAR:
         return _read_cifar(config.name, CIFAR[config.name], root)
     return {"mnist": _read_mnist, "fashion-mnist": _read_mnist, "svhn": _read_svhn}[config.name](config.name, root)
+
+
+def _root_of(config: DataConfig) -> Path:
+    return Path(config.dir) if config.dir else cache_folder() / "datasets"
+
+
+def would_be_fetched(config: DataConfig) -> bool:
+    """Return whether reading a data set would ask its host for it."""
+    return config.name in SETS and config.name not in find_copies(_root_of(config))
 
 
 def find_copies(root: Path) -> dict[str, Path]:

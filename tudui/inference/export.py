@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tudui.config import Config, config_from
 from tudui.data import Preparation, load_data
+from tudui.data.torchvision_sets import would_be_fetched
 from tudui.errors import TuduiError, UsageError, WeightsError, printable
 from tudui.exported import KEY, Description, safetensors_bytes
 from tudui.files import disk_errors, write_text, written_aside
@@ -129,7 +130,9 @@ def logits_of(weights: Weights, preparation: Preparation, images: Tensor) -> Ten
 def _images_to_check(config: Config | None) -> tuple[Tensor, str, list[str]]:
     """Return some test images of the run's own data; random bytes where there are none, and a word on why."""
     why = "a weights file does not say what it was trained on"
-    if config is not None:
+    if config is not None and would_be_fetched(config.data):
+        why = f"{config.data.name} is not on this machine"
+    elif config is not None:
         try:
             test = load_data(config.data, config.seed).test
         except TuduiError as error:

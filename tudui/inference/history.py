@@ -21,19 +21,22 @@ class History:
     validation: EvaluatedLine | None = None
     warnings: tuple[str, ...] = ()
     result: Result | None = None
-    problem: str | None = None  # why the record of a run could not be read
+    unknown: str = (
+        "the run has no test scores of these weights (it is not finished, or it diverged)"  # if `test` is None
+    )
+    problem: str | None = None  # what is wrong with the record of a run
 
 
 def history_of(source: Path, weights: Weights) -> History:
     """Return what the folder of a run tells about its weights; a file has no history."""
     folder = RunFolder(source)
     if not source.is_dir():
-        return History()
+        return History(unknown="a file comes without the record of its run")
     try:
         lines = read_record(folder.record)
         result = read_result(folder.result) if folder.result.exists() else None
     except DataError as error:
-        return History(problem=str(error))
+        return History(unknown="the record of the run is damaged", problem=str(error))
     scores = {line.split: line for line in lines if isinstance(line, EvaluatedLine) and line.epoch == weights.epoch}
     return History(
         images=next((line.images for line in lines if isinstance(line, RunStartedLine)), {}),

@@ -8,6 +8,7 @@ from tudui.config import Config
 from tudui.config.data_sets import FOLDER
 from tudui.config.load import flatten
 from tudui.config.loss_spec import loss_spec
+from tudui.data.torchvision_sets import SETS
 from tudui.errors import printable
 from tudui.exported import INPUT, Description
 from tudui.files import markdown_text
@@ -144,8 +145,7 @@ def _accuracy(config: Config | None, history: History) -> Lines:
         yield "**Not known**: measure it on images that the network has never seen, with `tudui evaluate`."
         return
     if test is None or test.images == 0:
-        yield "**Not known**: the run has no test scores of these weights (it is not finished, it diverged, or its"
-        yield "record is damaged). `tudui evaluate` measures them."
+        yield f"**Not known**: {history.unknown}. `tudui evaluate` measures them."
         return
     best = test.weights == "best"
     yield f"**Test accuracy {_share(_hits(test), test.images)}**. The interval is Wilson's; it holds for the"
@@ -172,10 +172,10 @@ def _accuracy(config: Config | None, history: History) -> Lines:
 def _protocol(config: Config) -> str:
     if config.data.name == "digits":
         held = "a stratified fifth of the digits, the same for every seed"
-    elif config.data.name.startswith(FOLDER):
-        held = "the folder's own test images; where it has none, a stratified fifth, the same for every seed"
-    else:
+    elif config.data.name in SETS:
         held = f"the official test images of {config.data.name}"
+    else:
+        held = "the data set's own test images; where it has none, a stratified fifth, the same for every seed"
     return (
         f"{held}. The run trained on none of them and chose no weights by them; "
         f"whether people chose its settings by them, it cannot know"

@@ -1,5 +1,6 @@
 """`train`: the only place that joins config, data, loop, checkpoints and sinks."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -121,6 +122,6 @@ def _interrupted(runs: Sequence[Run], signal_number: int) -> Interrupted:
         return Interrupted("", signal_number=signal_number)
     return Interrupted(
         f"stopped at step {state.progress.step} of {state.steps_planned}, everything saved; "
-        f"go on with: {training_command()} --resume {runs[0].folder.root}",
+        f"go on with: {training_command()} --resume {shlex.quote(str(runs[0].folder.root))}",
         signal_number=signal_number,
     )

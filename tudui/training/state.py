@@ -8,7 +8,6 @@ import torch
 from tudui.config import Config
 from tudui.data import Dataset
 from tudui.errors import UsageError
-from tudui.invocation import again_with
 from tudui.model import build_model
 from tudui.training.device import AUTOCAST
 from tudui.training.network import Network, place
@@ -76,7 +75,7 @@ def new_state(config: Config, data: Dataset) -> TrainState:
     if steps_per_epoch == 0:
         raise UsageError(
             f"train.batch_size: {batch} is more than the {images} training images, so no batch is ever full; "
-            f"take fewer: {again_with(f'--batch-size {max(images // 4, 1)}')}"
+            f"take fewer, such as train.batch_size={max(images // 4, 1)}"
         )
     model = place(build_model(len(data.classes), seed=config.seed), device, channels_last=config.train.channels_last)
     autocast = AUTOCAST[config.precision]
@@ -100,5 +99,5 @@ def images_left_out(config: Config, data: Dataset) -> tuple[str, ...]:
         return ()
     return (
         f"{rest} of {images} training images fill no batch and are left out of each epoch; "
-        f"to use them: {again_with('--set train.drop_last=false')}",
+        f"train.drop_last=false uses them",
     )

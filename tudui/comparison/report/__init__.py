@@ -1,7 +1,5 @@
 """What a comparison shows: files that can be read without it, and tables on the terminal."""
 
-from pathlib import Path
-
 from tudui.comparison.collect import Comparison
 from tudui.comparison.report.content import report_of, summary_of, title_of
 from tudui.comparison.report.document import Paragraph, pictures_of
@@ -17,8 +15,9 @@ __all__ = ["side_by_side", "summary_html", "terminal", "where", "write_report"]
 HTML = "report.html"
 
 
-def write_report(comparison: Comparison, folder: Path) -> None:
-    """Write comparison.json, comparison.csv, report.md and report.html with their pictures."""
+def write_report(comparison: Comparison) -> None:
+    """Write comparison.json, comparison.csv, report.md and report.html with their pictures, beside the runs."""
+    folder = comparison.folder
     write_text(folder / "comparison.json", json_text(comparison.values, indent=2) + "\n")
     write_text(folder / "comparison.csv", csv_text(comparison.values))
     document = report_of(comparison)
