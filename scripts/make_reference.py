@@ -93,7 +93,7 @@ def _table(keys: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
     flags = _flags()
     rows = [
         f"| `{key}` | {_meaning(key, values)}{f'. Flag: {flags[key]}' if key in flags else ''} "
-        f"| {_value(values.get('default', 'ce, mse, l1, huber'))} | {_type(values)} |"
+        f"| {_value('ce, mse, l1, huber' if key == 'comparison.variants' else values['default'])} | {_type(values)} |"
         for key, values in keys
     ]
     return "\n".join(["| key | meaning | default | type |", "|---|---|---|---|", *rows, ""])

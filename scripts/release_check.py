@@ -66,13 +66,13 @@ TESTS_OF_THE_SDIST = ("tests/test_architecture.py", "tests/test_config.py")  # t
 TORCH = re.compile(r"(torch|torchvision|triton|nvidia-.*|cuda-.*)$")
 
 
-def commands(group: Any, path: str = "") -> Iterator[str]:
-    """Yield the words of every command in a Typer group, as `loss value`."""
+def commands(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the words of every command in a Typer group, as `loss value`, and the command."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, f"{path}{name} ")
         else:
-            yield f"{path}{name}"
+            yield f"{path}{name}", command
 
 
 def call(*words: object, cwd: Path = ROOT) -> str:
@@ -125,7 +125,7 @@ def wrong_version(wheel: Path, *, unreleased: bool) -> Iterator[str]:
 
 def wrong_use(tudui: list[str], folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """Run every command in a folder; print how long each takes, yield what is wrong."""
-    for words in commands(typer.main.get_command(app)):
+    for words, _ in commands(typer.main.get_command(app)):
         if not any(f"{line} ".startswith(f"{words} ") for line in COMMANDS):
             yield f"scripts/release_check.py has no line for `tudui {words}`"
     place: Any = {"cwd": folder, "env": environment, "text": True}

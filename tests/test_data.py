@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 from torch.nn import functional
 
 from tests.conftest import SHARED, photograph
+from tudui.config.data_sets import data_sets
 from tudui.config.schema import AugmentConfig, DataConfig
 from tudui.data import Preparation, draw_epoch, load_data
 from tudui.data.digits import read_digits
@@ -401,3 +402,47 @@ def test_a_broken_image_whose_name_is_no_text(class_folders, tudui):
         "train", "--data", f"folder:{class_folders}", "-b", 8, "-e", 1, "-q", "--set", "data.on_bad_image=skip"
     )
     assert answer.code == 0, answer.err
+
+
+GOOD = """
+import torch
+from tudui.data import Source
+
+def read(config):
+    images = torch.zeros(40, 3, 32, 32, dtype=torch.uint8)
+    labels = torch.arange(40) % 2
+    rows = torch.arange(40)
+    return Source(("a", "b"), images, labels, {"train": rows[:30], "test": rows[30:]})
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("return Source", "return 3 or Source"), "must return a tudui.data.Source (got int)"),
+        (("uint8)", "float32)"), "images must be uint8 [N, 3, 32, 32] (got torch.float32 [40, 3, 32, 32])"),
+        (("arange(40) % 2", "zeros(40)"), "labels must be int64 [40], one per image (got torch.float32 [40])"),
+        (("% 2", "% 3"), "labels must lie in 0 to 1"),
+        (('{"train": rows[:30], "test": rows[30:]}', "{}"), "parts must be rows of the images"),
+        (("rows[:30]", "rows[:31]"), "parts must be rows of the images, each in one part"),
+        (("arange(40)\n    return", "arange(41)\n    return"), "parts must be rows of the images"),
+        (('("a", "b")', '("a", "a")'), "two classes have the same name"),
+        (("import torch", "import nothing_of_this_name"), "cannot be loaded: No module named 'nothing_of_this_name'"),
+        (("", ""), ""),
+    ],
+)
+def test_a_data_set_of_another_package_is_checked(change, says, tmp_path, monkeypatch, tudui):
+    module = f"set_{abs(hash(change))}"  # Python keeps the modules of the cases before
+    (tmp_path / f"{module}.py").write_text(GOOD.replace(*change) if says else GOOD)
+    (tmp_path / "odd-1.dist-info").mkdir()
+    (tmp_path / "odd-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1\n")
+    (tmp_path / "odd-1.dist-info" / "entry_points.txt").write_text(f"[tudui.data_sets]\nodd = {module}:read\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    data_sets.cache_clear()
+    try:
+        answer = tudui("data", "check", "odd")
+    finally:
+        data_sets.cache_clear()
+    assert answer.code == (3 if says else 0)
+    assert len(answer.err.splitlines()) == (1 if says else 0)
+    assert (f"entry point tudui.data_sets: odd = {module}:read: {says}" if says else "") in answer.err

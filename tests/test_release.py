@@ -33,7 +33,7 @@ def test_github_shows_the_forms_for_issues():
 
 
 def test_what_forms_and_templates_name_is_there():
-    known = set(commands(get_command(app)))
+    known = {words for words, _ in commands(get_command(app))}
     for path in (*FORMS, ROOT / ".github" / "PULL_REQUEST_TEMPLATE.md", ROOT / "CONTRIBUTING.md"):
         for command in re.findall(r"`tudui ([a-z -]+)", path.read_text()):
             words = re.match(r"[a-z-]+(?: [a-z-]+)?", command)[0]

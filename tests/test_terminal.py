@@ -14,32 +14,26 @@ from pathlib import Path
 
 import pytest
 import torch
-import typer
+from typer.main import get_command
 
+from scripts.release_check import commands
 from tests.conftest import TUDUI, photograph
 from tests.test_data import write_cifar
 from tests.test_model import course_network
 from tudui.cli import app
 
 
-def commands(group=None, path=()):
-    for name, command in (group or typer.main.get_command(app)).commands.items():
-        if getattr(command, "commands", None):
-            yield from commands(command, (*path, name))
-        else:
-            yield " ".join((*path, name)), command
-
-
 def examples(command) -> list[str]:
     return [line.strip() for line in (command.epilog or "").splitlines()[1:]]
 
 
+ALL = list(commands(get_command(app)))
 EXAMPLES = [  # the server itself is tested in test_dashboards.py
-    (name, example) for name, command in commands() if name != "tensorboard" for example in examples(command)
+    (name, example) for name, command in ALL if name != "tensorboard" for example in examples(command)
 ]
 
 
-@pytest.mark.parametrize(("name", "command"), list(commands()))
+@pytest.mark.parametrize(("name", "command"), ALL)
 def test_help_ends_with_two_examples(name, command, tudui):
     assert len(examples(command)) == 2
     shown = tudui(*name.split(), "--help").out.rstrip().splitlines()
@@ -78,7 +72,7 @@ def test_every_example_of_a_help_text(name, example, what_examples_name, tudui):
 def test_tudui_alone_says_where_to_start(tudui):
     answer = tudui()
     assert answer.code == 0
-    for name in typer.main.get_command(app).commands:
+    for name in get_command(app).commands:
         assert name in answer.out
     assert "tudui train --loss ce" in answer.out
     assert max(len(line) for line in answer.out.splitlines() if "PATH;" not in line) <= 80
@@ -95,6 +89,7 @@ def completed(words: str, point: str = "") -> list[str]:
         [sys.executable, "-c", "from tudui.cli import main; main()"],
         env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
+    assert done.stderr == ""
     return done.stdout.split()
 
 
@@ -200,3 +195,19 @@ def test_a_bar_on_a_terminal_of_eighty_columns():
     shown = on_a_terminal("train", "-e", "2", columns=80)
     bar = re.sub(r"\x1b\[[^m]*m", "", shown[shown.rindex("epoch 2/2 ") :]).splitlines()[0]
     assert re.fullmatch(r"epoch 2/2 .+% loss \S+ acc \S+ % \S+ img/s \S+ left *", bar)
+
+
+def test_completion_is_silent_where_a_package_is_broken(tmp_path, monkeypatch):
+    (tmp_path / "odd-1.dist-info").mkdir()
+    (tmp_path / "odd-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1\n")
+    (tmp_path / "odd-1.dist-info" / "entry_points.txt").write_text("[tudui.losses]\nodd = nothing_there:SPEC\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    assert completed("train --set train.epo") == []
+    assert completed("train --loss od") == ["odd"]  # its name is known, and training says what is wrong with it
+
+
+def test_a_host_that_cannot_be_one(trained, tudui):
+    answer = tudui("tensorboard", trained, "--host", "a..b")
+    assert answer.code == 2
+    assert answer.err.startswith("error: --host a..b: ")
+    assert len(answer.err.splitlines()) == 1
