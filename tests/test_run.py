@@ -14,6 +14,7 @@ from tests.conftest import ROOT, TUDUI, photograph, quick_config, record, wait_f
 from tudui.config import load_config
 from tudui.errors import DataError, DiskError, Interrupted, UsageError
 from tudui.events import StepEnd, Warned
+from tudui.losses import LossSpec, loss_specs
 from tudui.run import train
 from tudui.training.checkpoint import load_checkpoint
 
@@ -388,3 +389,18 @@ def test_what_a_run_recorded_does_not_depend_on_how_it_was_called(tmp_path):
     ]
     assert recorded[0] == recorded[1]
     assert "are left out of each epoch; train.drop_last=false uses them" in recorded[0][0]
+
+
+def test_a_full_gpu_is_told_in_a_line(monkeypatch, tudui):
+    def build(parameters, classes):
+        def loss(logits, labels):  # what torch raises where a GPU's memory does not suffice
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+        return loss
+
+    monkeypatch.setitem(loss_specs(), "large", LossSpec(name="large", formula="", build=build))
+    answer = tudui("train", "--loss", "large", "--lr", 0.1)
+    assert answer.code == 2
+    assert answer.err.splitlines()[-1].startswith(
+        "error: the GPU's memory is full (CUDA out of memory. Tried to allocate"
+    )

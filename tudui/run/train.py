@@ -21,7 +21,7 @@ from tudui.signals import StopRequest, stop_on_signal
 from tudui.sinks import Sink
 from tudui.sinks.jsonl import jsonl_sink
 from tudui.training.checkpoint import LAST
-from tudui.training.device import resolve_machine, set_up
+from tudui.training.device import memory_errors, resolve_machine, set_up
 from tudui.training.engine import fit_together
 
 
@@ -58,7 +58,7 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
     results: dict[int, RunResult] = {}
     for job in jobs:
         check_shares(job.config.train)
-    with connect() as world, ExitStack() as stack:
+    with connect() as world, ExitStack() as stack, memory_errors():
         with world.agreeing():
             if world.size > 1 and speaks_for_its_machine():  # what is to be fetched or decoded, once on each machine
                 read_source(jobs[0].config.data)

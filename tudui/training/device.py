@@ -5,6 +5,8 @@ import os
 import platform
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import torch
 
 import tudui
 from tudui.config import Config
-from tudui.errors import UsageError
+from tudui.errors import UsageError, in_a_line
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -123,3 +125,15 @@ def hardware(config: Config) -> dict[str, Any]:
         "device": config.device, "gpu": gpu, "cpu": processor_name(), "threads": config.train.threads,
         "precision": config.precision,
     }  # fmt: skip
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Say in a line that a GPU's memory is full, and what takes less of it."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            f"the GPU's memory is full ({in_a_line(error)}); take a smaller --batch-size or fewer --jobs, "
+            f"or free it of other processes, which nvidia-smi shows"
+        ) from None
