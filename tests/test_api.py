@@ -1,30 +1,71 @@
 """Tudui from Python: the functions are the commands."""
 
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import tudui
-from tests.conftest import ROOT
+from tests.conftest import ROOT, record
+from tests.test_model import course_network
 
 QUICK = {"train.epochs": 1, "log.every": 5, "train.threads": 1, "device": "cpu"}
 
 
-def test_a_run_in_a_thread_is_that_of_the_command():
-    results = []
+@pytest.fixture
+def tudui_command(request):
+    """The fixture `tudui`, whose name is that of the package here."""
+    return request.getfixturevalue("tudui")
+
+
+def test_a_run_in_a_thread_is_that_of_the_command(tudui_command):
+    results, settings = [], QUICK | {"train.epochs": np.int64(1), "seed": 3}  # which a key of `config` also says
     thread = threading.Thread(
-        target=lambda: results.append(tudui.train({"loss": "huber"}, QUICK, sinks=[results.append], progress=False))
+        target=lambda: results.append(
+            tudui.train({"loss": "huber", "seed": 2}, settings, sinks=[results.append], progress=False)
+        )
     )
     thread.start()
     thread.join()
     run = results[-1]
-    assert run.run_dir == Path("runs/digits-huber-seed0")
+    assert run.run_dir == Path("runs/digits-huber-seed3")
     assert [type(event).__name__ for event in results[:-1]] == [line["event"] for line in run.metrics()]
     assert tudui.evaluate(run).evaluated.accuracy == run.test_accuracy
+    flags = [flag for key, value in QUICK.items() for flag in ("--set", f"{key}={value}")]
+    assert (
+        tudui_command("train", "--loss", "huber", "--seed", 3, *flags, "-o", run.run_dir.with_name("typed")).code == 0
+    )
+    typed, called = record(Path("runs/typed")), record(run.run_dir)
+    assert (typed[0].pop("name"), called[0].pop("name")) == ("typed", "digits-huber-seed3")
+    assert typed == called
+
+
+def test_a_stopped_run_goes_on():
+    def stop(event):
+        if type(event).__name__ == "StepEnd" and not stopped:
+            stopped.append(event)
+            signal.raise_signal(signal.SIGINT)
+
+    stopped = []
+    with pytest.raises(tudui.TuduiError, match=r"from Python: tudui.train\(resume='cut'\)") as error:
+        tudui.train("digits", QUICK, run_dir="cut", sinks=[stop], progress=False)
+    assert error.value.exit_code == 130
+    again = tudui.train(resume="cut", progress=False)
+    whole = tudui.train("digits", QUICK, run_dir="whole", progress=False)
+    assert again.values["test"] == whole.values["test"]
+
+
+def test_evaluate_tells_what_the_command_tells(trained, capsys):
+    tudui.evaluate(trained / "checkpoints" / "last.pt", normalize="none")
+    assert capsys.readouterr().err == ""
+    torch.save(course_network().state_dict(), "weights.pt")
+    tudui.evaluate("weights.pt", data="digits")
+    assert "note: pixels in [0, 1], as in the course's scripts" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -36,6 +77,9 @@ def test_a_run_in_a_thread_is_that_of_the_command():
         (lambda: tudui.losses.get("huber", dleta=2), "did you mean 'delta'"),
         (lambda: tudui.evaluate("run", split="tst"), "did you mean 'test'"),
         (lambda: tudui.compare(executor="locl"), "did you mean 'local'"),
+        (lambda: tudui.compare(jobs=-1), "jobs: must be at least 1 (got -1)"),
+        (lambda: tudui.compare(executor="ray", jobs=2), "jobs: on Ray as many runs go at a time"),
+        (lambda: tudui.train({1: 2}), "1: a setting's key is text"),
     ],
 )
 def test_mistakes_are_named(call, says):

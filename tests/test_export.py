@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +23,9 @@ from tests.conftest import ROOT, photograph, quick_config
 from tests.test_data import write_cifar
 from tests.test_model import course_network
 from tudui.data import load_data
-from tudui.errors import WeightsError
+from tudui.errors import Interrupted, WeightsError
 from tudui.exported import MAX_HEADER, Description, _sum
+from tudui.inference.history import without_paths
 from tudui.inference.loading import LOADING
 from tudui.model import Tudui
 from tudui.run import train
@@ -272,6 +274,41 @@ def test_the_card_of_the_best_weights_has_their_accuracy(class_folders, tmp_path
     assert answer.code == 0
     assert "the card says nothing of accuracy, because run/metrics.jsonl" in answer.err
     assert "**Not known**: the record of the run is damaged." in Path("damaged.pt.md").read_text()
+
+
+def test_the_card_of_weights_that_are_best_and_last(tmp_path, tudui):
+    train(quick_config("train.epochs=1", "log.tensorboard=false", "data.label_noise=0.2"), tmp_path / "run")
+    for flags, words in (((), "those of the last epoch (1)"), (("--best",), "best validation accuracy (1)")):
+        assert tudui("export", "run", *flags, "--overwrite").code == 0
+        card = Path("run.safetensors.md").read_text()
+        assert words in card
+        assert ("chosen by it, so it is too high" in card) == bool(flags)
+    manifest = f"data.noise_manifest={tmp_path / 'run' / 'label_noise.json'}"
+    train(quick_config("train.epochs=1", "log.tensorboard=false", manifest), tmp_path / "again")
+    assert tudui("export", "again").code == 0
+    assert "validation accuracy: " in Path("again.safetensors.md").read_text()
+    assert "(its labels are partly wrong on purpose)" in Path("again.safetensors.md").read_text()
+
+
+def test_the_card_of_a_run_that_was_cut_in_an_epoch_tells_no_epoch(tmp_path, tudui):
+    def stop(event):
+        if getattr(event, "step", 0) >= 25 and type(event).__name__ == "StepEnd":
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        train(quick_config("train.epochs=3", "log.every=5"), tmp_path / "run", sinks=[stop])
+    assert read_weights(tmp_path / "run").epoch is None
+    assert tudui("export", "run").code == 0
+    card = Path("run.safetensors.md").read_text()
+    assert "after epoch" not in card
+    assert "validation accuracy" not in card
+
+
+@pytest.mark.parametrize("place", ["images/", "/home/me/images/", "/home/me/images"])
+def test_a_card_names_no_folder_and_keeps_its_words(place):
+    config = quick_config(f"data.name=folder:{place}")
+    said = f"{place.rstrip('/')}: skipped, {place.rstrip('/')}/cat/1.png"
+    assert without_paths(said, config) == "images: skipped, images/cat/1.png"
 
 
 def test_nothing_is_fetched_to_check_an_export(tmp_path, tudui):

@@ -92,7 +92,7 @@ def test_without_ray_it_says_what_to_install(tudui, monkeypatch):
     ("flags", "says"),
     [
         (("--ray-address", "10.0.0.1:6379"), "error: --ray-address 10.0.0.1:6379: only with --executor ray\n"),
-        (("--executor", "ray", "--jobs", "2"), "--jobs: with --executor ray as many runs go at a time as the cluster"),
+        (("--executor", "ray", "--jobs", "2"), "jobs: on Ray as many runs go at a time as the cluster"),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(flags, says, tudui):

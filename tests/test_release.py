@@ -33,15 +33,20 @@ def test_github_shows_the_forms_for_issues():
 
 
 def test_what_forms_and_templates_name_is_there():
+    named: dict[str, int] = {"command": 0, "target": 0, "script": 0}
     known = {words for words, _ in commands(get_command(app))}
     for path in (*FORMS, ROOT / ".github" / "PULL_REQUEST_TEMPLATE.md", ROOT / "CONTRIBUTING.md"):
         for command in re.findall(r"`tudui ([a-z -]+)", path.read_text()):
             words = re.match(r"[a-z-]+(?: [a-z-]+)?", command)[0]
             assert known & {words, words.split()[0]}, f"{path.name}: tudui {command}"
+            named["command"] += 1
         for target in re.findall(r"`make ([a-z-]+)", path.read_text()):
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE), target
+            named["target"] += 1
         for script in re.findall(r"`(scripts/\w+\.py)", path.read_text()):
             assert (ROOT / script).exists(), script
+            named["script"] += 1
+    assert all(named.values()), named
 
 
 def test_every_tool_of_the_hooks_comes_with_the_setup():

@@ -404,3 +404,11 @@ def test_a_full_gpu_is_told_in_a_line(monkeypatch, tudui):
     assert answer.err.splitlines()[-1].startswith(
         "error: the GPU's memory is full (CUDA out of memory. Tried to allocate"
     )
+
+
+def test_a_folder_of_the_users_stays(tudui):
+    Path("mine").mkdir()
+    for folder in ("mine", "new"):
+        assert tudui("train", "--data", "folder:nowhere", "-o", folder).code == 3
+    assert [path.name for path in Path().iterdir()] == ["mine"]
+    assert not list(Path("mine").iterdir())

@@ -211,3 +211,10 @@ def test_a_host_that_cannot_be_one(trained, tudui):
     assert answer.code == 2
     assert answer.err.startswith("error: --host a..b: ")
     assert len(answer.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [("line-fit",), ("loss", "value", "--help"), ("backward", "by-hand")])
+def test_a_pipe_that_knows_few_characters(command):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*TUDUI, *command], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ from tudui.config.dump import worth_a_comment
 from tudui.config.plan import load_plan
 from tudui.config.shipped import find_config
 from tudui.errors import Interrupted, UsageError, did_you_mean
+from tudui.invocation import is_first_process
 from tudui.losses import registered_here
 from tudui.run_folder import RunResult, config_of_run, new_run_folder
 from tudui.sinks import Sink
@@ -51,6 +52,7 @@ def train(
         raise UsageError(f"resume={fspath(resume)!r}: goes on with that run's config, in its folder; leave others out")
     else:
         loaded = config_of_run(Path(resume), _overrides(overrides))
+    progress = progress and is_first_process()
     from tudui.run import train as train_run
     from tudui.sinks.console import console_sink
 
@@ -64,8 +66,8 @@ def train(
         try:
             return train_run(loaded.config, folder, resume=resume is not None, sinks=sinks, provenance=provenance)
         except Interrupted as error:
-            again = f"tudui.train(resume={str(folder)!r})"
-            raise Interrupted(f"{error}; from Python: {again}", signal_number=error.signal_number) from None
+            again = f"; from Python: tudui.train(resume={str(folder)!r})" if is_first_process() else ""
+            raise Interrupted(f"{error}{again}", signal_number=error.signal_number) from None
 
 
 def compare(
@@ -81,15 +83,19 @@ def compare(
 
     `plan` is a shipped plan's name, a YAML file or a mapping; any config of a run is one. Runs that are done in
     the folder, by default one below runs/ for the plan, are not done again. The report is written beside them.
+
+    In `values` of what is returned accuracies are fractions, as in comparison.json. UsageError and DataError say what
+    is wrong; Interrupted, after Ctrl-C, that everything is saved: the same call goes on.
     """
     _one_of("executor", executor, ("auto", "local", "stacked", "ray"))
     loaded = load_plan(*_asked(plan, overrides))
     from tudui.comparison import compare as comparison
     from tudui.comparison.dashboards import write_dashboards
-    from tudui.comparison.executors import Listener, choose_executor, default_jobs
+    from tudui.comparison.executors import Listener, check_jobs, choose_executor, default_jobs
     from tudui.comparison.progress import progress_display
     from tudui.comparison.report import write_report
 
+    check_jobs(executor, jobs)
     folder = Path(folder) if folder is not None else comparison.default_folder(loaded)
     chosen = choose_executor(loaded.base) if executor == "auto" else executor
     if own := registered_here(variant.name for variant in loaded.comparison.variants.values()):
@@ -123,14 +129,20 @@ def evaluate(
     normalize: Literal["standardize", "none"] | None = None,
     best: bool = False,
 ) -> "Scored":
-    """Score a run, or a weights file of any script, on a split of its own data or of another data set."""
+    """Score a run, or a weights file of any script, on a split of its own data or of another data set.
+
+    `normalize` None prepares pixels as in training, or not at all where a file does not say. In `evaluated` of what is
+    returned accuracies are fractions, NLL is in nats. WeightsError and DataError say what cannot be used.
+    """
     _one_of("split", split, ("train", "validation", "test"))
     _one_of("normalize", normalize, ("standardize", "none"))
     from tudui.inference.scores import evaluate_weights
 
     path = weights.run_dir if isinstance(weights, RunResult) else Path(weights)
     place = None if data_dir is None else fspath(data_dir)
-    return evaluate_weights(path, data=data, data_dir=place, split=split, normalize=normalize, best=best)
+    scored = evaluate_weights(path, data=data, data_dir=place, split=split, normalize=normalize, best=best)
+    _tell(_console(), scored.notes)
+    return scored
 
 
 def _asked(
@@ -145,6 +157,8 @@ def _asked(
 
 
 def _overrides(settings: Mapping[str, Any]) -> list[Override]:
+    if odd := [key for key in settings if not isinstance(key, str)]:
+        raise UsageError(f"{odd[0]!r}: a setting's key is text, such as 'train.epochs'")
     return [Override(key, _plain(value), f"{key}={shorten(value)}") for key, value in settings.items()]
 
 
@@ -154,6 +168,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(inside) for key, inside in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inside) for inside in value]
+    if getattr(value, "shape", None) == ():  # a number of numpy or torch
+        return value.item()
     return fspath(value) if isinstance(value, PathLike) else value
 
 

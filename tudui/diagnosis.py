@@ -66,14 +66,9 @@ def _versions() -> Iterator[Finding]:
     yield _imported("torch")
     yield _imported("torchvision")
     others, badly = [], []
-    for name, specifier in _requirements():
-        try:
-            found = version(name)
-        except PackageNotFoundError:
-            badly.append(Finding(group, name, "not installed", "wrong", f"pip install '{name}{specifier}'"))
-            continue
-        if not _fits(found, specifier):
-            text = f"{found}, but Tudui needs {specifier}"
+    for name, specifier, found, fits in _requirements():
+        if not fits:
+            text = f"{found}, but Tudui needs {specifier}" if found else "not installed"
             badly.append(Finding(group, name, text, "wrong", f"pip install '{name}{specifier}'"))
         elif name not in ("torch", "torchvision"):
             others.append(f"{name} {found}")
@@ -91,8 +86,8 @@ def _imported(name: str) -> Finding:
     return Finding("versions", name, str(module.__version__))
 
 
-def _requirements(extra: str | None = None) -> Iterator[tuple[str, str]]:
-    """Yield the packages that Tudui, or one of its extras, needs, each with the versions that will do."""
+def _requirements(extra: str | None = None) -> Iterator[tuple[str, str, str | None, bool]]:
+    """Yield for each package that Tudui, or one of its extras, needs: versions that do, the one here, if it does."""
     from packaging.requirements import Requirement
 
     for text in requires("tudui") or ():
@@ -101,13 +96,12 @@ def _requirements(extra: str | None = None) -> Iterator[tuple[str, str]]:
             continue
         without = one.marker is None or one.marker.evaluate({"extra": ""})
         if without if extra is None else not without and one.marker and one.marker.evaluate({"extra": extra}):
-            yield one.name, str(one.specifier)
-
-
-def _fits(found: str, specifier: str) -> bool:
-    from packaging.specifiers import SpecifierSet
-
-    return SpecifierSet(specifier).contains(found, prereleases=True)
+            try:
+                found = version(one.name)
+            except PackageNotFoundError:
+                yield one.name, str(one.specifier), None, False
+            else:
+                yield one.name, str(one.specifier), found, one.specifier.contains(found, prereleases=True)
 
 
 def _devices() -> Iterator[Finding]:
@@ -223,19 +217,14 @@ def _optional() -> Iterator[Finding]:
     for extra in metadata("tudui").get_all("Provides-Extra") or ():
         if extra in FOR_DEVELOPERS:
             continue
-        state: State = "ok"
-        found, missing = [], []
-        for name, specifier in _requirements(extra):
-            try:
-                found.append(f"{name} {version(name)}")
-            except PackageNotFoundError:
-                missing.append(name)
-                continue
-            if not _fits(version(name), specifier):
-                state, found[-1] = "wrong", f"{found[-1]}, but Tudui needs {specifier}"
-        found += [f"not installed: {', '.join(missing)}"] if missing else []
-        after = f"pip install 'tudui[{extra}]'" if missing or state == "wrong" else ""
-        yield Finding("optional", extra, ", ".join(found), state, after)
+        packages = list(_requirements(extra))
+        shown = [
+            f"{name} {found or 'is not installed'}{'' if fits or not found else f', but Tudui needs {specifier}'}"
+            for name, specifier, found, fits in packages
+        ]
+        state: State = "wrong" if any(found and not fits for _, _, found, fits in packages) else "ok"
+        after = "" if all(fits for *_, fits in packages) else f"pip install 'tudui[{extra}]'"
+        yield Finding("optional", extra, ", ".join(shown), state, after)
     own, broken = [], 0
     for point in entry_points(group=ENTRY_POINTS):
         try:

@@ -78,6 +78,7 @@ class RunFolder:
         The folder is made where it is missing, and rid of what a killed process left half written.
         """
         self._refuse_what_is_no_run()
+        makes_it = not self.root.exists()
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -97,7 +98,7 @@ class RunFolder:
                 yield
             except TuduiError:
                 if begins:
-                    self._discard_unless_begun()
+                    self._discard_unless_begun(with_folder=makes_it)
                 raise
 
     def _refuse_what_is_no_run(self) -> None:
@@ -164,12 +165,16 @@ class RunFolder:
             if there.get(key) != here.get(key) and key not in FREE_ON_RESUME
         }
 
-    def _discard_unless_begun(self) -> None:
-        """Remove the folder again where a run failed before its first event."""
+    def _discard_unless_begun(self, *, with_folder: bool) -> None:
+        """Remove what was written where a run failed before its first event, and the folder if it was made for it."""
         begun = self.record.exists() and self.record.stat().st_size
         own = {self.lock.name, self.config.name, self.record.name, self.tensorboard.name}
         if not begun and self._holds_nothing_but(own):
-            shutil.rmtree(self.root, ignore_errors=True)
+            for path in (self.root,) if with_folder else list(self.root.iterdir()):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
     def _holds_nothing_but(self, names: set[str]) -> bool:
         """Return whether there are only these in the folder, besides a folder for checkpoints without any."""

@@ -48,7 +48,7 @@ class Weights:
     classes: tuple[str, ...] | None = None
     config: Mapping[str, Any] | None = None
     data: str | None = None  # fingerprint of the data set that it was trained on
-    epoch: int | None = None  # epochs done
+    epoch: int | None = None  # epochs done; None in the middle of one, as after Ctrl-C
 
     @property
     def number_of_classes(self) -> int:
@@ -102,6 +102,7 @@ def _of_run(path: Path, *, best: bool) -> Checkpoint:
 def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     tensors = _named(checkpoint.state["model"], checkpoint.path)
     _check_names(checkpoint.classes, tensors, checkpoint.path)
+    progress = checkpoint.state["progress"]
     return Weights(
         tensors,
         str(checkpoint.path),
@@ -109,7 +110,7 @@ def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
         checkpoint.classes,
         checkpoint.config,
         checkpoint.data,
-        int(checkpoint.state["progress"].get("epoch", 0)),
+        None if progress["epoch_images"] else progress["epoch"],
     )
 
 

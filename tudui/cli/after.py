@@ -162,7 +162,7 @@ def _print_runs(rows: list[dict[str, Any]], columns: list[str]) -> None:
     for row in rows:
         for split in ("validation", "test"):
             row[split] = "-" if row[split] is None else f"{100 * row[split]:.2f}"
-        row["epochs"] = f"{row['epochs']}/{row['planned']}" if row["planned"] else row["epochs"]
+        row["epochs"] = f"{row['epochs']}/{row['planned']}"
         row["seconds"] = "-" if row["seconds"] is None else f"{row['seconds']:.1f}"
         table.add_row(*(escape(str(row[column])) for column in columns))
     output(json=False).print(table)

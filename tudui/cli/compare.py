@@ -155,10 +155,6 @@ def compare_losses_command(
 
     if number_of_processes() > 1:
         raise UsageError("compare-losses has processes of its own (--jobs); start it without torchrun")
-    if executor == "ray" and jobs is not None:
-        raise UsageError(
-            "--jobs: with --executor ray as many runs go at a time as the cluster has room for; leave it out"
-        )
     if executor != "ray" and ray_address is not None:
         raise UsageError(f"--ray-address {ray_address}: only with --executor ray")
     flags: dict[str, tuple[str, Any]] = {
@@ -177,8 +173,9 @@ def compare_losses_command(
         note(text)
     console = output(json=json)
     from tudui.comparison.compare import default_folder
-    from tudui.comparison.executors import choose_executor, default_jobs
+    from tudui.comparison.executors import check_jobs, choose_executor, default_jobs
 
+    check_jobs(executor, jobs)
     folder = out or default_folder(plan)
     chosen = choose_executor(plan.base) if executor == "auto" else executor
     jobs = jobs or default_jobs(plan.base, chosen)

@@ -56,7 +56,7 @@ def shipped(incomplete: str) -> list[str]:
 
 
 def runs(incomplete: str) -> list[str]:
-    """Return the run folders whose path, or name below runs/, begins so."""
+    """Return the run folders whose path begins so; those below runs/ from its first letter on."""
     return _with_file("config.yaml", incomplete)
 
 

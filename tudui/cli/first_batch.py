@@ -1,4 +1,4 @@
-"""What the commands of `tudui backward` share: their batch, from the flags of `train`, and shapes as text."""
+"""What the commands of `tudui backward` share: their batch, from the flags of `train`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,3 @@ def batch_from_flags(
     from tudui.lab.backward.batch import first_batch
 
     return first_batch(loaded.config)
-
-
-def shape_text(shape: tuple[int, ...]) -> str:
-    """Return a shape as 32x3x5x5."""
-    return "x".join(str(size) for size in shape)

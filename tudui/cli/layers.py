@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tudui.cli.first_batch import batch_from_flags, shape_text
+from tudui.cli.first_batch import batch_from_flags
 from tudui.cli.settings import (
     SHOW,
     BatchSizeOption,
@@ -79,7 +79,7 @@ def _print_step(step: "Step") -> None:
     for layer in step.layers:
         before = "None" if layer.gradient_before is None else f"{layer.gradient_before:.3g}"
         numbers = [f"{value:.3g}" for value in (layer.norm, layer.mean, layer.largest)]
-        table.add_row(layer.name, shape_text(layer.shape), before, *numbers, f"{100 * layer.zeros:.1f} %")
+        table.add_row(layer.name, "x".join(map(str, layer.shape)), before, *numbers, f"{100 * layer.zeros:.1f} %")
     console.print(table)
     console.print(f"\none step of {escape(step.optimizer)}, rate {step.learning_rate:g}")
     console.print("the weight with each layer's largest gradient")

@@ -1,4 +1,4 @@
-"""The flags that choose a config, shared by every command that needs one."""
+"""What commands share: flags, the config that they choose, and the consoles that commands write to."""
 
 import os
 import sys

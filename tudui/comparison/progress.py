@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -22,7 +22,7 @@ def progress_display(console: Console, runs: int) -> Iterator[Listener]:
     """Show the progress of so many runs until the block ends."""
     display = _Display(console, runs)
     if console.is_jupyter:
-        with Page() as page:
+        with closing(Page()) as page:
 
             def show(progress: Progress) -> None:
                 display.note(progress)

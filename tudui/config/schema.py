@@ -62,6 +62,11 @@ class DataConfig(Section):
             return name
         raise ValueError(f"must be one of {', '.join(data_sets())}, {FOLDER}PATH{did_you_mean(name, data_sets())}")
 
+    @property
+    def has_wrong_labels(self) -> bool:
+        """Whether training and validation have labels that are wrong on purpose."""
+        return bool(self.label_noise or self.noise_manifest)
+
     @model_validator(mode="after")
     def _one_noise(self) -> "DataConfig":
         if self.noise_manifest and self.label_noise:

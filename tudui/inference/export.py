@@ -14,7 +14,7 @@ from tudui.config import Config, config_from
 from tudui.data import Preparation, load_data
 from tudui.data.torchvision_sets import would_be_fetched
 from tudui.errors import TuduiError, UsageError, WeightsError, printable
-from tudui.exported import KEY, Description, safetensors_bytes
+from tudui.exported import FORMAT, KEY, Description, safetensors_bytes
 from tudui.files import disk_errors, write_text, written_aside
 from tudui.inference.history import history_of
 from tudui.inference.model_card import model_card
@@ -104,7 +104,7 @@ def export_model(source: Path, out: Path, *, format: str, best: bool = False) ->
         f"checked: read back on {check.images} {check.of}, where its logits differ by at most {check.difference:.2g} "
         f"(the largest is {check.largest:.3g})",
     )
-    write_text(card, model_card(weights, description, config, history, format=format, out=out, file=told))
+    write_text(card, model_card(weights, description, config, history, format=format, out=out, file=told, best=best))
     return Export(out, card, format, len(content), check, tuple(notes))
 
 
@@ -114,7 +114,7 @@ def describe(weights: Weights, source: Path) -> Description:
     file = Path(weights.origin).name
     origin = f"{source.resolve().name}/checkpoints/{file}" if source.is_dir() else source.name
     values = {
-        "format": 1, "origin": printable(origin)[:255], "classes": weights.class_names,
+        "format": FORMAT, "origin": printable(origin)[:255], "classes": weights.class_names,
         "mean": preparation.mean, "std": preparation.std,
     }  # fmt: skip
     return Description.read(values, source)

@@ -54,7 +54,7 @@ def _of_these_classes(line: EvaluatedLine | None, weights: Weights) -> Evaluated
 def without_paths(text: str, config: Config) -> str:
     """Return a text of the run for other people: where its data lay on this machine is left out."""
     for place in (config.data.name.removeprefix(FOLDER), config.data.dir or ""):
-        for written in {place, str(Path(place))}:
+        for written in (place.rstrip("/"), str(Path(place))):
             if (name := Path(written).name) and name != written:
                 text = text.replace(written, name)
     return printable(text)

@@ -35,16 +35,17 @@ def model_card(
     format: str,
     out: Path,
     file: Sequence[str],
+    best: bool,
 ) -> str:
     """Return the Markdown of a card; `config` is None for weights that come without their run.
 
-    `file` says of the exported file what only its writer knows, a line each.
+    `file` says of the exported file what only its writer knows, a line each; `best`, that validation chose the weights.
     """
     sections = (
         _head(weights, out, file, description),
         _data(weights, config, history),
         _recipe(config, history),
-        _accuracy(config, history),
+        _accuracy(config, history, best=best),
         _limits(config, history),
         _rest(format, out),
     )
@@ -137,7 +138,7 @@ def _setting(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _accuracy(config: Config | None, history: History) -> Lines:
+def _accuracy(config: Config | None, history: History, *, best: bool) -> Lines:
     yield "## Accuracy"
     yield ""
     test = history.test
@@ -147,7 +148,6 @@ def _accuracy(config: Config | None, history: History) -> Lines:
     if test is None or test.images == 0:
         yield f"**Not known**: {history.unknown}. `tudui evaluate` measures them."
         return
-    best = test.weights == "best"
     yield f"**Test accuracy {_share(_hits(test), test.images)}**. The interval is Wilson's; it holds for the"
     yield "draw of test images alone."
     yield ""
@@ -159,7 +159,7 @@ def _accuracy(config: Config | None, history: History) -> Lines:
     if history.validation:
         validation = history.validation
         caution = "; these weights were chosen by it, so it is too high" if best else ""
-        wrong = " (its labels are partly wrong on purpose)" if config.data.label_noise else ""
+        wrong = " (its labels are partly wrong on purpose)" if config.data.has_wrong_labels else ""
         yield f"- validation accuracy: {_share(_hits(validation), validation.images)}{wrong}{caution}"
     yield f"- calibration on the test images: expected error {test.ece:.4f} over 15 bins, NLL {test.nll:.4f}; 0 would"
     yield "  be perfect, and the probabilities are to be trusted no more than that"
@@ -221,7 +221,7 @@ def _limits(config: Config | None, history: History) -> Lines:
     yield "  other data, on which it has to be measured again."
     if config is not None:
         yield "- It is one run with one seed, not the best or the mean of several."
-        if config.data.label_noise or config.data.noise_manifest:
+        if config.data.has_wrong_labels:
             yield "- It was trained on labels that are partly wrong, on purpose: for comparing losses, not for use."
     if history.test and history.test.images < 1000:
         yield f"- The test is small ({history.test.images} images): look at the interval and not at the accuracy alone."

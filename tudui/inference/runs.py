@@ -19,7 +19,7 @@ class RunRow:
     data: str
     seed: int
     epochs: int
-    planned: int | None  # epochs in all
+    planned: int  # epochs in all
     validation: float | None
     test: float | None
     seconds: float | None

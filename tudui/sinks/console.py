@@ -1,7 +1,7 @@
 """A run on the terminal or in a notebook: a progress bar where there is one, plain lines elsewhere."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,7 +17,7 @@ from tudui.sinks.printable import plain_table
 def console_sink(console: Console) -> Iterator[Sink]:
     """Show events on the console until the block ends."""
     if console.is_jupyter:
-        with Page() as page:
+        with closing(Page()) as page:
             yield _InNotebook(page)
     elif console.is_terminal:
         with Progress(*_columns(), console=console, transient=True) as progress:

@@ -2,8 +2,6 @@
 
 import time
 from io import StringIO
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, RenderableType
 
@@ -23,21 +21,14 @@ class Page:
         self.name: str | None = None  # of the output, once there is one
         self.shown = 0.0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._display()
-
     def show(self, below: RenderableType | None) -> None:
         """Show what was printed, and this below it."""
         self.below = below
         if time.monotonic() > self.shown + PATIENCE:
-            self._display()
+            self.close()
 
-    def _display(self) -> None:
+    def close(self) -> None:
+        """Show everything as it is now, without waiting."""
         from IPython.display import display
 
         changing = _recording()

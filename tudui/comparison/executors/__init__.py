@@ -13,7 +13,16 @@ from tudui.data import load_data
 from tudui.errors import UsageError
 from tudui.training.device import resolve_machine
 
-__all__ = ["Executor", "Listener", "Progress", "choose_executor", "default_jobs", "done_before", "execute"]
+__all__ = [
+    "Executor",
+    "Listener",
+    "Progress",
+    "check_jobs",
+    "choose_executor",
+    "default_jobs",
+    "done_before",
+    "execute",
+]
 
 Executor = Literal["local", "stacked", "ray"]
 
@@ -30,6 +39,14 @@ def default_jobs(config: Config, executor: Executor) -> int:
     if executor == "ray":
         return 1  # or more, which the cluster alone knows
     return cores_left(config) if resolve_machine(config)[0].device == "cpu" else 1
+
+
+def check_jobs(executor: str, jobs: int | None) -> None:
+    """Refuse a number of runs at a time that cannot be, or that Ray decides; None stands for the default."""
+    if jobs is not None and executor == "ray":
+        raise UsageError("jobs: on Ray as many runs go at a time as the cluster has room for; leave it out")
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"jobs: must be at least 1 (got {jobs})")
 
 
 def execute(
