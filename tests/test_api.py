@@ -130,7 +130,7 @@ def refused(call):
         print(error)
 
 for power in (1, 3):  # the second replaces the first
-    tudui.losses.register(LossSpec(name="cubed", formula="sum |p - onehot|^3", build=build(power)))
+    tudui.losses.register(LossSpec(name="of_this_process", formula="sum |p - onehot|^3", build=build(power)))
 refused(lambda: tudui.losses.register(LossSpec(name="ce", formula="", build=build(1))))
 refused(lambda: tudui.losses.register(LossSpec(name="../ce", formula="", build=build(1))))
 settings = SETTINGS
@@ -138,20 +138,20 @@ refused(lambda: tudui.compare(overrides=settings, folder="compared", executor="l
 found = tudui.compare(overrides=settings, folder="compared", progress=False)
 print([row["variant"] for row in found.values["rows"]])
 import torch
-print(tudui.losses.get("cubed")(torch.zeros(1, 2), torch.tensor([0])).item())
+print(tudui.losses.get("of_this_process")(torch.zeros(1, 2), torch.tensor([0])).item())
 """
 
 
 def test_a_loss_that_only_this_process_knows(tmp_path):
-    settings = QUICK | {"comparison.variants": ["ce", "cubed"], "comparison.seeds": 1, "optimizer.lr": 0.05}
+    settings = QUICK | {"comparison.variants": ["ce", "of_this_process"], "comparison.seeds": 1, "optimizer.lr": 0.05}
     settings |= {"comparison.lr": "same", "log.tensorboard": False}
     (tmp_path / "script.py").write_text(REGISTERED.replace("SETTINGS", repr(settings)))
     done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=True)
     installed, unsafe, local, variants, value = done.stdout.splitlines()
     assert "'ce': a loss of this name is installed" in installed
     assert unsafe.startswith("'../ce': a loss's name")
-    assert "the loss cubed is known to this process alone; take executor='stacked'" in local
-    assert variants == "['ce', 'cubed']"
+    assert "the loss of_this_process is known to this process alone; take executor='stacked'" in local
+    assert variants == "['ce', 'of_this_process']"
     assert float(value) == 2 * 0.5**3
 
 

@@ -490,3 +490,11 @@ def test_a_dry_run_as_json(tudui, tmp_path):
     assert (values["folder"], values["executor"], values["runs"]) == ("out", "local", 20)
     assert values["seconds"] > 0
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_holds_something_else_is_refused_before_anything_is_said(trained, tudui):
+    for flags in (("--dry-run",), ()):
+        answer = tudui("compare-losses", "-o", trained, *flags)
+        assert answer.code == 2
+        assert answer.out == ""
+        assert "not empty and not a comparison" in answer.err

@@ -446,3 +446,12 @@ def test_a_data_set_of_another_package_is_checked(change, says, tmp_path, monkey
     assert answer.code == (3 if says else 0)
     assert len(answer.err.splitlines()) == (1 if says else 0)
     assert (f"entry point tudui.data_sets: odd = {module}:read: {says}" if says else "") in answer.err
+
+
+def test_images_without_folders_of_classes(class_folders, tudui):
+    answer = tudui("data", "check", class_folders / "odd")
+    assert answer.code == 3
+    assert "odd: 21 images, but in no class; put each into a folder of its class" in answer.err
+    answer = tudui("train", "--data", class_folders)
+    assert answer.code == 2
+    assert f"did you mean 'folder:{class_folders}'?" in answer.err

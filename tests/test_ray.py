@@ -38,7 +38,7 @@ def _environment(monkeypatch, tmp_path_factory):
 
 
 def needs_ray():
-    return pytest.importorskip("ray", reason="Ray is not installed: pip install 'tudui[ray]'")
+    return pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
 
 
 def start(*arguments: str) -> subprocess.Popen:
@@ -85,7 +85,7 @@ def test_without_ray_it_says_what_to_install(tudui, monkeypatch):
     monkeypatch.delitem(sys.modules, "tudui.comparison.executors.on_ray", raising=False)
     answer = tudui("compare-losses", "--executor", "ray", *QUICK)
     assert answer.code == 2
-    assert answer.err == "error: --executor ray: Ray is not installed; pip install 'tudui[ray]'\n"
+    assert answer.err == "error: --executor ray: Ray is not installed; pip install ray\n"
 
 
 @pytest.mark.parametrize(

@@ -223,3 +223,10 @@ def test_runs_whose_loss_has_no_name(trained, tudui):
     config = Path("runs/b/config.yaml")
     config.write_text(config.read_text().replace("name: ce", 'name: ""'))
     assert tudui("runs", "--sort", "loss").code == 0
+
+
+def test_a_comparison_is_no_run(compared, tudui):
+    for command in (("evaluate", compared), ("train", "--resume", compared)):
+        answer = tudui(*command)
+        assert answer.code in (2, 5)
+        assert "a comparison" in answer.err

@@ -223,7 +223,8 @@ def _optional() -> Iterator[Finding]:
             for name, specifier, found, fits in packages
         ]
         state: State = "wrong" if any(found and not fits for _, _, found, fits in packages) else "ok"
-        after = "" if all(fits for *_, fits in packages) else f"pip install 'tudui[{extra}]'"
+        lacking = [f"'{name}{specifier}'" for name, specifier, _, fits in packages if not fits]
+        after = f"pip install {' '.join(lacking)}" if lacking else ""
         yield Finding("optional", extra, ", ".join(shown), state, after)
     own, broken = [], 0
     for point in entry_points(group=ENTRY_POINTS):

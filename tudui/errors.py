@@ -85,7 +85,8 @@ def printable(text: str) -> str:
 
 def in_a_line(error: object) -> str:
     """Return what another library says of a file as a few words in one line; it may quote the file."""
-    return " ".join(str(error).split())[:160] or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 160 else f"{text[:160].rpartition(' ')[0] or text[:160]} ..."
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -281,6 +281,8 @@ def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:
             f"allowed are --data-dir, --no-cache and, for a constant schedule, --epochs"
         )
     file = RunFolder(root).config
+    if (root / "plan.yaml").is_file():
+        raise UsageError(f"--resume {root}: a comparison; it goes on with its own command, in {root / 'command.txt'}")
     if not file.is_file():
         raise UsageError(
             f"--resume {root}: not a run folder ({file} is missing); list runs with: {tudui_command()} runs"

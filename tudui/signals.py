@@ -30,7 +30,8 @@ def stop_on_signal() -> Iterator[StopRequest]:
             raise KeyboardInterrupt
         request.signal_number = number
         if number == signal.SIGINT and is_first_process():
-            os.write(2, b"stopping; everything is saved at the next log point, Ctrl-C again ends at once\n")
+            below = b"\n" if os.isatty(2) else b""  # a terminal has written ^C behind the bar
+            os.write(2, below + b"stopping; everything is saved at the next log point, Ctrl-C again ends at once\n")
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -94,6 +94,8 @@ def _of_run(path: Path, *, best: bool) -> Checkpoint:
     if best and (folder.checkpoints / BEST).exists():
         return load_checkpoint(folder.checkpoints / BEST)
     checkpoint, _ = newest_checkpoint(folder.checkpoints)
+    if checkpoint is None and (path / "plan.yaml").is_file():
+        raise WeightsError(f"{path}: a comparison and not a run; name one of those below {path / 'runs'}")
     if checkpoint is None:
         raise WeightsError(f"{path}: no checkpoint in {folder.checkpoints}; is it a run folder that was trained?")
     return checkpoint

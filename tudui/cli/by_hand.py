@@ -85,10 +85,8 @@ def _print_by_hand(found: "ByHand") -> None:
     for product in found.products:
         names = " + ".join(" · ".join(factor.name.split(" = ")[0] for factor in path) for path in product.paths)
         numbers = " + ".join(" · ".join(_factor(factor.value) for factor in path) for path in product.paths)
-        console.print(f"  dL/d{product.weight} = {names}", soft_wrap=True)
-        console.print(
-            f"         = {numbers} = [bold]{product.by_hand:.6f}[/]   autograd {product.autograd:.6f}", soft_wrap=True
-        )
+        console.print(f"  dL/d{product.weight} = {names}")
+        console.print(f"         = {numbers} = [bold]{product.by_hand:.6f}[/]   autograd {product.autograd:.6f}")
     worst = max(abs(product.by_hand - product.autograd) for product in found.products)
     console.print(f"largest difference from autograd: {worst:.0e}")
 

@@ -172,11 +172,12 @@ def compare_losses_command(
     for text in plan.notes:
         note(text)
     console = output(json=json)
-    from tudui.comparison.compare import default_folder
+    from tudui.comparison.compare import check_folder, default_folder
     from tudui.comparison.executors import check_jobs, choose_executor, default_jobs
 
     check_jobs(executor, jobs)
     folder = out or default_folder(plan)
+    check_folder(folder)
     chosen = choose_executor(plan.base) if executor == "auto" else executor
     jobs = jobs or default_jobs(plan.base, chosen)
     if dry_run:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 def what_diverged(config: "Config", result: "RunResult") -> str:
     """Return what to say of a run whose loss or gradient is not finite, and what to try."""
+    from tudui.config.loss_spec import loss_spec
+
     where = result.values["diverged"]
     layer = f"the gradient of {where['layer']}" if where["what"] == "gradient" else "the loss"
     before = (
@@ -21,10 +23,12 @@ def what_diverged(config: "Config", result: "RunResult") -> str:
         if where["what"] == "loss" and where["layer"]
         else ""
     )
+    lr, measured = float(config.optimizer.lr), loss_spec(config.loss.name).rate(config.loss, config.optimizer.name)
+    lower = f"{measured:g}, the rate measured for it" if measured and measured < lr else f"{lr / 5:.2g}"
     return (
         f"{result.run_dir}: diverged at step {where['step']}: {layer} is not finite "
         f"(loss {config.loss.name}, learning rate {where['learning_rate']:.4g}{before}); "
-        f"try --lr {float(config.optimizer.lr) / 5:.2g}, or --set train.clip={(config.train.clip or 10) / 10:g}"
+        f"try --lr {lower}, or --set train.clip={(config.train.clip or 10) / 10:g}"
     )
 
 

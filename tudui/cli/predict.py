@@ -64,6 +64,7 @@ def predict_command(
     from rich.progress import track
 
     from tudui.inference.predict import find_images, predict_files
+    from tudui.inference.scores import UNPREPARED
     from tudui.weights import read_weights
 
     read, files = read_weights(weights, best=best), find_images(images)
@@ -74,6 +75,8 @@ def predict_command(
     unreadable: list[Unreadable] = []
     right: list[bool] = []
     predictions = _readable(shown, unreadable, right)
+    if read.preparation is None and normalize is None:
+        note(UNPREPARED)
     columns, skip = min(top, read.number_of_classes), on_bad_image == "skip"
     if out:
         with written_aside(out) as file:
@@ -116,7 +119,10 @@ def _say_what_was_found(unreadable: "list[Unreadable]", right: list[bool], *, sk
     """Say what share was right, and name the images that cannot be read; DataError unless these are to be skipped."""
     if right:
         share = f"{100 * sum(right) / len(right):.2f} %"
-        note(f"{sum(right):,} of {len(right):,} images in folders named like a class were found right ({share})")
+        note(
+            f"{sum(right):,} of {len(right):,} images in folders named like a class were found right ({share}); "
+            f"on images that it was trained on, this is no test"
+        )
     lines = [f"{one.path}: cannot be read: {one.why}" for one in unreadable[:SHOWN]]
     if len(unreadable) > SHOWN:
         lines.append(f"and {len(unreadable) - SHOWN} more images cannot be read")

@@ -65,7 +65,10 @@ def show(comparison: "Comparison", console: "Console", *, json: bool) -> None:
     write_report(comparison)
     tensorboard = write_dashboards(comparison)
     if others := left_out(comparison):
-        note(f"{len(others)} runs of earlier calls in {folder} are not asked for now, such as {others[0]}: left out")
+        note(
+            f"{len(others)} runs of earlier calls in {folder} are left out of this report, such as {others[0]}; "
+            f"ask for their losses and seeds as well to see all in one"
+        )
     if json:
         typer.echo(json_text({"folder": str(folder), **comparison.values}))
         return

@@ -38,7 +38,7 @@ def compare(
     """
     tuned = plan.comparison.lr == "tuned"
     runs = () if tuned else reported_runs(plan, given_rates(plan))
-    _check_folder(folder)
+    check_folder(folder)
     for run in runs:
         done_before(run, folder / RUNS)
     for run in tuning_runs(plan) if tuned else ():
@@ -72,7 +72,7 @@ def compare(
     return read_comparison(folder)
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     """Refuse a folder that holds something else than a comparison."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists():
         raise UsageError(f"{folder}: not empty and not a comparison; choose another --out")

@@ -77,8 +77,8 @@ class Merge:
         dropped = [name for name in old if name != "name"] if isinstance(old, dict) else []
         if dropped:
             self.notes.append(
-                f"{override.origin} replaces the whole section '{section}' of the file "
-                f"({', '.join(f'{section}.{name}' for name in dropped)} no longer hold)"
+                f"{override.origin} replaces the whole section '{section}' of the file, "
+                f"without its {', '.join(f'{section}.{name}' for name in dropped)}"
             )
         value = override.value
         self._write((section,), value if isinstance(value, dict) else {"name": value}, override.origin)

@@ -1,6 +1,7 @@
 """Every setting of a run, its type, range, default and meaning."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
@@ -60,7 +61,8 @@ class DataConfig(Section):
     def _known(cls, name: str) -> str:
         if name in data_sets() or (name.startswith(FOLDER) and name != FOLDER):
             return name
-        raise ValueError(f"must be one of {', '.join(data_sets())}, {FOLDER}PATH{did_you_mean(name, data_sets())}")
+        hint = f"; did you mean '{FOLDER}{name}'?" if Path(name).is_dir() else did_you_mean(name, data_sets())
+        raise ValueError(f"must be one of {', '.join(data_sets())}, {FOLDER}PATH{hint}")
 
     @property
     def has_wrong_labels(self) -> bool:

@@ -58,6 +58,10 @@ def some_of(bad: Mapping[str, str]) -> str:
 def read_folder(root: Path, config: DataConfig) -> Source:
     """Return the images of a folder; each is scaled so that its shorter side is 32, and its centre cut out."""
     files, others = _list(root)
+    if not files and (loose := sum(path.suffix.lower() in ENDINGS for path in root.iterdir())):
+        raise DataError(
+            f"{root}: {loose} images, but in no class; put each into a folder of its class: {root}/CLASS/*.jpg"
+        )
     if not files:
         raise DataError(
             f"{root}: no images; expected {root}/CLASS/*.jpg or {root}/train/CLASS/*.jpg "

@@ -24,9 +24,7 @@ def require_onnx() -> tuple[ModuleType, ModuleType]:
         import onnx
         import onnxruntime
     except ImportError as error:
-        raise UsageError(
-            f"--format onnx: {error.name} is not installed; pip install 'tudui[onnx]', or onnx and onnxruntime"
-        ) from None
+        raise UsageError(f"--format onnx: {error.name} is not installed; pip install onnx onnxruntime") from None
     return onnx, onnxruntime
 
 

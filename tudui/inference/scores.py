@@ -15,6 +15,8 @@ from tudui.training.engine import predict_logits, score
 from tudui.training.network import Network, place
 from tudui.weights import Weights, read_weights
 
+UNPREPARED = "pixels in [0, 1], as in the course's scripts; other weights may need --normalize standardize"
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -79,7 +81,7 @@ def evaluate_weights(
     if weights.data is not None and data is None and weights.data != dataset.fingerprint():
         notes.append(f"{dataset.name} has changed since the training: images that were trained on may be among these")
     if weights.preparation is None and normalize is None:
-        notes.append("pixels in [0, 1], as in the course's scripts; other weights may need --normalize standardize")
+        notes.append(UNPREPARED)
     if weights.classes and weights.classes != dataset.classes:
         notes.append(f"trained on classes {', '.join(weights.classes)}; scored on {', '.join(dataset.classes)}")
     network = network_of(weights, preparation=preparation_of(weights, normalize, dataset.preparation))

@@ -75,7 +75,7 @@ def execute(
         try:
             from tudui.comparison.executors.on_ray import on_ray
         except ImportError:
-            raise UsageError("--executor ray: Ray is not installed; pip install 'tudui[ray]'") from None
+            raise UsageError("--executor ray: Ray is not installed; pip install ray") from None
         on_ray(waiting, folder, ray_address, listener)
         return
     side_by_side(waiting, folder, min(jobs, len(waiting)), listener)
