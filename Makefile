@@ -9,6 +9,8 @@ setup: .venv/installed
 
 .venv/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tudui needs Python 3.11 or newer, and .venv \
+	has an older one; remove .venv, and name a newer one: make train PYTHON=python3.12")'
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 

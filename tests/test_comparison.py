@@ -396,6 +396,7 @@ def test_ctrl_c_twice_ends_all_processes_at_once(tmp_path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in said
+    assert "the same command goes on: tudui compare-losses" in said
     assert_gone(workers)
     for path in Path().glob("stopped/runs/*/checkpoints/last.pt"):
         load_checkpoint(path)

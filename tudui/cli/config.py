@@ -111,7 +111,7 @@ def copy(
 
     source, target = find_config(name, "config copy"), to or Path(f"{Path(name).stem}.yaml")
     if target.exists():
-        raise UsageError(f"{target}: is there already; give another name: config copy {name} FILE")
+        raise UsageError(f"{target}: is there already; give another name: {tudui_command()} config copy {name} FILE")
     command = "compare-losses" if name in shipped_plans() else "train"
     text = source.read_text() if name in shipped_plans() else _to_change(source)
     lines = [line for line in text.splitlines(keepends=True) if "$schema=" not in line]  # its path is of our docs

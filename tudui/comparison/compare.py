@@ -1,6 +1,7 @@
 """`compare`: from a plan to a comparison; a folder that holds a part of it already is gone on with."""
 
 import hashlib
+import signal
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -64,6 +65,11 @@ def compare(
         except Interrupted as error:
             raise Interrupted(
                 f"stopped, everything saved; the same command goes on: {command}", signal_number=error.signal_number
+            ) from None
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"interrupted; from the last checkpoints the same command goes on: {command}",
+                signal_number=signal.SIGINT,
             ) from None
         except TuduiError:
             if begins and not any(path.is_dir() for path in folder.glob("*/*")):  # nothing was begun in it

@@ -41,6 +41,8 @@ def terminal(comparison: Comparison, console: Console) -> None:
     over = f"± standard deviation over {counted(seeds, 'seed')}"
     on = f"; intervals of 95 % over seeds and the {images:,} test images" if seeds > 1 and images else ""
     console.print(f"Test accuracy of the last weights in %, {over}{on}.", style="dim")
+    if seeds > 1:
+        console.print("Better or worse takes p (Holm) below 0.05 and an interval without 0.", style="dim")
     for text in values["warnings"]:
         console.print(f"[yellow]warning:[/] {escape(text)}")
     for noise in noise_levels(values):
