@@ -217,3 +217,11 @@ def wait_for(found: Callable[[], Any], process: subprocess.Popen) -> Any:
         assert time.monotonic() < until, "it did not come to it"
         time.sleep(0.02)
     return something
+
+
+def put_package(folder: Path, entry_points: str) -> None:
+    """Put what Python knows a package by where it finds packages."""
+    information = folder / "odd-1.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1\n")
+    (information / "entry_points.txt").write_text(entry_points)

@@ -4,6 +4,8 @@ import os
 import pickle
 import shutil
 import struct
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch.nn import functional
 
-from tests.conftest import SHARED, photograph
+from tests.conftest import SHARED, photograph, put_package
 from tudui.config.data_sets import data_sets
 from tudui.config.schema import AugmentConfig, DataConfig
 from tudui.data import Preparation, draw_epoch, load_data
@@ -434,9 +436,7 @@ def read(config):
 def test_a_data_set_of_another_package_is_checked(change, says, tmp_path, monkeypatch, tudui):
     module = f"set_{abs(hash(change))}"  # Python keeps the modules of the cases before
     (tmp_path / f"{module}.py").write_text(GOOD.replace(*change) if says else GOOD)
-    (tmp_path / "odd-1.dist-info").mkdir()
-    (tmp_path / "odd-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1\n")
-    (tmp_path / "odd-1.dist-info" / "entry_points.txt").write_text(f"[tudui.data_sets]\nodd = {module}:read\n")
+    put_package(tmp_path, f"[tudui.data_sets]\nodd = {module}:read\n")
     monkeypatch.syspath_prepend(tmp_path)
     data_sets.cache_clear()
     try:
@@ -455,3 +455,20 @@ def test_images_without_folders_of_classes(class_folders, tudui):
     answer = tudui("train", "--data", class_folders)
     assert answer.code == 2
     assert f"did you mean 'folder:{class_folders}'?" in answer.err
+
+
+def test_a_folder_that_is_closed_is_refused(class_folders):
+    """Root may read everything: this reader gives that up once everything is imported."""
+    closed = class_folders / "odd" / "closed"
+    closed.mkdir()
+    photograph(0).save(closed / "0.png")
+    closed.chmod(0)
+    class_folders.chmod(0o755)
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom tudui.data.folder import images_below\n"
+        "from tudui.errors import DataError\n"
+        "os.chdir(sys.argv[1])\nos.getuid() or os.setuid(65534)\n"
+        "try:\n    print(images_below(Path()))\nexcept DataError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, class_folders], capture_output=True, text=True, check=True)
+    assert done.stdout == "./odd/closed: cannot be read: Permission denied\n"

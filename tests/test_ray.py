@@ -129,6 +129,7 @@ def test_the_progress_of_every_run_is_seen_while_it_goes_on():
     needs_ray()
     plan, seen = load_plan(None, [parse_set("train.epochs=4"), parse_set("comparison.seeds=1")]), []
     compare(plan, Path("seen"), executor="ray", jobs=1, listener=seen.append, command="")
+    assert len(results("seen")) == 4
     for run in results("seen"):
         of_run = [progress for progress in seen if progress.run == run.parent.name]
         assert len({progress.fraction for progress in of_run}) > 2

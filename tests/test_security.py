@@ -21,7 +21,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import EVERYTHING, QUICK_FLAGS, ROOT, TUDUI, photograph, served, text_in
+from tests.conftest import EVERYTHING, QUICK_FLAGS, ROOT, TUDUI, photograph, put_package, served, text_in
 from tests.forked import MEGABYTES, Ended, command
 from tests.test_data import write_cifar
 from tudui.model import Tudui
@@ -448,10 +448,7 @@ def test_a_variants_name_stays_in_its_folder(name, tmp_path, tudui):
 
 def plugin(folder: Path, name: str) -> None:
     """Put a package with a loss of this name where Python finds packages."""
-    info = folder / "evil-1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(f"[tudui.losses]\n{name} = evil_loss:SPEC\n")
+    put_package(folder, f"[tudui.losses]\n{name} = evil_loss:SPEC\n")
     (folder / "evil_loss.py").write_text(
         "from dataclasses import replace\nfrom tudui.losses.cross_entropy import CE\n"
         f"SPEC = replace(CE, name={name!r})\n"

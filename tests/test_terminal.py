@@ -17,7 +17,7 @@ import torch
 from typer.main import get_command
 
 from scripts.release_check import commands
-from tests.conftest import TUDUI, photograph
+from tests.conftest import TUDUI, photograph, put_package
 from tests.test_data import write_cifar
 from tests.test_model import course_network
 from tudui.cli import app
@@ -198,9 +198,7 @@ def test_a_bar_on_a_terminal_of_eighty_columns():
 
 
 def test_completion_is_silent_where_a_package_is_broken(tmp_path, monkeypatch):
-    (tmp_path / "odd-1.dist-info").mkdir()
-    (tmp_path / "odd-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1\n")
-    (tmp_path / "odd-1.dist-info" / "entry_points.txt").write_text("[tudui.losses]\nodd = nothing_there:SPEC\n")
+    put_package(tmp_path, "[tudui.losses]\nodd = nothing_there:SPEC\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     assert completed("train --set train.epo") == []
     assert completed("train --loss od") == ["odd"]  # its name is known, and training says what is wrong with it

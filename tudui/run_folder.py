@@ -23,6 +23,7 @@ from tudui.record import read_result
 # What may differ between a run and its continuation: where the data lies and whether it is cached.
 FREE_ON_RESUME = {"data.dir", "data.cache", "expect"}
 CHANGED_ON_RESUME = FREE_ON_RESUME | {"train.epochs"}
+COMPARISON_LOCK, COMMAND = "comparison.lock", "command.txt"  # of the folder above the runs of a comparison
 
 
 @dataclass(frozen=True)
@@ -273,6 +274,11 @@ def default_name(data: str) -> str:
     return re.sub(r"[^\w+.-]+", "-", name)
 
 
+def is_comparison(root: Path) -> bool:
+    """Return whether a folder holds a comparison, whose runs lie in folders below it."""
+    return (root / COMPARISON_LOCK).exists()
+
+
 def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:
     """Return a run's own config, under overrides of the few settings that leave its trajectory alone."""
     if refused := [override.origin for override in overrides if override.key not in CHANGED_ON_RESUME]:
@@ -281,8 +287,8 @@ def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:
             f"allowed are --data-dir, --no-cache and, for a constant schedule, --epochs"
         )
     file = RunFolder(root).config
-    if (root / "plan.yaml").is_file():
-        raise UsageError(f"--resume {root}: a comparison; it goes on with its own command, in {root / 'command.txt'}")
+    if is_comparison(root):
+        raise UsageError(f"--resume {root}: a comparison; it goes on with its own command, in {root / COMMAND}")
     if not file.is_file():
         raise UsageError(
             f"--resume {root}: not a run folder ({file} is missing); list runs with: {tudui_command()} runs"

@@ -20,7 +20,7 @@ from tudui.errors import UsageError, WeightsError, in_a_line
 from tudui.exported import KEY, Description, read_safetensors
 from tudui.invocation import tudui_command
 from tudui.model import LAYERS, Tudui
-from tudui.run_folder import RunFolder
+from tudui.run_folder import RunFolder, is_comparison
 from tudui.training.checkpoint import (
     BEST,
     Checkpoint,
@@ -94,7 +94,7 @@ def _of_run(path: Path, *, best: bool) -> Checkpoint:
     if best and (folder.checkpoints / BEST).exists():
         return load_checkpoint(folder.checkpoints / BEST)
     checkpoint, _ = newest_checkpoint(folder.checkpoints)
-    if checkpoint is None and (path / "plan.yaml").is_file():
+    if checkpoint is None and is_comparison(path):
         raise WeightsError(f"{path}: a comparison and not a run; name one of those below {path / 'runs'}")
     if checkpoint is None:
         raise WeightsError(f"{path}: no checkpoint in {folder.checkpoints}; is it a run folder that was trained?")

@@ -48,6 +48,8 @@ def tensorboard_command(
       tudui tensorboard
       tudui tensorboard runs/digits-ce-seed0 --port 6006
     """
+    from tudui.run_folder import is_comparison
+
     if not runs.is_dir():
         raise UsageError(f"{runs}: no such folder; train first: {tudui_command()} train --loss ce")
     if next(_event_files(runs), None) is None and not _is_under_way(runs):
@@ -76,7 +78,7 @@ def tensorboard_command(
                 f"--host {host}: whoever can reach this port can read the logs; "
                 f"leave it out to keep them to this machine"
             )
-        if _is_comparison(runs):
+        if is_comparison(runs):
             address += BY_LOSS
         typer.echo(f"TensorBoard shows {runs} at {address} (Ctrl-C ends it)")
         while True:
@@ -113,8 +115,10 @@ def _link(runs: Path, shown: Path) -> None:
 
 def _event_files(runs: Path) -> Iterator[tuple[Path, Path]]:
     """Yield each event file after the name of its run: the folders that lead there, but for `tensorboard`."""
+    from tudui.run_folder import is_comparison
+
     root, pattern = runs, "**/*tfevents*"
-    if _is_comparison(runs):
+    if is_comparison(runs):
         done = (runs / EVENTS).is_dir()  # what the report left, which links to the runs of the plan
         root, pattern = (runs / EVENTS, "*/*tfevents*") if done else (runs / "runs", pattern)
     for file in root.glob(pattern):
@@ -126,10 +130,6 @@ def _name(runs: Path) -> str:
     """Return what a folder is called; one of event files is called as its run."""
     whole = runs.resolve()
     return (whole.parent if whole.name == EVENTS else whole).name
-
-
-def _is_comparison(runs: Path) -> bool:
-    return (runs / "comparison.lock").exists()
 
 
 def _is_under_way(runs: Path) -> bool:

@@ -17,10 +17,9 @@ from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.errors import DiskError, Interrupted, TuduiError, UsageError
 from tudui.files import ASIDE, disk_errors, locked, write_text
 from tudui.record import read_result
-from tudui.run_folder import RunFolder, default_name
+from tudui.run_folder import COMMAND, COMPARISON_LOCK, RunFolder, default_name, is_comparison
 
-PLAN, RUNS, TUNING, COMMAND = "plan.yaml", "runs", "tuning", "command.txt"
-LOCK = "comparison.lock"  # also what tells a comparison's folder from any other
+PLAN, RUNS, TUNING = "plan.yaml", "runs", "tuning"
 
 
 def compare(
@@ -49,7 +48,7 @@ def compare(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DiskError(f"{folder}: cannot be made: {error.strerror}; choose another --out") from None
-    with locked(folder / LOCK, what="a comparison is"):
+    with locked(folder / COMPARISON_LOCK, what="a comparison is"):
         with disk_errors(folder):
             (folder / RUNS).mkdir(exist_ok=True)
             for left in folder.glob(f"*/*{ASIDE}"):  # a run half brought back by a process that was killed
@@ -80,7 +79,7 @@ def compare(
 
 def check_folder(folder: Path) -> None:
     """Refuse a folder that holds something else than a comparison."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / LOCK).exists():
+    if folder.is_dir() and any(folder.iterdir()) and not is_comparison(folder):
         raise UsageError(f"{folder}: not empty and not a comparison; choose another --out")
 
 

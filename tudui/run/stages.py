@@ -176,7 +176,7 @@ class Run:
             message = (
                 f"collapsed in epoch {evaluated.epoch}: every {evaluated.split} image is predicted as '{name}' "
                 f"(loss {self.config.loss.name}, peak learning rate {self.config.optimizer.lr:g}); "
-                f"try a lower --lr, a smaller --set train.clip, or another loss"
+                f"try a lower --lr, clipping at less with --set train.clip, or another loss"
             )
             self.emit(Warned(step=evaluated.step, message=message))
         self.state.progress.collapsed = collapsed
