@@ -13,7 +13,7 @@ PACKAGE = ROOT / "tudui"
 FLOORS = [
     {"errors", "invocation", "seeding"},
     {"config", "events", "files", "record", "signals"},
-    {"losses", "data", "model", "run_folder", "distributed"},
+    {"tasks", "losses", "data", "model", "run_folder", "distributed"},
     {"sinks", "training", "exported"},
     {"weights"},
     {"run"},
