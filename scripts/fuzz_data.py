@@ -15,12 +15,12 @@ import torch
 from fuzz_case import Target
 from PIL import Image
 from sklearn.datasets import load_digits
+from tudui.data.label_noise import manifest
 
 from tudui.config.schema import DataConfig
 from tudui.data import dataset_of, read_source
 from tudui.data.cache import cache_folder
 from tudui.data.folder import decode_image, read_folder
-from tudui.data.label_noise import manifest
 from tudui.data.torchvision_sets import read_torchvision_set
 
 

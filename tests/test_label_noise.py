@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tudui.data.label_noise import flipped
 
 from tests.conftest import quick_config
 from tudui.config.schema import DataConfig
 from tudui.data import load_data
-from tudui.data.label_noise import flipped
 from tudui.errors import DataError
 from tudui.run import train
 

@@ -150,7 +150,7 @@ def _data_sets(data_dir: Path | None) -> Iterator[Finding]:
     from tudui.data.torchvision_sets import SETS, find_copies
 
     group = "data sets"
-    yield Finding(group, "digits", f"{len(read_digits(DataConfig()).labels):,} images, part of scikit-learn")
+    yield Finding(group, "digits", f"{len(read_digits(DataConfig()).targets):,} images, part of scikit-learn")
     root = data_dir or cache_folder() / "datasets"
     copies = find_copies(root)
     for name, place in copies.items():

@@ -1,21 +1,32 @@
 """What happens in a run, as the loop yields it and the sinks receive it. Plain values only; no torch."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+FORMAT = 2  # of the record; 1 had the accuracy beside the event's other values
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Planned = Annotated[int, Field(ge=1, lt=2**53)]
+# JSON has no NaN and no infinity, which are written as null
+Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted:
-    """The first event of a run; a resumed run has none of its own."""
+    """The first event. A resumed run tells it to its listeners only: it is in the record once."""
 
     name: str
     config: Mapping[str, Any]
-    parameters: int
-    classes: tuple[str, ...]
-    images: Mapping[str, int]  # split -> number of images
-    steps_planned: int
+    parameters: Count
+    task: Mapping[str, Any]  # what outputs and targets mean, as `Task.about` describes it
+    images: Mapping[str, Count]  # split -> number of images
+    steps_planned: Count
     hashes: Mapping[str, str]  # sha256 of what the run begins from
+    step: Count = 0  # where it begins
+    format: int = FORMAT  # of the record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,31 +43,39 @@ class Histogram:
 class Divergence:
     """Where the first value that is not finite was met."""
 
-    step: int
+    step: Count
     what: str  # "loss" or "gradient"
     layer: str | None  # the layer of that gradient, or the one whose gradient was largest before the loss went
-    learning_rate: float
+    learning_rate: Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """How long it took; of all values the only ones that differ between two equal runs."""
+
+    seconds: Annotated[float, Field(ge=0)] = 0.0  # in the loop so far
+    images_per_second: Annotated[float, Field(ge=0)] = 0.0  # since the last event
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepEnd:
     """The steps since the last event; `epoch_done` marks the last one of an epoch."""
 
-    epoch: int  # from 1
-    step: int  # steps done so far
-    epochs_planned: int
-    steps_planned: int
-    loss: float  # mean over the images since the last event
-    accuracy: float
-    epoch_loss: float  # the same over the epoch so far
-    epoch_accuracy: float
-    learning_rate: float  # of the last step
-    gradient_norm: Mapping[str, float]  # mean over the steps since the last event; "total" and each layer
-    update_ratio: Mapping[str, float]  # norm of the last step's change / norm of the weights, each layer
+    epoch: Count  # from 1
+    step: Planned  # steps done so far
+    epochs_planned: Planned
+    steps_planned: Planned
+    loss: Number  # mean over the images since the last event
+    scores: Mapping[str, Number]  # the same of the task's first metric, by its name
+    epoch_loss: Number  # mean over the epoch so far
+    epoch_scores: Mapping[str, Number]
+    learning_rate: Number  # of the last step
+    gradient_norm: Mapping[str, Number]  # mean over the steps since the last event; "total" and each layer
+    update_ratio: Mapping[str, Number]  # norm of the last step's change / norm of the weights, each layer
     epoch_done: bool
     histograms: Mapping[str, Histogram] = field(default_factory=dict)  # gradient/<layer> and weight/<layer>
     diverged: Divergence | None = None
-    timing: Mapping[str, float] = field(default_factory=dict)  # seconds in the loop so far, images_per_second
+    timing: Timing = Timing()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,31 +83,26 @@ class Evaluated:
     """A model's scores on one split."""
 
     split: str
-    epoch: int
-    step: int
+    epoch: Count
+    step: Count
     weights: str  # "last" or "best"
-    images: int
-    accuracy: float
-    balanced_accuracy: float
-    nll: float
-    ece: float  # expected calibration error over 15 bins
-    loss: float  # mean value of the training loss
-    losses: Mapping[str, float]  # mean value under each loss that was asked for
-    per_class_accuracy: Mapping[str, float | None]  # None: no image of the class
-    confusion: tuple[tuple[int, ...], ...]  # rows: true class; columns: predicted
-    predicted: tuple[int, ...]  # classes predicted for the first images of the split
+    images: Count
+    scores: Mapping[str, Number]  # every metric and figure of the task, by name
+    loss: Number  # mean value of the training loss
+    losses: Mapping[str, Number]  # mean value under each loss that was asked for
+    details: Mapping[str, Any] = field(default_factory=dict)  # of the task: where the outputs are wrong
+    predicted: tuple[Any, ...] = ()  # for the first images of the split
 
-    def scores(self) -> dict[str, float]:
+    def values(self) -> dict[str, float]:
         """Return the numbers that result.json keeps of a split."""
-        names = ("accuracy", "balanced_accuracy", "nll", "ece", "loss")
-        return {name: getattr(self, name) for name in names}
+        return {**self.scores, "loss": self.loss}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Warned:
     """Something the user should know, which does not stop the run."""
 
-    step: int
+    step: Count
     message: str
 
 
@@ -96,7 +110,7 @@ class Warned:
 class RunEnded:
     """The last event; its result is also the content of result.json."""
 
-    step: int
+    step: Count
     status: str
     result: Mapping[str, Any]
 

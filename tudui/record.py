@@ -1,20 +1,19 @@
-"""What a run wrote about itself, read back: every value that is used is checked, and what is damaged is named.
+"""What a run wrote about itself, read back into the events' own classes: every value is checked, damage is named."""
 
-Only what a reader needs is looked at, so that a file may hold more than is listed here.
-"""
-
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 
+from tudui.config.describe import shorten
 from tudui.errors import DataError
+from tudui.events import FORMAT, Count, Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.invocation import tudui_command
 
-Count = Annotated[int, Field(ge=0, lt=2**53)]
 NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Scores = dict[str, float | None]
 TAIL_BYTES = 256 * 1024
 
 
@@ -22,23 +21,11 @@ class _Read(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Accuracy(_Read):
-    """The scores of a split, of which only this one is read back."""
-
-    accuracy: Share
-
-
-class Best(_Read):
-    """The weights that were selected on validation."""
-
-    test_accuracy: Share
-
-
 class Learned(_Read):
-    """What was learned of right labels and of those made wrong."""
+    """What was learned of right targets and of those made wrong."""
 
-    clean: dict[str, float | None]
-    flipped: dict[str, float | None]
+    clean: Scores
+    flipped: Scores
 
 
 class Hardware(_Read):
@@ -63,9 +50,9 @@ class Result(_Read):
     status: Literal["finished", "diverged"]
     epochs: Count
     train: Learned | None
-    validation: Accuracy | None
-    test: Accuracy | None
-    best: Best | None
+    validation: Scores | None
+    test: Scores | None
+    best: Scores | None
     versions: dict[str, str]
     hardware: Hardware
     timing: Timing
@@ -77,66 +64,13 @@ class Result(_Read):
         return self
 
 
-class RunStartedLine(_Read):
-    """The first line of `metrics.jsonl`."""
-
-    event: Literal["RunStarted"]
-    images: dict[str, Count]
-    hashes: dict[str, str]
+def _kind(values: Any) -> Any:
+    return values.get("event") if isinstance(values, dict) else None
 
 
-class StepEndLine(_Read):
-    """The steps since the last such line; null: a value was not finite."""
-
-    event: Literal["StepEnd"]
-    epoch: Count
-    step: Annotated[int, Field(ge=1, lt=2**53)]
-    epochs_planned: Annotated[int, Field(ge=1, lt=2**53)]
-    steps_planned: Annotated[int, Field(ge=1, lt=2**53)]
-    loss: float | None
-    gradient_norm: dict[str, NotNegative | None]
-    epoch_done: bool
-    timing: Timing
-
-
-class EvaluatedLine(_Read):
-    """Scores on a split."""
-
-    event: Literal["Evaluated"]
-    split: str
-    weights: str
-    epoch: Count
-    images: Count
-    accuracy: Share
-    nll: float
-    ece: float
-    losses: dict[str, float | None]
-    per_class_accuracy: dict[str, Share | None]
-    confusion: list[list[Count]]
-
-    @model_validator(mode="after")
-    def _square(self) -> "EvaluatedLine":
-        classes = len(self.per_class_accuracy)
-        if len(self.confusion) != classes or any(len(row) != classes for row in self.confusion):
-            raise ValueError("the confusion matrix has not a row and a column per class")
-        return self
-
-
-class WarnedLine(_Read):
-    """What the user was told."""
-
-    event: Literal["Warned"]
-    message: str
-
-
-class RunEndedLine(_Read):
-    """The last line; the rest of it stands in `result.json`."""
-
-    event: Literal["RunEnded"]
-
-
-Line = RunStartedLine | StepEndLine | EvaluatedLine | WarnedLine | RunEndedLine
-_LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="event")])
+_EVENTS = (RunStarted, StepEnd, Evaluated, Warned, RunEnded)
+_ANY_EVENT: Any = Union[*(Annotated[kind, Tag(kind.__name__)] for kind in _EVENTS)]
+_LINE: TypeAdapter[Event] = TypeAdapter(Annotated[_ANY_EVENT, Discriminator(_kind)], config=ConfigDict(strict=True))
 
 
 def read_result(path: Path) -> Result:
@@ -150,23 +84,38 @@ def read_result(path: Path) -> Result:
         raise DataError(f"{path}: damaged: {_first(error)}; {again}") from None
 
 
-def read_record(path: Path) -> list[Line]:
+def read_record(path: Path) -> list[Event]:
     """Read the whole record of a run that is over; DataError names the line that is damaged."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    read: list[Line] = []
+    read: list[Event] = []
     for number, line in enumerate(lines, start=1):
         try:
             read.append(_LINE.validate_json(line))
         except ValidationError as error:
+            if number == 1:
+                _refuse_another_format(line, path)
             raise DataError(f"{path}:{number}: damaged: {_first(error)}") from None
     return read
 
 
-def last_lines(path: Path) -> Iterator[Line]:
-    """Return the last lines of a record that may be growing, newest first, without those that cannot be read."""
+def _refuse_another_format(line: bytes, path: Path) -> None:
+    """Raise DataError if a record begins as that of another version of Tudui does."""
+    try:
+        started = json.loads(line)
+    except ValueError:
+        return
+    if _kind(started) == RunStarted.__name__ and (written := started.get("format", 1)) != FORMAT:
+        raise DataError(
+            f"{path}: has the record format {shorten(written)}, this version of Tudui reads {FORMAT}; "
+            f"read it with the version that wrote it (format 1: 0.1), or train again"
+        )
+
+
+def last_lines(path: Path) -> Iterator[Event]:
+    """Return the last events of a record that may be growing, newest first, without those that cannot be read."""
     try:
         with path.open("rb") as file:
             file.seek(0, 2)

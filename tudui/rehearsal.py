@@ -36,7 +36,7 @@ def check(config: Config) -> dict[str, Any]:
     first = next(fit(run.state, data, run.loss, config))
     return {
         "data": f"{data.name}, {', '.join(f'{len(split):,} {name}' for name, split in data.splits().items())} images",
-        "classes": ", ".join(data.classes[:20]) + (", ..." if len(data.classes) > 20 else ""),
+        "classes": ", ".join(data.task.names[:20]) + (", ..." if data.task.outputs > 20 else ""),
         "batch": f"{list(images.shape)} {images.dtype}",
         "loss": f"{config.loss.name} = {first.loss:.4f} on the first batch",
         "gradient_norm": first.gradient_norm["total"],

@@ -103,13 +103,13 @@ def _of_run(path: Path, *, best: bool) -> Checkpoint:
 
 def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     tensors = _named(checkpoint.state["model"], checkpoint.path)
-    _check_names(checkpoint.classes, tensors, checkpoint.path)
+    _check_names(checkpoint.task.names, tensors, checkpoint.path)
     progress = checkpoint.state["progress"]
     return Weights(
         tensors,
         str(checkpoint.path),
         checkpoint.preparation,
-        checkpoint.classes,
+        checkpoint.task.names,
         checkpoint.config,
         checkpoint.data,
         None if progress["epoch_images"] else progress["epoch"],

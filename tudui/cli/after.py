@@ -25,6 +25,7 @@ from tudui.files import json_text
 
 if TYPE_CHECKING:
     from tudui.inference.scores import Scored
+    from tudui.tasks import Figure, Metric
 
 MAX_CONFUSION = 20
 
@@ -52,10 +53,10 @@ def evaluate_command(
     for text in scored.notes:
         note(text)
     if json:
-        values = asdict(scored.evaluated)
-        for name in ("epoch", "step", "predicted"):
-            del values[name]
-        typer.echo(json_text({"origin": scored.weights.origin, **values}))
+        found = scored.evaluated
+        about = {"origin": scored.weights.origin, "split": found.split, "weights": found.weights}
+        scores = {"images": found.images, **found.values(), "losses": found.losses, **found.details}
+        typer.echo(json_text({**about, **scores}))
         return
     _print_scores(scored)
 
@@ -66,10 +67,11 @@ def _print_scores(scored: "Scored") -> None:
     from tudui.sinks.printable import plain_table
 
     console, evaluated = output(json=False), scored.evaluated
+    measured: list[Metric | Figure] = [*scored.task.metrics, *scored.task.figures]
+    per_class, confusion = evaluated.details["per_class_accuracy"], evaluated.details["confusion"]
     console.print(
         f"{escape(scored.weights.origin)}: {evaluated.images:,} {evaluated.split} images\n"
-        f"accuracy {100 * evaluated.accuracy:.2f} %   balanced accuracy {100 * evaluated.balanced_accuracy:.2f} %   "
-        f"NLL {evaluated.nll:.4f}   ECE {evaluated.ece:.4f}",
+        + "   ".join(f"{one.title} {one.unit.text(evaluated.scores[one.name])}" for one in measured),
         soft_wrap=True,
     )
     losses = plain_table("loss", "mean", title="mean of each loss")
@@ -81,13 +83,13 @@ def _print_scores(scored: "Scored") -> None:
         "A loss's value says nothing beside another's.",
         style="dim",
     )
-    names = list(evaluated.per_class_accuracy)
+    names = list(per_class)
     with_confusion = len(names) <= MAX_CONFUSION
     columns = [str(index) for index in range(len(names) if with_confusion else 0)]
     classes = plain_table("true class", "accuracy", *columns, title="accuracy per class; rows of the confusion matrix")
-    for index, (name, accuracy) in enumerate(evaluated.per_class_accuracy.items()):
+    for index, (name, accuracy) in enumerate(per_class.items()):
         shown = "-" if accuracy is None else f"{100 * accuracy:.1f} %"
-        row = [str(count) if count else "·" for count in evaluated.confusion[index]] if with_confusion else []
+        row = [str(count) if count else "·" for count in confusion[index]] if with_confusion else []
         classes.add_row(escape(name if name == str(index) else f"{index} {name}"), shown, *row)
     console.print(classes)
 

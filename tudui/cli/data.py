@@ -86,8 +86,9 @@ def check(
     config = load_from_flags(None, flags, None).config
     source = read_source(config.data)
     data = dataset_of(source, config.data, config.seed)
+    classes = data.task.names
     counts = {
-        split: dict(zip(data.classes, images.labels.bincount(minlength=len(data.classes)).tolist(), strict=True))
+        split: dict(zip(classes, images.targets.bincount(minlength=len(classes)).tolist(), strict=True))
         for split, images in data.splits().items()
     }
     if json:
@@ -99,7 +100,7 @@ def check(
     console = output(json=False)
     console.print(escape(data.name))
     table = plain_table("class", *counts)
-    for label in data.classes:
+    for label in classes:
         table.add_row(escape(label), *(f"{counts[split][label]:,}" for split in counts))
     table.add_row("all", *(f"{sum(counts[split].values()):,}" for split in counts), style="bold")
     console.print(table)

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tudui.config import Loaded
-    from tudui.events import Event
     from tudui.run_folder import RunResult
-    from tudui.sinks import Sink
 
 
 def train_command(
@@ -191,8 +189,6 @@ def _train(loaded: "Loaded", folder: Path, console: "Console", *, resume: bool, 
 
     with ExitStack() as stack:
         sinks = [] if quiet else [stack.enter_context(console_sink(console))]
-        if resume and not quiet:
-            sinks.insert(0, _saying_once(console, f"going on with {folder}"))
         provenance = worth_a_comment(loaded.provenance)
         try:
             return train(loaded.config, folder, resume=resume, sinks=sinks, provenance=provenance)
@@ -200,17 +196,6 @@ def _train(loaded: "Loaded", folder: Path, console: "Console", *, resume: bool, 
             raise WorkerError(f"{error}; {_way_on(folder)}") from None
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted; {_way_on(folder)}", signal_number=SIGINT) from None
-
-
-def _saying_once(console: "Console", text: str) -> "Sink":
-    """Return a sink that says something before the first event: a run is going on when it yields one."""
-    waiting = [text]
-
-    def emit(event: "Event") -> None:
-        while waiting:
-            console.print(waiting.pop(), markup=False, soft_wrap=True)
-
-    return emit
 
 
 def _way_on(folder: Path) -> str:

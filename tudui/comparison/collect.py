@@ -158,7 +158,7 @@ def _row(cell: Cell, reach: float | None) -> dict[str, Any]:
     return row | {
         "accuracy": asdict(summary(np.stack([run.correct for run in finished])))
         | {"values": [test["accuracy"] for test in tests]},
-        "accuracy_selected": _spread([run.result.best.test_accuracy for run in finished if run.result.best]),
+        "accuracy_selected": _spread([run.result.best["test_accuracy"] or 0.0 for run in finished if run.result.best]),
         "validation_accuracy": _spread([run.validation[-1][1] for run in finished if run.validation]),
         "nll": _spread([test["nll"] for test in tests]),
         "ece": _spread([test["ece"] for test in tests]),

@@ -145,7 +145,7 @@ def _validation_accuracy(folder: Path) -> float:
         return 0.0
     if result.validation is None:
         raise UsageError(f"{folder}: too few images to hold any out for validation, on which --lr tuned chooses")
-    return result.validation.accuracy
+    return result.validation["accuracy"] or 0.0
 
 
 def _curve(variant: str, noise: float, curve: Mapping[float, Sequence[float]], chosen: float) -> dict[str, Any]:

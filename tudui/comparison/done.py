@@ -10,17 +10,10 @@ import numpy as np
 
 from tudui.comparison.runs import PlannedRun
 from tudui.errors import DataError, in_a_line
-from tudui.record import (
-    EvaluatedLine,
-    Line,
-    Result,
-    RunStartedLine,
-    StepEndLine,
-    WarnedLine,
-    read_record,
-    read_result,
-)
+from tudui.events import Evaluated, Event, RunStarted, StepEnd, Warned
+from tudui.record import Result, read_record, read_result
 from tudui.run_folder import RunFolder
+from tudui.tasks import check_scores, task_from
 
 MAX_PREDICTIONS = 512 * 2**20  # unpacked; the probabilities of 10,000 images in 26,000 classes
 PREDICTIONS = ("label", "predicted", "probabilities")
@@ -78,11 +71,17 @@ def read_run(planned: PlannedRun, folder: Path) -> RunRecord:
 def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecord:
     lines = read_record(place.record)
     started = lines[0] if lines else None
-    if not isinstance(started, RunStartedLine):
+    if not isinstance(started, RunStarted):
         raise DataError(f"{place.record}: damaged: does not begin with the event RunStarted")
     steps = _steps(lines, place.record)
+    task = task_from(started.task, str(place.record))
+    metric = task.metrics[0].name
+    for line in lines:
+        if isinstance(line, Evaluated):
+            check_scores(task, line.scores, str(place.record))
+            task.check_details(line.details, str(place.record))
     seconds = {step.epoch: step.timing.seconds for step in steps if step.epoch_done}
-    scores = [line for line in lines if isinstance(line, EvaluatedLine) and line.weights == "last"]
+    scores = [line for line in lines if isinstance(line, Evaluated) and line.weights == "last"]
     validation = [line for line in scores if line.split == "validation"]
     if not {line.epoch for line in validation} <= set(seconds):
         raise DataError(f"{place.record}: damaged: holds the scores of an epoch, but not its end")
@@ -94,7 +93,7 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
         planned,
         result,
         hashes=started.hashes,
-        validation=tuple((line.epoch, line.accuracy, seconds[line.epoch]) for line in validation),
+        validation=tuple((line.epoch, line.scores[metric], seconds[line.epoch]) for line in validation),
         training=tuple(
             {
                 "step": step.step,
@@ -104,14 +103,14 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
             }
             for step in steps
         ),
-        warnings=tuple(line.message for line in lines if isinstance(line, WarnedLine)),
-        test=test.model_dump() if finished and test else None,
+        warnings=tuple(line.message for line in lines if isinstance(line, Warned)),
+        test={**test.scores, **test.details, "losses": test.losses} if finished and test else None,
         predictions=_predictions(place.predictions, test) if finished and test else None,
     )
 
 
-def _steps(lines: Sequence[Line], path: Path) -> list[StepEndLine]:
-    steps = [line for line in lines if isinstance(line, StepEndLine)]
+def _steps(lines: Sequence[Event], path: Path) -> list[StepEnd]:
+    steps = [line for line in lines if isinstance(line, StepEnd)]
     if not steps:
         raise DataError(f"{path}: damaged: holds no step")
     layers = steps[0].gradient_norm.keys()
@@ -120,10 +119,10 @@ def _steps(lines: Sequence[Line], path: Path) -> list[StepEndLine]:
     return steps
 
 
-def _predictions(path: Path, test: EvaluatedLine) -> dict[str, np.ndarray]:
+def _predictions(path: Path, test: Evaluated) -> dict[str, np.ndarray]:
     """Return the arrays of `predictions.npz`, which belong to these scores."""
     found = _arrays(path)
-    images, classes = test.images, len(test.confusion)
+    images, classes = test.images, len(test.details["confusion"])
     if [found[name].shape for name in PREDICTIONS] != [(images,), (images,), (images, classes)]:
         raise DataError(f"{path}: damaged: does not hold {images} images and {classes} classes, as the record says")
     for name in PREDICTIONS[:2]:

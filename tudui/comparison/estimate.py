@@ -8,9 +8,9 @@ import torch
 
 from tudui.comparison.runs import PlannedRun
 from tudui.data import dataset_of, draw_epoch, read_source
-from tudui.losses import ClassInfo, build_loss
+from tudui.losses import build_loss
 from tudui.training.device import resolve_machine, set_up
-from tudui.training.engine import predict_logits
+from tudui.training.engine import predict
 from tudui.training.state import new_state
 from tudui.training.step import Lockstep, Training
 
@@ -32,7 +32,7 @@ def seconds_of(runs: Sequence[PlannedRun]) -> float:
     for run in runs:
         config, _ = resolve_machine(run.config)
         data = dataset_of(source, config.data, config.seed).to(device, store)
-        loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
+        loss = build_loss(config.loss, data.task)
         trainings.append(Training(new_state(config, data), data, loss, config))
     loading = time.perf_counter() - began
     state, data = trainings[0].state, trainings[0].data
@@ -48,9 +48,9 @@ def seconds_of(runs: Sequence[PlannedRun]) -> float:
         lockstep(first, images, state.schedule(0), measured=False).tolist()  # waits for the device
         steps.append(time.perf_counter() - began)
     began = time.perf_counter()
-    predict_logits(state.network, data.test).sum().item()
+    predict(state.network, data.test).sum().item()
     per_image = (time.perf_counter() - began) / len(data.test)
     evaluated = len(data.test) + (config.train.epochs + 1) * len(data.validation or ())
-    if data.train.true_labels is not None:
+    if data.train.clean is not None:
         evaluated += len(data.train)
     return loading + state.steps_planned * statistics.median(steps[WARM_UP:]) + per_image * evaluated * len(runs)

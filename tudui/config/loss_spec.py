@@ -14,7 +14,7 @@ from tudui.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Loss = Callable[[Tensor, Tensor], Tensor]  # (logits [B, K] float, labels [B] int64) -> loss per sample [B]
+    Loss = Callable[[Tensor, Tensor], Tensor]  # (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]
 
 ENTRY_POINTS = "tudui.losses"
 OTHER_NAMES = {
@@ -52,25 +52,12 @@ class LossParameters(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassInfo:
-    """What a loss may know of the data."""
-
-    names: tuple[str, ...]
-    counts: tuple[int, ...]  # training images per class; () where they are not known
-
-    @property
-    def number(self) -> int:
-        """K, the number of classes."""
-        return len(self.names)
-
-
-@dataclass(frozen=True, kw_only=True)
 class LossSpec:
     """One loss: its name, its parameters, and the function that makes it, which alone imports torch."""
 
     name: str
     formula: str
-    build: "Callable[[Any, ClassInfo], Loss]"
+    build: "Callable[[Any, Any], Loss]"  # (parameters, task) -> loss; a task has names, outputs, counts
     title: str = "a loss of another package"
     robust_to: str = "not told"
     source: str = "not told"

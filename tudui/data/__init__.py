@@ -1,4 +1,4 @@
-"""Images and labels: where they come from, how they are split, and in what order and shape the loop sees them."""
+"""Images and targets: where they come from, how they are split, and in what order and shape the loop sees them."""
 
 from pathlib import Path
 
@@ -9,7 +9,6 @@ from tudui.config.plug_ins import place
 from tudui.config.schema import DataConfig
 from tudui.data.dataset import IMAGE_SHAPE, Dataset, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
-from tudui.data.label_noise import with_label_noise
 from tudui.data.split import stratified
 from tudui.errors import DataError
 
@@ -26,7 +25,6 @@ __all__ = [
 ]
 
 TEST_SHARE = 0.2  # of a source that has no test images of its own
-UNEQUAL = 3  # a largest class this many times the smallest is worth a word
 
 
 def read_source(config: DataConfig) -> Source:
@@ -44,23 +42,18 @@ def read_source(config: DataConfig) -> Source:
 
 
 def _checked(source: Source, where: str) -> Source:
-    """Return a source whose images, labels and parts are what the loop takes; DataError where they are not."""
+    """Return a source whose images, targets and parts are what the loop takes; DataError if they are not."""
     if not isinstance(source, Source):
         raise DataError(f"{where}: must return a tudui.data.Source (got {type(source).__name__})")
-    store, labels = source.store, source.labels
+    store, targets = source.store, source.targets
     if store.dtype != torch.uint8 or store.shape[1:] != IMAGE_SHAPE:
         raise DataError(f"{where}: images must be uint8 [N, 3, 32, 32] (got {store.dtype} {list(store.shape)})")
-    if labels.dtype != torch.int64 or labels.shape != store.shape[:1]:
-        raise DataError(
-            f"{where}: labels must be int64 [{len(store)}], one per image (got {labels.dtype} {list(labels.shape)})"
-        )
-    if not _within(labels, len(source.classes)):
-        raise DataError(f"{where}: labels must lie in 0 to {len(source.classes) - 1}, a number for each of the classes")
+    source.task.check(targets, where)
+    if len(targets) != len(store):
+        raise DataError(f"{where}: there must be one target per image (got {len(targets)} for {len(store)} images)")
     rows = torch.cat([torch.empty(0, dtype=torch.int64), *source.parts.values()])
     if "train" not in source.parts or not _within(rows, len(store)) or len(rows.unique()) < len(rows):
         raise DataError(f"{where}: parts must be rows of the images, each in one part, those of 'train' among them")
-    if len(set(source.classes)) < len(source.classes):
-        raise DataError(f"{where}: two classes have the same name")
     return source
 
 
@@ -78,10 +71,12 @@ def load_data(config: DataConfig, seed: int) -> Dataset:
 
 def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
     """Return what `load_data` does, of a source that is read already."""
-    notes = list(source.notes)
+    notes, task = list(source.notes), source.task
     parts = dict(source.parts)
     if "test" not in parts:
-        kept, held_out = stratified(source.labels[parts["train"]], share=TEST_SHARE, seed=0, purpose="test")
+        kept, held_out = stratified(
+            task.strata(source.targets[parts["train"]]), share=TEST_SHARE, seed=0, purpose="test"
+        )
         parts["test"], parts["train"] = parts["train"][held_out], parts["train"][kept]
         notes += [
             f"{config.name} has no test images of its own: a stratified fifth ({len(held_out)} images) was set aside, "
@@ -89,7 +84,7 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
         ] * (config.name != "digits")  # whose fifth never changes
     if "validation" not in parts and config.validation > 0:
         kept, held_out = stratified(
-            source.labels[parts["train"]], share=config.validation, seed=seed, purpose="validation"
+            task.strata(source.targets[parts["train"]]), share=config.validation, seed=seed, purpose="validation"
         )
         parts["validation"], parts["train"] = parts["train"][held_out], parts["train"][kept]
     if not len(parts["test"]):
@@ -97,22 +92,20 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
     if "validation" in parts and not len(parts["validation"]):
         del parts["validation"]
         notes.append(f"{config.name}: too few images to hold any out for validation")
-    splits = {name: Split(source.store, rows, source.labels[rows], rows) for name, rows in parts.items()}
-    splits = with_label_noise(config, seed, source.classes, splits)
-    counts = torch.bincount(splits["train"].labels, minlength=len(source.classes)).tolist()
-    if min(counts) == 0:
-        empty = [name for name, count in zip(source.classes, counts, strict=True) if count == 0]
-        raise DataError(f"{config.name}: no training image of class {', '.join(empty)}; add some or leave it out")
-    if max(counts) > UNEQUAL * min(counts):
-        notes.append(
-            f"{config.name}: classes are very unequal, {min(counts)} ({source.classes[counts.index(min(counts))]}) to "
-            f"{max(counts)} ({source.classes[counts.index(max(counts))]}) training images; "
-            f"look at the balanced accuracy, or give the rare ones weight with loss.class_weights=balanced (ce)"
+    targets = {name: source.targets[rows] for name, rows in parts.items()}
+    spoiled = task.spoil(targets, parts, config, seed)
+    splits = {
+        name: Split(
+            source.store, rows, spoiled.get(name, targets[name]), rows, targets[name] if name in spoiled else None
         )
+        for name, rows in parts.items()
+    }
+    task = task.fitted(splits["train"].targets, config.name)
+    notes += task.remarks(config.name)
     standardize = config.normalize == "standardize"
     return Dataset(
         name=config.name,
-        classes=source.classes,
+        task=task,
         train=splits["train"],
         validation=splits.get("validation"),
         test=splits["test"],

@@ -1,4 +1,4 @@
-"""What a data set is to the rest of Tudui: bytes of images, integer labels, names of classes."""
+"""What a data set is to the rest of Tudui: bytes of images, targets, and the task that says what they mean."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,8 @@ from functools import cache
 
 import torch
 from torch import Tensor
+
+from tudui.tasks import Task
 
 IMAGE_SHAPE = (3, 32, 32)
 
@@ -17,9 +19,9 @@ class Split:
 
     store: Tensor  # uint8 [M, 3, 32, 32], possibly memory-mapped
     rows: Tensor  # int64 [N]: which rows of the store belong to this split
-    labels: Tensor  # int64 [N]
+    targets: Tensor  # [N, ...] as the task has them; int64 [N] for classes
     index: Tensor  # int64 [N], on the CPU: the numbers of these images in their source
-    true_labels: Tensor | None = None  # int64 [N]: before label noise; None: the labels are as they came
+    clean: Tensor | None = None  # the targets before any were made wrong; None: none were
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -36,8 +38,8 @@ class Split:
         rows = self.rows.to(device)
         if store is None:
             store, rows = self.images.to(device), torch.arange(len(self), device=device)
-        true = None if self.true_labels is None else self.true_labels.to(device)
-        return Split(store, rows, self.labels.to(device), self.index, true)
+        clean = None if self.clean is None else self.clean.to(device)
+        return Split(store, rows, self.targets.to(device), self.index, clean)
 
 
 @dataclass(frozen=True)
@@ -83,17 +85,12 @@ class Dataset:
     """A data set that is ready for the loop."""
 
     name: str
-    classes: tuple[str, ...]
+    task: Task
     train: Split
     validation: Split | None
     test: Split
     preparation: Preparation
     notes: tuple[str, ...] = ()  # what the user should know about how the data came to be
-
-    @property
-    def class_counts(self) -> tuple[int, ...]:
-        """Training images per class."""
-        return tuple(torch.bincount(self.train.labels, minlength=len(self.classes)).tolist())
 
     def splits(self) -> dict[str, Split]:
         """Return the splits that exist, by name."""
@@ -101,11 +98,11 @@ class Dataset:
         return {name: split for name, split in named.items() if split is not None}
 
     def fingerprint(self) -> str:
-        """Return a sha256 over the classes, every label, and the bytes of some 500 images of each split."""
-        digest = hashlib.sha256("\0".join(self.classes).encode())
+        """Return a sha256 over the names of the outputs, targets, and bytes of some 500 images of each split."""
+        digest = hashlib.sha256("\0".join(self.task.names).encode())
         for split in self.splits().values():
             some = split.rows[:: max(1, len(split) // 500)]
-            for tensor in (split.labels, split.store[some]):
+            for tensor in (split.targets, split.store[some]):
                 digest.update(tensor.cpu().numpy().tobytes())
         return digest.hexdigest()
 
@@ -120,9 +117,9 @@ class Dataset:
 class Source:
     """What a source hands over: one store, and which rows its own parts hold."""
 
-    classes: tuple[str, ...]
     store: Tensor  # uint8 [M, 3, 32, 32]
-    labels: Tensor  # int64 [M]
+    targets: Tensor  # [M, ...] as the task has them; int64 [M] for classes
+    task: Task
     parts: dict[str, Tensor]  # "train", and if the source has them "validation" and "test": rows of the store
     notes: Sequence[str] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)  # image files that were skipped, and why

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from tudui.config.schema import DataConfig
 from tudui.data.dataset import Source
+from tudui.tasks import Classes
 
 
 def read_digits(config: DataConfig) -> Source:
@@ -24,4 +25,4 @@ def read_digits(config: DataConfig) -> Source:
     images = functional.interpolate(small, size=(32, 32), mode="bilinear", align_corners=False)
     store = images.round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1).contiguous()
     labels = torch.from_numpy(rows[:, 64].astype(np.int64))
-    return Source(tuple("0123456789"), store, labels, {"train": torch.arange(len(labels))})
+    return Source(store, labels, Classes(names=tuple("0123456789")), {"train": torch.arange(len(labels))})

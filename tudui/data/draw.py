@@ -38,7 +38,7 @@ class EpochDraw:
         return [tensor for tensor in (self.order, self.flips, self.shifts) if tensor is not None]
 
     def batch(self, split: Split, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Return images uint8 [B, 3, 32, 32] and labels int64 [B] of the epoch's positions start to stop."""
+        """Return images uint8 [B, 3, 32, 32] and targets [B, ...] of the epoch's positions start to stop."""
         stop = min(stop, len(self.order))
         return self.at(split, torch.arange(start, stop, device=self.order.device))
 
@@ -48,7 +48,7 @@ class EpochDraw:
         images = split.store.index_select(0, split.rows.index_select(0, chosen))
         if self.shifts is not None or self.flips is not None:
             images = self._changed(images, positions)
-        return images, split.labels.index_select(0, chosen)
+        return images, split.targets.index_select(0, chosen)
 
     def _changed(self, images: Tensor, positions: Tensor) -> Tensor:
         """Return the images shifted and flipped: which pixel of the padded image goes where, in one gather."""

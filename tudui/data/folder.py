@@ -25,6 +25,7 @@ from tudui.data.cache import read_cached, write_cached
 from tudui.data.dataset import IMAGE_SHAPE, Source
 from tudui.errors import DataError, in_a_line, printable
 from tudui.seeding import derive_seed
+from tudui.tasks import Classes
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # by content; Pillow gives EPS to an outside program
@@ -89,9 +90,8 @@ def read_folder(root: Path, config: DataConfig) -> Source:
     parts = {part: order[torch.from_numpy(part_of == part)] for part in ("train", "validation", "test")}
     if not len(parts["train"]):
         raise DataError(f"{root}/train: no images; put a folder per class there")
-    return Source(
-        classes, torch.from_numpy(images), labels, {name: rows for name, rows in parts.items() if len(rows)}, notes, bad
-    )
+    kept = {name: rows for name, rows in parts.items() if len(rows)}
+    return Source(torch.from_numpy(images), labels, Classes(names=classes), kept, notes, bad)
 
 
 def _list(root: Path) -> tuple[list[ImageFile], int]:

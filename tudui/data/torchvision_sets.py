@@ -18,6 +18,7 @@ from tudui.config.schema import DataConfig
 from tudui.data.cache import cache_folder
 from tudui.data.dataset import Source
 from tudui.errors import DataError, in_a_line
+from tudui.tasks import Classes
 
 
 class Cifar(NamedTuple):
@@ -181,7 +182,7 @@ def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
     notes = [
         f"{folder}: the md5 of {', '.join(differing)} is not the official one: this is another copy of {name}"
     ] if differing else []  # fmt: skip
-    return Source(tuple(classes), torch.from_numpy(store[:filled]), torch.tensor(labels), parts, notes)
+    return Source(torch.from_numpy(store[:filled]), torch.tensor(labels), Classes(names=tuple(classes)), parts, notes)
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, Any], str]:
@@ -236,7 +237,7 @@ def _open_svhn(datasets: Any, *, root: Path, split: str) -> Any:
 def _two_parts(classes: tuple[str, ...], store: Tensor, labels: list[Tensor]) -> Source:
     train, test = (len(part) for part in labels)
     parts = {"train": torch.arange(train), "test": torch.arange(train, train + test)}
-    return Source(classes, store, torch.cat(labels).to(torch.int64), parts)
+    return Source(store, torch.cat(labels).to(torch.int64), Classes(names=classes), parts)
 
 
 def _download(name: str, root: Path, open_set: Callable[[Any], Any]) -> Any:

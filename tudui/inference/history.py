@@ -7,8 +7,10 @@ from pathlib import Path
 from tudui.config import Config
 from tudui.config.data_sets import FOLDER
 from tudui.errors import DataError, printable
-from tudui.record import EvaluatedLine, Result, RunStartedLine, WarnedLine, read_record, read_result
+from tudui.events import Evaluated, RunStarted, Warned
+from tudui.record import Result, read_record, read_result
 from tudui.run_folder import RunFolder
+from tudui.tasks import check_scores, task_from
 from tudui.weights import Weights
 
 
@@ -17,8 +19,8 @@ class History:
     """Scores of these very weights and what the run said of its data; empty where nothing is known."""
 
     images: Mapping[str, int] = field(default_factory=dict)  # split -> number of images
-    test: EvaluatedLine | None = None
-    validation: EvaluatedLine | None = None
+    test: Evaluated | None = None
+    validation: Evaluated | None = None
     warnings: tuple[str, ...] = ()
     result: Result | None = None
     unknown: str = (
@@ -37,18 +39,23 @@ def history_of(source: Path, weights: Weights) -> History:
         result = read_result(folder.result) if folder.result.exists() else None
     except DataError as error:
         return History(unknown="the record of the run is damaged", problem=str(error))
-    scores = {line.split: line for line in lines if isinstance(line, EvaluatedLine) and line.epoch == weights.epoch}
+    scores = {line.split: line for line in lines if isinstance(line, Evaluated) and line.epoch == weights.epoch}
+    started = next((line for line in lines if isinstance(line, RunStarted)), None)
+    try:
+        task = task_from(started.task if started else {}, str(folder.record))
+        for line in scores.values():
+            check_scores(task, line.scores, str(folder.record))
+            task.check_details(line.details, str(folder.record))
+    except DataError as error:
+        return History(unknown="the record of the run is damaged", problem=str(error))
+    known = task.names == weights.classes
     return History(
-        images=next((line.images for line in lines if isinstance(line, RunStartedLine)), {}),
-        test=_of_these_classes(scores.get("test"), weights),
-        validation=_of_these_classes(scores.get("validation"), weights),
-        warnings=tuple(line.message for line in lines if isinstance(line, WarnedLine)),
+        images=started.images if started else {},
+        test=scores.get("test") if known else None,
+        validation=scores.get("validation") if known else None,
+        warnings=tuple(line.message for line in lines if isinstance(line, Warned)),
         result=result,
     )
-
-
-def _of_these_classes(line: EvaluatedLine | None, weights: Weights) -> EvaluatedLine | None:
-    return line if line and tuple(line.per_class_accuracy) == weights.classes else None
 
 
 def without_paths(text: str, config: Config) -> str:

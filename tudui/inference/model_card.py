@@ -10,11 +10,11 @@ from tudui.config.load import flatten
 from tudui.config.loss_spec import loss_spec
 from tudui.data.torchvision_sets import SETS
 from tudui.errors import printable
+from tudui.events import Evaluated
 from tudui.exported import INPUT, Description
 from tudui.files import markdown_text
 from tudui.inference.history import History, without_paths
 from tudui.inference.loading import loading_code
-from tudui.record import EvaluatedLine
 from tudui.weights import Weights
 
 MAX_ROWS = 100  # of the table of classes; with more, the least accurate
@@ -161,8 +161,9 @@ def _accuracy(config: Config | None, history: History, *, best: bool) -> Lines:
         caution = "; these weights were chosen by it, so it is too high" if best else ""
         wrong = " (its labels are partly wrong on purpose)" if config.data.has_wrong_labels else ""
         yield f"- validation accuracy: {_share(_hits(validation), validation.images)}{wrong}{caution}"
-    yield f"- calibration on the test images: expected error {test.ece:.4f} over 15 bins, NLL {test.nll:.4f}; 0 would"
-    yield "  be perfect, and the probabilities are to be trusted no more than that"
+    ece, nll = test.scores["ece"], test.scores["nll"]
+    yield f"- calibration on the test images: expected error {ece:.4f} over 15 bins (0 is perfect; do not trust the"
+    yield f"  probabilities beyond this error), NLL {nll:.4f}"
     if config.precision != "fp32":
         yield f"- the run computed in {config.precision}; what loads this file may compute in fp32 and differ slightly"
     yield ""
@@ -182,8 +183,8 @@ def _protocol(config: Config) -> str:
     )
 
 
-def _hits(line: EvaluatedLine) -> int:
-    return sum(row[index] for index, row in enumerate(line.confusion))
+def _hits(line: Evaluated) -> int:
+    return sum(row[index] for index, row in enumerate(line.details["confusion"]))
 
 
 def _share(hits: int, images: int) -> str:
@@ -195,9 +196,10 @@ def _share(hits: int, images: int) -> str:
     return f"{100 * hits / images:.2f} % ({hits:,} of {images:,}; 95 % interval {low:.1f} to {high:.1f} %)"
 
 
-def _classes(test: EvaluatedLine) -> Lines:
-    names = [markdown_text(printable(name)) for name in test.per_class_accuracy]
-    rows = [(index, row[index], sum(row)) for index, row in enumerate(test.confusion) if sum(row)]
+def _classes(test: Evaluated) -> Lines:
+    confusion = test.details["confusion"]
+    names = [markdown_text(printable(name)) for name in test.details["per_class_accuracy"]]
+    rows = [(index, row[index], sum(row)) for index, row in enumerate(confusion) if sum(row)]
     if len(rows) > MAX_ROWS:
         rows = sorted(rows, key=lambda row: row[1] / row[2])[:LEAST]
         yield f"The {LEAST} least accurate of {len(names)} classes:"
@@ -205,7 +207,7 @@ def _classes(test: EvaluatedLine) -> Lines:
     yield "| class | test accuracy | most often taken for |"
     yield "| :--- | :--- | :--- |"
     for index, hits, images in rows:
-        others = {other: count for other, count in enumerate(test.confusion[index]) if other != index and count}
+        others = {other: count for other, count in enumerate(confusion[index]) if other != index and count}
         worst = max(others, key=lambda other: others[other], default=None)
         taken = "" if worst is None else f"{names[worst]} ({others[worst]})"
         yield f"| {names[index]} | {_share(hits, images)} | {taken} |"

@@ -12,6 +12,7 @@ import torch
 from tudui.data.folder import ENDINGS, decode_or_reason, images_below
 from tudui.errors import DataError
 from tudui.inference.scores import network_of, preparation_of
+from tudui.tasks import Classes
 from tudui.weights import Weights
 
 BATCH = 256
@@ -70,12 +71,8 @@ def predict_files(
             likeliest: Iterator[tuple[tuple[str, float], ...]] = iter(())
             if pixels:
                 with torch.inference_mode():
-                    probabilities = network(torch.from_numpy(np.stack(pixels)).to(network.device)).softmax(1).cpu()
-                values, indices = probabilities.topk(min(top, len(names)), dim=1)
-                likeliest = (
-                    tuple((names[index], value) for index, value in zip(row, of_row, strict=True))
-                    for row, of_row in zip(indices.tolist(), values.tolist(), strict=True)
-                )
+                    outputs = network(torch.from_numpy(np.stack(pixels)).to(network.device)).cpu()
+                likeliest = iter(Classes(names=names).words(outputs, top))
             for file, image in zip(batch, decoded, strict=True):
                 if isinstance(image, str):
                     yield Unreadable(file.path, image)

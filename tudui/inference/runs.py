@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tudui.config.yaml_file import read_yaml
 from tudui.errors import ConfigError, DataError
-from tudui.record import EvaluatedLine, StepEndLine, last_lines, read_result
+from tudui.events import Evaluated, StepEnd
+from tudui.record import last_lines, read_result
 from tudui.run_folder import RunFolder
 
 
@@ -48,7 +49,7 @@ def _row(folder: RunFolder, root: Path) -> RunRow | None:
     except DataError:
         epoch, validation = _progress(folder)
         return RunRow(name, "damaged", loss, data, seed, epoch, planned, validation, None, None)
-    validation, test = (None if split is None else split.accuracy for split in (result.validation, result.test))
+    validation, test = (None if split is None else split.get("accuracy") for split in (result.validation, result.test))
     return RunRow(
         name, result.status, loss, data, seed, result.epochs, planned, validation, test, result.timing.seconds
     )
@@ -57,8 +58,8 @@ def _row(folder: RunFolder, root: Path) -> RunRow | None:
 def _progress(folder: RunFolder) -> tuple[int, float | None]:
     """Return the epochs done and the last validation accuracy of a run that has no result."""
     for line in last_lines(folder.record):
-        if isinstance(line, EvaluatedLine) and line.split == "validation":
-            return line.epoch, line.accuracy
-        if isinstance(line, StepEndLine) and line.epoch_done:
+        if isinstance(line, Evaluated) and line.split == "validation":
+            return line.epoch, line.scores.get("accuracy")
+        if isinstance(line, StepEnd) and line.epoch_done:
             return line.epoch, None
     return 0, None

@@ -9,9 +9,10 @@ from tudui.config import Config, Override, config_from
 from tudui.data import Preparation, load_data
 from tudui.errors import UsageError
 from tudui.events import Evaluated
-from tudui.losses import ClassInfo, build_every_loss, build_loss
+from tudui.losses import build_every_loss, build_loss
+from tudui.tasks import Task
 from tudui.training.device import AUTOCAST, resolve_machine
-from tudui.training.engine import predict_logits, score
+from tudui.training.engine import predict, score
 from tudui.training.network import Network, place
 from tudui.weights import Weights, read_weights
 
@@ -24,15 +25,16 @@ class Scored:
 
     weights: Weights
     evaluated: Evaluated
+    task: Task
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
         """Return the main scores in a line."""
-        scores = self.evaluated
-        return (
-            f"<{self.weights.origin}: {scores.images:,} {scores.split} images, accuracy {100 * scores.accuracy:.2f} %, "
-            f"NLL {scores.nll:.4f}, ECE {scores.ece:.4f}>"
+        found = self.evaluated
+        scores = ", ".join(
+            f"{metric.title} {metric.unit.text(found.scores[metric.name])}" for metric in self.task.metrics
         )
+        return f"<{self.weights.origin}: {found.images:,} {found.split} images, {scores}>"
 
 
 def network_of(weights: Weights, *, preparation: Preparation) -> Network:
@@ -73,7 +75,7 @@ def evaluate_weights(
     overrides = [Override(key, value, f"{flag} {value}") for key, (flag, value) in flags.items() if value is not None]
     config = config_from(weights.config or {}, weights.origin, overrides)
     dataset = load_data(config.data.model_copy(update={"normalize": "standardize"}), config.seed)
-    weights.check_classes(len(dataset.classes))
+    weights.check_classes(dataset.task.outputs)
     chosen = dataset.splits().get(split)
     if chosen is None:
         raise UsageError(f"--split {split}: {dataset.name} has only {', '.join(dataset.splits())}")
@@ -82,18 +84,17 @@ def evaluate_weights(
         notes.append(f"{dataset.name} has changed since the training: images that were trained on may be among these")
     if weights.preparation is None and normalize is None:
         notes.append(UNPREPARED)
-    if weights.classes and weights.classes != dataset.classes:
-        notes.append(f"trained on classes {', '.join(weights.classes)}; scored on {', '.join(dataset.classes)}")
+    if weights.classes and weights.classes != dataset.task.names:
+        notes.append(f"trained on classes {', '.join(weights.classes)}; scored on {', '.join(dataset.task.names)}")
     network = network_of(weights, preparation=preparation_of(weights, normalize, dataset.preparation))
     chosen = chosen.to(network.device)
-    classes = ClassInfo(names=dataset.classes, counts=dataset.class_counts)
     evaluated = score(
-        predict_logits(network, chosen),
-        chosen.labels,
-        classes=dataset.classes,
-        loss=build_loss(config.loss, classes),
-        losses=build_every_loss(classes),
+        predict(network, chosen),
+        chosen.targets,
+        task=dataset.task,
+        loss=build_loss(config.loss, dataset.task),
+        losses=build_every_loss(dataset.task),
         split=split,
         weights="best" if best else "last",
     )
-    return Scored(weights, evaluated, tuple(notes))
+    return Scored(weights, evaluated, dataset.task, tuple(notes))

@@ -8,8 +8,7 @@ import torch
 
 from tudui.config.loss_spec import LossParameters
 from tudui.lab.choice import ChosenLoss
-from tudui.lab.values import class_info
-from tudui.losses import build_loss
+from tudui.losses import build_loss, numbered_classes
 from tudui.losses.residual import ResidualParameters
 
 LARGEST_REACH = 1e6  # its square is still far from what float64 can hold
@@ -45,7 +44,9 @@ def class_curve(chosen: ChosenLoss, *, label: str, classes: int = 10, points: in
     logits = torch.zeros(points, classes, dtype=torch.float64)
     logits[:, 0] = torch.log(probability / (1 - probability) * (classes - 1))
     logits.requires_grad_()
-    values = build_loss(on_probabilities(chosen), class_info(classes))(logits, torch.zeros(points, dtype=torch.int64))
+    values = build_loss(on_probabilities(chosen), numbered_classes(classes))(
+        logits, torch.zeros(points, dtype=torch.int64)
+    )
     (gradient,) = torch.autograd.grad(values.sum(), logits)
     return Curve(
         label=label,

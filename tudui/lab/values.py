@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tudui.errors import UsageError
 from tudui.lab.choice import ChosenLoss
-from tudui.losses import ClassInfo, build_loss
+from tudui.losses import build_loss, numbered_classes
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -49,13 +49,8 @@ def class_value(
             f"give one class for each row of logits"
         )
     inputs = torch.from_numpy(logits).requires_grad_()
-    loss = build_loss(chosen.parameters, class_info(logits.shape[1]))
+    loss = build_loss(chosen.parameters, numbered_classes(logits.shape[1], (1,) * logits.shape[1]))
     return _value(chosen, inputs, loss(inputs, torch.from_numpy(classes)), reduction, inputs.detach().softmax(1))
-
-
-def class_info(classes: int) -> ClassInfo:
-    """Return K classes, named by their numbers and of equal size."""
-    return ClassInfo(names=tuple(str(number) for number in range(classes)), counts=(1,) * classes)
 
 
 def _value(

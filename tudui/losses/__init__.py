@@ -10,7 +10,6 @@ from tudui.config import Override
 from tudui.config.describe import shorten
 from tudui.config.load import load_loss
 from tudui.config.loss_spec import (
-    ClassInfo,
     LossParameters,
     LossSpec,
     loss_section,
@@ -19,6 +18,7 @@ from tudui.config.loss_spec import (
 )
 from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
 from tudui.errors import UsageError
+from tudui.tasks import Classes, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
 
 __all__ = [
-    "ClassInfo",
     "LossParameters",
     "LossSpec",
     "build_every_loss",
@@ -68,8 +67,7 @@ def get(name: str, *, class_counts: Sequence[int] | None = None, **parameters: A
 
     @cache
     def of(classes: int) -> "Loss":
-        names, counts = map(str, range(classes)), class_counts or ()
-        return build_loss(checked, ClassInfo(names=tuple(names), counts=tuple(counts)))
+        return build_loss(checked, numbered_classes(classes, class_counts or ()))
 
     def loss(logits: "Tensor", labels: "Tensor") -> "Tensor":
         return of(logits.shape[-1])(logits, labels)
@@ -77,19 +75,24 @@ def get(name: str, *, class_counts: Sequence[int] | None = None, **parameters: A
     return loss
 
 
-def build_loss(parameters: LossParameters, classes: ClassInfo) -> "Loss":
-    """Return the loss (logits [B, K] float, labels [B] int64) -> loss per sample [B]; wrong shapes raise ValueError."""
+def numbered_classes(number: int, counts: Sequence[int] = ()) -> Classes:
+    """Return the task of classes that are named by their numbers."""
+    return Classes(names=tuple(map(str, range(number))), counts=tuple(counts))
+
+
+def build_loss(parameters: LossParameters, task: Task) -> "Loss":
+    """Return the loss (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]; ValueError for wrong shapes."""
     from tudui.losses.checks import checked
 
-    return checked(loss_spec(parameters.name).build(parameters, classes), parameters.name, classes.number)
+    return checked(loss_spec(parameters.name).build(parameters, task), parameters.name, task.outputs)
 
 
-def build_every_loss(classes: ClassInfo) -> "dict[str, Loss]":
+def build_every_loss(task: Task) -> "dict[str, Loss]":
     """Return each registered loss at its defaults, by name; one that has parameters without a default is left out."""
     losses = {}
     for name, spec in loss_specs().items():
         try:
-            losses[name] = build_loss(spec.parameters(name=name), classes)
+            losses[name] = build_loss(spec.parameters(name=name), task)
         except ValidationError:  # of another package's parameter model
             continue
     return losses

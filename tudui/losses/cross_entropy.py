@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec, rates
+from tudui.config.loss_spec import LossParameters, LossSpec, rates
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from tudui.config.loss_spec import Loss
+    from tudui.tasks import Classes
 
 PositiveNumber = Annotated[float, Field(gt=0)]
 
@@ -24,7 +25,7 @@ class CrossEntropyParameters(LossParameters):
     )
 
 
-def build(parameters: CrossEntropyParameters, classes: ClassInfo) -> "Loss":
+def build(parameters: CrossEntropyParameters, task: "Classes") -> "Loss":
     """Return cross entropy of logits; a class's weight multiplies the loss of its samples."""
     import torch
     from torch.nn import functional
@@ -33,21 +34,21 @@ def build(parameters: CrossEntropyParameters, classes: ClassInfo) -> "Loss":
 
     weights: Tensor | None = None
     if parameters.class_weights == "balanced":
-        if len(classes.counts) != classes.number:
+        if len(task.counts) != task.outputs:
             raise ConfigError(
                 [
-                    f"loss.class_weights: balanced needs the training images of each of {classes.number} classes "
-                    f"(got {len(classes.counts)}); give them as class_counts"
+                    f"loss.class_weights: balanced needs the training images of each of {task.outputs} classes "
+                    f"(got {len(task.counts)}); give them as class_counts"
                 ]
             )
-        total = sum(classes.counts)
-        weights = torch.tensor([total / (classes.number * max(count, 1)) for count in classes.counts])
+        total = sum(task.counts)
+        weights = torch.tensor([total / (task.outputs * max(count, 1)) for count in task.counts])
     elif parameters.class_weights is not None:
-        if len(parameters.class_weights) != classes.number:
+        if len(parameters.class_weights) != task.outputs:
             raise ConfigError(
                 [
-                    f"loss.class_weights: {len(parameters.class_weights)} weights for {classes.number} classes; "
-                    f"give one for each of {', '.join(classes.names[:12])}"
+                    f"loss.class_weights: {len(parameters.class_weights)} weights for {task.outputs} classes; "
+                    f"give one for each of {', '.join(task.names[:12])}"
                 ]
             )
         weights = torch.tensor(parameters.class_weights)

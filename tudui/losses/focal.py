@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec, rates
+from tudui.config.loss_spec import LossParameters, LossSpec, rates
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from tudui.config.loss_spec import Loss
+    from tudui.tasks import Classes
 
 
 class FocalParameters(LossParameters):
@@ -19,7 +20,7 @@ class FocalParameters(LossParameters):
     gamma: float = Field(2.0, ge=0, description="0: cross entropy; more: less weight on images that are right")
 
 
-def build(parameters: FocalParameters, classes: ClassInfo) -> "Loss":
+def build(parameters: FocalParameters, task: "Classes") -> "Loss":
     """Return (1 - p_y)^gamma (-log p_y)."""
     import torch
 

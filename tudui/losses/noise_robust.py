@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec, rates
+from tudui.config.loss_spec import LossParameters, LossSpec, rates
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from tudui.config.loss_spec import Loss
+    from tudui.tasks import Classes
 
 NotNegativeNumber = Annotated[float, Field(ge=0)]
 
@@ -52,7 +53,7 @@ def log_probability(logits: "Tensor", labels: "Tensor") -> "Tensor":
     return logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
 
 
-def build_gce(parameters: GceParameters, classes: ClassInfo) -> "Loss":
+def build_gce(parameters: GceParameters, task: "Classes") -> "Loss":
     """Return (1 - p_y^q) / q."""
     import torch
 
@@ -62,7 +63,7 @@ def build_gce(parameters: GceParameters, classes: ClassInfo) -> "Loss":
     return generalised_cross_entropy
 
 
-def build_sce(parameters: SceParameters, classes: ClassInfo) -> "Loss":
+def build_sce(parameters: SceParameters, task: "Classes") -> "Loss":
     """Return alpha CE + beta RCE; with one-hot targets RCE is -log_zero (1 - p_y)."""
     import torch
 
@@ -73,7 +74,7 @@ def build_sce(parameters: SceParameters, classes: ClassInfo) -> "Loss":
     return symmetric_cross_entropy
 
 
-def build_nce_mae(parameters: NceMaeParameters, classes: ClassInfo) -> "Loss":
+def build_nce_mae(parameters: NceMaeParameters, task: "Classes") -> "Loss":
     """Return alpha NCE + beta (1 - p_y); NCE is cross entropy over its sum for every label that might be given."""
 
     def normalised_cross_entropy_and_mae(logits: "Tensor", labels: "Tensor") -> "Tensor":
@@ -84,7 +85,7 @@ def build_nce_mae(parameters: NceMaeParameters, classes: ClassInfo) -> "Loss":
     return normalised_cross_entropy_and_mae
 
 
-def build_phuber_ce(parameters: PhuberCeParameters, classes: ClassInfo) -> "Loss":
+def build_phuber_ce(parameters: PhuberCeParameters, task: "Classes") -> "Loss":
     """Return -log p_y, continued as its tangent where p_y < 1 / tau."""
     import math
 

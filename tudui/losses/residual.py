@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec, rates
+from tudui.config.loss_spec import LossParameters, LossSpec, rates
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from tudui.config.loss_spec import Loss
+    from tudui.tasks import Classes
 
 PositiveNumber = Annotated[float, Field(gt=0)]
 
@@ -119,18 +120,18 @@ def smooth_l1(parameters: SmoothL1Parameters, prediction: "Tensor", target: "Ten
     return functional.smooth_l1_loss(prediction, target, reduction="none", beta=parameters.beta)
 
 
-def build_with(elementwise: "Callable[[Any, Tensor, Tensor], Tensor]") -> "Callable[[Any, ClassInfo], Loss]":
+def build_with(elementwise: "Callable[[Any, Tensor, Tensor], Tensor]") -> "Callable[[Any, Classes], Loss]":
     """Return the builder that puts an elementwise loss between outputs and one-hot targets."""
 
-    def build(parameters: ResidualParameters, classes: ClassInfo) -> "Loss":
+    def build(parameters: ResidualParameters, task: "Classes") -> "Loss":
         from torch.nn import functional
 
         weight = parameters.true_class_weight
-        true_class_weight = classes.number - 1 if weight == "balanced" else weight
-        factor = parameters.scale / (classes.number if parameters.classes == "mean" else 1)
+        true_class_weight = task.outputs - 1 if weight == "balanced" else weight
+        factor = parameters.scale / (task.outputs if parameters.classes == "mean" else 1)
 
         def residual_loss(logits: "Tensor", labels: "Tensor") -> "Tensor":
-            onehot = functional.one_hot(labels, classes.number).to(logits.dtype)  # [B, K]
+            onehot = functional.one_hot(labels, task.outputs).to(logits.dtype)  # [B, K]
             prediction = logits.softmax(1) if parameters.input == "probabilities" else logits
             terms = elementwise(parameters, prediction, onehot * parameters.target_scale)
             if true_class_weight != 1:

@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from tudui.config.loss_spec import ClassInfo, LossParameters, LossSpec, rates
+from tudui.config.loss_spec import LossParameters, LossSpec, rates
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from tudui.config.loss_spec import Loss
+    from tudui.tasks import Classes
 
 
 class SquentropyParameters(LossParameters):
@@ -16,14 +17,14 @@ class SquentropyParameters(LossParameters):
     name: Literal["squentropy"] = "squentropy"
 
 
-def build(parameters: SquentropyParameters, classes: ClassInfo) -> "Loss":
+def build(parameters: SquentropyParameters, task: "Classes") -> "Loss":
     """Return -log p_y + the mean over the K - 1 wrong classes of their squared logits."""
     from torch.nn import functional
 
     def squentropy(logits: "Tensor", labels: "Tensor") -> "Tensor":
         squares = logits.square()
         wrong = squares.sum(1) - squares.gather(1, labels[:, None])[:, 0]
-        return functional.cross_entropy(logits, labels, reduction="none") + wrong / (classes.number - 1)
+        return functional.cross_entropy(logits, labels, reduction="none") + wrong / (task.outputs - 1)
 
     return squentropy
 

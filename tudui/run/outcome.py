@@ -1,4 +1,4 @@
-"""What a finished run leaves besides scores: predictions of the test images, and what was learned of wrong labels."""
+"""What a run leaves besides scores: its wrong targets, predictions of the test images, and what was learned."""
 
 from pathlib import Path
 from typing import Any
@@ -6,42 +6,53 @@ from typing import Any
 import numpy as np
 import torch
 
-from tudui.data import Split
+from tudui.config import Config
+from tudui.data import Dataset, Split
 from tudui.distributed import World
-from tudui.files import written_aside
-from tudui.training.engine import predict_logits
+from tudui.files import json_text, write_text, written_aside
+from tudui.tasks import Metric, Task
+from tudui.tasks.label_noise import manifest
+from tudui.training.engine import predict
 from tudui.training.network import Network
 
 
-def write_predictions(path: Path, test: Split, logits: torch.Tensor) -> None:
-    """Keep the class and probabilities of every test image, for paired tests over images."""
+def write_manifest(path: Path, data: Dataset, config: Config) -> None:
+    """Keep which training and validation images were given which wrong label."""
+    spoiled = {
+        name: (split.index, split.clean.cpu(), split.targets.cpu())
+        for name, split in data.splits().items()
+        if split.clean is not None
+    }
+    write_text(path, json_text(manifest(spoiled, data.task.names, config.data, config.seed)) + "\n")
+
+
+def write_predictions(path: Path, test: Split, outputs: torch.Tensor, task: Task) -> None:
+    """Keep for every test image its target, what was predicted, and its value of each metric, for paired tests."""
+    columns = {"index": test.index, "label": test.targets, **task.columns(outputs)}
+    columns |= {metric.name: metric.of(outputs, test.targets) for metric in task.metrics}
+    arrays: dict[str, Any] = {name: column.cpu().numpy() for name, column in columns.items()}
     with written_aside(path) as file:
-        np.savez(
-            file,
-            index=test.index.numpy(),
-            label=test.labels.cpu().numpy(),
-            predicted=logits.argmax(1).cpu().numpy(),
-            probabilities=logits.softmax(1).half().cpu().numpy(),  # rounded: the largest may no longer be one
-        )
+        np.savez(file, **arrays)
 
 
-def learned(network: Network, train: Split, world: World) -> dict[str, Any] | None:
-    """Return how much of the right labels was learned and, apart, of those made wrong; None without label noise."""
-    if train.true_labels is None:
+def learned(network: Network, train: Split, metric: Metric, world: World) -> dict[str, Any] | None:
+    """Return how well the right targets were learned and, apart, those made wrong; None if none were made wrong."""
+    if train.clean is None:
         return None
     network.model.eval()
-    predicted = predict_logits(network, train, world).argmax(1)
+    outputs = predict(network, train, world)
     network.model.train()
-    wrong = train.labels != train.true_labels
+    wrong = train.targets != train.clean
 
-    def share(hits: torch.Tensor) -> float | None:
-        return int(hits.sum()) / len(hits) if len(hits) else None
+    def mean(values: torch.Tensor) -> float | None:
+        return float(values.double().sum()) / len(values) if len(values) else None
 
+    values = metric.of(outputs, train.targets)
     return {
-        "clean": {"images": int((~wrong).sum()), "accuracy": share((predicted == train.labels)[~wrong])},
+        "clean": {"images": int((~wrong).sum()), metric.name: mean(values[~wrong])},
         "flipped": {
             "images": int(wrong.sum()),
-            "accuracy": share((predicted == train.labels)[wrong]),  # wrong labels learned by heart
-            "true_accuracy": share((predicted == train.true_labels)[wrong]),
+            metric.name: mean(values[wrong]),  # wrong targets that were memorised
+            f"true_{metric.name}": mean(metric.of(outputs, train.clean)[wrong]),
         },
     }

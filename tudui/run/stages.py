@@ -12,13 +12,12 @@ from tudui.config import Config, config_from
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.data import Dataset
-from tudui.data.label_noise import manifest
 from tudui.distributed import ALONE, World
 from tudui.errors import DataError, UsageError
 from tudui.events import Divergence, Evaluated, Event, RunEnded, RunStarted, Warned
 from tudui.files import json_text, write_text
-from tudui.losses import ClassInfo, build_every_loss, build_loss
-from tudui.run.outcome import learned, write_predictions
+from tudui.losses import build_every_loss, build_loss
+from tudui.run.outcome import learned, write_manifest, write_predictions
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import Sink
 from tudui.training.checkpoint import (
@@ -31,7 +30,7 @@ from tudui.training.checkpoint import (
     save_checkpoint,
 )
 from tudui.training.device import hardware, versions
-from tudui.training.engine import predict_logits, score
+from tudui.training.engine import predict, score
 from tudui.training.hashes import begun_from
 from tudui.training.state import TrainState, images_left_out, new_state
 from tudui.training.step import Training
@@ -48,8 +47,8 @@ class Run:
         self, config: Config, folder: RunFolder, data: Dataset, *, cautions: Sequence[str] = (), world: World = ALONE
     ) -> None:
         self.config, self.folder, self.data, self.cautions, self.world = config, folder, data, cautions, world
-        self.classes = ClassInfo(names=data.classes, counts=data.class_counts)
-        self.loss: Loss = build_loss(config.loss, self.classes)
+        self.loss: Loss = build_loss(config.loss, data.task)
+        self.metric = data.task.metrics[0]  # which selects the best weights and stops early
         self.state: TrainState = new_state(config, data)
         self.training = Training(self.state, data, self.loss, config, world)
         self.sinks: list[Sink] = []
@@ -62,7 +61,7 @@ class Run:
         """Begin with the weights that the config names, if it names any."""
         if self.config.train.init_from:
             weights = read_weights(Path(self.config.train.init_from))
-            weights.check_classes(len(self.data.classes))
+            weights.check_classes(self.data.task.outputs)
             self.state.network.model.load_state_dict(weights.tensors)
 
     def share_state(self) -> None:
@@ -120,30 +119,24 @@ class Run:
             sink(event)
 
     def begin(self, *, listeners: Iterable[Sink]) -> None:
-        """Start a run at step 0; of one that goes on, tell only those who listen, and not the record."""
-        if self.warning:
+        """Emit RunStarted for a new run. For a resumed run, tell it to the listeners but not to the record."""
+        if self.state.progress.step == 0:
+            if self.world.is_first:
+                self._start()
+        else:
+            events: list[Event] = [self._started(hashes={})]
+            if self.warning:
+                events.append(Warned(step=self.state.progress.step, message=self.warning))
             for sink in listeners:
-                sink(Warned(step=self.state.progress.step, message=self.warning))
-        if self.state.progress.step == 0 and self.world.is_first:
-            self._start()
+                for event in events:
+                    sink(event)
         self.training.over = self.is_over()
 
     def _start(self) -> None:
         """Begin a run: the first event, and what the user should know."""
-        if self.data.train.true_labels is not None:
-            listed = manifest(self.config.data, self.config.seed, self.data.classes, self.data.splits())
-            write_text(self.folder.label_noise, json_text(listed) + "\n")
-        self.emit(
-            RunStarted(
-                name=self.folder.root.name,
-                config=self.config.model_dump(mode="json"),
-                parameters=sum(parameter.numel() for parameter in self.state.network.model.parameters()),
-                classes=self.data.classes,
-                images={name: len(split) for name, split in self.data.splits().items()},
-                steps_planned=self.state.steps_planned,
-                hashes=begun_from(self.config, self.data, self.state.network.model),
-            )
-        )
+        if self.data.train.clean is not None:
+            write_manifest(self.folder.label_noise, self.data, self.config)
+        self.emit(self._started(hashes=begun_from(self.config, self.data, self.state.network.model)))
         for note in (
             *self.cautions,
             *images_left_out(self.config, self.data),
@@ -152,34 +145,45 @@ class Run:
         ):
             self.emit(Warned(step=0, message=note))
 
+    def _started(self, hashes: Mapping[str, str]) -> RunStarted:
+        return RunStarted(
+            name=self.folder.root.name,
+            config=self.config.model_dump(mode="json"),
+            parameters=sum(parameter.numel() for parameter in self.state.network.model.parameters()),
+            task=self.data.task.about(),
+            images={name: len(split) for name, split in self.data.splits().items()},
+            steps_planned=self.state.steps_planned,
+            hashes=hashes,
+            step=self.state.progress.step,
+        )
+
     def end_epoch(self) -> None:
         """Evaluate, remember the best, save."""
         progress = self.state.progress
         if self.data.validation is not None:
-            evaluated, _ = self.evaluate("validation")
+            evaluated, outputs = self.evaluate("validation")
             self.emit(evaluated)
-            self.warn_of_collapse(evaluated)
-            if evaluated.accuracy > progress.best_accuracy:
-                progress.best_epoch, progress.best_accuracy = progress.epoch, evaluated.accuracy
+            self.warn_of_collapse(evaluated, outputs)
+            score = evaluated.scores[self.metric.name]
+            if self.metric.is_better(score, progress.best_score):
+                progress.best_epoch, progress.best_score = progress.epoch, score
                 if self.config.checkpoint.best:
                     self.save(BEST)
         ends = progress.epoch == self.config.train.epochs or self.patience_is_spent()
         if ends or progress.epoch % self.config.checkpoint.every == 0:
             self.save(LAST)
 
-    def warn_of_collapse(self, evaluated: Evaluated) -> None:
-        """Warn where one class is predicted for everything, once until it is not."""
-        predicted = [sum(column) for column in zip(*evaluated.confusion, strict=True)]
-        collapsed = sum(count > 0 for count in predicted) == 1 and len(predicted) > 1
+    def warn_of_collapse(self, evaluated: Evaluated, outputs: torch.Tensor) -> None:
+        """Warn if everything is predicted as the same, once until it is not."""
+        collapsed = self.data.task.collapse(outputs)
         if collapsed and not self.state.progress.collapsed:
-            name = self.data.classes[predicted.index(max(predicted))]
             message = (
-                f"collapsed in epoch {evaluated.epoch}: every {evaluated.split} image is predicted as '{name}' "
+                f"collapsed in epoch {evaluated.epoch}: every {evaluated.split} image is {collapsed} "
                 f"(loss {self.config.loss.name}, peak learning rate {self.config.optimizer.lr:g}); "
                 f"try a lower --lr, clipping at less with --set train.clip, or another loss"
             )
             self.emit(Warned(step=evaluated.step, message=message))
-        self.state.progress.collapsed = collapsed
+        self.state.progress.collapsed = collapsed is not None
 
     def is_over(self) -> bool:
         """Return whether the run diverged, has done its epochs, or is ended by early stopping."""
@@ -207,16 +211,16 @@ class Run:
     def evaluate(
         self, split: str, *, weights: str = "last", losses: "Mapping[str, Loss] | None" = None
     ) -> tuple[Evaluated, torch.Tensor]:
-        """Return the scores and logits [N, K] of a split."""
+        """Return the scores and outputs [N, K] of a split."""
         progress, images = self.state.progress, self.data.splits()[split]
         model = self.state.network.model.eval()
-        logits = predict_logits(self.state.network, images, self.world)
+        outputs = predict(self.state.network, images, self.world)
         model.train()
         detailed = progress.epoch % self.config.log.details_every == 0
         evaluated = score(
-            logits,
-            images.labels,
-            classes=self.data.classes,
+            outputs,
+            images.targets,
+            task=self.data.task,
             loss=self.loss,
             losses=losses or {},
             split=split,
@@ -225,7 +229,7 @@ class Run:
             step=progress.step,
             predictions_shown=self.config.log.images if detailed else 0,
         )
-        return evaluated, logits
+        return evaluated, outputs
 
     def end(self, diverged: Divergence | None = None) -> RunResult:
         """Write the result of a run that is over."""
@@ -238,14 +242,14 @@ class Run:
     def end_finished(self) -> RunResult:
         """Read the test images: once for the last weights, once for those selected on validation."""
         validation = self.evaluate("validation")[0] if self.data.validation is not None else None
-        test, logits = self.evaluate("test", losses=build_every_loss(self.classes))
+        test, outputs = self.evaluate("test", losses=build_every_loss(self.data.task))
         self.emit(test)
         if validation is None:
-            self.warn_of_collapse(test)
+            self.warn_of_collapse(test, outputs)
         if self.world.is_first:
-            write_predictions(self.folder.predictions, self.data.test, logits)
-        progress = self.state.progress
-        best, selected_accuracy = test, validation.accuracy if validation else None
+            write_predictions(self.folder.predictions, self.data.test, outputs, self.data.task)
+        progress, metric = self.state.progress, self.metric.name
+        best, selected_score = test, validation.scores[metric] if validation else None
         selected = self.folder.checkpoints / BEST
         if validation and self.config.checkpoint.best and progress.best_epoch != progress.epoch:
             last_weights = {name: tensor.clone() for name, tensor in self.state.network.model.state_dict().items()}
@@ -253,18 +257,18 @@ class Run:
             self.state.network.model.load_state_dict(self.world.from_first(weights))
             best, _ = self.evaluate("test", weights="best")
             self.state.network.model.load_state_dict(last_weights)
-            selected_accuracy = progress.best_accuracy
+            selected_score = progress.best_score
             self.emit(best)
         return self.write_result(
             "finished",
             {
-                "train": learned(self.state.network, self.data.train, self.world),
-                "validation": validation.scores() if validation else None,
-                "test": test.scores(),
+                "train": learned(self.state.network, self.data.train, self.metric, self.world),
+                "validation": validation.values() if validation else None,
+                "test": test.values(),
                 "best": {
                     "epoch": best.epoch,
-                    "validation_accuracy": selected_accuracy,
-                    "test_accuracy": best.accuracy,
+                    f"validation_{metric}": selected_score,
+                    f"test_{metric}": best.scores[metric],
                 },
             },
         )
@@ -277,6 +281,7 @@ class Run:
             "seed": self.config.seed,
             "loss": self.config.loss.name,
             "data": self.config.data.name,
+            "task": self.data.task.about(),
             "epochs": progress.epoch,
             "steps": progress.step,
             **values,

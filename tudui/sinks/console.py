@@ -1,6 +1,6 @@
 """A run on the terminal or in a notebook: a progress bar where there is one, plain lines elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.sinks import Sink
 from tudui.sinks.notebook import Page
 from tudui.sinks.printable import plain_table
+from tudui.tasks import Metric, Task, task_from
 
 
 @contextmanager
@@ -43,6 +44,7 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.pending: StepEnd | None = None
+        self.task: Task | None = None  # known from the first event on
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -51,7 +53,7 @@ class _Lines:
             case StepEnd():
                 self.steps(event)
             case Evaluated(split="validation", weights="last"):
-                self.epoch_line(f"  validation {_percent(event.accuracy)}")
+                self.epoch_line(f"  validation {self.score(event.scores)}")
             case Warned():
                 self.epoch_line()
                 self.console.print(f"[yellow]warning:[/] {escape(event.message)}")
@@ -60,12 +62,26 @@ class _Lines:
                 self.ended(event)
 
     def started(self, event: RunStarted) -> None:
+        self.task = task_from(event.task, event.name)
+        if event.step:
+            self.console.print(f"resuming {escape(event.name)} at step {event.step:,} of {event.steps_planned:,}")
+            return
         images = ", ".join(f"{number:,} {split}" for split, number in event.images.items())
         loss = event.config["loss"]["name"]
         self.console.print(
-            f"{escape(event.name)}: loss {loss}, {event.parameters:,} parameters, {len(event.classes)} classes\n"
+            f"{escape(event.name)}: loss {loss}, {event.parameters:,} parameters, {self.task.outputs} classes\n"
             f"images: {images}"
         )
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that decides."""
+        assert self.task is not None, "RunStarted comes first"
+        return self.task.metrics[0]
+
+    def score(self, scores: Mapping[str, float]) -> str:
+        """Return its value with its unit."""
+        return self.metric.unit.text(scores[self.metric.name], 1)
 
     def steps(self, event: StepEnd) -> None:
         if event.epoch_done:
@@ -79,23 +95,23 @@ class _Lines:
         self.pending = None
         self.console.print(
             f"epoch {event.epoch:>3}/{event.epochs_planned}  loss {event.epoch_loss:.4f}  "
-            f"accuracy {_percent(event.epoch_accuracy)}{validation}  "
-            f"{event.timing['images_per_second']:,.0f} images/s",
+            f"{self.metric.title} {self.score(event.epoch_scores)}{validation}  "
+            f"{event.timing.images_per_second:,.0f} images/s",
             soft_wrap=True,
         )
 
     def ended(self, event: RunEnded) -> None:
         result = event.result
         title = f"{result['loss']}, seed {result['seed']}: {event.status}"
-        table = plain_table("", "accuracy", "NLL", "ECE", "loss", title=title)
+        assert self.task is not None, "RunStarted comes first"
+        table = plain_table("", *(column.title for column in self.task.brief), "loss", title=title)
         for labels, name in (("right", "clean"), ("wrong", "flipped")):
             if (result["train"] or {}).get(name, {}).get("images"):
-                table.add_row(f"train, {labels} labels", _percent(result["train"][name]["accuracy"]))
+                table.add_row(f"train, {labels} labels", self.score(result["train"][name]))
         for split in ("validation", "test"):
             if scores := result.get(split):
-                table.add_row(
-                    split, _percent(scores["accuracy"]), *(f"{scores[name]:.4f}" for name in ("nll", "ece", "loss"))
-                )
+                shown = (column.unit.text(scores[column.name]) for column in self.task.brief)
+                table.add_row(split, *shown, f"{scores['loss']:.4f}")
         if table.row_count:
             self.console.print(table)
         seconds, speed = result["timing"]["seconds"], result["timing"]["images_per_second"]
@@ -108,17 +124,17 @@ class _Bar(_Lines):
     def __init__(self, console: Console, progress: Progress) -> None:
         super().__init__(console)
         self.progress = progress
-        self.task = progress.add_task("", total=None, epoch="starting", scores="")
+        self.bar = progress.add_task("", total=None, epoch="starting", scores="")
 
     def steps(self, event: StepEnd) -> None:
         super().steps(event)
         self.progress.update(
-            self.task,
+            self.bar,
             total=event.steps_planned,
             completed=event.step,
             epoch=f"epoch {event.epoch}/{event.epochs_planned}",
-            scores=f"loss {event.epoch_loss:.3f} acc {_percent(event.epoch_accuracy)} "
-            f"{event.timing['images_per_second']:,.0f} img/s",
+            scores=f"loss {event.epoch_loss:.3f} {self.metric.title} {self.score(event.epoch_scores)} "
+            f"{event.timing.images_per_second:,.0f} img/s",
         )
 
 
@@ -132,7 +148,3 @@ class _InNotebook(_Bar):
     def __call__(self, event: Event) -> None:
         super().__call__(event)
         self.page.show(None if isinstance(event, RunEnded) else self.progress)
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f} %"

@@ -19,7 +19,6 @@ from tudui.sinks.event_file import EventFile, event_file
 from tudui.sinks.graph import network_graph
 from tudui.sinks.pictures import confusion_picture, prediction_grid
 
-SCORES = ("accuracy", "loss", "nll", "ece")
 # settings that are no hyper-parameters: how the run is computed, saved and logged, and where its images lie
 NO_HPARAMS = re.compile(
     r"log\.|checkpoint\.|data\.(dir|cache|on_bad_image|noise_matrix|noise_manifest)$|train\.(threads|channels_last)$|"
@@ -95,9 +94,9 @@ def _hparam(value: Any) -> float | str:
 def _steps(event: StepEnd) -> Iterator[Summary]:
     scalars = {
         "loss/train": event.loss,
-        "accuracy/train": event.accuracy,
+        **{f"{name}/train": value for name, value in event.scores.items()},
         "learning_rate": event.learning_rate,
-        "images_per_second": event.timing["images_per_second"],
+        "images_per_second": event.timing.images_per_second,
         **{f"gradient_norm/{layer}": norm for layer, norm in event.gradient_norm.items()},
         **{f"update_ratio/{layer}": ratio for layer, ratio in event.update_ratio.items()},
     }
@@ -121,17 +120,18 @@ def _histogram(tag: str, counted: Histogram) -> Summary:
 
 
 def _scores(event: Evaluated, data: Dataset) -> Iterator[Summary]:
-    for score in SCORES:
-        yield scalar(f"{score}/{event.split}", getattr(event, score))
-    for name, accuracy in event.per_class_accuracy.items():
-        if event.split == "validation" and accuracy is not None and len(event.per_class_accuracy) <= MAX_CLASSES_SHOWN:
+    for name, value in event.values().items():
+        yield scalar(f"{name}/{event.split}", value)
+    names = data.task.names
+    for name, accuracy in event.details["per_class_accuracy"].items():
+        if event.split == "validation" and accuracy is not None and len(names) <= MAX_CLASSES_SHOWN:
             yield scalar(f"per_class_accuracy/{name}", accuracy)
     if event.predicted:
         split = data.splits()[event.split]
         shown = len(event.predicted)
         images = split.store[split.rows[:shown]].cpu().numpy()
-        picture = prediction_grid(images, split.labels[:shown].tolist(), event.predicted, data.classes)
+        picture = prediction_grid(images, split.targets[:shown].tolist(), event.predicted, names)
         yield image(f"predictions/{event.split}", picture, dataformats="HWC")
-    if event.confusion and len(data.classes) <= MAX_CLASSES_SHOWN:
-        picture = confusion_picture(event.confusion, data.classes)
+    if len(names) <= MAX_CLASSES_SHOWN:
+        picture = confusion_picture(event.details["confusion"], names)
         yield image(f"confusion/{event.split}", picture, dataformats="HWC")

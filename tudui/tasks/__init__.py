@@ -1,6 +1,27 @@
 """Tasks: what outputs and targets mean, and what a network is scored by."""
 
-from tudui.tasks.classes import Classes
-from tudui.tasks.metric import Figure, Metric, Task, Unit, metric_named
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["Classes", "Figure", "Metric", "Task", "Unit", "metric_named"]
+from pydantic import TypeAdapter, ValidationError
+
+from tudui.errors import DataError
+from tudui.tasks.classes import Classes
+from tudui.tasks.metric import Figure, Metric, Unit, metric_named
+from tudui.tasks.task import Task, check_scores, scores_of
+
+__all__ = ["Classes", "Figure", "Metric", "Task", "Unit", "check_scores", "metric_named", "scores_of", "task_from"]
+
+_KINDS: dict[str, TypeAdapter[Task]] = {"classes": TypeAdapter(Classes)}
+
+
+def task_from(about: Mapping[str, Any], where: str) -> Task:
+    """Return the task that `Task.about` described; DataError, which begins with `where`, if nothing did."""
+    kind = about.get("kind")
+    if kind not in _KINDS:
+        raise DataError(f"{where}: has a task of an unknown kind")
+    values = {name: value for name, value in about.items() if name != "kind"}
+    try:
+        return _KINDS[kind].validate_python(values)
+    except ValidationError:
+        raise DataError(f"{where}: its task is damaged") from None

@@ -1,11 +1,12 @@
 """Classification: a target is the number of a class, an output a logit for each class."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
-from tudui.errors import DataError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+
+from tudui.errors import DataError, in_a_line
 from tudui.tasks.metric import NATS, PERCENT, PLAIN, Figure, Metric
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 CALIBRATION_BINS = 15
 FEWEST_FOR_TOP5 = 6  # of five classes or fewer, every image would be right
+UNEQUAL = 3  # a largest class this many times the smallest is worth a note
 
 
 def is_right(outputs: "Tensor", targets: "Tensor") -> "Tensor":
@@ -45,7 +47,8 @@ def confusion_of(outputs: "Tensor", targets: "Tensor") -> "Tensor":
 
 def balanced_accuracy(outputs: "Tensor", targets: "Tensor") -> float:
     """Return the mean over the classes that occur of the share of their samples that is right."""
-    recalls = [recall for recall in _recalls(confusion_of(outputs, targets)) if recall is not None]
+    hits, true, _ = _counts(outputs, targets)
+    recalls = [recall for recall in _shares(hits, true) if recall is not None]
     return sum(recalls) / len(recalls)
 
 
@@ -54,10 +57,9 @@ def macro_f1(outputs: "Tensor", targets: "Tensor") -> float:
 
     A class that neither occurs nor is predicted does not count, as in scikit-learn's `f1_score(average="macro")`.
     """
-    confusion = confusion_of(outputs, targets)
-    hits, either = confusion.diagonal(), confusion.sum(0) + confusion.sum(1)
-    known = either > 0
-    return float((2 * hits[known].double() / either[known].double()).mean())
+    hits, true, predicted = _counts(outputs, targets)
+    known = true + predicted > 0
+    return float((2 * hits[known].double() / (true + predicted)[known]).mean())
 
 
 def calibration_error(outputs: "Tensor", targets: "Tensor") -> float:
@@ -72,12 +74,17 @@ def calibration_error(outputs: "Tensor", targets: "Tensor") -> float:
     return float(gaps.abs().sum()) / len(confidence)
 
 
-def _recalls(confusion: "Tensor") -> list[float | None]:
-    """Return the share of right ones of each class; None for a class without samples."""
-    return [
-        hits / total if total else None
-        for hits, total in zip(confusion.diagonal().tolist(), confusion.sum(1).tolist(), strict=True)
-    ]
+def _counts(outputs: "Tensor", targets: "Tensor") -> tuple["Tensor", "Tensor", "Tensor"]:
+    """Return int64 [K] each: the right ones, the true ones and the predicted ones of each class."""
+    number, predicted = outputs.shape[1], outputs.argmax(1)
+    groups = (targets[predicted == targets], targets, predicted)
+    hits, true, predicted = (group.bincount(minlength=number) for group in groups)
+    return hits, true, predicted
+
+
+def _shares(hits: "Tensor", total: "Tensor") -> list[float | None]:
+    """Return hits / total of each class; None for a class without samples."""
+    return [hit / all_of if all_of else None for hit, all_of in zip(hits.tolist(), total.tolist(), strict=True)]
 
 
 ACCURACY = Metric(
@@ -87,18 +94,36 @@ TOP5 = Metric(
     name="top5", title="top-5 accuracy", of=is_among_top5, better="more", unit=PERCENT, step=0.01, proportion=True
 )
 NLL = Metric(name="nll", title="NLL", of=negative_log_likelihood, better="less", unit=NATS)
+ECE = Figure(name="ece", title="ECE", of=calibration_error, better="less", unit=PLAIN)
 FIGURES = (
     Figure(name="balanced_accuracy", title="balanced accuracy", of=balanced_accuracy, better="more", unit=PERCENT),
     Figure(name="macro_f1", title="macro F1", of=macro_f1, better="more", unit=PERCENT),
-    Figure(name="ece", title="ECE", of=calibration_error, better="less", unit=PLAIN),
+    ECE,
 )
+
+
+class _Details(BaseModel):
+    """What `Classes.details` returned, read back from a record."""
+
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
+
+    per_class_accuracy: dict[str, Annotated[float, Field(ge=0, le=1)] | None]
+    confusion: list[list[Annotated[int, Field(ge=0, lt=2**53)]]]
+
+    @model_validator(mode="after")
+    def _square(self) -> "_Details":
+        classes = len(self.per_class_accuracy)
+        if len(self.confusion) != classes or any(len(row) != classes for row in self.confusion):
+            raise ValueError("the confusion matrix has not a row and a column per class")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
 class Classes:
     """One of K classes per sample."""
 
-    names: tuple[str, ...]
+    # a complaint about each of millions of damaged names would fill the memory
+    names: Annotated[tuple[str, ...], FailFast()]
     counts: tuple[int, ...] = ()  # training samples per class; () if they are not known
 
     @property
@@ -106,7 +131,7 @@ class Classes:
         """K, the number of classes."""
         return len(self.names)
 
-    @cached_property
+    @property
     def metrics(self) -> tuple[Metric, ...]:
         """Accuracy first; top-5 accuracy only where it can be wrong."""
         return (ACCURACY, TOP5, NLL) if self.outputs >= FEWEST_FOR_TOP5 else (ACCURACY, NLL)
@@ -116,10 +141,21 @@ class Classes:
         """Figures of all samples at once."""
         return FIGURES
 
+    @property
+    def brief(self) -> tuple[Metric | Figure, ...]:
+        """The scores of a short table."""
+        return (ACCURACY, NLL, ECE)
+
+    def about(self) -> dict[str, Any]:
+        """Return plain values from which `task_from` makes the task again."""
+        return {"kind": "classes", "names": list(self.names), "counts": list(self.counts)}
+
     def check(self, targets: "Tensor", where: str) -> None:
-        """Raise DataError unless targets are int64 [N], each the number of a class."""
+        """Raise DataError unless targets are int64 [N], each the number of a class, and names differ."""
         import torch
 
+        if len(set(self.names)) < len(self.names):
+            raise DataError(f"{where}: two classes have the same name")
         if targets.dtype != torch.int64 or targets.ndim != 1:
             raise DataError(
                 f"{where}: labels must be int64 [N], one per image (got {targets.dtype} {list(targets.shape)})"
@@ -127,24 +163,67 @@ class Classes:
         if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < self.outputs:
             raise DataError(f"{where}: labels must be from 0 to {self.outputs - 1}, a number for each of the classes")
 
-    def details(self, outputs: "Tensor", targets: "Tensor") -> dict[str, Any]:
-        """Return the accuracy of each class (None: no sample of it) and the confusion matrix, rows true classes."""
-        confusion = confusion_of(outputs, targets)
-        return {
-            "per_class_accuracy": dict(zip(self.names, _recalls(confusion), strict=True)),
-            "confusion": confusion.tolist(),
-        }
+    def strata(self, targets: "Tensor") -> "Tensor":
+        """Return the labels: every class gives the same share to every split."""
+        return targets
+
+    def fitted(self, targets: "Tensor", where: str) -> "Classes":
+        """Return the task with the number of training labels [N] of each class; DataError if a class has none."""
+        counts = tuple(targets.bincount(minlength=self.outputs).tolist())
+        if empty := [name for name, count in zip(self.names, counts, strict=True) if not count]:
+            raise DataError(f"{where}: no training image of class {', '.join(empty)}; add some or leave it out")
+        return replace(self, counts=counts)
+
+    def remarks(self, where: str) -> tuple[str, ...]:
+        """Return a note if classes are very unequal."""
+        smallest, largest = min(self.counts), max(self.counts)
+        if largest <= UNEQUAL * smallest:
+            return ()
+        return (
+            f"{where}: classes are very unequal, {smallest} ({self.names[self.counts.index(smallest)]}) to "
+            f"{largest} ({self.names[self.counts.index(largest)]}) training images; "
+            f"look at the balanced accuracy, or give the rare ones weight with loss.class_weights=balanced (ce)",
+        )
 
     def spoil(
         self, targets: "Mapping[str, Tensor]", index: "Mapping[str, Tensor]", data: "DataConfig", seed: int
     ) -> "dict[str, Tensor]":
         """Return labels of training and validation of which some are wrong, as `data` asks; {} without label noise."""
-        raise NotImplementedError
+        from tudui.tasks.label_noise import wrong_labels
+
+        return wrong_labels(targets, index, self.names, data, seed)
+
+    def columns(self, outputs: "Tensor") -> "dict[str, Tensor]":
+        """Return the predicted class int64 [N] and all probabilities [N, K] as half floats."""
+        # rounded: the largest probability may no longer be that of the predicted class
+        return {"predicted": outputs.argmax(1), "probabilities": outputs.softmax(1).half()}
+
+    def details(self, outputs: "Tensor", targets: "Tensor") -> dict[str, Any]:
+        """Return the accuracy of each class (None: no sample of it) and the confusion matrix, rows true classes."""
+        hits, true, _ = _counts(outputs, targets)
+        return {
+            "per_class_accuracy": dict(zip(self.names, _shares(hits, true), strict=True)),
+            "confusion": confusion_of(outputs, targets).tolist(),
+        }
+
+    def check_details(self, details: Mapping[str, Any], where: str) -> None:
+        """Raise DataError unless details that were read back are of these classes and whole."""
+        try:
+            found = _Details.model_validate(details)
+        except ValidationError as error:
+            raise DataError(f"{where}: damaged: {in_a_line(error.errors()[0]['msg'])}") from None
+        if tuple(found.per_class_accuracy) != self.names:
+            raise DataError(f"{where}: damaged: its scores are of other classes")
+
+    def collapse(self, outputs: "Tensor") -> str | None:
+        """Return the class that every sample is predicted as; None if there are two or more."""
+        predicted = outputs.argmax(1).unique().tolist()
+        return f"predicted as '{self.names[predicted[0]]}'" if len(predicted) == 1 < self.outputs else None
 
     def words(self, outputs: "Tensor", top: int) -> list[tuple[tuple[str, float], ...]]:
         """Return the likeliest classes of each row with their probabilities, highest first."""
         values, indices = outputs.softmax(1).topk(min(top, self.outputs), dim=1)
         return [
-            tuple((self.names[index], value) for index, value in zip(row, of_row, strict=True))
+            tuple((self.names[number], value) for number, value in zip(row, of_row, strict=True))
             for row, of_row in zip(indices.tolist(), values.tolist(), strict=True)
         ]

@@ -1,15 +1,14 @@
 """What a network is scored by. A metric has a value for each sample, a figure one value of all samples at once."""
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from tudui.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from tudui.config.schema import DataConfig
 
 Better = Literal["more", "less"]
 
@@ -22,6 +21,13 @@ class Unit:
     difference: str = ""  # the word behind a difference
     scale: float = 1.0  # what a value is multiplied by
     digits: int = 3  # behind the decimal point
+
+    def text(self, value: float | None, digits: int | None = None) -> str:
+        """Return a value with its unit, for example `97.12 %`; a dash if it is not known."""
+        if value is None:
+            return "-"
+        number = f"{self.scale * value:.{self.digits if digits is None else digits}f}"
+        return f"{number} {self.value}".rstrip()
 
 
 PERCENT = Unit(value="%", difference="points", scale=100, digits=2)
@@ -41,6 +47,16 @@ class Metric:
     step: float | None = None  # a difference worth seeing; None: 5 % of the baseline's value
     proportion: bool = False  # 0 or 1 per sample
 
+    def is_better(self, value: float, than: float | None) -> bool:
+        """Return whether a score is better than another one; a first one always is, NaN never."""
+        if than is None:
+            return not math.isnan(value)
+        return value > than if self.better == "more" else value < than
+
+    def score(self, outputs: "Tensor", targets: "Tensor") -> float:
+        """Return the mean over all samples."""
+        return float(self.of(outputs, targets).double().sum()) / len(targets)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
@@ -51,46 +67,6 @@ class Figure:
     of: "Callable[[Tensor, Tensor], float]"  # (outputs [N, K], targets [N, ...]) -> value
     better: Better
     unit: Unit
-
-
-class Task(Protocol):
-    """What outputs and targets mean. The loop, the comparison and the report know nothing else of them."""
-
-    @property
-    def outputs(self) -> int:
-        """Width of the network's last layer."""
-        ...
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """The first one selects checkpoints, stops early and tunes; it gives the verdict unless --metric names one."""
-        ...
-
-    @property
-    def figures(self) -> tuple[Figure, ...]:
-        """What else is measured."""
-        ...
-
-    def check(self, targets: "Tensor", where: str) -> None:
-        """Raise DataError, which begins with `where`, if targets [N, ...] are none of this task."""
-        ...
-
-    def details(self, outputs: "Tensor", targets: "Tensor") -> dict[str, Any]:
-        """Return plain values that say where outputs [N, K] go wrong."""
-        ...
-
-    def spoil(
-        self, targets: "Mapping[str, Tensor]", index: "Mapping[str, Tensor]", data: "DataConfig", seed: int
-    ) -> "dict[str, Tensor]":
-        """Return the targets of training and validation, some of them wrong as `data` asks; never those of test.
-
-        Both mappings are by split; `index` holds the numbers of the samples in their source.
-        """
-        ...
-
-    def words(self, outputs: "Tensor", top: int) -> list[tuple[tuple[str, float], ...]]:
-        """Return for each row of outputs [N, K] what `predict` prints."""
-        ...
 
 
 def metric_named(metrics: Iterable[Metric], name: str | None, *, figures: Iterable[Figure] = ()) -> Metric:

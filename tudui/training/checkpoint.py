@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tudui.config.describe import shorten
 from tudui.data import Dataset, Preparation
 from tudui.errors import WeightsError, in_a_line
 from tudui.files import written_aside
 from tudui.invocation import tudui_command
+from tudui.tasks import Task, task_from
 from tudui.training.state import Progress, TrainState
 
-FORMAT = 2  # the optimizer's state differs from format 1; the weights do not
+FORMAT = 3  # progress and task are written otherwise than in formats 1 and 2; the weights are the same
 MAX_BYTES = 64 * 2**20  # with 10,000 classes and Adam a checkpoint has 9 MB
 ZIP = b"PK\x03\x04"  # how torch tells its two formats apart
 ANOTHER_COPY = "; take another copy"
@@ -36,7 +37,7 @@ class Checkpoint:
     state: dict[str, Any]  # as TrainState.state_dict returned it
     config: dict[str, Any]
     preparation: Preparation
-    classes: tuple[str, ...]
+    task: Task
     data: str  # fingerprint of the data set
     lengths: dict[str, int]  # of the files that grow with the run, when the state was saved
 
@@ -61,7 +62,7 @@ class _Content(_Checked):
     state: _State
     config: dict[str, Any]
     preparation: _Preparation
-    classes: Annotated[tuple[str, ...], FailFast()]  # a complaint about each of millions would fill the memory
+    task: dict[str, Any]
     data: str
     lengths: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
@@ -75,7 +76,7 @@ def save_checkpoint(
         "state": state.state_dict(),
         "config": config,
         "preparation": asdict(data.preparation),
-        "classes": list(data.classes),
+        "task": data.task.about(),
         "data": data.fingerprint(),
         "lengths": lengths,
     }
@@ -134,33 +135,45 @@ def checkpoint_from(content: Any, path: Path) -> Checkpoint:
     """Return what was read from a file as a checkpoint; WeightsError where it is none."""
     if not isinstance(content, dict) or type(content.get("format")) is not int:
         raise WeightsError(f"{path}: not a checkpoint of Tudui")
-    if content["format"] not in (1, FORMAT):
+    if not 1 <= content["format"] <= FORMAT:
         raise WeightsError(
-            f"{path}: has format {shorten(content['format'])}; this version of Tudui reads 1 and {FORMAT}"
+            f"{path}: has format {shorten(content['format'])}; this version of Tudui reads 1 to {FORMAT}"
         )
     try:
-        checked = _Content.model_validate(content)
+        checked = _Content.model_validate(content if content["format"] == FORMAT else _of_today(content))
     except ValidationError as error:
         wrong = ".".join(map(str, error.errors()[0]["loc"]))
         raise WeightsError(f"{path}: not a whole checkpoint of Tudui ({wrong} is missing or wrong)") from None
+    task = task_from(checked.task, str(path))
     return Checkpoint(
         path=path,
         format=content["format"],
         state=content["state"] | {"progress": asdict(checked.state.progress)},
         config=checked.config,
         preparation=Preparation(checked.preparation.mean, checked.preparation.std),
-        classes=checked.classes,
+        task=task,
         data=checked.data,
         lengths=checked.lengths,
     )
+
+
+def _of_today(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint of Tudui 0.1 (format 1 or 2) holds, under today's names."""
+    state: Any = content.get("state")
+    progress = state.get("progress") if isinstance(state, dict) else None
+    if not isinstance(progress, dict):
+        return content
+    kept = {name: value for name, value in progress.items() if name not in ("epoch_correct", "best_accuracy")}
+    task = {"kind": "classes", "names": content.get("classes")}
+    return {**content, "state": {**state, "progress": kept}, "task": task}
 
 
 def restore_state(state: TrainState, checkpoint: Checkpoint) -> None:
     """Put a state back to where it was saved; WeightsError where the checkpoint is of another network or optimizer."""
     if checkpoint.format != FORMAT:
         raise WeightsError(
-            f"{checkpoint.path}: has format {checkpoint.format}, whose optimizer this version cannot go on with; "
-            f"start from its weights: --init-from {checkpoint.path.parent.parent}"
+            f"{checkpoint.path}: has format {checkpoint.format} of Tudui 0.1, which this version cannot resume; "
+            f"resume it with 0.1, or start from its weights: --init-from {checkpoint.path.parent.parent}"
         )
     try:
         state.load_state_dict(checkpoint.state)

@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from tudui.config import Config
 from tudui.data import Dataset, Split, draw_epoch
 from tudui.distributed import ALONE, World
-from tudui.events import Divergence, Evaluated, StepEnd
+from tudui.events import Divergence, Evaluated, StepEnd, Timing
+from tudui.tasks import Task, scores_of
 from tudui.training.gradients import histograms, layer_names
 from tudui.training.network import Network
 from tudui.training.state import TrainState
-from tudui.training.step import Lockstep, Training
+from tudui.training.step import Lockstep, Measures, Training
 
 if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
 
 EVALUATION_BATCH = {"cpu": 250, "cuda": 10_000}  # images at a time; on a CPU, what its caches hold
-CALIBRATION_BINS = 15
 
 
 def fit(state: TrainState, data: Dataset, loss: "Loss", config: Config) -> Iterator[StepEnd]:
@@ -118,23 +117,22 @@ def _step_end(
     detailed: bool,
 ) -> StepEnd:
     """Bring a run's progress up to date with its fetched steps and return what they were."""
-    state = training.state
+    state, metric = training.state, training.data.task.metrics[0].name
     progress, peak = state.progress, state.optimizer.peak
     layers = layer_names(state.network.model)
-    *rows, last = rows
-    ratios, rows = last[2 + len(layers) :], [*rows, last[: 2 + len(layers)]]
-    loss_sum = math.fsum(row[0] * images for row, images in zip(rows, images_seen, strict=True))
-    correct = sum(round(row[1]) for row in rows)
+    steps = [Measures.read(row, len(layers)) for row in rows]
+    loss_sum = math.fsum(step.loss * images for step, images in zip(steps, images_seen, strict=True))
+    score_sum = math.fsum(step.score for step in steps)
     images = sum(images_seen)
-    progress.step += len(rows)
+    progress.step += len(steps)
     progress.epoch_loss_sum += loss_sum
-    progress.epoch_correct += correct
+    progress.epoch_score_sum += score_sum
     progress.epoch_images += images
     progress.images += images
     progress.seconds += seconds
-    totals = [math.sqrt(sum(norm * norm for norm in row[2:])) for row in rows]
-    mean_norms = {layer: sum(row[2 + index] for row in rows) / len(rows) for index, layer in enumerate(layers)}
-    diverged = _divergence(state, layers, rows, peak)
+    totals = [math.sqrt(sum(norm * norm for norm in step.norms)) for step in steps]
+    mean_norms = {layer: sum(step.norms[index] for step in steps) / len(steps) for index, layer in enumerate(layers)}
+    diverged = _divergence(state, layers, steps, peak)
     training.over = diverged is not None
     event = StepEnd(
         epoch=progress.epoch + 1,
@@ -142,53 +140,52 @@ def _step_end(
         epochs_planned=state.epochs_planned,
         steps_planned=state.steps_planned,
         loss=loss_sum / images,
-        accuracy=correct / images,
+        scores={metric: score_sum / images},
         epoch_loss=progress.epoch_loss_sum / progress.epoch_images,
-        epoch_accuracy=progress.epoch_correct / progress.epoch_images,
+        epoch_scores={metric: progress.epoch_score_sum / progress.epoch_images},
         learning_rate=peak * state.schedule(progress.step - 1),
         gradient_norm={"total": sum(totals) / len(totals), **mean_norms},
-        update_ratio=dict(zip(layers, ratios, strict=True)),
+        update_ratio=dict(zip(layers, steps[-1].ratios, strict=True)),
         epoch_done=epoch_done,
         histograms=histograms(state.network.model) if detailed else {},
         diverged=diverged,
-        timing={"seconds": progress.seconds, "images_per_second": images / max(seconds, 1e-9)},
+        timing=Timing(seconds=progress.seconds, images_per_second=images / max(seconds, 1e-9)),
     )
     if epoch_done:
         progress.epoch += 1
-        progress.epoch_loss_sum, progress.epoch_correct, progress.epoch_images = 0.0, 0, 0
+        progress.epoch_loss_sum, progress.epoch_score_sum, progress.epoch_images = 0.0, 0.0, 0
     return event
 
 
-def _divergence(state: TrainState, layers: tuple[str, ...], rows: list[list[float]], peak: float) -> Divergence | None:
-    first = state.progress.step - len(rows) + 1
+def _divergence(state: TrainState, layers: tuple[str, ...], steps: list[Measures], peak: float) -> Divergence | None:
     largest = None
-    for step, row in enumerate(rows, start=first):
-        rate = peak * state.schedule(step - 1)
-        norms_by_layer = dict(zip(layers, row[2:], strict=True))
-        if not math.isfinite(row[0]):
-            return Divergence(step=step, what="loss", layer=largest, learning_rate=rate)
+    for number, step in enumerate(steps, start=state.progress.step - len(steps) + 1):
+        rate = peak * state.schedule(number - 1)
+        norms_by_layer = dict(zip(layers, step.norms, strict=True))
+        if not math.isfinite(step.loss):
+            return Divergence(step=number, what="loss", layer=largest, learning_rate=rate)
         bad = [layer for layer, norm in norms_by_layer.items() if not math.isfinite(norm)]
         if bad and state.scaler is None:  # with fp16 the scaler skips such steps and lowers its scale
             # backward meets the layers from the last to the first
-            return Divergence(step=step, what="gradient", layer=bad[-1], learning_rate=rate)
+            return Divergence(step=number, what="gradient", layer=bad[-1], learning_rate=rate)
         largest = max(norms_by_layer, key=norms_by_layer.__getitem__)
     return None
 
 
-def predict_logits(network: Network, split: Split, world: World = ALONE) -> Tensor:
-    """Return logits float32 [N, K] of all images of a split, on the split's device; processes share them."""
+def predict(network: Network, split: Split, world: World = ALONE) -> Tensor:
+    """Return outputs float32 [N, K] of all images of a split, on the split's device; processes share them."""
     size = EVALUATION_BATCH.get(network.device.type, 250)
     with torch.inference_mode():
         own = split.rows[world.share(0, len(split))]
-        logits = [network(split.store.index_select(0, rows)) for rows in own.split(size)]
-        return world.put_together(torch.cat(logits), len(split))
+        outputs = [network(split.store.index_select(0, rows)) for rows in own.split(size)]
+        return world.put_together(torch.cat(outputs), len(split))
 
 
 def score(
-    logits: Tensor,
-    labels: Tensor,
+    outputs: Tensor,
+    targets: Tensor,
     *,
-    classes: tuple[str, ...],
+    task: Task,
     loss: "Loss",
     losses: Mapping[str, "Loss"],
     split: str,
@@ -197,39 +194,16 @@ def score(
     step: int = 0,
     predictions_shown: int = 0,
 ) -> Evaluated:
-    """Return the scores of logits [N, K] against labels [N]: means over images, fractions and not percent."""
-    number, images = len(classes), len(labels)
-    probabilities = logits.softmax(1)
-    confidence, predicted = probabilities.max(1)
-    confusion = torch.bincount(labels * number + predicted, minlength=number * number).view(number, number)
-    present = confusion.sum(1)
-    per_class = [
-        hits / total if total else None
-        for hits, total in zip(confusion.diagonal().tolist(), present.tolist(), strict=True)
-    ]
-    seen = [value for value in per_class if value is not None]
+    """Return the scores of outputs [N, K] against targets [N, ...], fractions and not percent."""
     return Evaluated(
         split=split,
         epoch=epoch,
         step=step,
         weights=weights,
-        images=images,
-        accuracy=int(confusion.diagonal().sum()) / images,
-        balanced_accuracy=sum(seen) / len(seen),
-        nll=float(functional.cross_entropy(logits, labels)),
-        ece=calibration_error(confidence, predicted == labels),
-        loss=float(loss(logits, labels).mean()),
-        losses={name: float(other(logits, labels).mean()) for name, other in losses.items()},
-        per_class_accuracy=dict(zip(classes, per_class, strict=True)),
-        confusion=tuple(tuple(row) for row in confusion.tolist()),
-        predicted=tuple(predicted[:predictions_shown].tolist()),
+        images=len(targets),
+        scores=scores_of(task, outputs, targets),
+        loss=float(loss(outputs, targets).mean()),
+        losses={name: float(other(outputs, targets).mean()) for name, other in losses.items()},
+        details=task.details(outputs, targets),
+        predicted=tuple(task.columns(outputs[:predictions_shown])["predicted"].tolist()),
     )
-
-
-def calibration_error(confidence: Tensor, correct: Tensor) -> float:
-    """Return the expected calibration error over 15 equal bins of confidence [N] (Guo et al. 2017, eq. 3)."""
-    confidence, correct = confidence.cpu(), correct.cpu()
-    bins = (confidence * CALIBRATION_BINS).ceil().long().sub(1).clamp(0, CALIBRATION_BINS - 1)
-    gaps = torch.zeros(CALIBRATION_BINS, dtype=torch.float64)
-    gaps.index_add_(0, bins, correct.double() - confidence.double())
-    return float(gaps.abs().sum()) / len(confidence)

@@ -23,8 +23,8 @@ def begun_from(config: Config, data: Dataset, model: nn.Module) -> dict[str, str
     return {
         "initial_weights": _sha256(model.state_dict().values()),
         "order_and_augmentation": _sha256(draws),
-        "labels": _sha256(tensor for split in learned_from for tensor in (split.index, split.labels)),
-        "test": _sha256([data.test.index, data.test.labels]),
+        "labels": _sha256(tensor for split in learned_from for tensor in (split.index, split.targets)),
+        "test": _sha256([data.test.index, data.test.targets]),
         "data": data.fingerprint(),
     }
 

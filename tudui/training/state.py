@@ -22,11 +22,11 @@ class Progress:
     epoch: int = 0  # epochs done
     step: int = 0  # steps done
     epoch_loss_sum: float = 0.0  # over the images of the running epoch
-    epoch_correct: int = 0
+    epoch_score_sum: float = 0.0  # of the task's first metric
     epoch_images: int = 0
     images: int = 0  # of all epochs
     best_epoch: int = 0
-    best_accuracy: float = -1.0
+    best_score: float | None = None  # of that metric on validation
     collapsed: bool = False  # said already
     seconds: float = 0.0  # in the loop
 
@@ -77,7 +77,7 @@ def new_state(config: Config, data: Dataset) -> TrainState:
             f"train.batch_size: {batch} is more than the {images} training images, so no batch is ever full; "
             f"take fewer, such as train.batch_size={max(images // 4, 1)}"
         )
-    model = place(build_model(len(data.classes), seed=config.seed), device, channels_last=config.train.channels_last)
+    model = place(build_model(data.task.outputs, seed=config.seed), device, channels_last=config.train.channels_last)
     autocast = AUTOCAST[config.precision]
     return TrainState(
         network=Network(model, data.preparation, device, autocast, config.train.channels_last),

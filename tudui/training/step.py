@@ -5,7 +5,7 @@ On a GPU the whole step is captured as a CUDA graph, with a branch for each run;
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -34,12 +34,28 @@ class Training:
     over: bool = False  # diverged, or stopped early: it takes part in no further epoch
 
 
+class Measures(NamedTuple):
+    """What one step measured, read from the row of numbers that stayed on the device until a yield."""
+
+    loss: float  # mean over the batch
+    score: float  # sum over the batch of the task's first metric
+    norms: list[float]  # [P] of each parameter's gradient, before clipping
+    ratios: list[float]  # [P] of each parameter's change over its weights; [] if the step was not measured
+
+    @classmethod
+    def read(cls, row: Sequence[float], parameters: int) -> "Measures":
+        """Return the measures of a row of `Lockstep`."""
+        loss, score, *rest = row
+        return cls(loss, score, rest[:parameters], rest[parameters:])
+
+
 class RunStep:
     """The step of one run. What changes from step to step lies in tensors that stay where they are."""
 
     def __init__(self, training: Training, first: Tensor) -> None:
         self.training, self.first = training, first  # int64 []: position of the batch in the epoch
         self.parameters = training.state.optimizer.parameters
+        self.metric = training.data.task.metrics[0]
         self.draw: EpochDraw | None = None
 
     def begin_epoch(self, draw: EpochDraw) -> None:
@@ -50,16 +66,16 @@ class RunStep:
             self.draw.copy_(draw)
 
     def __call__(self, images: int, *, measured: bool) -> Tensor:
-        """Do the step on so many images; return what a row of `Lockstep` says. But for fp16, nothing waits here."""
+        """Do the step on so many images; return its `Measures` as a row. But for fp16, nothing waits here."""
         assert self.draw is not None, "begin_epoch comes first"
         state, world = self.training.state, self.training.world
         optimizer, scaler = state.optimizer, state.scaler
         positions = self.first + torch.arange(images, device=self.first.device)[world.share(0, images)]
-        inputs, labels = self.draw.at(self.training.data.train, positions)
-        logits = state.network(inputs)
-        mean = self.training.loss(logits, labels).mean() / world.size  # equal shares, whose sum is the batch's mean
+        inputs, targets = self.draw.at(self.training.data.train, positions)
+        outputs = state.network(inputs)
+        mean = self.training.loss(outputs, targets).mean() / world.size  # equal shares, whose sum is the batch's mean
         gradients = fill_gradients(scaler.scale(mean) if scaler else mean, self.parameters)
-        measures = torch.stack([mean.detach(), (logits.argmax(1) == labels).sum()])
+        measures = torch.stack([mean.detach(), self.metric.of(outputs.detach(), targets).sum()])
         world.sum_([*gradients, measures])
         as_torch_calls_it = cast("torch.optim.Optimizer", optimizer)  # a scaler asks for param_groups and step alone
         if scaler:
@@ -86,9 +102,7 @@ def _update_ratios(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
 
 
 class Lockstep:
-    """The same step of several runs: each row holds the mean loss, the number of correct predictions, the norm of each
-    parameter's gradient before clipping and, where measured, of its change over that of its weights.
-    """
+    """The same step of several runs: each row holds the `Measures` of one."""
 
     def __init__(self, trainings: Sequence[Training]) -> None:
         state = trainings[0].state

@@ -74,7 +74,7 @@ def _reporting(name: str, listener: Listener) -> Sink:
         if isinstance(event, StepEnd):
             fraction = event.step / event.steps_planned
         elif isinstance(event, Evaluated) and event.split == "validation":
-            validation = event.accuracy
+            validation = next(iter(event.scores.values()))
         else:
             return
         listener(Progress(name, fraction, validation))

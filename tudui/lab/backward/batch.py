@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from tudui.config import Config
 from tudui.data import Dataset, EpochDraw, draw_epoch, load_data
 from tudui.errors import UsageError
-from tudui.losses import ClassInfo, build_loss
+from tudui.losses import build_loss
 from tudui.model import build_model
 from tudui.training.device import AUTOCAST, resolve_machine
 from tudui.training.network import Network, place
@@ -72,7 +72,7 @@ def first_batch(config: Config) -> FirstBatch:
     size = config.train.batch_size
     if size > len(data.train):
         raise UsageError(f"train.batch_size: {size} is more than the {len(data.train)} training images; take fewer")
-    model = place(build_model(len(data.classes), seed=config.seed), device, channels_last=config.train.channels_last)
+    model = place(build_model(data.task.outputs, seed=config.seed), device, channels_last=config.train.channels_last)
     draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(device)
     images, labels = draw.batch(data.train, 0, size)
     return FirstBatch(
@@ -80,7 +80,7 @@ def first_batch(config: Config) -> FirstBatch:
         data=data,
         draw=draw,
         network=Network(model, data.preparation, device, AUTOCAST[config.precision], config.train.channels_last),
-        loss=build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts)),
+        loss=build_loss(config.loss, data.task),
         images=images,
         labels=labels,
     )

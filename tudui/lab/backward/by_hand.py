@@ -8,8 +8,7 @@ import torch
 
 from tudui.errors import UsageError
 from tudui.lab.choice import ChosenLoss
-from tudui.lab.values import class_info
-from tudui.losses import build_loss
+from tudui.losses import build_loss, numbered_classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +111,7 @@ def _product(weight: str, paths: tuple[tuple[Factor, ...], ...], exact: dict[str
 def _loss_of(chosen: ChosenLoss, o: torch.Tensor, target: float) -> torch.Tensor:
     if chosen.on_numbers:
         return chosen.elementwise(o, torch.full_like(o, target)).sum()
-    return build_loss(chosen.parameters, class_info(2))(o[None], torch.tensor([int(target)])).sum()
+    return build_loss(chosen.parameters, numbered_classes(2))(o[None], torch.tensor([int(target)])).sum()
 
 
 def _loss_at(chosen: ChosenLoss, o: list[float], target: float) -> tuple[float, list[float]]:

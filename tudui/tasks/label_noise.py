@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import torch
 from torch import Tensor
 
 from tudui.config.schema import DataConfig
-from tudui.data.dataset import Split
 from tudui.errors import DataError, in_a_line
 from tudui.seeding import derive_seed
 
@@ -25,26 +23,29 @@ USUAL_PAIRS = (
 )
 
 
-def with_label_noise(
-    config: DataConfig, seed: int, classes: tuple[str, ...], splits: Mapping[str, Split]
-) -> dict[str, Split]:
-    """Return the splits with wrong labels in training and validation, never in test, as the config asks."""
-    noisy = dict(splits)
-    flips = _read_manifest(Path(config.noise_manifest), classes, splits) if config.noise_manifest else None
-    if flips is None and not config.label_noise:
-        return noisy
-    shares = None if flips is not None else _wrong_shares(config, classes)
-    for name in ("train", "validation"):
-        if (split := splits.get(name)) is None:
-            continue
-        if flips is not None:
-            labels = torch.tensor([flips.get(index, -1) for index in split.index.tolist()])
-            labels = torch.where(labels >= 0, labels, split.labels)
-        else:
-            assert shares is not None
-            labels = flipped(split.labels, shares, rate=config.label_noise, seed=derive_seed(seed, "noise", name))
-        noisy[name] = replace(split, labels=labels, true_labels=split.labels)
-    return noisy
+def wrong_labels(
+    targets: Mapping[str, Tensor],
+    index: Mapping[str, Tensor],
+    names: tuple[str, ...],
+    config: DataConfig,
+    seed: int,
+) -> dict[str, Tensor]:
+    """Return the labels of training and validation, of which some are wrong as the config asks; {} if it asks for none.
+
+    Both mappings are by split; `index` holds the numbers of the images in their source.
+    """
+    pool = {name: targets[name] for name in ("train", "validation") if name in targets}
+    if config.noise_manifest:
+        flips = _read_manifest(Path(config.noise_manifest), names, pool, index)
+        given = {name: torch.tensor([flips.get(number, -1) for number in index[name].tolist()]) for name in pool}
+        return {name: torch.where(given[name] >= 0, given[name], labels) for name, labels in pool.items()}
+    if not config.label_noise:
+        return {}
+    shares = _wrong_shares(config, names)
+    return {
+        name: flipped(labels, shares, rate=config.label_noise, seed=derive_seed(seed, "noise", name))
+        for name, labels in pool.items()
+    }
 
 
 def flipped(labels: Tensor, shares: Tensor, *, rate: float, seed: int) -> Tensor:
@@ -119,23 +120,26 @@ def _bounded_text(path: Path) -> str:
     return text
 
 
-def manifest(config: DataConfig, seed: int, classes: tuple[str, ...], splits: Mapping[str, Split]) -> dict[str, Any]:
-    """Return which images were given which wrong label, by their number in the source."""
+def manifest(
+    spoiled: Mapping[str, tuple[Tensor, Tensor, Tensor]], names: tuple[str, ...], config: DataConfig, seed: int
+) -> dict[str, Any]:
+    """Return which images were given which wrong label, by their number in the source.
+
+    `spoiled` has for each split the index of its images, their true labels and those they were given, int64 [N].
+    """
     flips: list[tuple[int, int, int]] = []
-    for split in splits.values():
-        if split.true_labels is not None:
-            wrong = (split.labels != split.true_labels).nonzero().flatten().cpu()
-            true, given = split.true_labels.cpu()[wrong], split.labels.cpu()[wrong]
-            flips += zip(split.index[wrong].tolist(), true.tolist(), given.tolist(), strict=True)
+    for index, true, given in spoiled.values():
+        wrong = (given != true).nonzero().flatten()
+        flips += zip(index[wrong].tolist(), true[wrong].tolist(), given[wrong].tolist(), strict=True)
     flips.sort()
     values: dict[str, Any] = {
         "format": FORMAT,
         "data": config.name,
-        "classes": list(classes),
+        "classes": list(names),
         "kind": "manifest" if config.noise_manifest else config.noise_kind,
         "rate": config.label_noise,
         "seed": seed,
-        "images": {name: len(split) for name, split in splits.items() if split.true_labels is not None},
+        "images": {name: len(index) for name, (index, _, _) in spoiled.items()},
         "index": [index for index, _, _ in flips],
         "true": [true for _, true, _ in flips],
         "given": [given for _, _, given in flips],
@@ -148,7 +152,9 @@ def _digest(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(flips, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()
 
 
-def _read_manifest(path: Path, classes: tuple[str, ...], splits: Mapping[str, Split]) -> dict[int, int]:
+def _read_manifest(
+    path: Path, classes: tuple[str, ...], pool: Mapping[str, Tensor], index: Mapping[str, Tensor]
+) -> dict[int, int]:
     """Return wrong label by image number; DataError where the file is damaged or belongs to other images."""
     where = f"data.noise_manifest {path}"
     try:
@@ -169,16 +175,15 @@ def _read_manifest(path: Path, classes: tuple[str, ...], splits: Mapping[str, Sp
         raise DataError(
             f"{where}: made for the classes {in_a_line(', '.join(map(str, values['classes'][:12])))}, not these"
         )
-    pool = {
-        index: label
-        for name in ("train", "validation")
-        if (split := splits.get(name)) is not None
-        for index, label in zip(split.index.tolist(), split.labels.tolist(), strict=True)
+    label_of = {
+        number: label
+        for name, labels in pool.items()
+        for number, label in zip(index[name].tolist(), labels.tolist(), strict=True)
     }
-    for index, true, given in zip(*columns, strict=True):
-        if pool.get(index) != true or not 0 <= given < len(classes):
+    for number, true, given in zip(*columns, strict=True):
+        if label_of.get(number) != true or not 0 <= given < len(classes):
             raise DataError(
-                f"{where}: image {index} is not one of class {true} among these training images; "
+                f"{where}: image {number} is not one of class {true} among these training images; "
                 f"the manifest belongs to other data"
             )
     return dict(zip(columns[0], columns[2], strict=True))
