@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
-from tutorial_loop import TutorialLoop
 
+from experiments.tutorial_loop import TutorialLoop
 from tudui.config import Config, Override, load_config
 from tudui.config.load import flatten
 from tudui.data import Dataset, Preparation, Split

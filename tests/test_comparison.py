@@ -404,8 +404,8 @@ def test_ctrl_c_twice_ends_all_processes_at_once(tmp_path):
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path):
-    """A short form of scripts/crash_test.py; its long form is in docs/reliability.md."""
-    command = [sys.executable, str(ROOT / "scripts" / "crash_test.py"), "--kills", "5", "--out", "crash", "--",
+    """A short form of fuzz/crash_test.py; its long form is in docs/reliability.md."""
+    command = [sys.executable, str(ROOT / "fuzz" / "crash_test.py"), "--kills", "5", "--out", "crash", "--",
                "compare-losses", "--losses", "ce,mse", "--seeds", "2", "-e", "8", "--label-noise", "0,0.4"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

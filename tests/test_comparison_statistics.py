@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from scripts.simulate_coverage import SETTINGS, draw, measure
+from experiments.simulate_coverage import SETTINGS, draw, measure
 from tests.conftest import ROOT
 from tudui.comparison.statistics import (
     holm,
@@ -322,7 +322,7 @@ def test_intervals_hold_the_truth(setting, seeds):
 
 def test_the_simulation_is_a_command(tmp_path):
     command = [
-        sys.executable, ROOT / "scripts" / "simulate_coverage.py", "--comparisons", "3", "--seeds", "2",
+        sys.executable, ROOT / "experiments" / "simulate_coverage.py", "--comparisons", "3", "--seeds", "2",
         "--images", "50", "--out", tmp_path / "coverage.json",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True)

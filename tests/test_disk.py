@@ -173,7 +173,7 @@ def test_ctrl_c_twice_stops_at_once_with_the_last_checkpoint_whole(tmp_path, tud
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_log_point_opens_nothing_that_stays(tmp_path):
-    """The short form of scripts/soak.py."""
+    """The short form of fuzz/soak.py."""
     opened, threads = [], []
 
     def look(event: object) -> None:

@@ -1,4 +1,4 @@
-"""Damaged files: refused by a clear error or read rightly, never a traceback or a hang; `scripts/fuzz.py` at length."""
+"""Damaged files: refused by a clear error or read rightly, never a traceback or a hang; `fuzz/fuzz.py` at length."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from tudui.run import train
 from tudui.training.checkpoint import load_checkpoint
 from tudui.weights import read_weights
 
-sys.path.insert(0, str(ROOT / "scripts"))  # as Python does for a script that is run
+sys.path.insert(0, str(ROOT / "fuzz"))  # as Python does for a script that is run
 
 from fuzz_case import passes
 from fuzz_runs import comparison_of

@@ -43,7 +43,7 @@ def test_what_forms_and_templates_name_is_there():
         for target in re.findall(r"`make ([a-z-]+)", path.read_text()):
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE), target
             named["target"] += 1
-        for script in re.findall(r"`(scripts/\w+\.py)", path.read_text()):
+        for script in re.findall(r"`((?:scripts|experiments|fuzz)/\w+\.py)", path.read_text()):
             assert (ROOT / script).exists(), script
             named["script"] += 1
     assert all(named.values()), named

@@ -122,8 +122,8 @@ def test_a_killed_run_is_resumed_exactly(tmp_path, tudui):
 
 @pytest.mark.slow
 def test_killed_again_and_again_it_ends_as_if_it_had_not_been(tmp_path):
-    """A short form of scripts/crash_test.py; its long form is in docs/reliability.md."""
-    command = [sys.executable, str(ROOT / "scripts" / "crash_test.py"), "--kills", "5", "--out", "crash", "--",
+    """A short form of fuzz/crash_test.py; its long form is in docs/reliability.md."""
+    command = [sys.executable, str(ROOT / "fuzz" / "crash_test.py"), "--kills", "5", "--out", "crash", "--",
                "train", "--config", "digits", "-e", "30", "--set", "log.every=5"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

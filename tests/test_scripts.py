@@ -23,14 +23,14 @@ ARCHIVE = SHARED / "data" / "cifar10-jpeg.tar.gz"
 sys.path.insert(0, str(ROOT / "scripts"))  # as Python does for a script that is run
 
 
-def run_script(name: str, *arguments: object) -> str:
-    command = [sys.executable, ROOT / "scripts" / name, *map(str, arguments)]
+def run_script(path: str, *arguments: object) -> str:
+    command = [sys.executable, ROOT / path, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.slow
 def test_the_bench_measures_every_part(tmp_path):
-    out = run_script("bench.py", "--quick", "--json", tmp_path / "bench.json")
+    out = run_script("scripts/bench.py", "--quick", "--json", tmp_path / "bench.json")
     assert "logged / bare" in out
     figures = json.loads((tmp_path / "bench.json").read_text())
     (row,) = figures["paths"]
@@ -61,7 +61,8 @@ def test_the_tutorials_loop_is_the_shipped_config_of_the_course():
     """What the bench calls the tutorial's loop, and Tudui by the course's recipe, give the same losses."""
     from bench_paths import data_set
     from cifar_archive import read_images
-    from tutorial_loop import TutorialLoop
+
+    from experiments.tutorial_loop import TutorialLoop
 
     images, labels = read_images(640)
     config, _ = resolve_machine(load_config(find_config("course"), [parse_set("log.every=1")]).config)
@@ -76,11 +77,11 @@ def test_the_tutorials_loop_is_the_shipped_config_of_the_course():
 def test_time_to_accuracy_runs(tmp_path):
     if not ARCHIVE.exists():
         pytest.skip(f"CIFAR-10 is not here: {ARCHIVE} is missing")
-    out = run_script(
-        "time_to_accuracy.py", "--quick", "--epochs", 1, "--course-epochs", 1, "--json", tmp_path / "curves.json"
-    )
+    figures = tmp_path / "figures.json"
+    short = ("--quick", "--epochs", 1, "--course-epochs", 1)
+    out = run_script("experiments/time_to_accuracy.py", *short, "--json", figures)
     assert "(ii)" in out
-    curves = json.loads((tmp_path / "curves.json").read_text())["curves"]
+    curves = json.loads(figures.read_text())["curves"]
     assert len(curves) == 3
     for curve in curves.values():
         seconds = [second for second, _ in curve]
@@ -89,7 +90,7 @@ def test_time_to_accuracy_runs(tmp_path):
 
 
 def test_rates_are_measured_on_validation(tmp_path, monkeypatch):
-    import choose_rates
+    from experiments import choose_rates
 
     monkeypatch.setitem(choose_rates.SIZES, "digits", {"train.epochs": 4, "train.batch_size": 64})
     choose_rates.main(data=["digits"], loss=["ce"], rate=[0.05], seeds=1, out=tmp_path / "rates.json")
@@ -101,7 +102,7 @@ def test_rates_are_measured_on_validation(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_fuzzing_counts_its_cases(tmp_path):
     pytest.importorskip("atheris")
-    out = run_script("fuzz.py", "override", "--runs", 200, "--out", tmp_path)
+    out = run_script("fuzz/fuzz.py", "override", "--runs", 200, "--out", tmp_path)
     found = json.loads((tmp_path / "override.json").read_text())
     assert found["accepted"] + found["refused"] == found["cases"] == 200
     assert found["failures"] == {}

@@ -3,7 +3,7 @@
 Seeds and images are both samples, so the interval that counts lets both vary. The outcomes [seeds, images] are a
 two-way crossed random effects design without replicates, known from reader studies in radiology, where readers stand
 for our seeds and cases for our images: Obuchowski and Rockette 1995, Hillis 2007 (Statistics in Medicine 26, 596-619).
-`scripts/simulate_coverage.py` measures how often the intervals hold.
+`experiments/simulate_coverage.py` measures how often the intervals hold.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Train for long, see that memory, open files and threads stay as they are, and count what event files take.
 
-    python scripts/soak.py --minutes 30
-    python scripts/soak.py --epochs 2000 -- --data folder:DIR -b 8
+    python fuzz/soak.py --minutes 30
+    python fuzz/soak.py --epochs 2000 -- --data folder:DIR -b 8
 
 A run on digits that logs at every step, in a process of its own, is looked at once a second. What follows `--` goes to
 `tudui train`. Exit code 1 where the second half of the time needs more than the first did, by more than 2 %.

@@ -1,6 +1,6 @@
 """Wall seconds in the loop until a test accuracy is reached: Tudui's config against the tutorial's loop.
 
-    python scripts/time_to_accuracy.py [--config NAME] [--epochs 20] [--course-epochs 10] [--json FILE]
+    python experiments/time_to_accuracy.py [--config NAME] [--epochs 20] [--course-epochs 10] [--json FILE]
 
 The contenders train alternately in one process, a part of an epoch each at a time; scores are taken between, with the
 clock stopped. Tudui's keeping of freed memory serves all of them. The tutorial's loops compute in fp32. (i) is the
@@ -16,11 +16,11 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from cifar_archive import ARCHIVE, read_images
 from rich.console import Console
 from rich.table import Table
 from tutorial_loop import TutorialLoop
 
+from scripts.cifar_archive import ARCHIVE, read_images
 from tudui.config import Override, load_config
 from tudui.config.shipped import find_config
 from tudui.data import Dataset, Preparation, Source, Split, dataset_of

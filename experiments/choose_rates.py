@@ -1,6 +1,6 @@
 r"""Measure validation accuracy over learning rates, to choose the recipe rate of a loss. The test split is not read.
 
-    python scripts/choose_rates.py --data digits --data cifar10 --data-dir DIR --loss ce --loss mse/plain \
+    python experiments/choose_rates.py --data digits --data cifar10 --data-dir DIR --loss ce --loss mse/plain \
         --rate 0.01 --rate 0.02 --out rates.json
 
 Prints a row per loss, form and optimizer, a column per rate: mean validation accuracy over the seeds, in percent.

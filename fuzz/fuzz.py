@@ -1,7 +1,7 @@
 r"""Fuzz what reads a user's files: damaged ones must be refused in a line or read rightly, no traceback, no hang.
 
-    python scripts/fuzz.py all --runs 10000
-    python scripts/fuzz.py weights --runs 10000
+    python fuzz/fuzz.py all --runs 10000
+    python fuzz/fuzz.py weights --runs 10000
 
 atheris (`pip install 'tudui[fuzz]'`) guides the cases by the lines of Tudui's readers that they reach. Half of them are
 damaged as `fuzz_damage.py` does it, half as atheris does. Each target runs in a process of its own, so that a crash of

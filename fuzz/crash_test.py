@@ -1,7 +1,7 @@
 r"""Kill a command with SIGKILL at random moments and let it go on, again and again; compare with one never killed.
 
-    python scripts/crash_test.py --kills 200 -- train --config digits -e 200 --set log.every=1
-    python scripts/crash_test.py --kills 50 -- compare-losses --losses ce,mse --seeds 3 -e 3 --label-noise 0,0.4
+    python fuzz/crash_test.py --kills 200 -- train --config digits -e 200 --set log.every=1
+    python fuzz/crash_test.py --kills 50 -- compare-losses --losses ce,mse --seeds 3 -e 3 --label-noise 0,0.4
 
 What follows `--` is the command. Every third kill falls while the process starts or goes on, every third (of a run)
 while a checkpoint is being written, the others at any time. Exit code 1 where anything differs apart from times, or a

@@ -1,6 +1,6 @@
 r"""Measure how often the intervals of tudui/comparison/statistics.py hold: comparisons whose true difference is known.
 
-    python scripts/simulate_coverage.py --out coverage.json
+    python experiments/simulate_coverage.py --out coverage.json
 
 Every comparison draws new test images and new seeds. A run of variant v and seed s is right on image i where
 
