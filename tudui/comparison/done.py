@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tudui.comparison.runs import PlannedRun
-from tudui.errors import DataError, in_a_line
+from tudui.errors import DataError
 from tudui.record import (
     EvaluatedLine,
     Line,
@@ -21,6 +21,7 @@ from tudui.record import (
     read_result,
 )
 from tudui.run_folder import RunFolder
+from tudui.text import in_a_line
 
 MAX_PREDICTIONS = 512 * 2**20  # unpacked; the probabilities of 10,000 images in 26,000 classes
 PREDICTIONS = ("label", "predicted", "probabilities")

@@ -17,7 +17,8 @@ from torch import Tensor
 from tudui.config.schema import DataConfig
 from tudui.data.cache import cache_folder
 from tudui.data.dataset import Source
-from tudui.errors import DataError, in_a_line
+from tudui.errors import DataError
+from tudui.text import in_a_line
 
 
 class Cifar(NamedTuple):

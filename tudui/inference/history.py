@@ -6,9 +6,10 @@ from pathlib import Path
 
 from tudui.config import Config
 from tudui.config.data_sets import FOLDER
-from tudui.errors import DataError, printable
+from tudui.errors import DataError
 from tudui.record import EvaluatedLine, Result, RunStartedLine, WarnedLine, read_record, read_result
 from tudui.run_folder import RunFolder
+from tudui.text import printable
 from tudui.weights import Weights
 
 

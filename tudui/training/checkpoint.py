@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from tudui.config.describe import shorten
 from tudui.data import Dataset, Preparation
-from tudui.errors import WeightsError, in_a_line
+from tudui.errors import WeightsError
 from tudui.files import written_aside
 from tudui.invocation import tudui_command
+from tudui.text import in_a_line
 from tudui.training.state import Progress, TrainState
 
 FORMAT = 2  # the optimizer's state differs from format 1; the weights do not
