@@ -19,7 +19,7 @@ from tudui.config.loss_spec import loss_section
 from tudui.data import load_data
 from tudui.losses import ClassInfo, build_loss
 from tudui.training.device import resolve_machine
-from tudui.training.engine import fit, predict_logits
+from tudui.training.engine import fit, predict
 from tudui.training.state import new_state
 
 SIZES = {
@@ -39,7 +39,7 @@ def measure(settings: dict[str, object]) -> float:
     for event in fit(state, data, loss, config):
         if event.diverged:
             return 0.0
-    logits = predict_logits(state.network, data.validation)
+    logits = predict(state.network, data.validation)
     return float((logits.argmax(1) == data.validation.labels).float().mean())
 
 

@@ -26,7 +26,7 @@ from tudui.config.shipped import find_config
 from tudui.data import Dataset, Preparation, Source, Split, dataset_of
 from tudui.losses import ClassInfo, build_loss
 from tudui.training.device import hardware, resolve_machine, set_up, versions
-from tudui.training.engine import fit, predict_logits
+from tudui.training.engine import fit, predict
 from tudui.training.network import Network
 from tudui.training.state import new_state
 
@@ -36,7 +36,7 @@ LOOKS = 4  # per epoch
 
 def accuracy(network: Network, split: Split) -> float:
     """Return the share of the split that is predicted right."""
-    return float((predict_logits(network, split).argmax(1) == split.labels).float().mean())
+    return float((predict(network, split).argmax(1) == split.labels).float().mean())
 
 
 class Contender:

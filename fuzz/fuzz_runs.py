@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from tudui.comparison.collect import collect
 from tudui.comparison.compare import PLAN, RUNS, compare, read_comparison
 from tudui.comparison.done import read_run
-from tudui.comparison.report import terminal
 from tudui.config import load_config, parse_set
 from tudui.config.plan import load_plan
 from tudui.data import dataset_of
@@ -26,6 +25,7 @@ from tudui.inference.export import export_model
 from tudui.inference.predict import ImageFile, Prediction, predict_files
 from tudui.inference.runs import list_runs
 from tudui.model import Tudui
+from tudui.report import terminal
 from tudui.run.stages import Run
 from tudui.run_folder import RunFolder
 from tudui.training.checkpoint import LAST, newest_checkpoint

@@ -15,7 +15,7 @@ PATIENCE = 60  # seconds, after which it counts as hanging
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     ["pytest", "torch", "torchvision", "tudui.run", "tudui.inference.predict", "tudui.inference.scores",
-     "tudui.comparison.report", __name__]
+     "tudui.report", __name__]
 )  # fmt: skip
 
 

@@ -11,14 +11,16 @@ from tests.conftest import ROOT, TUDUI
 
 PACKAGE = ROOT / "tudui"
 FLOORS = [
-    {"errors", "invocation", "seeding"},
+    {"errors", "invocation", "seeding", "style", "text"},
     {"config", "events", "files", "record", "signals"},
     {"tasks", "losses", "data", "model", "run_folder", "distributed"},
     {"sinks", "training", "exported"},
     {"weights"},
     {"run"},
     {"comparison", "lab", "inference", "rehearsal", "diagnosis"},
-    {"api", "cli"},
+    {"report"},
+    {"api"},
+    {"cli"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tudui.comparison.compare import read_comparison
-from tudui.comparison.report import write_report
+from tudui.report import write_report
 
 pytestmark = pytest.mark.slow
 

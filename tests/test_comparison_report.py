@@ -17,10 +17,10 @@ from PIL import Image
 from rich.console import Console
 
 from tudui.comparison.compare import read_comparison
-from tudui.comparison.report import content, score_pictures, side_by_side, terminal, write_report
-from tudui.comparison.report.drawing import _spread, label_ends, new_picture, styles_of
-from tudui.comparison.report.protocol import held_equal
-from tudui.comparison.report.words import headline, needed
+from tudui.report import content, score_pictures, side_by_side, terminal, write_report
+from tudui.report.drawing import _spread, label_ends, new_picture, styles_of
+from tudui.report.protocol import held_equal
+from tudui.report.words import headline, needed
 
 HOSTILE = [
     "<script>alert(1)</script>",

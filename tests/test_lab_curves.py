@@ -5,7 +5,8 @@ import pytest
 
 from tudui.lab.choice import choose_loss
 from tudui.lab.curves import class_curve, curve_label, residual_curve
-from tudui.lab.pictures import COLOURS, curves_picture, depth_picture, line_style
+from tudui.lab.pictures import curves_picture, depth_picture
+from tudui.style import COLOURS, line_style
 
 
 def curves(tudui, *arguments):

@@ -20,7 +20,7 @@ from tudui.errors import UsageError
 from tudui.losses import ClassInfo, build_loss
 from tudui.model import build_model
 from tudui.training.device import native_bf16, resolve_machine
-from tudui.training.engine import fit, predict_logits, score
+from tudui.training.engine import fit, predict, score
 from tudui.training.gradients import histogram, layer_names
 from tudui.training.schedule import build_schedule
 from tudui.training.state import new_state
@@ -224,10 +224,10 @@ def test_scores_are_scikit_learns():
 
 def test_evaluation_does_not_depend_on_the_batch():
     _, data, _, state = prepared()
-    whole = predict_logits(state.network, data.test)
+    whole = predict(state.network, data.test)
     test, ones = data.test, [slice(i, i + 1) for i in range(5)]
     images = [Split(test.store, test.rows[one], test.labels[one], test.index[one]) for one in ones]
-    alone = [predict_logits(state.network, image) for image in images]
+    alone = [predict(state.network, image) for image in images]
     assert torch.allclose(whole[:5], torch.cat(alone), atol=1e-5)
 
 

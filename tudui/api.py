@@ -21,8 +21,8 @@ from tudui.sinks import Sink
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tudui.comparison.collect import Comparison
     from tudui.inference.scores import Scored
+    from tudui.report import Report
 
 Named = str | PathLike[str]
 NO_OVERRIDES: Mapping[str, Any] = {}
@@ -78,7 +78,7 @@ def compare(
     executor: Literal["auto", "local", "stacked", "ray"] = "auto",
     jobs: int | None = None,
     progress: bool = True,
-) -> "Comparison":
+) -> "Report":
     """Compare losses: `compare(overrides={"comparison.variants": ["ce", "huber"], "comparison.seeds": 3})`.
 
     `plan` is a shipped plan's name, a YAML file or a mapping; any config of a run is one. Runs that are done in
@@ -93,7 +93,7 @@ def compare(
     from tudui.comparison.dashboards import write_dashboards
     from tudui.comparison.executors import Listener, check_jobs, choose_executor, default_jobs
     from tudui.comparison.progress import progress_display
-    from tudui.comparison.report import write_report
+    from tudui.report import Report, write_report
 
     check_jobs(executor, jobs)
     folder = Path(folder) if folder is not None else comparison.default_folder(loaded)
@@ -117,7 +117,7 @@ def compare(
         found = comparison.compare(loaded, folder, executor=chosen, jobs=jobs, listener=listener, command=command)
     write_report(found)
     write_dashboards(found)
-    return found
+    return Report(found.values, found.cells, found.folder)
 
 
 def evaluate(

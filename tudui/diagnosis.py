@@ -18,7 +18,8 @@ from typing import Literal
 
 import tudui
 from tudui.config.loss_spec import ENTRY_POINTS, read_loss_spec
-from tudui.errors import ConfigError, in_a_line
+from tudui.errors import ConfigError
+from tudui.text import in_a_line
 
 NARROW = 80  # columns that every table fits into
 LITTLE, SCARCE = 2**30, 100 * 2**20  # bytes: room for some hundred runs; for hardly a few

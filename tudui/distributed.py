@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from tudui.config.schema import TrainConfig
-from tudui.errors import TuduiError, UsageError, WorkerError, in_a_line
+from tudui.errors import TuduiError, UsageError, WorkerError
 from tudui.invocation import number_of_processes
+from tudui.text import in_a_line
 
 Value = TypeVar("Value")
 PATIENCE = 3.0  # seconds in which every process that is alive says so, after one was lost

@@ -12,11 +12,7 @@ TuduiError
 """
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
-
-# Control characters other than tab and line feed, those that turn the direction of writing, halves of surrogate pairs
-STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class TuduiError(Exception):
@@ -76,17 +72,6 @@ class Interrupted(TuduiError):
         super().__init__(message)
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
-
-
-def printable(text: str) -> str:
-    """Return text in which nothing steers a terminal, or cannot be written to one: names may come from others."""
-    return STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def in_a_line(error: object) -> str:
-    """Return what another library says of a file as a few words in one line; it may quote the file."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 160 else f"{text[:160].rpartition(' ')[0] or text[:160]} ..."
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

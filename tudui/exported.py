@@ -19,7 +19,8 @@ from tudui import __version__
 from tudui.config.describe import shorten
 from tudui.data import Preparation
 from tudui.data.folder import shown_as_it_is
-from tudui.errors import WeightsError, in_a_line
+from tudui.errors import WeightsError
+from tudui.text import in_a_line
 
 KEY, SUM = (
     "tudui",

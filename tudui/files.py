@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -108,11 +107,6 @@ def write_text(path: Path, text: str) -> None:
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """Return strict JSON; what is not a number becomes null."""
     return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
-
-
-def markdown_text(text: str) -> str:
-    """Return text in which nothing is Markdown; underscores within words are not, and stay readable."""
-    return re.sub(r"([\\`*|<>\[\]&~$]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(text.split()))
 
 
 def _finite(value: Any) -> Any:

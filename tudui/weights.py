@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from tudui.data import Preparation
-from tudui.errors import UsageError, WeightsError, in_a_line
+from tudui.errors import UsageError, WeightsError
 from tudui.exported import KEY, Description, read_safetensors
 from tudui.invocation import tudui_command
 from tudui.model import LAYERS, Tudui
 from tudui.run_folder import RunFolder, is_comparison
+from tudui.text import in_a_line
 from tudui.training.checkpoint import (
     BEST,
     Checkpoint,

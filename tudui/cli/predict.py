@@ -20,14 +20,14 @@ from tudui.cli.settings import (
     output,
     refuse_overwriting,
 )
-from tudui.errors import DataError, UsageError, printable
+from tudui.errors import DataError, UsageError
 from tudui.files import json_text, written_aside
+from tudui.text import csv_name, csv_path, printable
 
 if TYPE_CHECKING:
     from tudui.inference.predict import Prediction, Unreadable
 
 SHOWN = 10  # of the images that cannot be read
-FORMULA = ("=", "+", "-", "@")  # with which a spreadsheet begins to compute
 
 
 def predict_command(
@@ -137,21 +137,10 @@ def _write_csv(file: IO[str] | codecs.StreamWriter, predictions: "Iterable[Predi
     more = [name for rank in range(2, columns + 1) for name in (f"label_{rank}", f"probability_{rank}")]
     writer.writerow(["path", "label", "probability", *more])
     for one in predictions:
-        path = printable(str(one.path))
-        cells: list[Any] = [f"./{path}" if path.startswith(FORMULA) else path]
+        cells: list[Any] = [csv_path(one.path)]
         for name, probability in one.classes:
-            cells += [_as_text(name), f"{probability:.6g}"]
+            cells += [csv_name(name), f"{probability:.6g}"]
         writer.writerow(cells)
-
-
-def _as_text(name: str) -> str:
-    """Return a class name that no spreadsheet takes for a formula: behind a quotation mark, unless it is a number."""
-    name = printable(name)
-    try:
-        float(name)
-    except ValueError:
-        return f"'{name}" if name.startswith((*FORMULA, "\t")) else name
-    return name
 
 
 def _print_table(predictions: "list[Prediction]", columns: int) -> None:

@@ -39,7 +39,7 @@ def report_command(
       tudui report COMPARISON OTHER
     """
     from tudui.comparison.compare import read_comparison
-    from tudui.comparison.report import side_by_side
+    from tudui.report import side_by_side
 
     console = output(json=json)
     comparison = read_comparison(folder)
@@ -59,7 +59,7 @@ def show(comparison: "Comparison", console: "Console", *, json: bool) -> None:
 
     from tudui.comparison.compare import left_out
     from tudui.comparison.dashboards import write_dashboards
-    from tudui.comparison.report import terminal, where, write_report
+    from tudui.report import terminal, where, write_report
 
     folder = comparison.folder
     write_report(comparison)

@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from io import StringIO
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -15,7 +14,6 @@ from tudui.comparison.done import RunRecord
 from tudui.comparison.runs import cell_name
 from tudui.comparison.statistics import Pair, holm, pair, summary, verdict
 from tudui.config.plan import Plan
-from tudui.sinks.printable import printable_console
 
 
 @dataclass(frozen=True)
@@ -37,29 +35,13 @@ class Cell:
         return tuple(run for run in self.runs if run.finished)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """A comparison that is done: `values` is what comparison.json holds, the rest is what pictures need."""
 
     values: Mapping[str, Any]
     cells: tuple[Cell, ...]
     folder: Path
-
-    def __repr__(self) -> str:
-        """Return what the command prints."""
-        from tudui.comparison.report import terminal, where
-        from tudui.comparison.report.terminal import WIDE
-
-        console = printable_console(StringIO(), force_jupyter=False, width=WIDE, soft_wrap=False)
-        with console.capture() as shown:
-            terminal(self, console)
-        return f"{shown.get()}{where(self)}"
-
-    def _repr_html_(self) -> str:
-        """Return the first part of the report, for notebooks."""
-        from tudui.comparison.report import summary_html
-
-        return summary_html(self)
 
 
 def cells_of(records: Sequence[RunRecord], plan: Plan) -> tuple[Cell, ...]:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from tudui.comparison.runs import PlannedRun
-from tudui.errors import DataError, in_a_line
+from tudui.errors import DataError
 from tudui.events import Evaluated, Event, RunStarted, StepEnd, Warned
 from tudui.record import Result, read_record, read_result
 from tudui.run_folder import RunFolder
 from tudui.tasks import check_scores, task_from
+from tudui.text import in_a_line
 
 MAX_PREDICTIONS = 512 * 2**20  # unpacked; the probabilities of 10,000 images in 26,000 classes
 PREDICTIONS = ("label", "predicted", "probabilities")

@@ -23,7 +23,7 @@ from rich.progress import track
 from tudui.config.schema import DataConfig
 from tudui.data.cache import read_cached, write_cached
 from tudui.data.dataset import IMAGE_SHAPE, Source
-from tudui.errors import DataError, in_a_line, printable
+from tudui.errors import DataError
 from tudui.seeding import derive_seed
 from tudui.tasks import Classes
 

@@ -17,8 +17,9 @@ from torch import Tensor
 from tudui.config.schema import DataConfig
 from tudui.data.cache import cache_folder
 from tudui.data.dataset import Source
-from tudui.errors import DataError, in_a_line
+from tudui.errors import DataError
 from tudui.tasks import Classes
+from tudui.text import in_a_line
 
 
 class Cifar(NamedTuple):

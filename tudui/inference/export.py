@@ -13,12 +13,13 @@ from torch import Tensor
 from tudui.config import Config, config_from
 from tudui.data import Preparation, load_data
 from tudui.data.torchvision_sets import would_be_fetched
-from tudui.errors import TuduiError, UsageError, WeightsError, printable
+from tudui.errors import TuduiError, UsageError, WeightsError
 from tudui.exported import FORMAT, KEY, Description, safetensors_bytes
 from tudui.files import disk_errors, write_text, written_aside
 from tudui.inference.history import history_of
 from tudui.inference.model_card import model_card
 from tudui.inference.onnx_file import onnx_bytes, onnx_logits, require_onnx
+from tudui.text import printable
 from tudui.training.network import Network
 from tudui.weights import Weights, read_weights
 

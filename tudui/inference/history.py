@@ -6,11 +6,12 @@ from pathlib import Path
 
 from tudui.config import Config
 from tudui.config.data_sets import FOLDER
-from tudui.errors import DataError, printable
+from tudui.errors import DataError
 from tudui.events import Evaluated, RunStarted, Warned
 from tudui.record import Result, read_record, read_result
 from tudui.run_folder import RunFolder
 from tudui.tasks import check_scores, task_from
+from tudui.text import printable
 from tudui.weights import Weights
 
 

@@ -9,12 +9,11 @@ from tudui.config.data_sets import FOLDER
 from tudui.config.load import flatten
 from tudui.config.loss_spec import loss_spec
 from tudui.data.torchvision_sets import SETS
-from tudui.errors import printable
 from tudui.events import Evaluated
 from tudui.exported import INPUT, Description
-from tudui.files import markdown_text
 from tudui.inference.history import History, without_paths
 from tudui.inference.loading import loading_code
+from tudui.text import printable
 from tudui.weights import Weights
 
 MAX_ROWS = 100  # of the table of classes; with more, the least accurate
@@ -84,7 +83,7 @@ def _data(weights: Weights, config: Config | None, history: History) -> Lines:
     else:
         name = config.data.name
         shown = f"{FOLDER}{Path(name.removeprefix(FOLDER)).name}" if name.startswith(FOLDER) else name
-        yield f"- data set: {markdown_text(printable(shown))}"
+        yield f"- data set: {markdown_text(shown)}"
         if history.images:
             yield f"- images: {', '.join(f'{count:,} {split}' for split, count in history.images.items())}"
         yield f"- fingerprint (sha256 of classes, labels and some 500 images of each split): {weights.data}"
@@ -96,7 +95,7 @@ def _data(weights: Weights, config: Config | None, history: History) -> Lines:
             yield "- **wrong labels on purpose** in training and validation, those of another run; none in test"
     names = weights.class_names[:MAX_ROWS]
     more = f", and {weights.number_of_classes - MAX_ROWS:,} more" if weights.number_of_classes > MAX_ROWS else ""
-    yield f"- classes: {', '.join(markdown_text(printable(name)) for name in names)}{more}"
+    yield f"- classes: {', '.join(markdown_text(name) for name in names)}{more}"
     if weights.classes is None:
         yield "- the names of the classes are **not known**; these were made up, in the order of the outputs"
     if config and history.warnings:
@@ -121,13 +120,13 @@ def _recipe(config: Config | None, history: History) -> Lines:
     for key, value in flatten(config).items():
         if not key.startswith(UNTOLD):
             told = Path(value).name if key in PATHS and value else value
-            yield f"| {key} | {markdown_text(printable(_setting(told)))} |"
+            yield f"| {key} | {markdown_text(_setting(told))} |"
     if history.result:
         hardware = history.result.hardware
         where = f"{hardware.gpu or hardware.cpu}, {hardware.threads} threads, {hardware.precision}"
         versions = ", ".join(f"{name} {number}" for name, number in history.result.versions.items())
         yield ""
-        yield f"Computed on {markdown_text(printable(where))}; {markdown_text(printable(versions))}."
+        yield f"Computed on {markdown_text(where)}; {markdown_text(versions)}."
 
 
 def _setting(value: Any) -> str:

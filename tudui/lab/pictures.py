@@ -1,8 +1,8 @@
-"""Pictures fit for a slide: large type, and lines told apart by colour (Okabe, Ito 2008) as well as by their dashes."""
+"""Pictures of the lab: loss curves, gradients over depth; and how a picture is saved."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,42 +10,26 @@ from matplotlib.figure import Figure
 from tudui.errors import DiskError, UsageError
 from tudui.files import written_aside
 from tudui.lab.curves import Curve
+from tudui.style import PANEL, TICKS, finish, line_style
 
 if TYPE_CHECKING:
     from tudui.lab.backward.depth import Depth
 
-COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)), (0, (4, 1.5, 1, 1.5, 1, 1.5)))
 FORMATS = (".png", ".svg", ".pdf")
-TITLE, LABEL, TICKS = 16, 14, 12  # points, on a picture as wide as a slide
 
 
 def new_figure(columns: int, *, rows: int = 1, height: float = 4.8) -> tuple[Figure, list[Axes]]:
     """Return an empty picture and its axes, row by row."""
-    figure = Figure(figsize=(6.4 * columns, height * rows), layout="constrained")
+    figure = Figure(figsize=(PANEL * columns, height * rows), layout="constrained")
     return figure, [figure.add_subplot(rows, columns, place + 1) for place in range(rows * columns)]
 
 
-def line_style(index: int) -> dict[str, Any]:
-    """Return colour and dashes of the index-th line; no two of the first 35 share both."""
-    return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)], "linewidth": 2.4}
-
-
-def finish(axes: Axes, *, title: str, x: str, y: str, legend: Literal["inside", "below"] | None = "inside") -> None:
-    """Name the axes, and lay out what every picture has; a legend below hides no point."""
-    axes.set_title(title, fontsize=TITLE)
-    axes.set_xlabel(x, fontsize=LABEL)
-    axes.set_ylabel(y, fontsize=LABEL)
-    axes.tick_params(labelsize=TICKS)
-    axes.grid(color="#d9d9d9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    if legend == "inside":
-        axes.legend(fontsize=TICKS, framealpha=0.9, handlelength=3.2)
-    if legend == "below":
-        axes.legend(
-            fontsize=TICKS, handlelength=3.2, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False
-        )
+def with_legend(axes: Axes, *, below: bool = False) -> None:
+    """Name the lines in a corner of the panel or, where it must hide no point, below it."""
+    place: dict[str, Any] = {"framealpha": 0.9}
+    if below:
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2, "frameon": False}
+    axes.legend(fontsize=TICKS, handlelength=3.2, **place)
 
 
 def curves_picture(over_residual: Sequence[Curve], over_probability: Sequence[Curve]) -> Figure:
@@ -65,7 +49,8 @@ def curves_picture(over_residual: Sequence[Curve], over_probability: Sequence[Cu
             left.plot(curve.place, curve.loss, label=curve.label, **styles[curve.label])
             right.plot(curve.place, curve.derivative, label=curve.label, **styles[curve.label])
         finish(left, title="loss", x=x, y="loss")
-        finish(right, title=slope, x=x, y=slope, legend=None)
+        with_legend(left)
+        finish(right, title=slope, x=x, y=slope)
     return figure
 
 
@@ -76,6 +61,7 @@ def depth_picture(depths: "Sequence[Depth]") -> Figure:
         axes.plot(range(len(depth.norms)), depth.norms, label=depth.initialisation, **line_style(index))
     axes.set_yscale("log")
     finish(axes, title="a convolution 32 → 32, repeated", x="convolutions on the way back", y="norm of the gradient")
+    with_legend(axes)
     return figure
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tudui.errors import UsageError, in_a_line
+from tudui.errors import UsageError
+from tudui.text import in_a_line
 
 HOW = "give numbers such as 1,2,3 (rows separated by ;), or a .json, .csv or .npy file"
 

@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-RIGHT, WRONG, INK, FAINT = "#1a6e3c", "#c0392b", "#222222", "#6b6b6b"
+from tudui.style import FAINT, INK, RIGHT, WRONG
+
 SIDE, FRAME, GAP, COLUMNS = 96, 4, 4, 4  # narrow, since TensorBoard shrinks a picture to its card, some 320 pixels wide
 LINE = 19  # of text, in pixels
 

@@ -6,7 +6,7 @@ from typing import IO, Any, cast
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.table import Table
 
-from tudui.errors import printable
+from tudui.text import printable
 
 BLANK_ENDS = re.compile(" +$", re.MULTILINE)
 

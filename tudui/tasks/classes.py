@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
 
-from tudui.errors import DataError, in_a_line
+from tudui.errors import DataError
 from tudui.tasks.metric import NATS, PERCENT, PLAIN, Figure, Metric
+from tudui.text import in_a_line
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from tudui.config.schema import DataConfig
-from tudui.errors import DataError, in_a_line
+from tudui.errors import DataError
 from tudui.seeding import derive_seed
+from tudui.text import in_a_line
 
 FORMAT = 1
 MAX_BYTES = 32 * 2**20  # of a manifest or matrix; of about a million wrong labels

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tudui.config.describe import shorten
 from tudui.data import Dataset, Preparation
-from tudui.errors import WeightsError, in_a_line
+from tudui.errors import WeightsError
 from tudui.files import written_aside
 from tudui.invocation import tudui_command
 from tudui.tasks import Task, task_from

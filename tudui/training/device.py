@@ -15,7 +15,8 @@ import torch
 
 import tudui
 from tudui.config import Config
-from tudui.errors import UsageError, in_a_line
+from tudui.errors import UsageError
+from tudui.text import in_a_line
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tudui.errors import UsageError, in_a_line
+from tudui.errors import UsageError
+from tudui.text import in_a_line
 
 MAX_POINTS = 2_000  # more would make the direct solvers slow and the picture black
 LARGEST = 1e6  # beyond it, sums of squares are no longer good to the digits shown

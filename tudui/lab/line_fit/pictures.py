@@ -8,7 +8,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, StrMethodFormatter
 from tudui.lab.line_fit.choose_delta import ChosenDelta
 from tudui.lab.line_fit.experiment import Experiment, Influence
 from tudui.lab.line_fit.steps import Line
-from tudui.lab.pictures import COLOURS, finish, line_style, new_figure
+from tudui.lab.pictures import new_figure, with_legend
+from tudui.style import COLOURS, finish, line_style
 
 FAR = 1e3  # times the data: a line beyond this would leave nothing else to see
 GROWN = 1e6  # times the loss at the start
@@ -22,8 +23,10 @@ def fits_picture(experiment: Experiment) -> Figure:
     for index, fit in enumerate(experiment.fits):
         _draw_line(left, experiment, fit.descent.line, fit.label, index)
         _draw_line(right, experiment, fit.optimum, fit.label, index)
-    finish(left, title=f"after {experiment.steps} steps", x="x", y="y", legend="below")
-    finish(right, title="converged", x="x", y="y", legend="below")
+    finish(left, title=f"after {experiment.steps} steps", x="x", y="y")
+    with_legend(left, below=True)
+    finish(right, title="converged", x="x", y="y")
+    with_legend(right, below=True)
     return figure
 
 
@@ -67,7 +70,9 @@ def losses_picture(experiment: Experiment) -> Figure:
         left.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         left.minorticks_off()
     finish(left, title="each in its own unit", x="iteration", y="loss (logarithmic)")
+    with_legend(left)
     finish(right, title="on one scale", x="iteration", y="loss / loss at the start")
+    with_legend(right)
     right.set_ylim(bottom=0)
     return figure
 
@@ -79,7 +84,9 @@ def influence_picture(in_y: Influence, in_x: Influence) -> Figure:
         for index, (label, followed) in enumerate(influence.followed.items()):
             axes.plot(influence.moved, followed, label=label, **line_style(index))
     finish(left, title="a wild y", x="last point moved up by", y="distance the line follows")
+    with_legend(left)
     finish(right, title="leverage", x="last point moved right by", y="distance the line follows")
+    with_legend(right)
     return figure
 
 
@@ -98,4 +105,5 @@ def choose_delta_picture(chosen: ChosenDelta) -> Figure:
     axes.set_xticks(deltas, [f"{delta:g}" for delta in deltas])
     axes.minorticks_off()
     finish(axes, title="δ by cross-validation", x="δ", y="median absolute error")
+    with_legend(axes)
     return figure

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import assert_never
 
-from tudui.comparison.report.document import (
+from tudui.report.document import (
     Block,
     Bullets,
     Code,

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from tudui.comparison.report.document import (
+from tudui.report.document import (
     Block,
     Bullets,
     Code,
@@ -14,7 +14,7 @@ from tudui.comparison.report.document import (
     Short,
     Table,
 )
-from tudui.files import markdown_text
+from tudui.text import markdown_text, printable
 
 PICTURES = "pictures"
 
@@ -33,7 +33,7 @@ def _block(block: Block) -> str:
         case Bullets(items):
             return "\n".join(f"- {markdown_text(item)}" for item in items)
         case Code(text):
-            return "\n".join(f"    {line}" for line in text.splitlines())
+            return "\n".join(f"    {printable(line)}" for line in text.splitlines())
         case Table():
             return _table(block)
         case Gallery(pictures):

@@ -1,16 +1,19 @@
 """What a comparison shows: files that can be read without it, and tables on the terminal."""
 
+from io import StringIO
+
 from tudui.comparison.collect import Comparison
-from tudui.comparison.report.content import report_of, summary_of, title_of
-from tudui.comparison.report.document import Paragraph, pictures_of
-from tudui.comparison.report.html import fragment, html
-from tudui.comparison.report.markdown import PICTURES, markdown
-from tudui.comparison.report.spreadsheet import csv_text
-from tudui.comparison.report.terminal import side_by_side, terminal
 from tudui.errors import DiskError
 from tudui.files import json_text, refuse_links, write_text, written_aside
+from tudui.report.content import report_of, summary_of, title_of
+from tudui.report.document import Paragraph, pictures_of
+from tudui.report.html import fragment, html
+from tudui.report.markdown import PICTURES, markdown
+from tudui.report.spreadsheet import csv_text
+from tudui.report.terminal import WIDE, side_by_side, terminal
+from tudui.sinks.printable import printable_console
 
-__all__ = ["side_by_side", "summary_html", "terminal", "where", "write_report"]
+__all__ = ["Report", "side_by_side", "terminal", "where", "write_report"]
 
 HTML = "report.html"
 
@@ -34,9 +37,17 @@ def write_report(comparison: Comparison) -> None:
     write_text(folder / HTML, html(document, title=title_of(comparison.values)))
 
 
-def summary_html(comparison: Comparison) -> str:
-    """Return what a comparison says and its main tables, as a part of a page."""
-    return fragment([*summary_of(comparison.values), Paragraph(where(comparison))])
+class Report(Comparison):
+    """A comparison that Python prints as the command does, and a notebook as the first part of its report."""
+
+    def __repr__(self) -> str:
+        console = printable_console(StringIO(), force_jupyter=False, width=WIDE, soft_wrap=False)
+        with console.capture() as shown:
+            terminal(self, console)
+        return f"{shown.get()}{where(self)}"
+
+    def _repr_html_(self) -> str:
+        return fragment([*summary_of(self.values), Paragraph(where(self))])
 
 
 def where(comparison: Comparison) -> str:

@@ -9,11 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-# told apart by the colour-blind (Okabe, Ito 2008), and by their dashes in grey print
-COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)), (0, (4, 1.5, 1, 1.5, 1, 1.5)))
-WIDTH, HEIGHT = 6.4, 4.4  # inches
-TITLE, LABEL, TICKS = 14, 13, 12  # points
+from tudui.style import PANEL, TICKS, line_style
+
+HEIGHT = 4.4  # inches
 LONGEST_NAME = 22
 MANY = 6  # variants, beyond which bands and intervals would hide each other
 
@@ -22,21 +20,22 @@ class Style(NamedTuple):
     """How a variant is drawn in every picture."""
 
     label: str
-    colour: str
-    dashes: Any
+    place: int  # among the variants
+
+    @property
+    def colour(self) -> str:
+        """The colour of its line."""
+        return str(self.line["color"])
 
     @property
     def line(self) -> dict[str, Any]:
         """Keywords of a line."""
-        return {"color": self.colour, "linestyle": self.dashes, "linewidth": 2}
+        return line_style(self.place)
 
 
 def styles_of(variants: Iterable[str]) -> dict[str, Style]:
     """Return how each variant is drawn; no two of the first 35 share both colour and dashes."""
-    return {
-        name: Style(_shortened(name), COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)])
-        for index, name in enumerate(variants)
-    }
+    return {name: Style(_shortened(name), place) for place, name in enumerate(variants)}
 
 
 def _shortened(name: str) -> str:
@@ -46,24 +45,13 @@ def _shortened(name: str) -> str:
 
 def new_picture(height: float = HEIGHT) -> tuple[Figure, Axes]:
     """Return an empty picture with one panel."""
-    figure = empty_picture(WIDTH, height)
+    figure = empty_picture(PANEL, height)
     return figure, figure.add_subplot()
 
 
 def empty_picture(width: float, height: float) -> Figure:
     """Return a picture without panels, with room at its edges."""
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
-
-
-def finish(axes: Axes, *, title: str, x: str, y: str) -> None:
-    """Name the axes, and lay out what every panel has."""
-    axes.set_title(title, fontsize=TITLE)
-    axes.set_xlabel(x, fontsize=LABEL)
-    axes.set_ylabel(y, fontsize=LABEL)
-    axes.tick_params(labelsize=TICKS)
-    axes.grid(color="#d9d9d9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def label_ends(axes: Axes, ends: Mapping[Style, tuple[float, float]]) -> None:

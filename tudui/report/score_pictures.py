@@ -8,21 +8,12 @@ import numpy as np
 from PIL import Image
 
 from tudui.comparison.collect import Cell
-from tudui.comparison.report.document import Picture
-from tudui.comparison.report.drawing import (
-    HEIGHT,
-    MANY,
-    TICKS,
-    Style,
-    finish,
-    label_ends,
-    legend_below,
-    new_picture,
-    png,
-)
-from tudui.comparison.report.words import Values, noise_levels, noise_words, percent, rows_at
 from tudui.comparison.runs import cell_name
+from tudui.report.document import Picture
+from tudui.report.drawing import HEIGHT, MANY, Style, label_ends, legend_below, new_picture, png
+from tudui.report.words import Values, noise_levels, noise_words, percent, rows_at
 from tudui.sinks.pictures import confusion_picture
+from tudui.style import TICKS, finish
 
 Styles = Mapping[str, Style]
 BINS = 15  # as the calibration error has

@@ -8,23 +8,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator, StrMethodFormatter
 
 from tudui.comparison.collect import Cell
 from tudui.comparison.done import RunRecord
-from tudui.comparison.report.document import Picture
-from tudui.comparison.report.drawing import (
-    LABEL,
-    MANY,
-    TICKS,
-    TITLE,
-    WIDTH,
-    Style,
-    empty_picture,
-    finish,
-    label_ends,
-    legend_below,
-    new_picture,
-    png,
-)
-from tudui.comparison.report.words import Values, noise_words
 from tudui.comparison.runs import cell_name
+from tudui.report.document import Picture
+from tudui.report.drawing import MANY, Style, empty_picture, label_ends, legend_below, new_picture, png
+from tudui.report.words import Values, noise_words
+from tudui.style import LABEL, PANEL, TICKS, TITLE, finish
 
 Styles = Mapping[str, Style]
 FEW_POINTS = 12
@@ -64,7 +52,7 @@ def gradient_picture(values: Values, noise: float, cells: Sequence[Cell], styles
     norms = next(run.training[0]["gradient_norm"] for cell in cells for run in cell.runs if run.training)
     layers = [layer for layer in norms if layer == "total" or layer.endswith(".weight")]
     rows, band = -(-len(layers) // 2), len(cells) <= MANY
-    figure = empty_picture(1.15 * WIDTH, 0.6 + 2.3 * rows)
+    figure = empty_picture(1.15 * PANEL, 0.6 + 2.3 * rows)
     panels = [figure.add_subplot(rows, 2, place + 1) for place in range(len(layers))]
     for axes, layer in zip(panels, layers, strict=True):
         for cell in cells:

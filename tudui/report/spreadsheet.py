@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
-from tudui.comparison.report.words import Values, pair_of
+from tudui.report.words import Values, pair_of
 
 SPREADS = ("accuracy_selected", "validation_accuracy", "nll", "ece")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tudui.comparison.collect import Cell, Comparison
-from tudui.comparison.report.document import (
+from tudui.report.document import (
     Block,
     Bullets,
     Code,
@@ -13,15 +13,15 @@ from tudui.comparison.report.document import (
     Paragraph,
     Picture,
 )
-from tudui.comparison.report.drawing import styles_of
-from tudui.comparison.report.protocol import held_equal, protocol, rates_words
-from tudui.comparison.report.score_pictures import (
+from tudui.report.drawing import styles_of
+from tudui.report.protocol import held_equal, protocol, rates_words
+from tudui.report.score_pictures import (
     accuracy_picture,
     calibration_picture,
     confusion_pictures,
     noise_picture,
 )
-from tudui.comparison.report.tables import (
+from tudui.report.tables import (
     MOST_CLASSES,
     accuracy_table,
     classes_table,
@@ -30,8 +30,8 @@ from tudui.comparison.report.tables import (
     number_of_classes,
     yardsticks_table,
 )
-from tudui.comparison.report.training_pictures import gradient_picture, learning_picture, tuning_picture
-from tudui.comparison.report.words import Values, counted, headline, listed, needed, noise_levels, noise_words
+from tudui.report.training_pictures import gradient_picture, learning_picture, tuning_picture
+from tudui.report.words import Values, counted, headline, listed, needed, noise_levels, noise_words
 
 FEW = 4  # pictures that need not be folded away
 

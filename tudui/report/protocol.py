@@ -1,9 +1,9 @@
 """How the comparison was made, and how its numbers are to be read."""
 
-from tudui.comparison.report.document import Block, Bullets, Code, Folded, Heading, Paragraph
-from tudui.comparison.report.tables import differing_table, hashes_table
-from tudui.comparison.report.words import Values, counted, listed
 from tudui.config.dump import yaml_text
+from tudui.report.document import Block, Bullets, Code, Folded, Heading, Paragraph
+from tudui.report.tables import differing_table, hashes_table
+from tudui.report.words import Values, counted, listed
 
 RATES = {
     "recipe": "Not held equal: the learning rate. Each loss has its recipe's, chosen beforehand on validation images.",

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from tudui.comparison.collect import Comparison
-from tudui.comparison.report.tables import flat
-from tudui.comparison.report.words import (
+from tudui.report.tables import flat
+from tudui.report.words import (
     UNKNOWN,
     Values,
     between,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from tudui.comparison.report.document import Short, Table
-from tudui.comparison.report.words import (
+from tudui.report.document import Short, Table
+from tudui.report.words import (
     UNKNOWN,
     Values,
     between,
