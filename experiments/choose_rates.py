@@ -17,7 +17,7 @@ from rich.table import Table
 from tudui.config import Override, load_config
 from tudui.config.loss_spec import loss_section
 from tudui.data import load_data
-from tudui.losses import ClassInfo, build_loss
+from tudui.losses import build_loss
 from tudui.training.device import resolve_machine
 from tudui.training.engine import fit, predict
 from tudui.training.state import new_state
@@ -35,12 +35,12 @@ def measure(settings: dict[str, object]) -> float:
     config, _ = resolve_machine(config)
     data = load_data(config.data, config.seed)
     state = new_state(config, data)
-    loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
+    loss = build_loss(config.loss, data.task)
     for event in fit(state, data, loss, config):
         if event.diverged:
             return 0.0
     logits = predict(state.network, data.validation)
-    return float((logits.argmax(1) == data.validation.labels).float().mean())
+    return float((logits.argmax(1) == data.validation.targets).float().mean())
 
 
 def main(

@@ -24,7 +24,7 @@ from scripts.cifar_archive import ARCHIVE, read_images
 from tudui.config import Override, load_config
 from tudui.config.shipped import find_config
 from tudui.data import Dataset, Preparation, Source, Split, dataset_of
-from tudui.losses import ClassInfo, build_loss
+from tudui.losses import build_loss
 from tudui.training.device import hardware, resolve_machine, set_up, versions
 from tudui.training.engine import fit, predict
 from tudui.training.network import Network
@@ -36,7 +36,7 @@ LOOKS = 4  # per epoch
 
 def accuracy(network: Network, split: Split) -> float:
     """Return the share of the split that is predicted right."""
-    return float((predict(network, split).argmax(1) == split.labels).float().mean())
+    return float((predict(network, split).argmax(1) == split.targets).float().mean())
 
 
 class Contender:
@@ -71,7 +71,7 @@ def tuduis(name: str, source: Source, seed: int, settings: dict[str, Any]) -> Co
     every = max(1, len(data.train) // config.train.batch_size // LOOKS)
     config = config.model_copy(update={"log": config.log.model_copy(update={"every": every})})
     state = new_state(config, data)
-    loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
+    loss = build_loss(config.loss, data.task)
     looks = (event for event in fit(state, data, loss, config) if event.step % every == 0)
     return Contender(state.network, looks, data.test)
 
@@ -80,7 +80,7 @@ def tutorials(data: Dataset, seed: int, epochs: int, *, better: bool) -> Contend
     """Return the tutorial's loop, as it stands or shuffled and standardised."""
     preparation = data.preparation if better else Preparation()
     loop = TutorialLoop(
-        data.train.images.numpy(), data.train.labels.numpy(), batch_size=64, seed=seed, shuffle=better,
+        data.train.images.numpy(), data.train.targets.numpy(), batch_size=64, seed=seed, shuffle=better,
         normalize=(preparation.mean, preparation.std) if better else None,
     )  # fmt: skip
     part = len(loop.loader) // LOOKS
@@ -101,7 +101,7 @@ def source_of(train: int, test: int) -> Source:
     store, numbers = (torch.cat([torch.from_numpy(part) for part in parts]) for parts in (images, labels))
     rows = torch.arange(len(store))
     first = len(images[0])
-    return Source(tuple("0123456789"), store, numbers, {"train": rows[:first], "test": rows[first:]})
+    return Source(store, numbers, Classes(names=tuple("0123456789")), {"train": rows[:first], "test": rows[first:]})
 
 
 def main(

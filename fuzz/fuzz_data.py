@@ -15,13 +15,13 @@ import torch
 from fuzz_case import Target
 from PIL import Image
 from sklearn.datasets import load_digits
-from tudui.data.label_noise import manifest
 
 from tudui.config.schema import DataConfig
 from tudui.data import dataset_of, read_source
 from tudui.data.cache import cache_folder
 from tudui.data.folder import decode_image, read_folder
 from tudui.data.torchvision_sets import read_torchvision_set
+from tudui.run.outcome import wrong_labels_of
 
 
 @cache
@@ -88,7 +88,7 @@ def folder_cache(folder: Path) -> Target:
         (entry / "description.json").write_bytes(description if of_images else content)
         found = read_folder(root, config)
         assert torch.equal(found.store, expected.store)
-        assert torch.equal(found.labels, expected.labels)
+        assert torch.equal(found.targets, expected.targets)
 
     return Target([images, description], damage.bytes_damage, read)
 
@@ -116,7 +116,7 @@ def cifar(folder: Path) -> Target:
         source = read_torchvision_set(DataConfig(name="cifar10", dir=str(folder)))
         assert "data_batch_1" in source.notes[0]
         assert source.store.shape[1:] == (3, 32, 32)
-        assert len(source.store) == len(source.labels)
+        assert len(source.store) == len(source.targets)
 
     return Target([whole], damage.header_damage, read)
 
@@ -140,8 +140,8 @@ def mnist(folder: Path) -> Target:
         (raw / names[0]).write_bytes(content if of_images else kept[0])
         (raw / names[1]).write_bytes(kept[1] if of_images else content)
         source = read_torchvision_set(DataConfig(name="mnist", dir=str(folder)))
-        assert source.store.shape == (len(source.labels), 3, 32, 32)
-        assert 0 <= int(source.labels.min()) <= int(source.labels.max()) <= 9
+        assert source.store.shape == (len(source.targets), 3, 32, 32)
+        assert 0 <= int(source.targets.min()) <= int(source.targets.max()) <= 9
 
     return Target(kept, damage.header_damage, read)
 
@@ -153,7 +153,7 @@ def noise_matrix(folder: Path) -> Target:
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        labels = dataset_of(digits(), config, 0).train.labels
+        labels = dataset_of(digits(), config, 0).train.targets
         assert 0 <= int(labels.min()) <= int(labels.max()) <= 9
 
     rows = "\n".join(",".join("0.91" if row == column else "0.01" for column in range(10)) for row in range(10))
@@ -165,11 +165,11 @@ def noise_manifest(folder: Path) -> Target:
     path = folder / "label_noise.json"
     config = DataConfig(label_noise=0.05)
     data = dataset_of(digits(), config, 0)
-    listed = manifest(config, 0, data.classes, data.splits())
+    listed = wrong_labels_of(data, config, 0)
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
         again = dataset_of(digits(), DataConfig(noise_manifest=str(path)), 0)
-        assert torch.equal(again.train.labels, data.train.labels), "other wrong labels than the file was made with"
+        assert torch.equal(again.train.targets, data.train.targets), "other wrong labels than the file was made with"
 
     return Target([json.dumps(listed).encode()], damage.json_damage, read)

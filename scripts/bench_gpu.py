@@ -14,7 +14,7 @@ from cifar_archive import read_images
 
 from tudui.config import Config
 from tudui.config.shipped import find_config
-from tudui.losses import ClassInfo, build_loss
+from tudui.losses import build_loss
 from tudui.training.device import set_up
 from tudui.training.engine import fit_together
 from tudui.training.state import new_state
@@ -32,7 +32,7 @@ def gpu(*, quick: bool) -> dict[str, list[dict[str, Any]]]:
     data = data_set(*read_images(images)).to(torch.device(device))
 
     def training(config: Config) -> Training:
-        loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
+        loss = build_loss(config.loss, data.task)
         return Training(new_state(config, data), data, loss, config)
 
     def epoch(batch: int, *, captured: bool) -> float:

@@ -13,7 +13,7 @@ from bench_paths import bench_config, data_set
 from cifar_archive import write_folder
 
 from tudui.data import Dataset, draw_epoch, load_data
-from tudui.losses import ClassInfo, build_loss
+from tudui.losses import build_loss
 from tudui.run_folder import RunFolder
 from tudui.sinks.jsonl import jsonl_sink
 from tudui.training.device import keep_memory
@@ -59,7 +59,7 @@ def _stepping(data: Dataset, steps: int, *, every: int, record: Path | None = No
     config = bench_config(
         "auto", BATCH, **{"log.every": every, "log.details_every": 1_000_000, "train.epochs": 1_000_000}
     )
-    loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
+    loss = build_loss(config.loss, data.task)
     events = fit(new_state(config, data), data, loss, config)
 
     def measure() -> float:

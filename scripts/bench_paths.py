@@ -23,7 +23,7 @@ from experiments.tutorial_loop import TutorialLoop
 from tudui.config import Config, Override, load_config
 from tudui.config.load import flatten
 from tudui.data import Dataset, Preparation, Split
-from tudui.losses import ClassInfo, build_loss
+from tudui.losses import build_loss
 from tudui.run_folder import RunFolder
 from tudui.sinks.jsonl import jsonl_sink
 from tudui.sinks.tensorboard import tensorboard_sink
@@ -48,7 +48,7 @@ def data_set(images: np.ndarray, labels: np.ndarray, classes: int = 10) -> Datas
     """Return images uint8 [N, 3, 32, 32] as a data set; all of them train."""
     store, rows = torch.from_numpy(images), torch.arange(len(images))
     split = Split(store, rows, torch.from_numpy(labels), rows)
-    few = Split(store, rows[:1000], split.labels[:1000], rows[:1000])
+    few = Split(store, rows[:1000], split.targets[:1000], rows[:1000])
     names = tuple(str(number) for number in range(classes))
     return Dataset("bench", names, split, None, few, Preparation((0.5,) * 3, (0.25,) * 3))
 
@@ -76,7 +76,7 @@ class Paths:
         self.images, self.labels, self.batch = images, labels, batch
         self.config = bench_config(precision, batch)
         self.data = data_set(images, labels)
-        self.loss = build_loss(self.config.loss, ClassInfo(names=self.data.classes, counts=self.data.class_counts))
+        self.loss = build_loss(self.config.loss, self.data.task)
 
     def losses(self, path: str) -> Iterator[float]:
         """Yield the loss of each step, for ever; `loop` and `logged` that of each log point."""
@@ -92,7 +92,7 @@ class Paths:
 
     def _fixed_batch(self, state: TrainState) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = state.network.preparation(self.data.train.store[: self.batch])
-        return inputs.contiguous(memory_format=torch.channels_last), self.data.train.labels[: self.batch]
+        return inputs.contiguous(memory_format=torch.channels_last), self.data.train.targets[: self.batch]
 
     def _bare(self, state: TrainState) -> Iterator[float]:
         network = state.network

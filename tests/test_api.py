@@ -35,7 +35,7 @@ def test_a_run_in_a_thread_is_that_of_the_command(tudui_command):
     run = results[-1]
     assert run.run_dir == Path("runs/digits-huber-seed3")
     assert [type(event).__name__ for event in results[:-1]] == [line["event"] for line in run.metrics()]
-    assert tudui.evaluate(run).evaluated.accuracy == run.test_accuracy
+    assert tudui.evaluate(run).evaluated.scores["accuracy"] == run.test_accuracy
     flags = [flag for key, value in QUICK.items() for flag in ("--set", f"{key}={value}")]
     assert (
         tudui_command("train", "--loss", "huber", "--seed", 3, *flags, "-o", run.run_dir.with_name("typed")).code == 0
@@ -118,7 +118,7 @@ def build(power):
     def of(parameters, classes):
         import torch
         def loss(logits, labels):
-            residual = logits.softmax(1) - torch.nn.functional.one_hot(labels, classes.number)
+            residual = logits.softmax(1) - torch.nn.functional.one_hot(labels, task.outputs)
             return residual.abs().pow(power).sum(1)
         return loss
     return of

@@ -32,7 +32,7 @@ def test_digits_are_scikit_learns():
     assert (len(data.train), len(data.validation), len(data.test)) == (1295, 143, 359)
     digits = load_digits()
     row = int(data.train.rows[5])
-    assert int(data.train.labels[5]) == digits.target[row]
+    assert int(data.train.targets[5]) == digits.target[row]
     small = data.train.images[5].float().reshape(3, 8, 4, 8, 4).mean((2, 4)) * 16 / 255
     assert np.corrcoef(small[0].flatten(), digits.images[row].flatten())[0, 1] > 0.95
     assert torch.equal(data.train.images[5][0], data.train.images[5][2])
@@ -40,7 +40,7 @@ def test_digits_are_scikit_learns():
 
 def test_every_digit_is_scikit_learns_bit_for_bit():
     digits, source = load_digits(), read_digits(DataConfig())
-    assert source.labels.tolist() == digits.target.tolist()
+    assert source.targets.tolist() == digits.target.tolist()
     small = torch.from_numpy(digits.images).float()[:, None] * (255 / 16)
     large = functional.interpolate(small, size=(32, 32), mode="bilinear", align_corners=False)
     assert torch.equal(source.store, large.round().to(torch.uint8).repeat(1, 3, 1, 1))
@@ -50,8 +50,8 @@ def test_splits_are_disjoint_complete_and_stratified():
     data = load_data(DataConfig(validation=0.25), seed=1)
     rows = torch.cat([split.rows for split in data.splits().values()])
     assert sorted(rows.tolist()) == list(range(1797))
-    shares = torch.bincount(data.validation.labels) / (
-        torch.bincount(data.validation.labels) + torch.bincount(data.train.labels)
+    shares = torch.bincount(data.validation.targets) / (
+        torch.bincount(data.validation.targets) + torch.bincount(data.train.targets)
     )
     assert shares.numpy() == pytest.approx(0.25, abs=0.01)
 
@@ -104,7 +104,7 @@ def test_augmentation_is_per_image_and_drawn_anew_each_epoch():
         if draw.flips[64 + position]:
             expected = expected[:, :, ::-1]
         assert np.array_equal(images[position].numpy(), expected)
-        assert labels[position] == split.labels[chosen]
+        assert labels[position] == split.targets[chosen]
     assert 0.4 < draw.flips.float().mean() < 0.6
     assert set(draw.shifts.flatten().tolist()) == set(range(7))
     again, other = (draw_epoch(len(split), seed=0, epoch=epoch, data=config) for epoch in (0, 1))
@@ -135,11 +135,11 @@ def test_augmentation_does_not_change_the_order():
 
 def test_class_folders(class_folders):
     data = load_data(DataConfig(name=f"folder:{class_folders}"), seed=0)
-    assert data.classes == ("even", "odd")
+    assert data.task.names == ("even", "odd")
     assert sum(len(split) for split in data.splits().values()) == 40
     assert any("has no test images of its own" in note for note in data.notes)
     # without shuffling, a folder must not come one class after another
-    assert 0 < data.train.labels[: len(data.train) // 2].float().mean() < 1
+    assert 0 < data.train.targets[: len(data.train) // 2].float().mean() < 1
 
 
 def test_train_validation_and_test_folders(class_folders, tmp_path):
@@ -260,8 +260,8 @@ def test_a_copy_of_cifar_is_read_and_its_md5_pointed_out(tmp_path):
     for root in (tmp_path / "copy", tmp_path / "copy" / "cifar-10-batches-py"):
         data = load_data(DataConfig(name="cifar10", dir=str(root)), seed=0)
         assert len(data.test) == 30
-        assert data.test.labels.tolist() == load_digits().target[150:180].tolist()
-        assert data.classes[3] == "n3"
+        assert data.test.targets.tolist() == load_digits().target[150:180].tolist()
+        assert data.task.names[3] == "n3"
         assert any("is not the official one" in note for note in data.notes)
 
 
@@ -310,7 +310,7 @@ def test_mnist_files(tmp_path):
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 2049, len(labels)) + labels.tobytes())
     data = load_data(DataConfig(name="mnist", dir=str(tmp_path), validation=0.0), seed=0)
     assert len(data.train) == 200
-    assert data.train.labels.tolist() == digits.target[:200].tolist()
+    assert data.train.targets.tolist() == digits.target[:200].tolist()
     assert data.train.images[0, :, :2].sum() == 0
     centre = data.train.images[7, 0, 4:28, 4:28].reshape(8, 3, 8, 3)[:, 0, :, 0]
     assert np.array_equal(centre, (digits.images[7] * 15).astype(np.uint8))
@@ -331,13 +331,13 @@ def test_svhn_files(tmp_path, monkeypatch):
         sums[split] = [SVHN.split_list[split][0], path.name, hashlib.md5(path.read_bytes()).hexdigest()]
     monkeypatch.setattr(SVHN, "split_list", sums)
     data = load_data(DataConfig(name="svhn", dir=str(tmp_path), validation=0.0), seed=0)
-    assert data.test.labels.tolist() == digits.target[100:130].tolist()
+    assert data.test.targets.tolist() == digits.target[100:130].tolist()
     assert data.test.images[3, 1, ::4, ::4].tolist() == (digits.images[103] * 15).astype(np.uint8).tolist()
 
 
 def test_cifar10_images_from_a_folder(cifar_folder):
     data = load_data(DataConfig(name=f"folder:{cifar_folder}"), seed=0)
-    assert data.classes[0] == "airplane"
+    assert data.task.names[0] == "airplane"
     assert {name: len(split) for name, split in data.splits().items()} == {
         "train": 1800, "validation": 200, "test": 500
     }  # fmt: skip
@@ -365,16 +365,16 @@ def test_torchvision_reads_the_same_cifar10(tmp_path, monkeypatch):
     data = load_data(DataConfig(name="cifar10", dir=str(tmp_path), validation=0.0), seed=0)
     for split, train in ((data.train, True), (data.test, False)):
         theirs = CIFAR10(tmp_path, train=train)
-        assert split.labels.tolist() == theirs.targets
+        assert split.targets.tolist() == theirs.targets
         assert np.array_equal(split.images.numpy(), theirs.data.transpose(0, 3, 1, 2))
-    assert data.classes == tuple(theirs.classes)
+    assert data.task.names == tuple(theirs.classes)
 
 
 def test_validation_shares_the_store_of_training():
     data = load_data(DataConfig(), seed=0)
     assert data.train.store.data_ptr() == data.validation.store.data_ptr()
     digits = load_digits()
-    assert digits.target[data.validation.index].tolist() == data.validation.labels.tolist()
+    assert digits.target[data.validation.index].tolist() == data.validation.targets.tolist()
 
 
 def test_too_few_images_to_split(class_folders):
@@ -409,12 +409,13 @@ def test_a_broken_image_whose_name_is_no_text(class_folders, tudui):
 GOOD = """
 import torch
 from tudui.data import Source
+from tudui.tasks import Classes
 
 def read(config):
     images = torch.zeros(40, 3, 32, 32, dtype=torch.uint8)
     labels = torch.arange(40) % 2
     rows = torch.arange(40)
-    return Source(("a", "b"), images, labels, {"train": rows[:30], "test": rows[30:]})
+    return Source(images, labels, Classes(names=("a", "b")), {"train": rows[:30], "test": rows[30:]})
 """
 
 
@@ -423,8 +424,8 @@ def read(config):
     [
         (("return Source", "return 3 or Source"), "must return a tudui.data.Source (got int)"),
         (("uint8)", "float32)"), "images must be uint8 [N, 3, 32, 32] (got torch.float32 [40, 3, 32, 32])"),
-        (("arange(40) % 2", "zeros(40)"), "labels must be int64 [40], one per image (got torch.float32 [40])"),
-        (("% 2", "% 3"), "labels must lie in 0 to 1"),
+        (("arange(40) % 2", "zeros(40)"), "labels must be int64 [N], one per image (got torch.float32 [40])"),
+        (("% 2", "% 3"), "labels must be from 0 to 1"),
         (('{"train": rows[:30], "test": rows[30:]}', "{}"), "parts must be rows of the images"),
         (("rows[:30]", "rows[:31]"), "parts must be rows of the images, each in one part"),
         (("arange(40)\n    return", "arange(41)\n    return"), "parts must be rows of the images"),

@@ -224,12 +224,12 @@ def test_a_damaged_type_in_a_pickle_does_not_crash_numpy(tmp_path):
     TARGETS["cifar"](tmp_path)
     batch = tmp_path / "cifar-10-batches-py" / "data_batch_1"
     whole = batch.read_bytes()
-    assert len(read_source(DataConfig(name="cifar10", dir=str(tmp_path))).labels) == 18
+    assert len(read_source(DataConfig(name="cifar10", dir=str(tmp_path))).targets) == 18
     batch.write_bytes(whole.replace(b"|q\x11N", b"Nq\x11N"))
     assert batch.read_bytes() != whole
-    assert len(read_source(DataConfig(name="cifar10", dir=str(tmp_path))).labels) == 18  # bytes have no order
+    assert len(read_source(DataConfig(name="cifar10", dir=str(tmp_path))).targets) == 18  # bytes have no order
     batch.write_bytes(whole.replace(b"}q\x00", b"}r\xff\xff\xff\x7f", 1))  # a memo of 2 billion places
-    assert len(read_source(DataConfig(name="cifar10", dir=str(tmp_path))).labels) == 18
+    assert len(read_source(DataConfig(name="cifar10", dir=str(tmp_path))).targets) == 18
     batch.write_bytes(whole.replace(b"u1q", b"O1q"))
     with pytest.raises(DataError, match="holds numbers of type O1, where images are bytes"):
         read_source(DataConfig(name="cifar10", dir=str(tmp_path)))

@@ -23,7 +23,7 @@ def by_another_way(*, batch_size=64):
     pixels = data.train.images.float() / 255
     images = (pixels - pixels.mean((0, 2, 3), keepdim=True)) / pixels.std((0, 2, 3), keepdim=True, correction=0)
     torch.set_num_threads(1)
-    return build_model(10, seed=0), images[order], data.train.labels[order], batch_size
+    return build_model(10, seed=0), images[order], data.train.targets[order], batch_size
 
 
 def test_outputs_and_targets_of_batch_size_one(tudui):

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tudui.data.label_noise import flipped
 
 from tests.conftest import quick_config
 from tudui.config.schema import DataConfig
 from tudui.data import load_data
 from tudui.errors import DataError
 from tudui.run import train
+from tudui.tasks.label_noise import flipped
 
 CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -22,7 +22,7 @@ def noisy(rate: float, *, seed: int = 0, **settings):
 
 
 def wrong(split) -> set[int]:
-    return set(split.index[split.labels != split.true_labels].tolist())
+    return set(split.index[split.targets != split.clean].tolist())
 
 
 def test_the_rate_is_the_share_of_wrong_labels_in_training_and_validation():
@@ -30,23 +30,23 @@ def test_the_rate_is_the_share_of_wrong_labels_in_training_and_validation():
     clean = load_data(DataConfig(), 0)
     for name in ("train", "validation"):
         split, before = data.splits()[name], clean.splits()[name]
-        assert torch.equal(split.true_labels, before.labels)
+        assert torch.equal(split.clean, before.targets)
         assert torch.equal(split.rows, before.rows)  # the same images are held out whatever the labels are
         # each class is rounded to whole images
         assert len(wrong(split)) / len(split) == pytest.approx(0.4, abs=5 / len(split))
-    assert data.test.true_labels is None
-    assert torch.equal(data.test.labels, clean.test.labels)
+    assert data.test.clean is None
+    assert torch.equal(data.test.targets, clean.test.targets)
 
 
 def test_what_is_wrong_at_20_percent_is_wrong_in_the_same_way_at_40():
     less, more = noisy(0.2).train, noisy(0.4).train
-    chosen = less.labels != less.true_labels
+    chosen = less.targets != less.clean
     assert wrong(less) < wrong(more)
-    assert torch.equal(less.labels[chosen], more.labels[chosen])
+    assert torch.equal(less.targets[chosen], more.targets[chosen])
 
 
 def test_seeds_give_different_noise_and_the_same_seed_the_same():
-    assert torch.equal(noisy(0.3).train.labels, noisy(0.3).train.labels)
+    assert torch.equal(noisy(0.3).train.targets, noisy(0.3).train.targets)
     assert wrong(noisy(0.3).train) != wrong(noisy(0.3, seed=1).train)
 
 
@@ -62,17 +62,17 @@ def test_symmetric_noise_spreads_evenly_over_the_other_classes():
 def test_the_usual_pairs_of_digits():
     split = noisy(0.4, noise_kind="asymmetric").train
     pairs = {2: 7, 3: 8, 5: 6, 6: 5, 7: 1}
-    changed = split.labels != split.true_labels
+    changed = split.targets != split.clean
     for label in range(10):
-        members = split.true_labels == label
-        given = set(split.labels[members & changed].tolist())
+        members = split.clean == label
+        given = set(split.targets[members & changed].tolist())
         assert given == ({pairs[label]} if label in pairs else set())
         expected = round(0.4 * int(members.sum())) if label in pairs else 0
         assert int((members & changed).sum()) == expected
 
 
 def test_the_usual_pairs_of_cifar10():
-    from tudui.data.label_noise import _wrong_shares
+    from tudui.tasks.label_noise import _wrong_shares
 
     shares = _wrong_shares(DataConfig(label_noise=0.4, noise_kind="asymmetric"), CIFAR)
     pairs = {(CIFAR[row], CIFAR[column]) for row, column in shares.nonzero().tolist()}
@@ -86,12 +86,12 @@ def test_a_confusion_matrix_from_a_file(tmp_path):
     matrix[3] = [0, 0, 0, 0.5, 0, 0.125, 0, 0, 0.375, 0]
     np.savetxt(tmp_path / "matrix.csv", matrix, delimiter=",")
     split = noisy(1.0, noise_kind="asymmetric", noise_matrix="matrix.csv").train
-    threes = split.true_labels == 3
-    share = torch.bincount(split.labels[threes], minlength=10) / int(threes.sum())
+    threes = split.clean == 3
+    share = torch.bincount(split.targets[threes], minlength=10) / int(threes.sum())
     assert share[3] == pytest.approx(0.5, abs=0.01)
-    assert set(split.labels[threes].tolist()) == {3, 5, 8}
+    assert set(split.targets[threes].tolist()) == {3, 5, 8}
     assert share[8] > share[5]
-    assert torch.equal(split.labels[~threes], split.true_labels[~threes])
+    assert torch.equal(split.targets[~threes], split.clean[~threes])
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_the_manifest_brings_the_same_labels_back(tmp_path, tudui):
     assert set(listed["index"]) == wrong(data.train) | wrong(data.validation)
     assert all(true != given for true, given in zip(listed["true"], listed["given"], strict=True))
     again = load_data(DataConfig(noise_manifest="first/label_noise.json"), 0)
-    assert torch.equal(again.train.labels, data.train.labels)
-    assert torch.equal(again.validation.labels, data.validation.labels)
+    assert torch.equal(again.train.targets, data.train.targets)
+    assert torch.equal(again.validation.targets, data.validation.targets)
     answer = tudui(
         "train", "-e", 1, "-q", "-o", "second", "--set", "data.noise_manifest=first/label_noise.json",
         "--set", "train.threads=2", "--set", "log.every=5", "--set", "log.tensorboard=false",

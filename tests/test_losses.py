@@ -9,9 +9,10 @@ from torch import nn
 
 from tudui.config import load_config, parse_set
 from tudui.errors import ConfigError
-from tudui.losses import ClassInfo, build_loss, loss_specs
+from tudui.losses import build_loss, loss_specs
+from tudui.tasks import Classes
 
-CLASSES = ClassInfo(names=tuple("abcdef"), counts=(10, 20, 30, 40, 50, 60))
+CLASSES = Classes(names=tuple("abcdef"), counts=(10, 20, 30, 40, 50, 60))
 K = CLASSES.number
 RESIDUAL = ("huber", "l1", "mse", "smooth_l1")
 OWN = ("ce", "focal", "gce", *RESIDUAL, "nce+mae", "phuber_ce", "sce", "squentropy")

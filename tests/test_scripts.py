@@ -12,7 +12,7 @@ from tests.conftest import ROOT, SHARED
 from tudui.config import load_config, parse_set
 from tudui.config.shipped import find_config
 from tudui.data import Preparation
-from tudui.losses import ClassInfo, build_loss
+from tudui.losses import build_loss
 from tudui.training.device import resolve_machine
 from tudui.training.engine import fit
 from tudui.training.state import new_state
@@ -67,7 +67,7 @@ def test_the_tutorials_loop_is_the_shipped_config_of_the_course():
     images, labels = read_images(640)
     config, _ = resolve_machine(load_config(find_config("course"), [parse_set("log.every=1")]).config)
     data = replace(data_set(images, labels), preparation=Preparation())
-    loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
+    loss = build_loss(config.loss, data.task)
     ours = [event.loss for event in itertools.islice(fit(new_state(config, data), data, loss, config), 10)]
     theirs = list(TutorialLoop(images, labels, batch_size=64).epoch())
     assert ours == pytest.approx(theirs, rel=1e-4)

@@ -711,8 +711,9 @@ def test_bounds_in_the_document_are_those_of_the_code():
     from tudui.cli.commands import MAX_PROBLEMS
     from tudui.comparison.done import MAX_PREDICTIONS
     from tudui.config import yaml_file
-    from tudui.data import folder, label_noise
+    from tudui.data import folder
     from tudui.exported import MAX_HEADER
+    from tudui.tasks import label_noise
     from tudui.training import checkpoint
     from tudui.weights import MAX_CLASSES
 

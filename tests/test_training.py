@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, recall_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, recall_score, top_k_accuracy_score
 from torch import nn
 
 from tests.conftest import quick_config
 from tudui.config.schema import ConstantConfig, CosineConfig, OneCycleConfig, StepConfig
 from tudui.data import Split, draw_epoch, load_data
 from tudui.errors import UsageError
-from tudui.losses import ClassInfo, build_loss
+from tudui.losses import build_loss
 from tudui.model import build_model
+from tudui.tasks import Classes
 from tudui.training.device import native_bf16, resolve_machine
 from tudui.training.engine import fit, predict, score
 from tudui.training.gradients import histogram, layer_names
@@ -31,7 +32,7 @@ def prepared(*settings: str):
     config, _ = resolve_machine(quick_config(*settings))
     torch.set_num_threads(config.train.threads)
     data = load_data(config.data, config.seed)
-    loss = build_loss(config.loss, ClassInfo(names=data.classes, counts=data.class_counts))
+    loss = build_loss(config.loss, data.task)
     return config, data, loss, new_state(config, data)
 
 
@@ -56,14 +57,14 @@ def test_the_loop_is_the_one_everybody_writes():
         chosen = order[number * 64 : (number + 1) * 64]
         inputs = (data.train.images[chosen] / 255 - mean) / std
         outputs = model(inputs)
-        value = nn.functional.cross_entropy(outputs, data.train.labels[chosen])
+        value = nn.functional.cross_entropy(outputs, data.train.targets[chosen])
         optimizer.zero_grad()
         value.backward()
         before = model.conv1.weight.detach().clone()
         optimizer.step()
         assert event.loss == pytest.approx(value.item(), rel=1e-3)
-        assert event.accuracy == pytest.approx(
-            (outputs.argmax(1) == data.train.labels[chosen]).float().mean().item(), abs=0.02
+        assert event.scores["accuracy"] == pytest.approx(
+            (outputs.argmax(1) == data.train.targets[chosen]).float().mean().item(), abs=0.02
         )
         assert event.gradient_norm["conv1.weight"] == pytest.approx(model.conv1.weight.grad.norm().item(), rel=1e-2)
         change = (model.conv1.weight - before).norm() / before.norm()
@@ -81,7 +82,9 @@ def test_windows_add_up_to_the_epoch():
     assert [event.step for event in first] == [7, 14, 21]
     sizes = np.array([7 * 64, 7 * 64, 1295 - 14 * 64])
     assert first[-1].epoch_loss == pytest.approx(np.dot([event.loss for event in first], sizes) / 1295, rel=1e-6)
-    assert first[-1].epoch_accuracy == pytest.approx(np.dot([event.accuracy for event in first], sizes) / 1295)
+    assert first[-1].epoch_scores["accuracy"] == pytest.approx(
+        np.dot([event.scores["accuracy"] for event in first], sizes) / 1295
+    )
     assert first[-1].histograms.keys() == {
         f"{kind}/{layer}" for kind in ("gradient", "weight") for layer, _ in state.network.model.named_parameters()
     }
@@ -152,7 +155,7 @@ def test_clipping_is_torchs():
 def test_bf16_learns():
     config, data, loss, state = prepared("precision=bf16", "train.epochs=6")
     events = list(fit(state, data, loss, config))
-    assert events[-1].epoch_accuracy > 0.9
+    assert events[-1].epoch_scores["accuracy"] > 0.9
     assert all(parameter.dtype == torch.float32 for parameter in state.network.model.parameters())
 
 
@@ -172,7 +175,7 @@ def test_half_precision_is_close_to_fp32(precision, class_folders):
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_optimizers_learn(optimizer):
     config, data, loss, state = prepared(f"optimizer={optimizer}", "train.epochs=5")
-    assert list(fit(state, data, loss, config))[-1].epoch_accuracy > 0.9
+    assert list(fit(state, data, loss, config))[-1].epoch_scores["accuracy"] > 0.9
 
 
 def test_a_loss_that_explodes_is_located():
@@ -199,18 +202,20 @@ def test_a_gradient_that_is_not_finite_names_its_layer():
 def test_scores_are_scikit_learns():
     generator = torch.Generator().manual_seed(0)
     logits, labels = 2 * torch.randn(500, 10, generator=generator), torch.randint(9, (500,), generator=generator)
-    classes = tuple(f"c{number}" for number in range(10))
-    loss = build_loss(quick_config("loss=mse").loss, ClassInfo(names=classes, counts=(1,) * 10))
-    found = score(logits, labels, classes=classes, loss=loss, losses={"mse": loss}, split="test", predictions_shown=7)
+    task = Classes(names=tuple(f"c{number}" for number in range(10)))
+    loss = build_loss(quick_config("loss=mse").loss, task)
+    found = score(logits, labels, task=task, loss=loss, losses={"mse": loss}, split="test", predictions_shown=7)
     probabilities = logits.double().softmax(1).numpy()
     predicted = probabilities.argmax(1)
-    assert found.accuracy == pytest.approx(accuracy_score(labels, predicted))
-    assert found.balanced_accuracy == pytest.approx(
+    assert found.scores["accuracy"] == pytest.approx(accuracy_score(labels, predicted))
+    assert found.scores["balanced_accuracy"] == pytest.approx(
         recall_score(labels, predicted, labels=range(9), average="macro"), rel=1e-9
     )  # class 9 has no image
-    assert found.nll == pytest.approx(log_loss(labels, probabilities, labels=range(10)), rel=1e-5)
-    assert np.array_equal(found.confusion, confusion_matrix(labels, predicted, labels=range(10)))
-    assert found.per_class_accuracy["c9"] is None
+    assert found.scores["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"), rel=1e-9)
+    assert found.scores["top5"] == pytest.approx(top_k_accuracy_score(labels, probabilities, k=5, labels=range(10)))
+    assert found.scores["nll"] == pytest.approx(log_loss(labels, probabilities, labels=range(10)), rel=1e-5)
+    assert np.array_equal(found.details["confusion"], confusion_matrix(labels, predicted, labels=range(10)))
+    assert found.details["per_class_accuracy"]["c9"] is None
     assert found.losses["mse"] == found.loss
     assert found.predicted == tuple(predicted[:7])
     confidence, correct = probabilities.max(1), predicted == labels.numpy()
@@ -219,14 +224,14 @@ def test_scores_are_scikit_learns():
         inside = (confidence > low) & (confidence <= low + 1 / 15)
         if inside.any():
             error += inside.mean() * abs(correct[inside].mean() - confidence[inside].mean())
-    assert found.ece == pytest.approx(error, abs=1e-5)
+    assert found.scores["ece"] == pytest.approx(error, abs=1e-5)
 
 
 def test_evaluation_does_not_depend_on_the_batch():
     _, data, _, state = prepared()
     whole = predict(state.network, data.test)
     test, ones = data.test, [slice(i, i + 1) for i in range(5)]
-    images = [Split(test.store, test.rows[one], test.labels[one], test.index[one]) for one in ones]
+    images = [Split(test.store, test.rows[one], test.targets[one], test.index[one]) for one in ones]
     alone = [predict(state.network, image) for image in images]
     assert torch.allclose(whole[:5], torch.cat(alone), atol=1e-5)
 

@@ -26,6 +26,7 @@ from tudui.data.dataset import IMAGE_SHAPE, Source
 from tudui.errors import DataError
 from tudui.seeding import derive_seed
 from tudui.tasks import Classes
+from tudui.text import in_a_line, printable
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # by content; Pillow gives EPS to an outside program

@@ -13,7 +13,7 @@ from tudui.events import Evaluated
 from tudui.exported import INPUT, Description
 from tudui.inference.history import History, without_paths
 from tudui.inference.loading import loading_code
-from tudui.text import printable
+from tudui.text import markdown_text, printable
 from tudui.weights import Weights
 
 MAX_ROWS = 100  # of the table of classes; with more, the least accurate

@@ -1,4 +1,4 @@
-"""What a run leaves besides scores: its wrong targets, predictions of the test images, and what was learned."""
+"""What a run leaves besides scores: its wrong labels, predictions of the test images, and what was learned."""
 
 from pathlib import Path
 from typing import Any
@@ -6,24 +6,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from tudui.config import Config
+from tudui.config.schema import DataConfig
 from tudui.data import Dataset, Split
 from tudui.distributed import World
-from tudui.files import json_text, write_text, written_aside
+from tudui.files import written_aside
 from tudui.tasks import Metric, Task
 from tudui.tasks.label_noise import manifest
 from tudui.training.engine import predict
 from tudui.training.network import Network
 
 
-def write_manifest(path: Path, data: Dataset, config: Config) -> None:
-    """Keep which training and validation images were given which wrong label."""
+def wrong_labels_of(data: Dataset, config: DataConfig, seed: int) -> dict[str, Any]:
+    """Return which training and validation images were given which wrong label."""
     spoiled = {
         name: (split.index, split.clean.cpu(), split.targets.cpu())
         for name, split in data.splits().items()
         if split.clean is not None
     }
-    write_text(path, json_text(manifest(spoiled, data.task.names, config.data, config.seed)) + "\n")
+    return manifest(spoiled, data.task.names, config, seed)
 
 
 def write_predictions(path: Path, test: Split, outputs: torch.Tensor, task: Task) -> None:

@@ -17,7 +17,7 @@ from tudui.errors import DataError, UsageError
 from tudui.events import Divergence, Evaluated, Event, RunEnded, RunStarted, Warned
 from tudui.files import json_text, write_text
 from tudui.losses import build_every_loss, build_loss
-from tudui.run.outcome import learned, write_manifest, write_predictions
+from tudui.run.outcome import learned, write_predictions, wrong_labels_of
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import Sink
 from tudui.training.checkpoint import (
@@ -135,7 +135,8 @@ class Run:
     def _start(self) -> None:
         """Begin a run: the first event, and what the user should know."""
         if self.data.train.clean is not None:
-            write_manifest(self.folder.label_noise, self.data, self.config)
+            listed = wrong_labels_of(self.data, self.config.data, self.config.seed)
+            write_text(self.folder.label_noise, json_text(listed) + "\n")
         self.emit(self._started(hashes=begun_from(self.config, self.data, self.state.network.model)))
         for note in (
             *self.cautions,

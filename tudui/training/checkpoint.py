@@ -17,6 +17,7 @@ from tudui.errors import WeightsError
 from tudui.files import written_aside
 from tudui.invocation import tudui_command
 from tudui.tasks import Task, task_from
+from tudui.text import in_a_line
 from tudui.training.state import Progress, TrainState
 
 FORMAT = 3  # progress and task are written otherwise than in formats 1 and 2; the weights are the same
