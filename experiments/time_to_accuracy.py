@@ -25,6 +25,7 @@ from tudui.config import Override, load_config
 from tudui.config.shipped import find_config
 from tudui.data import Dataset, Preparation, Source, Split, dataset_of
 from tudui.losses import build_loss
+from tudui.tasks import Classes
 from tudui.training.device import hardware, resolve_machine, set_up, versions
 from tudui.training.engine import fit, predict
 from tudui.training.network import Network

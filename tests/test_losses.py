@@ -13,7 +13,7 @@ from tudui.losses import build_loss, loss_specs
 from tudui.tasks import Classes
 
 CLASSES = Classes(names=tuple("abcdef"), counts=(10, 20, 30, 40, 50, 60))
-K = CLASSES.number
+K = CLASSES.outputs
 RESIDUAL = ("huber", "l1", "mse", "smooth_l1")
 OWN = ("ce", "focal", "gce", *RESIDUAL, "nce+mae", "phuber_ce", "sce", "squentropy")
 
