@@ -321,7 +321,7 @@ def test_the_best_weights_are_scored_apart(tmp_path, class_folders):
     run_dir = tmp_path / "run"
     result = train(quick_config(*SMALL, "train.epochs=8", "optimizer.lr=0.01", "schedule=constant"), run_dir)
     evaluated = [event for event in record(run_dir) if event["event"] == "Evaluated"]
-    validation = {event["epoch"]: event["accuracy"] for event in evaluated if event["split"] == "validation"}
+    validation = {event["epoch"]: event["scores"]["accuracy"] for event in evaluated if event["split"] == "validation"}
     best = max(validation, key=lambda epoch: (validation[epoch], -epoch))
     assert result.values["best"]["epoch"] == best
     assert result.values["best"]["validation_accuracy"] == validation[best]
