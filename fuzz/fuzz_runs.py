@@ -13,6 +13,7 @@ from fuzz_case import Target
 from fuzz_data import digits, photograph
 from rich.console import Console
 from torch import Tensor, nn
+from tudui.model import Tudui
 
 from tudui.comparison.collect import collect
 from tudui.comparison.compare import PLAN, RUNS, compare, read_comparison
@@ -24,7 +25,6 @@ from tudui.files import json_text
 from tudui.inference.export import export_model
 from tudui.inference.predict import ImageFile, Prediction, predict_files
 from tudui.inference.runs import list_runs
-from tudui.model import Tudui
 from tudui.report import terminal
 from tudui.run.stages import Run
 from tudui.run_folder import RunFolder

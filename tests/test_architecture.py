@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ PACKAGE = ROOT / "tudui"
 FLOORS = [
     {"errors", "invocation", "seeding", "style", "text"},
     {"config", "events", "files", "record", "signals"},
-    {"tasks", "losses", "data", "model", "run_folder", "distributed"},
+    {"tasks", "losses", "data", "networks", "run_folder", "distributed"},
     {"sinks", "training", "exported"},
     {"weights"},
     {"run"},
@@ -29,27 +30,65 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path: Path) -> set[str]:
-    modules = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "tudui":
-            modules |= {f"tudui.{alias.name}" for alias in node.names if (PACKAGE / f"{alias.name}.py").exists()}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            modules.add(node.module)
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(path: Path, modules: set[str], *, typing: bool = True) -> set[str]:
+    """Return the modules of the package that a file imports, anywhere in it; without those for type checkers alone."""
+    tree = ast.parse(path.read_text())
+    if not typing:
+        guarded = [
+            node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        ]
+        for node in guarded:
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            inside = {f"{node.module}.{alias.name}" for alias in node.names} & modules
+            found |= inside or {node.module} & modules
         elif isinstance(node, ast.Import):
-            modules |= {alias.name for alias in node.names}
-    return {module.split(".")[1] for module in modules if module.startswith("tudui.")}
+            found |= {alias.name for alias in node.names} & modules
+    return found - {module_of(path)}
+
+
+def imported_rooms(path: Path) -> set[str]:
+    return {module.split(".")[1] for module in imports_of(path, MODULES) if "." in module}
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """Return one circle; empty if there is none."""
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        return error.args[1]
+    return []
 
 
 def sources() -> list[Path]:
     return [path for path in sorted(PACKAGE.rglob("*.py")) if room_of(path) not in ("__init__", "__main__")]
 
 
+MODULES = {module_of(path) for path in PACKAGE.rglob("*.py")}
+
+
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_a_room_imports_only_from_lower_floors(path):
+def test_a_room_imports_nothing_from_above(path):
     room = room_of(path)
-    upper = {other for other in imported_rooms(path) if other != room and FLOOR_OF[other] >= FLOOR_OF[room]}
+    upper = {other for other in imported_rooms(path) if other != room and FLOOR_OF[other] > FLOOR_OF[room]}
     assert not upper, f"{room} (floor {FLOOR_OF[room]}) imports {upper}"
+
+
+def test_no_circle_of_rooms():
+    graph: dict[str, set[str]] = {}
+    for path in sources():
+        graph.setdefault(room_of(path), set()).update(imported_rooms(path) - {room_of(path)})
+    assert not circle_in(graph)
+
+
+def test_no_circle_of_files():
+    assert not circle_in({module_of(path): imports_of(path, MODULES, typing=False) for path in sources()})
 
 
 def test_the_table_is_the_one_in_the_docs():

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from scipy.stats import norm
 
-from tests.conftest import ROOT, photograph, quick_config
+from tests.conftest import ROOT, photograph, quick_config, tudui_network
 from tests.test_data import write_cifar
 from tests.test_model import course_network
 from tudui.data import load_data
@@ -27,7 +27,6 @@ from tudui.errors import Interrupted, WeightsError
 from tudui.exported import MAX_HEADER, Description, _sum
 from tudui.inference.history import without_paths
 from tudui.inference.loading import LOADING
-from tudui.model import Tudui
 from tudui.run import train
 from tudui.weights import read_weights
 
@@ -193,7 +192,7 @@ def test_a_file_that_computes_otherwise_is_not_left(trained, tmp_path, tudui, mo
     def faulty(weights, description):
         torch.manual_seed(0)
         content = io.BytesIO()
-        torch.save({"tudui": description.values(), "state_dict": Tudui(10).state_dict()}, content)
+        torch.save({"tudui": description.values(), "state_dict": tudui_network(10).state_dict()}, content)
         return content.getvalue()
 
     monkeypatch.setitem(export._WRITERS, "torch", faulty)
@@ -335,7 +334,7 @@ def test_names_are_text_in_the_card(class_folders, tmp_path, tudui):
 
 
 def test_a_checksum_without_what_it_is_of(tmp_path):
-    tensors = Tudui(10).state_dict()
+    tensors = tudui_network(10).state_dict()
     save_file(tensors, tmp_path / "odd.safetensors", {"tudui.sha256": _sum(tensors, "")})
     with pytest.raises(WeightsError, match="its description is damaged"):
         read_weights(tmp_path / "odd.safetensors")
