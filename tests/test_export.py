@@ -26,7 +26,7 @@ from tudui.data import load_data
 from tudui.errors import Interrupted, WeightsError
 from tudui.exported import MAX_HEADER, Description, _sum
 from tudui.inference.history import without_paths
-from tudui.inference.loading import LOADING
+from tudui.inference.loading import loading_code
 from tudui.run import train
 from tudui.weights import read_weights
 
@@ -53,7 +53,8 @@ def test_the_loading_code_of_the_docs_runs_and_gives_what_predict_gives(exported
     photograph(3).save("picture.png")
     (expected,) = tudui("predict", trained, "picture.png", "--json").json()["predictions"]
     blocks = re.findall(r"^```python\n(.*?)^```", DOCS, flags=re.DOTALL | re.MULTILINE)
-    assert sorted(blocks) == sorted(LOADING.values())
+    weights = read_weights(trained)
+    assert sorted(blocks) == sorted(loading_code(format, name, weights) for format, name in FILES.items())
     for block in blocks:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
@@ -399,11 +400,16 @@ def test_plain_safetensors_of_another_script_are_weights(tmp_path):
     [
         ({"format": 2}, "was exported in format 2; this version of Tudui reads 1"),
         ({"format": torch.zeros(3)}, "was exported in format"),
-        ({"classes": ["a"] * 9}, "names 9 classes, but its last layer has others"),
+        ({"classes": ["a"] * 9}, r"linear2\.weight is \[10, 64\], expected \[9, 64\] for 9 classes"),
         ({"classes": ["\x1b[2J"] * 10}, r"its description is damaged \(classes\)"),
         ({"classes": ["x" * 256] * 10}, r"its description is damaged \(classes.0\)"),
         ({"std": [0.0, 1.0, 1.0]}, r"its description is damaged \(std.0\)"),
         ({"mean": [float("nan"), 1.0, 1.0]}, r"its description is damaged \(mean.0\)"),
+        ({"network": {"name": "resnet99"}}, "unknown network 'resnet99'"),
+        ({"network": {}}, "what it says of its network is not whole"),
+        ({"network": {"name": "tudui", "width": 3}}, "what it says of its network is not whole"),
+        ({"image": [3, 64, 64]}, "tudui takes images of 3 x 32 x 32"),
+        ({"image": [3, 10**9, 32]}, r"its description is damaged \(image\.1\)"),
         ({"origin": "a\nb"}, r"its description is damaged \(origin\)"),
     ],
 )

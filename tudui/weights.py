@@ -7,21 +7,21 @@ course's network allowed.
 import pickle
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from tudui.data import Preparation
-from tudui.errors import TuduiError, UsageError, WeightsError
+from tudui.errors import UsageError, WeightsError
 from tudui.exported import KEY, Description, read_safetensors
 from tudui.invocation import tudui_command
-from tudui.networks import NetworkParameters, Shape, build_network, network_spec
+from tudui.networks import NetworkParameters, Shape, build_network
 from tudui.networks.course import IMAGE_SHAPE
+from tudui.networks.saved import COURSE, network_from, shape_of_course, state_dict_of
 from tudui.run_folder import RunFolder, is_comparison
 from tudui.text import in_a_line
 from tudui.training.checkpoint import (
@@ -33,10 +33,6 @@ from tudui.training.checkpoint import (
     load_whole,
     newest_checkpoint,
 )
-
-MAX_CLASSES = 100_000  # rows of the last layer; a tensor may claim any number of them
-NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-COURSE = NetworkParameters(name="tudui")  # what a file of a script must be, which does not name its network
 
 
 @dataclass(frozen=True)
@@ -116,10 +112,10 @@ def _of_run(path: Path, *, best: bool) -> Checkpoint:
 
 def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     section = checkpoint.config.get("network", {"name": "tudui"})  # there was one network once
-    network, shape = _network(section, checkpoint.path), Shape(checkpoint.input, checkpoint.task.outputs)
+    network, shape = network_from(section, checkpoint.path), Shape(checkpoint.input, checkpoint.task.outputs)
     progress = checkpoint.state["progress"]
     return Weights(
-        _checked(checkpoint.state["model"], network, shape, checkpoint.path),
+        state_dict_of(checkpoint.state["model"], network, shape, checkpoint.path),
         str(checkpoint.path),
         network,
         shape,
@@ -132,25 +128,15 @@ def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
 
 
 def _from_export(tensors: Mapping[str, Any], description: Description, path: Path) -> Weights:
-    network, shape = _network(description.network, path), Shape(description.image, len(description.classes))
+    network, shape = network_from(description.network, path), Shape(description.image, len(description.classes))
     return Weights(
-        _checked(tensors, network, shape, path),
+        state_dict_of(tensors, network, shape, path),
         f"{path} (exported from {description.origin})",
         network,
         shape,
         description.preparation,
         description.classes,
     )
-
-
-def _network(section: Any, path: Path) -> NetworkParameters:
-    """Return the network that a file names; WeightsError if it is not known here."""
-    try:
-        return network_spec(str(section["name"])).parameters.model_validate(section)
-    except (LookupError, TypeError, ValidationError):
-        raise WeightsError(f"{path}: damaged: what it says of its network is not whole") from None
-    except TuduiError as error:
-        raise WeightsError(f"{path}: {error}; install the package that it comes from") from None
 
 
 class _SavedModule(nn.Module):
@@ -191,12 +177,8 @@ def _plain(tensors: Mapping[str, Any], path: Path) -> Weights:
 
 
 def _of_course(tensors: Mapping[str, Any], origin: str, path: Path) -> Weights:
-    """Return weights of the course's network, whose last tensor says how many classes there are."""
-    *_, last = _named(tensors, list(_expected(COURSE, Shape(IMAGE_SHAPE, 2), path)), path).values()
-    shape = Shape(IMAGE_SHAPE, len(last) if last.dim() else 0)
-    if not 2 <= shape.outputs <= MAX_CLASSES:
-        raise WeightsError(f"{path}: its last layer has {shape.outputs:,} classes; 2 to {MAX_CLASSES:,} can be read")
-    return Weights(_checked(tensors, COURSE, shape, path), origin, COURSE, shape)
+    shape = shape_of_course(tensors, path)
+    return Weights(state_dict_of(tensors, COURSE, shape, path), origin, COURSE, shape)
 
 
 def _tensors_in(module: nn.Module) -> dict[str, Any]:
@@ -249,56 +231,3 @@ def _may_be_a_users_class(name: str) -> bool:
     package = name.partition(".")[0]
     installed_with_tudui = {"torch", "torchvision", "numpy", "builtins"}
     return package not in installed_with_tudui and package not in sys.stdlib_module_names
-
-
-def _expected(network: NetworkParameters, shape: Shape, path: Path) -> dict[str, Tensor]:
-    """Return the network's tensors without their values; WeightsError if it cannot be built for this shape."""
-    try:
-        with torch.device("meta"):
-            return build_network(network, shape, seed=0).state_dict()
-    except TuduiError as error:
-        raise WeightsError(f"{path}: {error}") from None
-
-
-def _named(tensors: Mapping[str, Any], expected: Sequence[str], path: Path) -> dict[str, Tensor]:
-    """Return the tensors under the expected names, whatever prefix or numbers they had."""
-    found = {name: value for name, value in tensors.items() if isinstance(name, str) and isinstance(value, Tensor)}
-    if not set(expected) <= set(found):
-        ends = {".".join(name.split(".")[-2:]): name for name in found}
-        layers = list(dict.fromkeys(name.rpartition(".")[0] for name in expected))
-        numbers = sorted({int(end.split(".")[0]) for end in ends if re.fullmatch(r"\d+\.\w+", end)})
-        numbered = dict(zip(layers, numbers, strict=False)) if len(numbers) == len(layers) else {}
-        for name in expected:
-            layer, _, kind = name.rpartition(".")
-            if old := ends.get(name) or ends.get(f"{numbered.get(layer)}.{kind}"):
-                found[name] = found.pop(old)
-    if not set(expected) <= set(found):
-        raise WeightsError(
-            f"{path}: another network: expected {len(expected)} tensors ({', '.join(expected[:2])}, ...; "
-            f"or numbered as in a Sequential), got {', '.join(list(found)[:4]) or 'none'}"
-        )
-    if len(found) != len(expected):
-        raise WeightsError(f"{path}: another network: {len(found)} tensors, expected {len(expected)}")
-    return {name: found[name] for name in expected}
-
-
-def _checked(tensors: Mapping[str, Any], network: NetworkParameters, shape: Shape, path: Path) -> dict[str, Tensor]:
-    """Return the state_dict of a network from a file's tensors; WeightsError says which one does not fit."""
-    expected = _expected(network, shape, path)
-    read: dict[str, Tensor] = {}
-    for name, tensor in _named(tensors, list(expected), path).items():
-        kinds = NUMBERS if expected[name].is_floating_point() else (expected[name].dtype,)
-        if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.dtype not in kinds:
-            raise WeightsError(f"{path}: {name} is no tensor of plain numbers ({tensor.dtype}, {tensor.layout})")
-        if tensor.shape != expected[name].shape:
-            raise WeightsError(
-                f"{path}: {name} is {list(tensor.shape)}, expected {list(expected[name].shape)} "
-                f"for {shape.outputs} classes: another network"
-            )
-        read[name] = tensor.detach().to(expected[name].dtype).contiguous()
-    if broken := [name for name, tensor in read.items() if not tensor.isfinite().all()]:
-        raise WeightsError(
-            f"{path}: {', '.join(broken)} {'holds' if len(broken) == 1 else 'hold'} values that are not finite "
-            f"(NaN or infinity); take weights from before the training diverged"
-        )
-    return read
