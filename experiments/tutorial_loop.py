@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.tensorboard import SummaryWriter
 from torchvision import transforms
 
-from tudui.model import build_model
+from tudui.networks import NetworkParameters, Shape, build_network
 
 
 class Pictures(Dataset):
@@ -48,7 +48,7 @@ class TutorialLoop:
         pictures = Pictures(images, labels, transforms.Compose(steps))
         generator = torch.Generator().manual_seed(seed)
         self.loader = DataLoader(pictures, batch_size, shuffle=shuffle, drop_last=True, generator=generator)
-        self.model = build_model(10, seed=seed)
+        self.model = build_network(NetworkParameters(name="tudui"), Shape((3, 32, 32), 10), seed=seed)
         self.loss = nn.CrossEntropyLoss()
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
         self.writer = writer

@@ -24,7 +24,7 @@ from tudui.files import json_text
 from tudui.inference.export import export_model
 from tudui.inference.predict import ImageFile, Prediction, predict_files
 from tudui.inference.runs import list_runs
-from tudui.model import Tudui
+from tudui.networks import NetworkParameters, Shape, build_network
 from tudui.report import terminal
 from tudui.run.stages import Run
 from tudui.run_folder import RunFolder
@@ -50,9 +50,14 @@ def _saved(value: Any, **settings: Any) -> bytes:
     return file.getvalue()
 
 
+def _tudui() -> dict[str, torch.Tensor]:
+    network = build_network(NetworkParameters(name="tudui"), Shape((3, 32, 32), 10), seed=0)
+    return network.half().state_dict()
+
+
 def weights(folder: Path) -> Target:
     """Bytes damaged after the file was saved: refused, or the very same weights."""
-    seeds = [_saved(Tudui(10).half().state_dict()), _saved(Network()), _checkpoint(folder)]
+    seeds = [_saved(_tudui()), _saved(Network()), _checkpoint(folder)]
     path = folder / "weights.pt"
     known = []
     for seed in seeds:
@@ -96,7 +101,7 @@ def weights_values(folder: Path) -> Target:
         (found,) = predict_files(weights, [ImageFile(picture)])
         assert isinstance(found, Prediction), "the picture was not read"
 
-    seeds = [_saved(Tudui(10).half().state_dict()), _saved({"model": Network().state_dict()}), _checkpoint(folder)]
+    seeds = [_saved(_tudui()), _saved({"model": Network().state_dict()}), _checkpoint(folder)]
     export_model(comparison_of(folder) / RUNS / "ce-seed0", folder / "model.pt", format="torch")
     return Target([*seeds, (folder / "model.pt").read_bytes()], damage.saved_values_damage, read)
 
@@ -110,7 +115,7 @@ def weights_old(folder: Path) -> Target:
         _check(read_weights(path))
 
     old = {"_use_new_zipfile_serialization": False}  # a pickle before the numbers, and lengths among them
-    return Target([_saved(Tudui(10).half().state_dict(), **old)], damage.header_damage, read)
+    return Target([_saved(_tudui(), **old)], damage.header_damage, read)
 
 
 def _check(weights: Weights) -> None:

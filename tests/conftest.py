@@ -41,6 +41,16 @@ QUICK = ("train.epochs=2", "log.every=5", "train.threads=2", "device=cpu")
 QUICK_FLAGS = ("-e", "1", "--set", "log.every=5", "--set", "device=cpu")
 
 
+LAYERS = ("conv1", "conv2", "conv3", "linear1", "linear2")  # of the course's network
+
+
+def tudui_network(classes: int = 10, *, seed: int = 0):
+    """Return the course's network, as training builds it."""
+    from tudui.networks import NetworkParameters, Shape, build_network
+
+    return build_network(NetworkParameters(name="tudui"), Shape((3, 32, 32), classes), seed=seed)
+
+
 class Answer(NamedTuple):
     code: int
     out: str

@@ -16,7 +16,7 @@ ENTRANCES = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}  # above every fl
 FLOORS = [
     {"errors", "invocation", "seeding", "style", "text"},
     {"config", "events", "files", "record", "signals"},
-    {"tasks", "losses", "data", "model", "run_folder", "distributed"},
+    {"tasks", "losses", "networks", "data", "run_folder", "distributed"},
     {"sinks", "training", "exported"},
     {"weights"},
     {"run"},

@@ -16,8 +16,7 @@ from typing import NamedTuple
 import pytest
 from PIL import Image
 
-from tests.conftest import EVERYTHING, TUDUI, quick_config, served, text_in
-from tudui.model import LAYERS
+from tests.conftest import EVERYTHING, LAYERS, TUDUI, quick_config, served, text_in
 from tudui.run import train
 
 pytestmark = pytest.mark.slow

@@ -19,15 +19,14 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from scipy.stats import norm
 
-from tests.conftest import ROOT, photograph, quick_config
+from tests.conftest import ROOT, photograph, quick_config, tudui_network
 from tests.test_data import write_cifar
 from tests.test_model import course_network
 from tudui.data import load_data
 from tudui.errors import Interrupted, WeightsError
 from tudui.exported import MAX_HEADER, Description, _sum
 from tudui.inference.history import without_paths
-from tudui.inference.loading import LOADING
-from tudui.model import Tudui
+from tudui.inference.loading import loading_code
 from tudui.run import train
 from tudui.weights import read_weights
 
@@ -54,7 +53,8 @@ def test_the_loading_code_of_the_docs_runs_and_gives_what_predict_gives(exported
     photograph(3).save("picture.png")
     (expected,) = tudui("predict", trained, "picture.png", "--json").json()["predictions"]
     blocks = re.findall(r"^```python\n(.*?)^```", DOCS, flags=re.DOTALL | re.MULTILINE)
-    assert sorted(blocks) == sorted(LOADING.values())
+    weights = read_weights(trained)
+    assert sorted(blocks) == sorted(loading_code(format, name, weights) for format, name in FILES.items())
     for block in blocks:
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
@@ -193,7 +193,7 @@ def test_a_file_that_computes_otherwise_is_not_left(trained, tmp_path, tudui, mo
     def faulty(weights, description):
         torch.manual_seed(0)
         content = io.BytesIO()
-        torch.save({"tudui": description.values(), "state_dict": Tudui(10).state_dict()}, content)
+        torch.save({"tudui": description.values(), "state_dict": tudui_network(10).state_dict()}, content)
         return content.getvalue()
 
     monkeypatch.setitem(export._WRITERS, "torch", faulty)
@@ -335,7 +335,7 @@ def test_names_are_text_in_the_card(class_folders, tmp_path, tudui):
 
 
 def test_a_checksum_without_what_it_is_of(tmp_path):
-    tensors = Tudui(10).state_dict()
+    tensors = tudui_network(10).state_dict()
     save_file(tensors, tmp_path / "odd.safetensors", {"tudui.sha256": _sum(tensors, "")})
     with pytest.raises(WeightsError, match="its description is damaged"):
         read_weights(tmp_path / "odd.safetensors")
@@ -400,11 +400,16 @@ def test_plain_safetensors_of_another_script_are_weights(tmp_path):
     [
         ({"format": 2}, "was exported in format 2; this version of Tudui reads 1"),
         ({"format": torch.zeros(3)}, "was exported in format"),
-        ({"classes": ["a"] * 9}, "names 9 classes, but its last layer has others"),
+        ({"classes": ["a"] * 9}, r"linear2\.weight is \[10, 64\], expected \[9, 64\] for 9 classes"),
         ({"classes": ["\x1b[2J"] * 10}, r"its description is damaged \(classes\)"),
         ({"classes": ["x" * 256] * 10}, r"its description is damaged \(classes.0\)"),
         ({"std": [0.0, 1.0, 1.0]}, r"its description is damaged \(std.0\)"),
         ({"mean": [float("nan"), 1.0, 1.0]}, r"its description is damaged \(mean.0\)"),
+        ({"network": {"name": "resnet99"}}, "unknown network 'resnet99'"),
+        ({"network": {}}, "what it says of its network is not whole"),
+        ({"network": {"name": "tudui", "width": 3}}, "what it says of its network is not whole"),
+        ({"image": [3, 64, 64]}, "tudui takes images of 3 x 32 x 32"),
+        ({"image": [3, 10**9, 32]}, r"its description is damaged \(image\.1\)"),
         ({"origin": "a\nb"}, r"its description is damaged \(origin\)"),
     ],
 )

@@ -13,11 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import ROOT, quick_config
+from tests.conftest import ROOT, quick_config, tudui_network
 from tudui.config import load_config, parse_set
 from tudui.config.dump import to_yaml
 from tudui.errors import ConfigError, DataError, WeightsError
-from tudui.model import Tudui
 from tudui.run import train
 from tudui.training.checkpoint import load_checkpoint
 from tudui.weights import read_weights
@@ -124,7 +123,7 @@ def test_an_archive_that_unpacks_to_more_than_it_is_is_refused(tmp_path):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
 def test_weights_that_are_not_finite_are_said(value, tmp_path, tudui, class_folders):
-    state = Tudui(10).double().state_dict()
+    state = tudui_network(10).double().state_dict()
     state["conv2.weight"][3, 1, 0, 0] = value
     torch.save(state, tmp_path / "weights.pt")
     picture = next((class_folders / "odd").iterdir())
@@ -150,14 +149,14 @@ def test_weights_that_are_not_finite_are_said(value, tmp_path, tudui, class_fold
     ],
 )
 def test_tensors_that_are_not_what_they_seem(name, tensor, says, tmp_path):
-    torch.save(Tudui(10).state_dict() | {name: tensor}, tmp_path / "weights.pt")
+    torch.save(tudui_network(10).state_dict() | {name: tensor}, tmp_path / "weights.pt")
     with pytest.raises(WeightsError, match=says):
         read_weights(tmp_path / "weights.pt")
 
 
 def test_a_last_layer_that_claims_a_billion_classes(tmp_path):
     claimed = {"linear2.weight": torch.zeros(1, 1).expand(10**9, 64), "linear2.bias": torch.zeros(1).expand(10**9)}
-    torch.save(Tudui(10).state_dict() | claimed, tmp_path / "weights.pt")
+    torch.save(tudui_network(10).state_dict() | claimed, tmp_path / "weights.pt")
     with pytest.raises(WeightsError, match="more than 100,000 rows"):
         read_weights(tmp_path / "weights.pt")
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from tests.conftest import tudui_network
 from tudui.config import load_config, parse_set
 from tudui.data import draw_epoch, load_data
 from tudui.lab.backward.batch import first_batch
-from tudui.model import build_model
 
 LAYERS = [f"{name}.{kind}" for name in ("conv1", "conv2", "conv3", "linear1", "linear2") for kind in ("weight", "bias")]
 
@@ -23,7 +23,7 @@ def by_another_way(*, batch_size=64):
     pixels = data.train.images.float() / 255
     images = (pixels - pixels.mean((0, 2, 3), keepdim=True)) / pixels.std((0, 2, 3), keepdim=True, correction=0)
     torch.set_num_threads(1)
-    return build_model(10, seed=0), images[order], data.train.targets[order], batch_size
+    return tudui_network(10, seed=0), images[order], data.train.targets[order], batch_size
 
 
 def test_outputs_and_targets_of_batch_size_one(tudui):

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import photograph
+from tests.conftest import photograph, tudui_network
 from tests.test_model import course_network
 from tudui.data.folder import decode_image
-from tudui.model import Tudui
 from tudui.weights import read_weights
 
 
@@ -107,7 +106,7 @@ def test_no_cell_is_a_formula(tmp_path, tudui):
     names = ["=1+1", "-x", "+x", "@x", "-1", "1e5", "plain", "a,b", 'a"b', "=cmd|' /C calc'!A0"]
     content = {
         "tudui": {"format": 1, "version": "0", "origin": "x", "classes": names, "mean": [0.0] * 3, "std": [1.0] * 3},
-        "state_dict": dict(zip(Tudui(10).state_dict(), course_network().state_dict().values(), strict=True)),
+        "state_dict": dict(zip(tudui_network(10).state_dict(), course_network().state_dict().values(), strict=True)),
     }
     torch.save(content, tmp_path / "model.pt")
     picture = tmp_path / "pictures" / "x.png"

@@ -21,10 +21,9 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import EVERYTHING, QUICK_FLAGS, ROOT, TUDUI, photograph, put_package, served, text_in
+from tests.conftest import EVERYTHING, QUICK_FLAGS, ROOT, TUDUI, photograph, put_package, served, text_in, tudui_network
 from tests.forked import MEGABYTES, Ended, command
 from tests.test_data import write_cifar
-from tudui.model import Tudui
 
 
 def refused(ended: Ended, code: int, *says: str) -> None:
@@ -78,7 +77,7 @@ def test_the_hooks_of_a_saved_module_are_not_called(tmp_path, tudui):
     class Network(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.layers = torch.nn.Sequential(*Tudui(10).children())
+            self.layers = torch.nn.Sequential(*tudui_network(10).children())
 
     Network.__module__, Network.__qualname__ = "model", "Network"
     network = Network()
@@ -226,7 +225,7 @@ def test_pickles_that_unpack_without_end(name, content, tmp_path):
 
 
 def expanded(rows: int) -> dict:
-    state = dict(Tudui(10).state_dict())
+    state = dict(tudui_network(10).state_dict())
     state["linear2.weight"] = torch.zeros(1, 1).expand(rows, 64)
     state["linear2.bias"] = torch.zeros(1).expand(rows)
     return state
@@ -238,7 +237,7 @@ def test_weights_that_unpack_without_end(kind, trained, tmp_path):
     content = torch.load(trained / "checkpoints" / "last.pt")
     content["state"]["model"] = dict(content["state"]["model"])
     if kind == "packed":
-        torch.save(Tudui(10).state_dict(), tmp_path / "plain.pt")
+        torch.save(tudui_network(10).state_dict(), tmp_path / "plain.pt")
         with zipfile.ZipFile(tmp_path / "plain.pt") as plain, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as bomb:
             for entry in plain.namelist():
                 data = plain.read(entry)
@@ -276,12 +275,12 @@ def test_exports_that_unpack_without_end(kind, tmp_path):
         path.write_bytes(struct.pack("<Q", len(headers[kind])) + headers[kind])
     else:
         about["classes"] = [1] * (2 * 2**20) if kind == "names" else nested(10, 9)
-        torch.save({"tudui": about, "state_dict": Tudui(10).state_dict()}, path)
+        torch.save({"tudui": about, "state_dict": tudui_network(10).state_dict()}, path)
     refused(command("evaluate", path, "--data", "digits"), 5, "bomb: ")
 
 
 def test_exports_run_nothing(tmp_path):
-    torch.save({"tudui": Evil(), "state_dict": Tudui(10).state_dict()}, tmp_path / "evil.pt")
+    torch.save({"tudui": Evil(), "state_dict": tudui_network(10).state_dict()}, tmp_path / "evil.pt")
     refused(command("predict", "evil.pt", "x.png"), 5, "evil.pt: refused, because it")
     assert not (tmp_path / "executed").exists()
 
@@ -289,7 +288,7 @@ def test_exports_run_nothing(tmp_path):
 def test_names_do_not_steer_a_spreadsheet_or_a_model_card(tmp_path, tudui):
     names = ["=1+1", "@x", "<script>", "![x](http://x)", *"456789"]
     about = {"format": 1, "origin": "x", "classes": names, "mean": [0.0] * 3, "std": [1.0] * 3}
-    torch.save({"tudui": about, "state_dict": Tudui(10).state_dict()}, tmp_path / "received.pt")
+    torch.save({"tudui": about, "state_dict": tudui_network(10).state_dict()}, tmp_path / "received.pt")
     photograph(0).save(tmp_path / "=2+2.png")
     cells = tudui("predict", "received.pt", "=2+2.png", "--csv", "--top", 10).out.splitlines()[1].split(",")
     assert {"./=2+2.png", "'=1+1", "'@x", "<script>"} < set(cells)

@@ -16,10 +16,9 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from tests.conftest import quick_config, record, served
+from tests.conftest import LAYERS, quick_config, record, served, tudui_network
 from tests.test_run import cut_at
 from tudui.errors import Interrupted
-from tudui.model import LAYERS, Tudui
 from tudui.run import train
 from tudui.sinks.pictures import confusion_picture, prediction_grid
 
@@ -87,7 +86,7 @@ def test_the_graph_is_the_network_in_order(trained):
         if "_output_shapes" in node.attr
     }
     assert shapes["conv3/weight"] == [64, 32, 5, 5]
-    values, parts = torch.zeros(2, 3, 32, 32), Tudui(10)
+    values, parts = torch.zeros(2, 3, 32, 32), tudui_network(10)
     assert shapes["images"] == [-1, *values.shape[1:]]
     for layer, module in parts.named_children():
         values = module(values)

@@ -13,12 +13,11 @@ import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, recall_score, top_k_accuracy_score
 from torch import nn
 
-from tests.conftest import quick_config
+from tests.conftest import quick_config, tudui_network
 from tudui.config.schema import ConstantConfig, CosineConfig, OneCycleConfig, StepConfig
 from tudui.data import Split, draw_epoch, load_data
 from tudui.errors import UsageError
 from tudui.losses import build_loss
-from tudui.model import build_model
 from tudui.tasks import Classes
 from tudui.training.device import native_bf16, resolve_machine
 from tudui.training.engine import fit, predict, score
@@ -47,7 +46,7 @@ def test_the_loop_is_the_one_everybody_writes():
         "train.clip=null",
     )
     events = list(fit(state, data, loss, config))
-    model = build_model(10, seed=0)
+    model = tudui_network(10, seed=0)
     optimizer = torch.optim.SGD(
         model.parameters(), lr=config.optimizer.lr, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
@@ -273,13 +272,13 @@ def test_a_device_that_is_not_there_is_refused():
 
 PAGES = """
 import resource, sys, torch
-from tudui.model import build_model
+from tests.conftest import tudui_network
 from tudui.config import load_config, parse_set
 from tudui.training.device import resolve_machine, set_up
 torch.set_num_threads(1)
 if sys.argv[1] == "kept":
     set_up(resolve_machine(load_config(None, [parse_set("device=cpu"), parse_set("train.threads=1")]).config)[0])
-model = build_model(10, seed=0).to(memory_format=torch.channels_last)
+model = tudui_network(10, seed=0).to(memory_format=torch.channels_last)
 images = torch.randn(512, 3, 32, 32).contiguous(memory_format=torch.channels_last)
 def step():
     model(images).square().mean().backward()

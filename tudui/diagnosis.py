@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 import tudui
-from tudui.config.loss_spec import ENTRY_POINTS, read_loss_spec
+from tudui.config import loss_spec, network_spec
+from tudui.config.parts import Spec, read_spec
 from tudui.errors import ConfigError
 from tudui.text import in_a_line
 
@@ -227,18 +228,24 @@ def _optional() -> Iterator[Finding]:
         lacking = [f"'{name}{specifier}'" for name, specifier, _, fits in packages if not fits]
         after = f"pip install {' '.join(lacking)}" if lacking else ""
         yield Finding("optional", extra, ", ".join(shown), state, after)
+    yield from _of_packages("losses", loss_spec.ENTRY_POINTS, loss_spec.LossSpec)
+    yield from _of_packages("networks", network_spec.ENTRY_POINTS, network_spec.NetworkSpec)
+
+
+def _of_packages(what: str, group: str, kind: type[Spec]) -> Iterator[Finding]:
+    """Say whether each part of a kind loads, and which ones other packages bring."""
     own, broken = [], 0
-    for point in entry_points(group=ENTRY_POINTS):
+    for point in entry_points(group=group):
         try:
-            spec = read_loss_spec(point)
+            spec = read_spec(point, kind)
         except ConfigError as error:
             broken += 1
-            yield Finding("optional", "losses", str(error), "wrong", "no command that needs losses works until then")
+            yield Finding("optional", what, str(error), "wrong", f"no command that needs {what} works until then")
             continue
         if point.dist is not None and point.dist.name != "tudui":
             own.append(f"{spec.name} ({point.dist.name})")
     if not broken:
-        yield Finding("optional", "losses", f"of other packages: {', '.join(own)}" if own else "Tudui's own, all load")
+        yield Finding("optional", what, f"of other packages: {', '.join(own)}" if own else "Tudui's own, all load")
 
 
 def _size(count: float) -> str:

@@ -17,9 +17,11 @@ from torch import Tensor
 
 from tudui import __version__
 from tudui.config.describe import shorten
+from tudui.config.network_spec import ImageSize
 from tudui.data import Preparation
 from tudui.data.folder import shown_as_it_is
 from tudui.errors import WeightsError
+from tudui.networks.course import IMAGE_SHAPE
 from tudui.text import in_a_line
 
 KEY, SUM = (
@@ -28,7 +30,6 @@ KEY, SUM = (
 )  # of the description, and of everything in a safetensors file, which has no checksums
 FORMAT = 1
 MAX_HEADER = 4 * 2**20  # bytes of a safetensors file before its numbers; 10,000 long names of classes take 1 MiB
-INPUT = "uint8 RGB, 32 x 32; prepared as (pixel / 255 - mean) / std per channel"
 
 _Text = Annotated[str, Field(max_length=255)]
 _Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -44,7 +45,9 @@ class Description(BaseModel):
     version: _Text = __version__  # of Tudui
     origin: _Text
     classes: Annotated[tuple[_Text, ...], FailFast()]
-    input: _Text = INPUT
+    input: _Text  # in words
+    network: dict[str, Any] = Field(default_factory=lambda: {"name": "tudui"})  # its section of the config
+    image: ImageSize = IMAGE_SHAPE
     mean: tuple[_Mean, _Mean, _Mean]
     std: tuple[_Deviation, _Deviation, _Deviation]
 

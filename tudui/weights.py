@@ -1,7 +1,7 @@
-"""Weights of the Tudui network from anywhere: a run, a checkpoint, an export, a state_dict, a whole saved module.
+"""Weights from anywhere: a run, a checkpoint, an export; of the course's network also a state_dict or a saved module.
 
-Nothing in a file is executed: it is read by safetensors, or by torch's weights-only unpickler, with the classes of this
-network allowed.
+Nothing in a file is executed: it is read by safetensors, or by torch's weights-only unpickler, with the classes of the
+course's network allowed.
 """
 
 import pickle
@@ -19,7 +19,9 @@ from tudui.data import Preparation
 from tudui.errors import UsageError, WeightsError
 from tudui.exported import KEY, Description, read_safetensors
 from tudui.invocation import tudui_command
-from tudui.model import LAYERS, Tudui
+from tudui.networks import NetworkParameters, Shape, build_network
+from tudui.networks.course import IMAGE_SHAPE
+from tudui.networks.saved import COURSE, network_from, shape_of_course, state_dict_of
 from tudui.run_folder import RunFolder, is_comparison
 from tudui.text import in_a_line
 from tudui.training.checkpoint import (
@@ -32,19 +34,15 @@ from tudui.training.checkpoint import (
     newest_checkpoint,
 )
 
-MAX_CLASSES = 100_000  # rows of the last layer; a tensor may claim any number of them
-MODULES = (nn.Sequential, nn.Conv2d, nn.MaxPool2d, nn.Flatten, nn.Linear)
-TENSORS = tuple(f"{layer}.{kind}" for layer in LAYERS for kind in ("weight", "bias"))
-NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-SHAPES = {name: tuple(tensor.shape) for name, tensor in Tudui(10).state_dict().items()}
-
 
 @dataclass(frozen=True)
 class Weights:
     """The network's tensors, and what their origin tells about them."""
 
-    tensors: dict[str, Tensor]  # conv1.weight to linear2.bias
+    tensors: dict[str, Tensor]  # the state_dict of the network
     origin: str
+    network: NetworkParameters
+    shape: Shape
     preparation: Preparation | None = None  # None: the file does not say
     classes: tuple[str, ...] | None = None
     config: Mapping[str, Any] | None = None
@@ -53,27 +51,37 @@ class Weights:
 
     @property
     def number_of_classes(self) -> int:
-        """K, the rows of the last layer."""
-        return len(self.tensors["linear2.bias"])
+        """K, the outputs of the last layer."""
+        return self.shape.outputs
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """A name for each class, made up where the file has none."""
         return self.classes or tuple(f"class {index}" for index in range(self.number_of_classes))
 
-    def check_classes(self, number: int) -> None:
-        """Raise WeightsError where the data has another number of classes than the last layer."""
-        if self.number_of_classes != number:
+    def check_fits(self, shape: Shape, network: NetworkParameters | None = None) -> None:
+        """Raise WeightsError if the data has images or classes of another number, or the network is another one."""
+        if network is not None and network != self.network:
+            raise WeightsError(f"{self.origin}: of the network {_told(self.network)}, and not {_told(network)}")
+        if self.shape.outputs != shape.outputs:
             raise WeightsError(
-                f"{self.origin}: its last layer has {self.number_of_classes} classes, the data has {number}; "
+                f"{self.origin}: its last layer has {self.number_of_classes} classes, the data has {shape.outputs}; "
                 f"choose data with the same classes"
             )
+        if self.shape.input != shape.input:
+            ours, theirs = (" x ".join(map(str, size)) for size in (self.shape.input, shape.input))
+            raise WeightsError(f"{self.origin}: takes images of {ours}, the data has {theirs}; choose other data")
 
-    def model(self) -> Tudui:
+    def model(self) -> nn.Module:
         """Return a network with these weights, ready to predict."""
-        model = Tudui(self.number_of_classes)
+        model = build_network(self.network, self.shape, seed=0)
         model.load_state_dict(self.tensors)
         return model.eval()
+
+
+def _told(network: NetworkParameters) -> str:
+    name, *rest = (f"{key} {value}" for key, value in network.model_dump(mode="json").items())
+    return ", ".join([name.removeprefix("name "), *rest])
 
 
 def read_weights(path: Path, *, best: bool = False) -> Weights:
@@ -103,12 +111,14 @@ def _of_run(path: Path, *, best: bool) -> Checkpoint:
 
 
 def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
-    tensors = _named(checkpoint.state["model"], checkpoint.path)
-    _check_names(checkpoint.task.names, tensors, checkpoint.path)
+    section = checkpoint.config.get("network", {"name": "tudui"})  # there was one network once
+    network, shape = network_from(section, checkpoint.path), Shape(checkpoint.input, checkpoint.task.outputs)
     progress = checkpoint.state["progress"]
     return Weights(
-        tensors,
+        state_dict_of(checkpoint.state["model"], network, shape, checkpoint.path),
         str(checkpoint.path),
+        network,
+        shape,
         checkpoint.preparation,
         checkpoint.task.names,
         checkpoint.config,
@@ -118,15 +128,15 @@ def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
 
 
 def _from_export(tensors: Mapping[str, Any], description: Description, path: Path) -> Weights:
-    named = _named(tensors, path)
-    _check_names(description.classes, named, path)
-    origin = f"{path} (exported from {description.origin})"
-    return Weights(named, origin, description.preparation, description.classes)
-
-
-def _check_names(classes: tuple[str, ...], tensors: Mapping[str, Tensor], path: Path) -> None:
-    if len(classes) != len(tensors["linear2.bias"]):
-        raise WeightsError(f"{path}: names {len(classes)} classes, but its last layer has others")
+    network, shape = network_from(description.network, path), Shape(description.image, len(description.classes))
+    return Weights(
+        state_dict_of(tensors, network, shape, path),
+        f"{path} (exported from {description.origin})",
+        network,
+        shape,
+        description.preparation,
+        description.classes,
+    )
 
 
 class _SavedModule(nn.Module):
@@ -150,7 +160,7 @@ def _from_file(path: Path) -> Weights:
             tensors = _tensors_in(content)
         except Exception as error:  # its attributes are what the file says
             raise WeightsError(f"{path}: not a whole module ({in_a_line(error)}); save model.state_dict()") from None
-        return Weights(_named(tensors, path), f"{path} (a whole saved module)")
+        return _of_course(tensors, f"{path} (a whole saved module)", path)
     if isinstance(content, dict):
         if KEY in content and isinstance(content.get("state_dict"), dict):
             return _from_export(content["state_dict"], Description.read(content[KEY], path), path)
@@ -163,7 +173,12 @@ def _from_file(path: Path) -> Weights:
 
 
 def _plain(tensors: Mapping[str, Any], path: Path) -> Weights:
-    return Weights(_named(tensors, path), f"{path} (a state_dict)")
+    return _of_course(tensors, f"{path} (a state_dict)", path)
+
+
+def _of_course(tensors: Mapping[str, Any], origin: str, path: Path) -> Weights:
+    shape = shape_of_course(tensors, path)
+    return Weights(state_dict_of(tensors, COURSE, shape, path), origin, COURSE, shape)
 
 
 def _tensors_in(module: nn.Module) -> dict[str, Any]:
@@ -185,7 +200,9 @@ def _tensors_in(module: nn.Module) -> dict[str, Any]:
 
 def _load(path: Path) -> Any:
     """Read a file with the classes of this network allowed, and one class of the user's own, replaced by a stand-in."""
-    allowed: list[Any] = list(MODULES)
+    course = build_network(COURSE, Shape(IMAGE_SHAPE, 2), seed=0)
+    modules = list({type(module): None for module in course.modules()})
+    allowed: list[Any] = [*modules]
     while True:
         try:
             with torch.serialization.safe_globals(allowed):
@@ -194,7 +211,7 @@ def _load(path: Path) -> Any:
             raise
         except pickle.UnpicklingError as error:
             found = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]+)", str(error))
-            if found and len(allowed) == len(MODULES) and _may_be_a_users_class(found[1]):
+            if found and len(allowed) == len(modules) and _may_be_a_users_class(found[1]):
                 allowed.append((_SavedModule, found[1]))
                 continue
             if found:
@@ -214,43 +231,3 @@ def _may_be_a_users_class(name: str) -> bool:
     package = name.partition(".")[0]
     installed_with_tudui = {"torch", "torchvision", "numpy", "builtins"}
     return package not in installed_with_tudui and package not in sys.stdlib_module_names
-
-
-def _named(tensors: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
-    """Return the tensors under this network's names, whatever prefix or numbers they had."""
-    found = {name: value for name, value in tensors.items() if isinstance(name, str) and isinstance(value, Tensor)}
-    ends = {".".join(name.split(".")[-2:]): name for name in found}
-    if set(TENSORS) <= set(ends):
-        named = {name: found[ends[name]] for name in TENSORS}
-    else:
-        numbers = sorted({int(end.split(".")[0]) for end in ends if re.fullmatch(r"\d+\.(weight|bias)", end)})
-        wanted = {f"{number}.{kind}" for number in numbers for kind in ("weight", "bias")}
-        if len(numbers) != len(LAYERS) or not wanted <= set(ends):
-            raise WeightsError(
-                f"{path}: not the Tudui network: expected {len(TENSORS)} tensors ({', '.join(TENSORS[:2])}, ...; "
-                f"or numbered as in its Sequential), got {', '.join(list(found)[:4]) or 'none'}"
-            )
-        named = {
-            f"{layer}.{kind}": found[ends[f"{number}.{kind}"]]
-            for layer, number in zip(LAYERS, numbers, strict=True)
-            for kind in ("weight", "bias")
-        }
-    if len(found) != len(TENSORS):
-        raise WeightsError(f"{path}: not the Tudui network: {len(found)} tensors, expected {len(TENSORS)}")
-    for name, tensor in named.items():
-        if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.dtype not in NUMBERS:
-            raise WeightsError(f"{path}: {name} is no tensor of plain numbers ({tensor.dtype}, {tensor.layout})")
-        if tensor.dim() and len(tensor) > MAX_CLASSES:
-            raise WeightsError(f"{path}: {name} has more than {MAX_CLASSES:,} rows; another network")
-        expected = SHAPES[name] if not name.startswith("linear2") else (*(tensor.shape[:1] or (10,)), *SHAPES[name][1:])
-        if tuple(tensor.shape) != expected:
-            raise WeightsError(f"{path}: {name} is {list(tensor.shape)}, expected {list(expected)}: another network")
-    if len(named["linear2.weight"]) != len(named["linear2.bias"]) or len(named["linear2.bias"]) < 2:
-        raise WeightsError(f"{path}: the last layer's weight and bias do not fit each other")
-    read = {name: tensor.detach().float().contiguous() for name, tensor in named.items()}
-    if broken := [name for name, tensor in read.items() if not tensor.isfinite().all()]:
-        raise WeightsError(
-            f"{path}: {', '.join(broken)} {'holds' if len(broken) == 1 else 'hold'} values that are not finite "
-            f"(NaN or infinity); take weights from before the training diverged"
-        )
-    return read

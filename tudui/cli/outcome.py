@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def what_diverged(config: "Config", result: "RunResult") -> str:
     """Return what to say of a run whose loss or gradient is not finite, and what to try."""
-    from tudui.config.loss_spec import loss_spec
+    from tudui.config.network_spec import recipe_rate
 
     where = result.values["diverged"]
     layer = f"the gradient of {where['layer']}" if where["what"] == "gradient" else "the loss"
@@ -23,7 +23,7 @@ def what_diverged(config: "Config", result: "RunResult") -> str:
         if where["what"] == "loss" and where["layer"]
         else ""
     )
-    lr, measured = float(config.optimizer.lr), loss_spec(config.loss.name).rate(config.loss, config.optimizer.name)
+    lr, measured = float(config.optimizer.lr), recipe_rate(config.network, config.loss, config.optimizer.name)
     lower = f"{measured:g}, the rate measured for it" if measured and measured < lr else f"{lr / 5:.2g}"
     return (
         f"{result.run_dir}: diverged at step {where['step']}: {layer} is not finite "

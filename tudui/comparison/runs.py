@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tudui.config import Config, Override, config_from
-from tudui.config.loss_spec import loss_spec
+from tudui.config.network_spec import recipe_rate
 from tudui.config.plan import TUNING_SEED, Plan
 from tudui.errors import ConfigError
 
@@ -67,7 +67,7 @@ def given_rates(plan: Plan) -> dict[tuple[str, float], float]:
 
     def recipe(variant: str) -> float:
         loss, optimizer = comparison.variants[variant], plan.base.optimizer.name
-        rate = loss_spec(loss.name).rate(loss, optimizer)
+        rate = recipe_rate(plan.base.network, loss, optimizer)
         if rate is None:
             raise ConfigError(
                 [

@@ -9,8 +9,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from tudui.config.data_sets import FOLDER, data_sets
-from tudui.config.loss_spec import SECTIONS, loss_specs
-from tudui.config.schema import ComparisonConfig, Config
+from tudui.config.loss_spec import SECTIONS, LossSpec, loss_specs
+from tudui.config.network_spec import NetworkSpec, network_specs
+from tudui.config.schema import AUTO, ComparisonConfig, Config
 
 
 def to_yaml(config: Config, comments: Mapping[str, str] | None = None) -> str:
@@ -78,9 +79,9 @@ def json_schema() -> dict[str, Any]:
     schema = Config.model_json_schema()
     plan = ComparisonConfig.model_json_schema()
     definitions = schema["$defs"] | plan.pop("$defs", {})
-    loss = _loss_section(definitions)
     schema["$defs"] = definitions
-    schema["properties"]["loss"] = loss
+    schema["properties"]["loss"] = loss = _section("loss", loss_specs(), definitions)
+    schema["properties"]["network"] = _section("network", network_specs(), definitions)
     own, others = {"enum": list(data_sets())}, {"type": "string", "pattern": f"^{FOLDER}."}
     definitions["DataConfig"]["properties"]["name"]["anyOf"] = [own, others]
     for section in ("optimizer", "schedule"):  # a name alone stands for the section
@@ -98,18 +99,21 @@ def json_schema() -> dict[str, Any]:
     }
     del plan["required"]
     schema["properties"]["comparison"] = plan
-    definitions.pop("LossParameters", None)
+    for base in ("LossParameters", "NetworkParameters"):
+        definitions.pop(base, None)
     return schema
 
 
-def _loss_section(definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a loss section: a name, or a section of one of the losses."""
+def _section(part: str, specs: Mapping[str, LossSpec | NetworkSpec], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a part that is chosen by name: a name, or a section of one of them, also as `auto`."""
     variants = []
-    for name, spec in sorted(loss_specs().items()):
+    for name, spec in sorted(specs.items()):
         variant = spec.parameters.model_json_schema()
         definitions.update(variant.pop("$defs", {}))
-        variant["properties"]["name"] = {"const": name}
+        names = [name, "auto"] if name == AUTO[part] else [name]
+        variant["properties"]["name"] = {"enum": names}
         variant["required"] = ["name"]
-        variant["title"], variant["description"] = name, f"{spec.title}: {spec.formula}"
+        formula = f": {spec.formula}" if isinstance(spec, LossSpec) else ""
+        variant["title"], variant["description"] = name, f"{spec.title}{formula}"
         variants.append(variant)
-    return {"anyOf": [{"enum": sorted(loss_specs())}, *variants]}
+    return {"anyOf": [{"enum": ["auto", *sorted(specs)]}, *variants]}

@@ -1,7 +1,7 @@
 """Defaults < file < flags, checked as a whole: all problems at once, each with its place."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,16 @@ from pydantic import ValidationError
 
 from tudui.config.describe import describe
 from tudui.config.loss_spec import LossParameters, LossSpec, loss_spec
+from tudui.config.network_spec import NetworkSpec, network_spec, recipe_rate
 from tudui.config.overrides import Override
-from tudui.config.schema import Config
+from tudui.config.schema import AUTO, Config
 from tudui.config.yaml_file import Key, read_yaml
 from tudui.errors import ConfigError
 
 DEFAULT = "default"
-CHOSEN_BY_NAME = ("loss", "optimizer", "schedule")  # naming another one starts the section afresh
+# how the parts that packages may add are found
+PARTS: dict[str, Callable[[str], LossSpec | NetworkSpec]] = {"loss": loss_spec, "network": network_spec}
+CHOSEN_BY_NAME = ("loss", "network", "optimizer", "schedule")  # naming another one starts the section afresh
 INSIDE_THE_BAND = ("seed", "device", "data.dir", "data.cache", "log.", "checkpoint.")  # leave a measured band as it is
 
 
@@ -131,6 +134,9 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
         raise ConfigError([f"{where}: comparison: this is the plan of a comparison; run it with: tudui compare-losses"])
     config = validate(merge, source)
     provenance = {key: merge.origins.get(tuple(key.split(".")), DEFAULT) for key in flatten(config)}
+    for part in PARTS:
+        if merge.values.get(part, {}).get("name") == "auto":
+            provenance[f"{part}.name"] = "auto, for images in classes"
     if config.optimizer.lr == "auto":
         keys = (("optimizer", "lr"), ("loss", "name"))
         place = next((found for key in keys if (found := merge.origin(key))), DEFAULT)
@@ -169,10 +175,10 @@ def validate(merge: Merge, source: str) -> Config:
     """Return the config of merged values; ConfigError lists everything that is wrong."""
     problems = list(merge.problems)
     values = dict(merge.values)
-    loss = values.get("loss")
-    if isinstance(loss, dict):
-        values["loss"] = validate_loss(loss, ("loss",), merge, source, problems)
-    for section in CHOSEN_BY_NAME[1:]:  # a section without a name is that of the default
+    for part in PARTS:
+        if isinstance(given := values.get(part, {}), dict):
+            values[part] = validate_part(part, given, (part,), merge, source, problems)
+    for section in ("optimizer", "schedule"):  # a section without a name is that of the default
         if isinstance(chosen := values.get(section), dict) and "name" not in chosen:
             values[section] = {"name": Config.model_fields[section].get_default().name} | chosen
     try:
@@ -184,25 +190,24 @@ def validate(merge: Merge, source: str) -> Config:
     return config
 
 
-def validate_loss(loss: dict[str, Any], key: Key, merge: Merge, source: str, problems: list[str]) -> LossParameters:
-    """Return the parameters that a loss section names, or those of ce where there are problems, which are noted."""
-    where = merge.origin((*key, "name")) or source
-    fallback = loss_spec("ce").parameters(name="ce")
+def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge, source: str, problems: list[str]) -> Any:
+    """Return the parameters of the loss or network that a section names, or with problems, which are noted, any."""
+    find, default = PARTS[part], AUTO[part]
+    name = given.get("name", "auto")
+    spec = find(default)
     try:
-        spec: LossSpec = loss_spec(str(loss.get("name", "ce")))
+        spec = find(default if name == "auto" else str(name))
+        return spec.parameters.model_validate({**given, "name": spec.name})
     except ConfigError as error:
-        problems.append(f"{where}: {'.'.join(key)}.name: {error}")
-        return fallback
-    try:
-        return spec.parameters.model_validate({"name": spec.name} | loss)
+        problems.append(f"{merge.origin((*key, 'name')) or source}: {'.'.join(key)}.name: {error}")
     except ValidationError as error:
         problems += describe(error, spec.parameters, key, merge.origin, source)
-        return fallback
+    return find(default).parameters(name=default)
 
 
 def _with_recipe_rate(config: Config, place: str) -> tuple[Config, str]:
-    """Return the config at its loss's recipe rate, and what that is; ConfigError, naming the place, without one."""
-    rate = loss_spec(config.loss.name).rate(config.loss, config.optimizer.name)
+    """Return the config at its recipe's rate, and what that is; ConfigError, naming the place, without one."""
+    rate = recipe_rate(config.network, config.loss, config.optimizer.name)
     what = f"{config.loss.name}, form {config.loss.variant}, {config.optimizer.name}"
     if rate is None:
         raise ConfigError([f"{place}: optimizer.lr: there is no recipe for {what}; set one, such as --lr 0.05"])

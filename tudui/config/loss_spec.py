@@ -3,13 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from tudui.config.plug_ins import place, plug_ins
-from tudui.errors import ConfigError, did_you_mean
+from tudui.config.parts import Section, find_spec, read_spec
+from tudui.config.plug_ins import plug_ins
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,10 +30,8 @@ SECTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-class LossParameters(BaseModel):
+class LossParameters(Section):
     """The `loss` section of a config; each loss extends it by parameters of its own."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     form: Literal["recipe", "plain"] = Field(
@@ -43,7 +40,7 @@ class LossParameters(BaseModel):
 
     @property
     def variant(self) -> str:
-        """The first half of the key of the recipe table."""
+        """The form's name in the recipe table."""
         return self.form
 
     def warnings(self) -> tuple[str, ...]:
@@ -62,48 +59,20 @@ class LossSpec:
     robust_to: str = "not told"
     source: str = "not told"
     parameters: type[LossParameters] = LossParameters
-    # (variant, optimizer) -> learning rate that trains digits and CIFAR-10; where it is missing, the user gives one
-    rates: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    # (network, variant, optimizer) -> learning rate; that of Tudui's losses lies with the network
+    rates: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     elementwise: "Callable[[Any, Tensor, Tensor], Tensor] | None" = None  # residual losses: on plain numbers
-
-    def rate(self, parameters: LossParameters, optimizer: str) -> float | None:
-        """Return the recipe's learning rate, or None where none was measured."""
-        return self.rates.get((parameters.variant, optimizer))
-
-
-def rates(*, sgd: float, adam: float) -> dict[tuple[str, str], float]:
-    """Return the rates of a loss whose two forms take the same, AdamW that of Adam."""
-    by_optimizer = {"sgd": sgd, "adam": adam, "adamw": adam}
-    return {(form, name): rate for form in ("recipe", "plain") for name, rate in by_optimizer.items()}
 
 
 @cache
 def loss_specs() -> dict[str, LossSpec]:
     """Return every registered loss by name, Tudui's own and those of other packages."""
-    return {name: read_loss_spec(point) for name, point in plug_ins(ENTRY_POINTS).items()}
-
-
-def read_loss_spec(point: EntryPoint) -> LossSpec:
-    """Return the loss that an entry point names; ConfigError where it is none."""
-    try:
-        spec = point.load()
-    except Exception as error:  # another package's import may fail in any way
-        raise ConfigError([f"{place(point)}: cannot be loaded: {error}; mend or uninstall that package"]) from error
-    if not isinstance(spec, LossSpec):
-        raise ConfigError([f"{place(point)}: must be a tudui.losses.LossSpec (got {type(spec).__name__})"])
-    if spec.name != point.name:
-        raise ConfigError([f"{place(point)}: names its loss '{spec.name}'; both names must be the same"])
-    return spec
+    return {name: read_spec(point, LossSpec) for name, point in plug_ins(ENTRY_POINTS).items()}
 
 
 def loss_spec(name: str) -> LossSpec:
     """Return the loss of this name; ConfigError, with the nearest name, where there is none."""
-    specs = loss_specs()
-    if name not in specs:
-        plain = name.lower().replace("-", "").replace("_", "").replace(" ", "")
-        hint = did_you_mean(OTHER_NAMES.get(plain, plain), specs)
-        raise ConfigError([f"unknown loss '{name}'{hint}; known: {', '.join(sorted(specs))}"])
-    return specs[name]
+    return find_spec(name, loss_specs(), "loss", OTHER_NAMES)
 
 
 def loss_section(name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tudui.config.describe import describe, shorten
 from tudui.config.dump import yaml_text
-from tudui.config.load import Merge, validate, validate_loss
+from tudui.config.load import Merge, validate, validate_part
 from tudui.config.loss_spec import LossParameters, loss_section
 from tudui.config.overrides import Override
 from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
@@ -131,7 +131,7 @@ def _variants(given: Any, merge: Merge, source: str, problems: list[str]) -> dic
             problems.append(f"{merge.origin(key) or where}: {'.'.join(key)}: a variant's name {WHAT_A_NAME_IS}")
         section = loss_section(value) if isinstance(value, str) else value
         if isinstance(section, dict):
-            checked[name] = validate_loss(section, key, merge, where, problems)
+            checked[name] = validate_part("loss", section, key, merge, where, problems)
         else:
             problems.append(f"{merge.origin(key) or where}: {'.'.join(key)}: must be a loss (got {shorten(value)})")
     return checked

@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from tudui.config.data_sets import FOLDER, data_sets
-from tudui.config.loss_spec import LossParameters, loss_spec
+from tudui.config.loss_spec import LossParameters
+from tudui.config.network_spec import NetworkParameters
+from tudui.config.parts import Section
 from tudui.errors import did_you_mean
 
 Positive = Annotated[float, Field(gt=0)]
@@ -15,10 +17,8 @@ NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Section(BaseModel):
-    """A part of the config: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+# What `auto` is for images in classes, the only task so far. With a second task, `load_config` picks by `data.name`.
+AUTO = {"loss": "ce", "network": "tudui"}
 
 
 class AugmentConfig(Section):
@@ -193,7 +193,8 @@ class CheckpointConfig(Section):
 class Config(Section):
     """A whole run. The same config and seed give the same run."""
 
-    loss: SerializeAsAny[LossParameters] = Field(default_factory=lambda: loss_spec("ce").parameters(name="ce"))
+    loss: SerializeAsAny[LossParameters] = LossParameters(name="auto")
+    network: SerializeAsAny[NetworkParameters] = NetworkParameters(name="auto")
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = SgdConfig()
     schedule: ScheduleConfig = OneCycleConfig()

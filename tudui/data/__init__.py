@@ -7,7 +7,7 @@ import torch
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.plug_ins import place
 from tudui.config.schema import DataConfig
-from tudui.data.dataset import IMAGE_SHAPE, Dataset, Preparation, Source, Split
+from tudui.data.dataset import Dataset, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
 from tudui.data.split import stratified
 from tudui.errors import DataError
@@ -46,8 +46,8 @@ def _checked(source: Source, where: str) -> Source:
     if not isinstance(source, Source):
         raise DataError(f"{where}: must return a tudui.data.Source (got {type(source).__name__})")
     store, targets = source.store, source.targets
-    if store.dtype != torch.uint8 or store.shape[1:] != IMAGE_SHAPE:
-        raise DataError(f"{where}: images must be uint8 [N, 3, 32, 32] (got {store.dtype} {list(store.shape)})")
+    if store.dtype != torch.uint8 or store.dim() != 4 or store.shape[1] != 3 or not store[0:1].numel():
+        raise DataError(f"{where}: images must be uint8 [N, 3, H, W] (got {store.dtype} {list(store.shape)})")
     source.task.check(targets, where)
     if len(targets) != len(store):
         raise DataError(f"{where}: there must be one target per image (got {len(targets)} for {len(store)} images)")

@@ -8,16 +8,15 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from tudui.config.network_spec import Shape
 from tudui.tasks import Task
-
-IMAGE_SHAPE = (3, 32, 32)
 
 
 @dataclass(frozen=True)
 class Split:
     """Some rows of a store of images; validation and training share one store, so nothing is held twice."""
 
-    store: Tensor  # uint8 [M, 3, 32, 32], possibly memory-mapped
+    store: Tensor  # uint8 [M, 3, H, W], possibly memory-mapped
     rows: Tensor  # int64 [N]: which rows of the store belong to this split
     targets: Tensor  # [N, ...] as the task has them; int64 [N] for classes
     index: Tensor  # int64 [N], on the CPU: the numbers of these images in their source
@@ -28,7 +27,7 @@ class Split:
 
     @property
     def images(self) -> Tensor:
-        """All images of the split, uint8 [N, 3, 32, 32]; a copy."""
+        """All images of the split, uint8 [N, 3, H, W]; a copy."""
         return self.store[self.rows]
 
     def to(self, device: torch.device, store: Tensor | None = None) -> "Split":
@@ -50,7 +49,7 @@ class Preparation:
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return float32 [B, 3, 32, 32] of uint8 [B, 3, 32, 32], on the same device."""
+        """Return float32 [B, 3, H, W] of uint8 [B, 3, H, W], on the same device."""
         factor, offset = _constants(self, images.device)
         return images.float().mul_(factor).add_(offset)
 
@@ -58,7 +57,7 @@ class Preparation:
     def standardizing(cls, split: Split) -> "Preparation":
         """Return the preparation that gives the split's images mean 0 and deviation 1 per channel."""
         counts = torch.zeros(3, 256, dtype=torch.int64)
-        pixels = len(split) * 32 * 32
+        pixels = len(split) * split.store[0, 0].numel()
         for start in range(0, len(split), 4096):
             images = split.store[split.rows[start : start + 4096]]
             for channel in range(3):
@@ -92,6 +91,11 @@ class Dataset:
     preparation: Preparation
     notes: tuple[str, ...] = ()  # what the user should know about how the data came to be
 
+    @property
+    def shape(self) -> Shape:
+        """What a network for this data set takes and returns."""
+        return Shape(tuple(self.train.store.shape[1:]), self.task.outputs)
+
     def splits(self) -> dict[str, Split]:
         """Return the splits that exist, by name."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}
@@ -117,7 +121,7 @@ class Dataset:
 class Source:
     """What a source hands over: one store, and which rows its own parts hold."""
 
-    store: Tensor  # uint8 [M, 3, 32, 32]
+    store: Tensor  # uint8 [M, 3, H, W]
     targets: Tensor  # [M, ...] as the task has them; int64 [M] for classes
     task: Task
     parts: dict[str, Tensor]  # "train", and if the source has them "validation" and "test": rows of the store

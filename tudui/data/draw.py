@@ -38,7 +38,7 @@ class EpochDraw:
         return [tensor for tensor in (self.order, self.flips, self.shifts) if tensor is not None]
 
     def batch(self, split: Split, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Return images uint8 [B, 3, 32, 32] and targets [B, ...] of the epoch's positions start to stop."""
+        """Return images uint8 [B, 3, H, W] and targets [B, ...] of the epoch's positions start to stop."""
         stop = min(stop, len(self.order))
         return self.at(split, torch.arange(start, stop, device=self.order.device))
 
@@ -52,19 +52,19 @@ class EpochDraw:
 
     def _changed(self, images: Tensor, positions: Tensor) -> Tensor:
         """Return the images shifted and flipped: which pixel of the padded image goes where, in one gather."""
-        number, channels, side, _ = images.shape
-        across = torch.arange(side, device=images.device)
-        columns = rows = across.expand(number, side)
+        number, channels, height, width = images.shape
+        across = torch.arange(width, device=images.device)
+        rows = torch.arange(height, device=images.device).expand(number, height)
+        columns = across.expand(number, width)
         if self.flips is not None:
-            columns = torch.where(self.flips.index_select(0, positions)[:, None], side - 1 - across, across)
+            columns = torch.where(self.flips.index_select(0, positions)[:, None], width - 1 - across, across)
         if self.shifts is not None:
             images = torch.nn.functional.pad(images, (self.shift,) * 4)  # black borders
             shifts = self.shifts.index_select(0, positions)
             rows, columns = rows + shifts[:, :1], columns + shifts[:, 1:]
-        width = images.shape[3]
-        pixels = (rows[:, :, None] * width + columns[:, None, :]).view(number, 1, side * side)
+        pixels = (rows[:, :, None] * images.shape[3] + columns[:, None, :]).view(number, 1, height * width)
         changed = images.view(number, channels, -1).gather(2, pixels.expand(-1, channels, -1))
-        return changed.view(number, channels, side, side)
+        return changed.view(number, channels, height, width)
 
 
 def draw_epoch(n: int, *, seed: int, epoch: int, data: DataConfig) -> EpochDraw:

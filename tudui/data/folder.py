@@ -22,7 +22,7 @@ from rich.progress import track
 
 from tudui.config.schema import DataConfig
 from tudui.data.cache import read_cached, write_cached
-from tudui.data.dataset import IMAGE_SHAPE, Source
+from tudui.data.dataset import Source
 from tudui.errors import DataError
 from tudui.seeding import derive_seed
 from tudui.tasks import Classes
@@ -37,6 +37,7 @@ LARGE = 4_000_000  # pixels beyond which images are decoded one at a time
 ONE_LARGE = threading.Lock()
 # what Pillow only warns of is more than MAX_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+SIZE = (32, 32)  # pixels, height and width: that of every data set of Tudui
 FORMAT = "1"  # part of every cache key: another way to decode is another number
 SHOWN = 10
 
@@ -155,7 +156,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _decode_or_recall(root: Path, files: list[ImageFile], config: DataConfig) -> tuple[np.ndarray, dict[str, str]]:
-    """Return uint8 [N, 3, 32, 32] of the readable images, and why each of the others is not."""
+    """Return uint8 [N, 3, H, W] of the readable images, and why each of the others is not."""
     digest = hashlib.sha256(f"{FORMAT}\n{root.resolve()}\n".encode())
     for file in files:
         digest.update(f"{file.path.relative_to(root)}\0{file.size}\0{file.changed}\n".encode(errors="surrogateescape"))
@@ -173,7 +174,7 @@ def _decode_or_recall(root: Path, files: list[ImageFile], config: DataConfig) ->
 
 
 def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, str]]:
-    images = np.empty((len(files), *IMAGE_SHAPE), dtype=np.uint8)
+    images = np.empty((len(files), 3, *SIZE), dtype=np.uint8)
     bad: dict[str, str] = {}
     filled = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside Python's lock
@@ -194,27 +195,28 @@ def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, s
     return images[:filled], bad
 
 
-def decode_or_reason(path: Path) -> np.ndarray | str:
-    """Return one image file as uint8 [3, 32, 32], or why it cannot be read."""
+def decode_or_reason(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray | str:
+    """Return one image file as uint8 [3, H, W], or why it cannot be read."""
     try:
-        return decode_image(path)
+        return decode_image(path, size)
     except DataError as error:
         return str(error)
 
 
-def decode_image(path: Path) -> np.ndarray:
-    """Return one image file as uint8 [3, 32, 32]; DataError says why it cannot be read."""
+def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Return one image file as uint8 [3, H, W] of this height and width; DataError says why it cannot be read."""
+    height, width = size
     try:
         with Image.open(path, formats=FORMATS) as image:
             pixels = image.width * image.height
             if pixels > MAX_PIXELS:
                 raise DataError(f"{image.width}x{image.height} pixels are too many")
-            image.draft("RGB", (64, 64))  # lets the JPEG decoder shrink large pictures while it reads them
+            image.draft("RGB", (2 * width, 2 * height))  # the JPEG decoder shrinks large pictures while it reads them
             if image.width * image.height > MAX_DECODED:
                 raise DataError(f"{image.width}x{image.height} pixels are too many to decode; save it smaller")
             with ONE_LARGE if pixels > LARGE else contextlib.nullcontext():
                 ImageOps.exif_transpose(image, in_place=True)
-                square = ImageOps.fit(_to_rgb(image), IMAGE_SHAPE[1:], Image.Resampling.BILINEAR)
+                square = ImageOps.fit(_to_rgb(image), (width, height), Image.Resampling.BILINEAR)
             return np.asarray(square).transpose(2, 0, 1)
     except DataError:
         raise

@@ -19,6 +19,7 @@ from tudui.files import disk_errors, write_text, written_aside
 from tudui.inference.history import history_of
 from tudui.inference.model_card import model_card
 from tudui.inference.onnx_file import onnx_bytes, onnx_logits, require_onnx
+from tudui.networks import Shape
 from tudui.text import printable
 from tudui.training.network import Network
 from tudui.weights import Weights, read_weights
@@ -83,7 +84,7 @@ def export_model(source: Path, out: Path, *, format: str, best: bool = False) ->
     weights = read_weights(source, best=best)
     description, history = describe(weights, source), history_of(source, weights)
     config = config_from(weights.config, weights.origin) if weights.config else None
-    images, of, notes = _images_to_check(config)
+    images, of, notes = _images_to_check(config, weights.shape)
     if history.problem:
         notes.append(f"the card says nothing of accuracy, because {history.problem}")
     expected = logits_of(weights, description.preparation, images)
@@ -112,23 +113,25 @@ def export_model(source: Path, out: Path, *, format: str, best: bool = False) ->
 def describe(weights: Weights, source: Path) -> Description:
     """Return what an exported file says of weights; WeightsError where they have names that steer a terminal."""
     preparation = weights.preparation or Preparation()
-    file = Path(weights.origin).name
+    file, (_, height, width) = Path(weights.origin).name, weights.shape.input
     origin = f"{source.resolve().name}/checkpoints/{file}" if source.is_dir() else source.name
     values = {
         "format": FORMAT, "origin": printable(origin)[:255], "classes": weights.class_names,
-        "mean": preparation.mean, "std": preparation.std,
+        "mean": preparation.mean, "std": preparation.std, "network": weights.network.model_dump(mode="json"),
+        "image": weights.shape.input,
+        "input": f"uint8 RGB, {width} x {height}; prepared as (pixel / 255 - mean) / std per channel",
     }  # fmt: skip
     return Description.read(values, source)
 
 
 def logits_of(weights: Weights, preparation: Preparation, images: Tensor) -> Tensor:
-    """Return logits [N, K] of images uint8 [N, 3, 32, 32], in fp32 on the CPU."""
+    """Return logits [N, K] of images uint8 [N, 3, H, W], in fp32 on the CPU."""
     network = Network(weights.model(), preparation, torch.device("cpu"), channels_last=False)
     with torch.inference_mode():
         return network(images)
 
 
-def _images_to_check(config: Config | None) -> tuple[Tensor, str, list[str]]:
+def _images_to_check(config: Config | None, shape: Shape) -> tuple[Tensor, str, list[str]]:
     """Return some test images of the run's own data; random bytes where there are none, and a word on why."""
     why = "a weights file does not say what it was trained on"
     if config is not None and would_be_fetched(config.data):
@@ -141,7 +144,8 @@ def _images_to_check(config: Config | None) -> tuple[Tensor, str, list[str]]:
         else:
             rows = test.rows[:: max(1, len(test) // IMAGES)][:IMAGES]
             return test.store[rows], "test images of the run's own data", []
-    random = torch.randint(256, (IMAGES, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    size = (IMAGES, *shape.input)
+    random = torch.randint(256, size, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return random, "images of random bytes", [f"checked on images of random bytes, because {why}"]
 
 

@@ -2,30 +2,22 @@
 
 import json
 
+from torch import nn
+
+from tudui.weights import Weights
+
 _NETWORK = """\
-network = nn.Sequential(
-    OrderedDict(
-        conv1=nn.Conv2d(3, 32, 5, padding=2),
-        pool1=nn.MaxPool2d(2),
-        conv2=nn.Conv2d(32, 32, 5, padding=2),
-        pool2=nn.MaxPool2d(2),
-        conv3=nn.Conv2d(32, 64, 5, padding=2),
-        pool3=nn.MaxPool2d(2),
-        flatten=nn.Flatten(),
-        linear1=nn.Linear(1024, 64),
-        linear2=nn.Linear(64, len(about["classes"])),
-    )
-)
+NETWORK
 network.load_state_dict(tensors)
 mean, std = (torch.tensor(about[name]).view(3, 1, 1) for name in ("mean", "std"))
-image = ImageOps.fit(Image.open("picture.png").convert("RGB"), (32, 32), Image.Resampling.BILINEAR)
-pixels = torch.tensor(np.asarray(image)).permute(2, 0, 1)[None]  # uint8 [1, 3, 32, 32]
+image = ImageOps.fit(Image.open("picture.png").convert("RGB"), (WIDTH, HEIGHT), Image.Resampling.BILINEAR)
+pixels = torch.tensor(np.asarray(image)).permute(2, 0, 1)[None]  # uint8 [1, 3, HEIGHT, WIDTH]
 with torch.inference_mode():
     probabilities = network((pixels / 255 - mean) / std).softmax(1)[0]
 print(about["classes"][int(probabilities.argmax())], float(probabilities.max()))
 """
 
-LOADING = {
+_LOADING = {
     "safetensors": """\
 import json
 from collections import OrderedDict
@@ -61,14 +53,28 @@ from PIL import Image, ImageOps
 
 session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
 about = json.loads(session.get_modelmeta().custom_metadata_map["tudui"])
-image = ImageOps.fit(Image.open("picture.png").convert("RGB"), (32, 32), Image.Resampling.BILINEAR)
-pixels = np.asarray(image).transpose(2, 0, 1)[None]  # uint8 [1, 3, 32, 32]
+image = ImageOps.fit(Image.open("picture.png").convert("RGB"), (WIDTH, HEIGHT), Image.Resampling.BILINEAR)
+pixels = np.asarray(image).transpose(2, 0, 1)[None]  # uint8 [1, 3, HEIGHT, WIDTH]
 probabilities = session.run(["probabilities"], {"images": pixels})[0][0]
 print(about["classes"][int(probabilities.argmax())], float(probabilities.max()))
 """,
 }
 
 
-def loading_code(format: str, name: str) -> str:
-    """Return Python that loads a file of this name and prints the class of a picture."""
-    return LOADING[format].replace(f'"model.{"pt" if format == "torch" else format}"', json.dumps(name))
+def loading_code(format: str, name: str, weights: Weights) -> str | None:
+    """Return Python that loads a file of this name and prints a picture's class; None if it takes more than torch."""
+    network = "" if format == "onnx" else _network_code(weights.model())
+    if network is None:
+        return None
+    _, height, width = weights.shape.input
+    code = _LOADING[format].replace(f'"model.{"pt" if format == "torch" else format}"', json.dumps(name))
+    return code.replace("NETWORK", network).replace("WIDTH", str(width)).replace("HEIGHT", str(height))
+
+
+def _network_code(model: nn.Module) -> str | None:
+    """Return Python that builds a chain of torch's own layers; None for any other network."""
+    layers = dict(model.named_children())
+    if type(model) is not nn.Sequential or not all(hasattr(nn, type(layer).__name__) for layer in layers.values()):
+        return None
+    lines = "".join(f"        {name}=nn.{layer},\n" for name, layer in layers.items())
+    return f"network = nn.Sequential(\n    OrderedDict(\n{lines}    )\n)"

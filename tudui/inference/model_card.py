@@ -8,9 +8,10 @@ from tudui.config import Config
 from tudui.config.data_sets import FOLDER
 from tudui.config.load import flatten
 from tudui.config.loss_spec import loss_spec
+from tudui.config.network_spec import network_spec
 from tudui.data.torchvision_sets import SETS
 from tudui.events import Evaluated
-from tudui.exported import INPUT, Description
+from tudui.exported import Description
 from tudui.inference.history import History, without_paths
 from tudui.inference.loading import loading_code
 from tudui.text import markdown_text, printable
@@ -45,8 +46,8 @@ def model_card(
         _data(weights, config, history),
         _recipe(config, history),
         _accuracy(config, history, best=best),
-        _limits(config, history),
-        _rest(format, out),
+        _limits(weights, config, history),
+        _rest(weights, format, out),
     )
     return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
 
@@ -55,13 +56,14 @@ def _head(weights: Weights, out: Path, file: Sequence[str], description: Descrip
     parameters = sum(tensor.numel() for tensor in weights.tensors.values())
     yield f"# {markdown_text(out.stem)}"
     yield ""
-    yield f"A small convolutional network that puts a picture into one of {weights.number_of_classes} classes"
-    yield f"({parameters:,} parameters; three convolutions, max pooling, two linear layers)."
+    yield f"A network that puts a picture into one of {weights.number_of_classes} classes ({parameters:,} parameters)."
     yield ""
     yield f"- file: {markdown_text(out.name)}, by Tudui {description.version}"
     yield f"- made from: {markdown_text(description.origin)}{_epochs(weights)}"
     yield from (f"- {line}" for line in file)
-    yield f"- input: {INPUT}"
+    network = network_spec(weights.network.name)
+    yield f"- network: {markdown_text(network.name)}, {markdown_text(network.title)}"
+    yield f"- input: {description.input}"
     yield f"- mean {_numbers(description.mean)}; std {_numbers(description.std)}"
     if weights.preparation is None:
         yield "- how pixels were prepared in training is **not known**: [0, 1] is assumed, as in the course's scripts"
@@ -212,10 +214,11 @@ def _classes(test: Evaluated) -> Lines:
         yield f"| {names[index]} | {_share(hits, images)} | {taken} |"
 
 
-def _limits(config: Config | None, history: History) -> Lines:
+def _limits(weights: Weights, config: Config | None, history: History) -> Lines:
+    _, height, width = weights.shape.input
     yield "## Limits"
     yield ""
-    yield "- It sees 32 x 32 pixels: a picture is scaled so that its shorter side is 32, and its centre is cut out."
+    yield f"- It sees {width} x {height} pixels: a picture is scaled until it covers them, and its centre is cut out."
     yield "- It knows its classes only. A picture of anything else is put into one of them as well, often with a high"
     yield "  probability; nothing in the file tells such a picture from others."
     yield "- Its accuracy holds for pictures made as those of the test were. Other cameras, sizes, crops or times are"
@@ -229,17 +232,20 @@ def _limits(config: Config | None, history: History) -> Lines:
     yield "- The labels of the test images were taken to be right; those of most data sets are not all."
 
 
-def _rest(format: str, out: Path) -> Lines:
-    name = printable(out.name)
+def _rest(weights: Weights, format: str, out: Path) -> Lines:
+    code = loading_code(format, printable(out.name), weights)
     yield "## Licence"
     yield ""
     yield "Not stated. Whoever hands this file on says under which terms, and whether the images' own terms allow it."
     yield ""
     yield "## Loading it"
     yield ""
+    if code is None:
+        yield f"With Tudui and the package of the network {weights.network.name}: `tudui predict FILE IMAGE`."
+        return
     if format != "onnx":
         yield "With Tudui: `tudui predict FILE IMAGE`. Without it:"
         yield ""
     yield "```python"
-    yield loading_code(format, name).rstrip()
+    yield code.rstrip()
     yield "```"

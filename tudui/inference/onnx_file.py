@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from tudui.errors import UsageError
 from tudui.exported import KEY, Description
-from tudui.model import LAYERS
 from tudui.weights import Weights
 
 OPSET, IR = 17, 8  # of 2022, so that runtimes of that age read the file
@@ -29,7 +28,7 @@ def require_onnx() -> tuple[ModuleType, ModuleType]:
 
 
 def onnx_bytes(weights: Weights, description: Description) -> bytes:
-    """Return a file whose input is images uint8 [N, 3, 32, 32]; outputs: logits and probabilities, float32 [N, K]."""
+    """Return a file whose input is images uint8 [N, 3, H, W]; outputs: logits and probabilities, float32 [N, K]."""
     onnx, _ = require_onnx()
     helper, types = onnx.helper, onnx.TensorProto
     nodes: list[Any] = []
@@ -42,15 +41,12 @@ def onnx_bytes(weights: Weights, description: Description) -> bytes:
     then("Div", "white")
     then("Sub", "mean")
     then("Div", "std")
-    for layer in LAYERS:
-        names = (f"{layer}.weight", f"{layer}.bias")
-        if layer.startswith("conv"):
-            then("Conv", *names, kernel_shape=[5, 5], pads=[2, 2, 2, 2])
-            then("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
-        else:
-            if layer == "linear1":
-                then("Flatten", axis=1)
-            then("Gemm", *names, transB=1, output="logits" if layer == LAYERS[-1] else None)
+    model = weights.model()
+    for layer, module in model.named_children() if isinstance(model, nn.Sequential) else [("", model)]:
+        operation, settings = _operation(module)
+        names = [f"{layer}.{name}" for name, _ in module.named_parameters()]
+        then(operation, *names, **settings)
+    nodes[-1].output[0] = "logits"
     then("Softmax", axis=1, output="probabilities")
 
     def per_channel(values: tuple[float, ...]) -> NDArray[np.float32]:
@@ -66,25 +62,43 @@ def onnx_bytes(weights: Weights, description: Description) -> bytes:
     graph = helper.make_graph(
         nodes,
         "tudui",
-        [helper.make_tensor_value_info("images", types.UINT8, [BATCH, 3, 32, 32])],
+        [helper.make_tensor_value_info("images", types.UINT8, [BATCH, *weights.shape.input])],
         [helper.make_tensor_value_info(name, types.FLOAT, shape) for name in ("logits", "probabilities")],
         [onnx.numpy_helper.from_array(values, name) for name, values in constants.items()],
     )
-    model = helper.make_model(
+    whole = helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR,
         producer_name="tudui",
         producer_version=description.version,
     )
-    helper.set_model_props(model, {KEY: description.text()})
-    onnx.checker.check_model(model, full_check=True)
-    content: bytes = model.SerializeToString()
+    helper.set_model_props(whole, {KEY: description.text()})
+    onnx.checker.check_model(whole, full_check=True)
+    content: bytes = whole.SerializeToString()
     return content
 
 
+def _operation(module: nn.Module) -> tuple[str, dict[str, Any]]:
+    """Return ONNX's name and settings of a layer; UsageError for a layer that is not one of the course's kinds."""
+    match module:
+        case nn.Conv2d(padding_mode="zeros", groups=1, dilation=(1, 1), padding=(down, across)):
+            pads = [down, across, down, across]
+            return "Conv", {"kernel_shape": module.kernel_size, "strides": module.stride, "pads": pads}
+        case nn.MaxPool2d(padding=0, dilation=1, ceil_mode=False, kernel_size=int(side), stride=int(stride)):
+            return "MaxPool", {"kernel_shape": [side, side], "strides": [stride, stride]}
+        case nn.Flatten(start_dim=1, end_dim=-1):
+            return "Flatten", {"axis": 1}
+        case nn.Linear():
+            return "Gemm", {"transB": 1}
+    raise UsageError(
+        f"--format onnx: writes a chain of convolutions, max pooling and linear layers, and no "
+        f"{type(module).__name__}; take --format safetensors"
+    )
+
+
 def onnx_logits(path: Path, images: Tensor) -> Tensor:
-    """Return what onnxruntime computes on the CPU: logits [N, K] of images uint8 [N, 3, 32, 32]."""
+    """Return what onnxruntime computes on the CPU: logits [N, K] of images uint8 [N, 3, H, W]."""
     _, onnxruntime = require_onnx()
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (logits,) = session.run(["logits"], {"images": images.numpy()})

@@ -62,11 +62,12 @@ def predict_files(
 ) -> Iterator[Prediction | Unreadable]:
     """Yield the `top` likeliest classes of each image in turn, or why it cannot be read."""
     names = weights.class_names
+    _, height, width = weights.shape.input
     network = network_of(weights, preparation=preparation_of(weights, normalize, None))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside Python's lock
         for start in range(0, len(files), BATCH):
             batch = files[start : start + BATCH]
-            decoded = list(pool.map(decode_or_reason, (file.path for file in batch)))
+            decoded = list(pool.map(lambda file: decode_or_reason(file.path, (height, width)), batch))
             pixels = [image for image in decoded if not isinstance(image, str)]
             likeliest: Iterator[tuple[tuple[str, float], ...]] = iter(())
             if pixels:

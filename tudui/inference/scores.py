@@ -75,7 +75,7 @@ def evaluate_weights(
     overrides = [Override(key, value, f"{flag} {value}") for key, (flag, value) in flags.items() if value is not None]
     config = config_from(weights.config or {}, weights.origin, overrides)
     dataset = load_data(config.data.model_copy(update={"normalize": "standardize"}), config.seed)
-    weights.check_classes(dataset.task.outputs)
+    weights.check_fits(dataset.shape)
     chosen = dataset.splits().get(split)
     if chosen is None:
         raise UsageError(f"--split {split}: {dataset.name} has only {', '.join(dataset.splits())}")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from tudui.config.loss_spec import LossParameters, LossSpec, rates
+from tudui.config.loss_spec import LossParameters, LossSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,5 +72,4 @@ CE = LossSpec(
     source="torch.nn.functional.cross_entropy; Bishop, Pattern Recognition and Machine Learning, 4.3.4",
     parameters=CrossEntropyParameters,
     build=build,
-    rates=rates(sgd=0.1, adam=0.002),
 )

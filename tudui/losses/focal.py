@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from tudui.config.loss_spec import LossParameters, LossSpec, rates
+from tudui.config.loss_spec import LossParameters, LossSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,5 +43,4 @@ FOCAL = LossSpec(
     source="Lin, Goyal, Girshick, He, Dollar 2017, Focal Loss for Dense Object Detection",
     parameters=FocalParameters,
     build=build,
-    rates=rates(sgd=0.1, adam=0.002),
 )

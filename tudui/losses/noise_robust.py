@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from tudui.config.loss_spec import LossParameters, LossSpec, rates
+from tudui.config.loss_spec import LossParameters, LossSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,7 +107,6 @@ GCE = LossSpec(
     source="Zhang, Sabuncu 2018, Generalized Cross Entropy Loss for Training Deep Neural Networks with Noisy Labels",
     parameters=GceParameters,
     build=build_gce,
-    rates=rates(sgd=0.05, adam=0.0005),
 )
 
 SCE = LossSpec(
@@ -118,7 +117,6 @@ SCE = LossSpec(
     source="Wang, Ma, Chen, Luo, Yi, Bailey 2019, Symmetric Cross Entropy for Robust Learning with Noisy Labels",
     parameters=SceParameters,
     build=build_sce,
-    rates=rates(sgd=0.1, adam=0.002),
 )
 
 NCE_MAE = LossSpec(
@@ -129,7 +127,6 @@ NCE_MAE = LossSpec(
     source="Ma, Huang, Wang, Romano et al. 2020, Normalized Loss Functions for Deep Learning with Noisy Labels",
     parameters=NceMaeParameters,
     build=build_nce_mae,
-    rates=rates(sgd=0.02, adam=0.0005),
 )
 
 PHUBER_CE = LossSpec(
@@ -140,5 +137,4 @@ PHUBER_CE = LossSpec(
     source="Menon, Rawat, Reddi, Kumar 2020, Can gradient clipping mitigate label noise?",
     parameters=PhuberCeParameters,
     build=build_phuber_ce,
-    rates=rates(sgd=0.02, adam=0.0005),
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tudui.config.loss_spec import LossParameters, LossSpec, rates
+from tudui.config.loss_spec import LossParameters, LossSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -152,7 +152,6 @@ L1 = LossSpec(
     parameters=L1Parameters,
     build=build_with(l1),
     elementwise=l1,
-    rates=rates(sgd=0.1, adam=0.002) | {("recipe", "sgd"): 0.05, ("probabilities", "sgd"): 0.01},
 )
 
 MSE = LossSpec(
@@ -164,7 +163,6 @@ MSE = LossSpec(
     parameters=MseParameters,
     build=build_with(mse),
     elementwise=mse,
-    rates=rates(sgd=0.1, adam=0.002) | {("probabilities", "sgd"): 0.02},
 )
 
 HUBER = LossSpec(
@@ -176,7 +174,6 @@ HUBER = LossSpec(
     parameters=HuberParameters,
     build=build_with(huber),
     elementwise=huber,
-    rates=rates(sgd=0.1, adam=0.002) | {("probabilities", "sgd"): 0.02},
 )
 
 SMOOTH_L1 = LossSpec(
@@ -188,5 +185,4 @@ SMOOTH_L1 = LossSpec(
     parameters=SmoothL1Parameters,
     build=build_with(smooth_l1),
     elementwise=smooth_l1,
-    rates=rates(sgd=0.1, adam=0.002) | {("probabilities", "sgd"): 0.02},
 )

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from tudui.config.loss_spec import LossParameters, LossSpec, rates
+from tudui.config.loss_spec import LossParameters, LossSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,5 +37,4 @@ SQUENTROPY = LossSpec(
     source="Hui, Belkin, Wright 2023, Cut your Losses with Squentropy",
     parameters=SquentropyParameters,
     build=build,
-    rates=rates(sgd=0.1, adam=0.002),
 )

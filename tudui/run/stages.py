@@ -61,7 +61,7 @@ class Run:
         """Begin with the weights that the config names, if it names any."""
         if self.config.train.init_from:
             weights = read_weights(Path(self.config.train.init_from))
-            weights.check_classes(self.data.task.outputs)
+            weights.check_fits(self.data.shape, self.config.network)
             self.state.network.model.load_state_dict(weights.tensors)
 
     def share_state(self) -> None:

@@ -15,7 +15,7 @@ LINE = 19  # of text, in pixels
 def prediction_grid(
     images: np.ndarray, labels: Sequence[int], predicted: Sequence[int], classes: Sequence[str]
 ) -> np.ndarray:
-    """Return uint8 [H, W, 3]: images [N, 3, 32, 32] in a green frame or, with what was predicted, in a red one."""
+    """Return uint8 [H, W, 3]: images [N, 3, H, W] in a green frame or, with what was predicted, in a red one."""
     columns = min(COLUMNS, len(images))
     rows = -(-len(images) // columns)
     width, height = SIDE + 2 * (FRAME + GAP), SIDE + 2 * (FRAME + GAP) + 2 * LINE

@@ -8,6 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import nn
 from torch.utils.tensorboard.summary import custom_scalars, histogram_raw, hparams, image, scalar, text
@@ -37,7 +38,7 @@ def tensorboard_sink(
         def emit(event: Event) -> None:
             match event:
                 case RunStarted():
-                    _start(events, event, model, config, config_text)
+                    _start(events, model, network_graph(model, data.shape), config, config_text)
                 case StepEnd():
                     events.add(_steps(event), event.step)
                 case Evaluated(weights="last"):
@@ -60,12 +61,12 @@ def _verbatim(shown: str) -> str:
     return "\n".join(f"    {line}" for line in lines)
 
 
-def _start(events: EventFile, event: RunStarted, model: nn.Module, config: Mapping[str, Any], config_text: str) -> None:
+def _start(events: EventFile, model: nn.Module, graph: GraphDef, config: Mapping[str, Any], config_text: str) -> None:
     # without an experiment of its own: then TensorBoard puts what differs between the runs first
     _, session, _ = hparams({key: _hparam(value) for key, value in config.items() if not NO_HPARAMS.match(key)}, {})
     events.add(session)
     events.add(text("config", _verbatim(config_text)), 0)
-    events.write(TensorBoardEvent(graph_def=network_graph(model).SerializeToString()))
+    events.write(TensorBoardEvent(graph_def=graph.SerializeToString()))
     layers = [name for name, _ in model.named_parameters()]
     layout = {
         "loss and accuracy": {

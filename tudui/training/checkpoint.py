@@ -12,10 +12,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tudui.config.describe import shorten
+from tudui.config.network_spec import ImageSize
 from tudui.data import Dataset, Preparation
 from tudui.errors import WeightsError
 from tudui.files import written_aside
 from tudui.invocation import tudui_command
+from tudui.networks.course import IMAGE_SHAPE
 from tudui.tasks import Task, task_from
 from tudui.text import in_a_line
 from tudui.training.state import Progress, TrainState
@@ -39,6 +41,7 @@ class Checkpoint:
     config: dict[str, Any]
     preparation: Preparation
     task: Task
+    input: tuple[int, ...]  # size of one image
     data: str  # fingerprint of the data set
     lengths: dict[str, int]  # of the files that grow with the run, when the state was saved
 
@@ -64,6 +67,7 @@ class _Content(_Checked):
     config: dict[str, Any]
     preparation: _Preparation
     task: dict[str, Any]
+    input: ImageSize = IMAGE_SHAPE
     data: str
     lengths: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
@@ -78,6 +82,7 @@ def save_checkpoint(
         "config": config,
         "preparation": asdict(data.preparation),
         "task": data.task.about(),
+        "input": list(data.shape.input),
         "data": data.fingerprint(),
         "lengths": lengths,
     }
@@ -153,6 +158,7 @@ def checkpoint_from(content: Any, path: Path) -> Checkpoint:
         config=checked.config,
         preparation=Preparation(checked.preparation.mean, checked.preparation.std),
         task=task,
+        input=checked.input,
         data=checked.data,
         lengths=checked.lengths,
     )

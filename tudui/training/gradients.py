@@ -10,21 +10,30 @@ from tudui.events import Histogram
 BINS = 64
 
 
+def trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters that are not frozen, by name, in the order of all measures here."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
 def layer_names(model: nn.Module) -> tuple[str, ...]:
-    """Return the names of the parameters, such as `conv1.weight`, in the order of all measures here."""
-    return tuple(name for name, _ in model.named_parameters())
+    """Return their names, for example `conv1.weight`."""
+    return tuple(trained(model))
 
 
 def gradients_of(model: nn.Module) -> list[Tensor]:
     """Return the gradients after a backward; a parameter without one counts as zeros."""
-    return [p.grad if p.grad is not None else torch.zeros_like(p) for p in model.parameters()]
+    return [p.grad if p.grad is not None else torch.zeros_like(p) for p in trained(model).values()]
 
 
 def fill_gradients(loss: Tensor, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
-    """Set every `.grad` to the gradient of the loss, in its parameter's memory layout, and return them."""
+    """Set every `.grad` to the gradient of the loss, in its parameter's memory layout, and return them.
+
+    That of a parameter which the loss does not depend on is 0.
+    """
+    found = torch.autograd.grad(loss, list(parameters), allow_unused=True, materialize_grads=True)
     gradients = [
         gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
-        for gradient, parameter in zip(torch.autograd.grad(loss, list(parameters)), parameters, strict=True)
+        for gradient, parameter in zip(found, parameters, strict=True)
     ]
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient

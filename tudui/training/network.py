@@ -20,7 +20,7 @@ class Network:
     channels_last: bool = True
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return logits float32 [B, K] of images uint8 [B, 3, 32, 32] on the device."""
+        """Return logits float32 [B, K] of images uint8 [B, 3, H, W] on the device."""
         inputs = self.preparation(images)
         if self.channels_last:
             inputs = inputs.contiguous(memory_format=torch.channels_last)

@@ -12,6 +12,7 @@ from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
 from tudui.config.schema import OptimizerConfig, SgdConfig
+from tudui.training.gradients import trained
 
 
 class Optimizer:
@@ -20,7 +21,8 @@ class Optimizer:
     def __init__(self, model: nn.Module, config: OptimizerConfig) -> None:
         assert config.lr != "auto", "load_config looks the rate up"
         self.config, self.peak = config, config.lr
-        self.parameters = list(model.parameters())
+        self.parameters = list(trained(model).values())
+        self.buffers = list(model.buffers())  # running means of normalisation, which a forward pass changes
         self.rate = torch.full((), config.lr, dtype=torch.float32, device=self.parameters[0].device)  # of the moment
         names: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
         if isinstance(config, SgdConfig):
@@ -58,7 +60,7 @@ class Optimizer:
 
     def tensors(self) -> list[Tensor]:
         """Return everything that a step changes besides gradients."""
-        return [*self.parameters, *(tensor for tensors in self.running.values() for tensor in tensors)]
+        return [*self.parameters, *self.buffers, *(tensor for tensors in self.running.values() for tensor in tensors)]
 
     def state_dict(self) -> dict[str, list[Tensor]]:
         """Return the running sums; the rate follows from the schedule."""

@@ -8,7 +8,7 @@ import torch
 from tudui.config import Config
 from tudui.data import Dataset
 from tudui.errors import UsageError
-from tudui.model import build_model
+from tudui.networks import build_network
 from tudui.training.device import AUTOCAST
 from tudui.training.network import Network, place
 from tudui.training.optimizer import Optimizer
@@ -77,7 +77,8 @@ def new_state(config: Config, data: Dataset) -> TrainState:
             f"train.batch_size: {batch} is more than the {images} training images, so no batch is ever full; "
             f"take fewer, such as train.batch_size={max(images // 4, 1)}"
         )
-    model = place(build_model(data.task.outputs, seed=config.seed), device, channels_last=config.train.channels_last)
+    model = build_network(config.network, data.shape, seed=config.seed)
+    model = place(model, device, channels_last=config.train.channels_last)
     autocast = AUTOCAST[config.precision]
     return TrainState(
         network=Network(model, data.preparation, device, autocast, config.train.channels_last),

@@ -10,7 +10,7 @@ from tudui.config import Config
 from tudui.data import Dataset, EpochDraw, draw_epoch, load_data
 from tudui.errors import UsageError
 from tudui.losses import build_loss
-from tudui.model import build_model
+from tudui.networks import build_network
 from tudui.training.device import AUTOCAST, resolve_machine
 from tudui.training.network import Network, place
 
@@ -60,7 +60,12 @@ class FirstBatch:
 
 
 def first_batch(config: Config) -> FirstBatch:
-    """Return the first batch of a run with this config; UsageError where there are too few images for one."""
+    """Return the first batch of a run of the course's network; UsageError for others, or too few images for a batch."""
+    if config.network.name != "tudui":
+        raise UsageError(
+            f"network.name: {config.network.name}; backpropagation is shown on the layers of tudui, the course's "
+            f"network: --set network=tudui"
+        )
     threads = config.train.threads
     # one batch is too little work to share: on a busy machine two threads mostly wait for each other
     torch.set_num_threads(1 if threads == "auto" else threads)
@@ -72,7 +77,8 @@ def first_batch(config: Config) -> FirstBatch:
     size = config.train.batch_size
     if size > len(data.train):
         raise UsageError(f"train.batch_size: {size} is more than the {len(data.train)} training images; take fewer")
-    model = place(build_model(data.task.outputs, seed=config.seed), device, channels_last=config.train.channels_last)
+    model = build_network(config.network, data.shape, seed=config.seed)
+    model = place(model, device, channels_last=config.train.channels_last)
     draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(device)
     images, labels = draw.batch(data.train, 0, size)
     return FirstBatch(

@@ -1,0 +1,49 @@
+"""What the parts of a run that are found by name have in common: a section, a spec, an entry point."""
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from typing import Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from tudui.config.plug_ins import place
+from tudui.errors import ConfigError, did_you_mean
+
+
+class Section(BaseModel):
+    """A part of the config: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Spec(Protocol):
+    """What a part tells about itself without torch."""
+
+    @property
+    def name(self) -> str:
+        """The name in configs, which is also that of the entry point."""
+
+
+S = TypeVar("S", bound=Spec)
+
+
+def read_spec(point: EntryPoint, kind: type[S]) -> S:
+    """Return the spec that an entry point names; ConfigError if there is none of this kind."""
+    try:
+        spec = point.load()
+    except Exception as error:  # another package's import may fail in any way
+        raise ConfigError([f"{place(point)}: cannot be loaded: {error}; mend or uninstall that package"]) from error
+    if not isinstance(spec, kind):
+        raise ConfigError([f"{place(point)}: must be a {point.group}.{kind.__name__} (got {type(spec).__name__})"])
+    if spec.name != point.name:
+        raise ConfigError([f"{place(point)}: its {kind.__name__} has the name '{spec.name}'; both must be the same"])
+    return spec
+
+
+def find_spec(name: str, specs: Mapping[str, S], what: str, other_names: Mapping[str, str]) -> S:
+    """Return the spec of this name; ConfigError, with the nearest name, if there is none."""
+    if name not in specs:
+        plain = name.lower().replace("-", "").replace("_", "").replace(" ", "")
+        hint = did_you_mean(other_names.get(plain, plain), specs)
+        raise ConfigError([f"unknown {what} '{name}'{hint}; known: {', '.join(sorted(specs))}"])
+    return specs[name]

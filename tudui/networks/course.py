@@ -1,0 +1,84 @@
+"""The Tudui network: the Sequential CNN of the course, without any activation function."""
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from tudui.config.network_spec import NetworkParameters, NetworkSpec, Shape
+from tudui.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+IMAGE_SHAPE = (3, 32, 32)
+
+# (loss, form): rates of SGD and of Adam, which AdamW shares; None: not measured. Chosen on validation images of digits
+# and CIFAR-10.
+RATES: dict[tuple[str, str], tuple[float, float | None]] = {
+    ("ce", "recipe"): (0.1, 0.002),
+    ("ce", "plain"): (0.1, 0.002),
+    ("focal", "recipe"): (0.1, 0.002),
+    ("focal", "plain"): (0.1, 0.002),
+    ("gce", "recipe"): (0.05, 0.0005),
+    ("gce", "plain"): (0.05, 0.0005),
+    ("huber", "recipe"): (0.1, 0.002),
+    ("huber", "plain"): (0.1, 0.002),
+    ("huber", "probabilities"): (0.02, None),
+    ("l1", "recipe"): (0.05, 0.002),
+    ("l1", "plain"): (0.1, 0.002),
+    ("l1", "probabilities"): (0.01, None),
+    ("mse", "recipe"): (0.1, 0.002),
+    ("mse", "plain"): (0.1, 0.002),
+    ("mse", "probabilities"): (0.02, None),
+    ("nce+mae", "recipe"): (0.02, 0.0005),
+    ("nce+mae", "plain"): (0.02, 0.0005),
+    ("phuber_ce", "recipe"): (0.02, 0.0005),
+    ("phuber_ce", "plain"): (0.02, 0.0005),
+    ("sce", "recipe"): (0.1, 0.002),
+    ("sce", "plain"): (0.1, 0.002),
+    ("smooth_l1", "recipe"): (0.1, 0.002),
+    ("smooth_l1", "plain"): (0.1, 0.002),
+    ("smooth_l1", "probabilities"): (0.02, None),
+    ("squentropy", "recipe"): (0.1, 0.002),
+    ("squentropy", "plain"): (0.1, 0.002),
+}
+
+
+def build(parameters: NetworkParameters, shape: Shape) -> "nn.Sequential":
+    """Return three convolutions with max pooling and two linear layers: logits [B, K] of images [B, 3, 32, 32].
+
+    Max pooling is the only non-linearity. With 10 classes there are 145,578 parameters.
+    Source: the course's `Tudui` class, whose unnamed layers are in the same order.
+    """
+    from torch import nn
+
+    if shape.input != IMAGE_SHAPE:
+        raise UsageError(
+            f"network.name: {parameters.name} takes images of {' x '.join(map(str, IMAGE_SHAPE))} "
+            f"(got {' x '.join(map(str, shape.input))}); take other images, or another network"
+        )
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(3, 32, 5, padding=2),
+            pool1=nn.MaxPool2d(2),
+            conv2=nn.Conv2d(32, 32, 5, padding=2),
+            pool2=nn.MaxPool2d(2),
+            conv3=nn.Conv2d(32, 64, 5, padding=2),
+            pool3=nn.MaxPool2d(2),
+            flatten=nn.Flatten(),
+            linear1=nn.Linear(1024, 64),
+            linear2=nn.Linear(64, shape.outputs),
+        )
+    )
+
+
+TUDUI = NetworkSpec(
+    name="tudui",
+    title="three convolutions, max pooling, two linear layers",
+    build=build,
+    rates={
+        (loss, form, optimizer): rate
+        for (loss, form), (sgd, adam) in RATES.items()
+        for optimizer, rate in (("sgd", sgd), ("adam", adam), ("adamw", adam))
+        if rate is not None
+    },
+)
