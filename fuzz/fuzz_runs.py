@@ -26,6 +26,7 @@ from tudui.inference.predict import ImageFile, Prediction, predict_files
 from tudui.inference.runs import list_runs
 from tudui.networks import NetworkParameters, Shape, build_network
 from tudui.report import terminal
+from tudui.run.prepare import prepare
 from tudui.run.stages import Run
 from tudui.run_folder import RunFolder
 from tudui.training.checkpoint import LAST, newest_checkpoint
@@ -159,7 +160,7 @@ def resume(folder: Path) -> Target:
     place = RunFolder(folder / "resumed")
     shutil.copytree(comparison_of(folder) / RUNS / "ce-seed0", place.root)
     config, _ = resolve_machine(load_config(place.config).config)
-    run = Run(config, place, dataset_of(digits(), config.data, config.seed))
+    run = Run(prepare(config, dataset_of(digits(), config.data, config.seed)), place)
     kept = {path: path.read_bytes() for path in (place.record, place.result, place.predictions, place.config)}
 
     def read(content: bytes) -> None:

@@ -48,6 +48,7 @@ lap("torch is imported")
 from pathlib import Path
 from tudui.data import load_data
 from tudui.run import Run
+from tudui.run.prepare import prepare
 from tudui.run_folder import RunFolder
 from tudui.training.device import resolve_machine, set_up
 from tudui.training.engine import fit
@@ -56,7 +57,7 @@ config, _ = resolve_machine(config)
 set_up(config)
 data = load_data(config.data, config.seed)
 lap("the data is read")
-run = Run(config, RunFolder(Path()), data)
+run = Run(prepare(config, data), RunFolder(Path()))
 from tudui.training.hashes import begun_from
 begun_from(config, data, run.state.network.model)
 lap("network and hashes are made")

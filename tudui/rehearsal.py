@@ -7,30 +7,28 @@ from typing import Any
 import torch
 
 from tudui.config import Config
-from tudui.data import EpochDraw, draw_epoch, load_data
+from tudui.data import EpochDraw, draw_epoch
 from tudui.run import Run
+from tudui.run.prepare import load_datasets, prepare, uncached
 from tudui.run_folder import RunFolder
-from tudui.training.device import resolve_machine, set_up
+from tudui.training.device import resolve_machine
 from tudui.training.engine import fit
 
 
 def _unwritten(config: Config) -> tuple[Run, EpochDraw, list[str]]:
     """Return a run before its first step that has no folder, the draw of its epoch, and what `auto` became."""
     config, reasons = resolve_machine(config)
-    set_up(config)
-    device = torch.device(config.device)
-    data = load_data(config.data, config.seed).to(device)
-    run = Run(config, RunFolder(Path()), data)
+    (data,) = load_datasets([config])
+    run = Run(prepare(config, data), RunFolder(Path()))
     run.initialise()
     draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data)
-    return run, draw.to(device), list(reasons.values())
+    return run, draw.to(run.state.network.device), list(reasons.values())
 
 
 def check(config: Config) -> dict[str, Any]:
     """Do everything up to the first step, and one step, without writing anything; return what was found."""
-    uncached = config.data.model_copy(update={"cache": False})
     every_step = config.log.model_copy(update={"every": 1})
-    run, draw, reasons = _unwritten(config.model_copy(update={"data": uncached, "log": every_step}))
+    run, draw, reasons = _unwritten(uncached(config).model_copy(update={"log": every_step}))
     config, data = run.config, run.data
     images, _ = draw.batch(data.train, 0, config.train.batch_size)
     first = next(fit(run.state, data, run.loss, config))

@@ -4,15 +4,12 @@ import statistics
 import time
 from collections.abc import Sequence
 
-import torch
-
 from tudui.comparison.runs import PlannedRun
-from tudui.data import dataset_of, draw_epoch, read_source
-from tudui.losses import build_loss
-from tudui.training.device import resolve_machine, set_up
+from tudui.data import draw_epoch
+from tudui.run.prepare import load_datasets, prepare, uncached
+from tudui.training.device import resolve_machine
 from tudui.training.engine import predict
-from tudui.training.state import new_state
-from tudui.training.step import Lockstep, Training
+from tudui.training.step import Lockstep
 
 WARM_UP, MEASURED = 3, 12
 START_UP = 3.0  # seconds until a worker process has loaded torch, once per job
@@ -23,19 +20,11 @@ def seconds_of(runs: Sequence[PlannedRun]) -> float:
 
     On a GPU, what it takes to capture the step is left out.
     """
-    config, _ = resolve_machine(runs[0].config)
-    set_up(config)
+    configs = [uncached(resolve_machine(run.config)[0]) for run in runs]
     began = time.perf_counter()
-    source, device = read_source(config.data.model_copy(update={"cache": False})), torch.device(config.device)
-    store = source.store.to(device)
-    trainings = []
-    for run in runs:
-        config, _ = resolve_machine(run.config)
-        data = dataset_of(source, config.data, config.seed).to(device, store)
-        loss = build_loss(config.loss, data.task)
-        trainings.append(Training(new_state(config, data), data, loss, config))
+    trainings = [prepare(config, data) for config, data in zip(configs, load_datasets(configs), strict=True)]
     loading = time.perf_counter() - began
-    state, data = trainings[0].state, trainings[0].data
+    config, state, data = configs[0], trainings[0].state, trainings[0].data
     lockstep = Lockstep(trainings)
     lockstep.begin_epoch(
         [draw_epoch(len(t.data.train), seed=t.config.seed, epoch=0, data=t.config.data) for t in trainings]

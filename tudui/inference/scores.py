@@ -3,17 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from tudui.config import Config, Override, config_from
 from tudui.data import Preparation, load_data
 from tudui.errors import UsageError
 from tudui.events import Evaluated
 from tudui.losses import build_every_loss, build_loss
 from tudui.tasks import Task
-from tudui.training.device import AUTOCAST, resolve_machine
+from tudui.training.device import resolve_machine
 from tudui.training.engine import predict, score
-from tudui.training.network import Network, place
+from tudui.training.network import Network
 from tudui.weights import Weights, read_weights
 
 UNPREPARED = "pixels in [0, 1], as in the course's scripts; other weights may need --normalize standardize"
@@ -41,9 +39,7 @@ def network_of(weights: Weights, *, preparation: Preparation) -> Network:
     """Return the network as it was trained: a run's own precision and memory format, else fp32."""
     config = config_from(weights.config, weights.origin) if weights.config else Config()
     config, _ = resolve_machine(config.model_copy(update={"device": "auto"}))
-    target = torch.device(config.device)
-    model = place(weights.model(), target, channels_last=config.train.channels_last)
-    return Network(model, preparation, target, AUTOCAST[config.precision], config.train.channels_last)
+    return Network.of(weights.model(), preparation, config)
 
 
 def preparation_of(weights: Weights, normalize: str | None, standardizing: Preparation | None) -> Preparation:

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tudui.config import Config, config_from
+from tudui.config import config_from
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
-from tudui.data import Dataset
-from tudui.distributed import ALONE, World
 from tudui.errors import DataError, UsageError
 from tudui.events import Divergence, Evaluated, Event, RunEnded, RunStarted, Warned
 from tudui.files import json_text, write_text
-from tudui.losses import build_every_loss, build_loss
+from tudui.losses import build_every_loss
 from tudui.run.outcome import learned, write_predictions, wrong_labels_of
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import Sink
@@ -32,7 +30,7 @@ from tudui.training.checkpoint import (
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict, score
 from tudui.training.hashes import begun_from
-from tudui.training.state import TrainState, images_left_out, new_state
+from tudui.training.state import images_left_out
 from tudui.training.step import Training
 from tudui.weights import read_weights
 
@@ -43,18 +41,15 @@ if TYPE_CHECKING:
 class Run:
     """What `train` does around the loop, event by event. It writes nothing before its first event."""
 
-    def __init__(
-        self, config: Config, folder: RunFolder, data: Dataset, *, cautions: Sequence[str] = (), world: World = ALONE
-    ) -> None:
-        self.config, self.folder, self.data, self.cautions, self.world = config, folder, data, cautions, world
-        self.loss: Loss = build_loss(config.loss, data.task)
-        self.metric = data.task.metrics[0]  # which selects the best weights and stops early
-        self.state: TrainState = new_state(config, data)
-        self.training = Training(self.state, data, self.loss, config, world)
+    def __init__(self, training: Training, folder: RunFolder, *, cautions: Sequence[str] = ()) -> None:
+        self.training, self.folder, self.cautions = training, folder, cautions
+        self.config, self.data, self.loss = training.config, training.data, training.loss
+        self.state, self.world = training.state, training.world
+        self.metric = self.data.task.metrics[0]  # which selects the best weights and stops early
         self.sinks: list[Sink] = []
         self.saved_step = -1
         self.warning: str | None = None  # of a resumed run, for those who listen
-        if config.train.early_stopping and data.validation is None:
+        if self.config.train.early_stopping and self.data.validation is None:
             raise UsageError("train.early_stopping: needs validation images; set data.validation above 0")
 
     def initialise(self) -> None:

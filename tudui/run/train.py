@@ -6,22 +6,21 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-
 from tudui.config import Config
 from tudui.config.dump import to_yaml
-from tudui.data import Source, dataset_of, read_source
+from tudui.data import read_source
 from tudui.distributed import World, check_shares, connect
 from tudui.errors import Interrupted
 from tudui.files import write_text
 from tudui.invocation import speaks_for_its_machine, training_command
+from tudui.run.prepare import load_datasets, prepare
 from tudui.run.stages import Run
 from tudui.run_folder import RunFolder, RunResult
 from tudui.signals import StopRequest, stop_on_signal
 from tudui.sinks import Sink
 from tudui.sinks.jsonl import jsonl_sink
 from tudui.training.checkpoint import LAST
-from tudui.training.device import memory_errors, resolve_machine, set_up
+from tudui.training.device import memory_errors, resolve_machine
 from tudui.training.engine import fit_together
 
 
@@ -63,7 +62,7 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
             if world.size > 1 and speaks_for_its_machine():  # what is to be fetched or decoded, once on each machine
                 read_source(jobs[0].config.data)
         with world.agreeing():
-            runs = _prepare(jobs, world, stack)
+            runs = _set_up(jobs, world, stack)
         for run in runs:
             run.share_state()
         request = request or stack.enter_context(stop_on_signal())
@@ -84,24 +83,20 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
         return [results.get(number) or run.end() for number, run in enumerate(runs)]
 
 
-def _prepare(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
+def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
     """Return runs at their last checkpoints, or before their first step; their folders hold the resolved configs."""
-    runs: list[Run] = []
-    source: Source | None = None
-    for job in jobs:
-        config, reasons = resolve_machine(job.config)
-        folder = RunFolder(job.run_dir)
+    resolved = [resolve_machine(job.config) for job in jobs]
+    folders = [RunFolder(job.run_dir) for job in jobs]
+    for job, folder, (config, reasons) in zip(jobs, folders, resolved, strict=True):
         if world.is_first:
             stack.enter_context(folder.claimed(config, resume=job.resume))
             if not folder.config.exists():
                 write_text(folder.config, to_yaml(config, {**job.provenance, **reasons}))
-        if source is None:  # that of all: they differ in seed and label noise at most
-            source, device = read_source(config.data), torch.device(config.device)
-            set_up(config)  # not before the reading, whose freed memory need not be kept
-            store = source.store.to(device)
-        data = dataset_of(source, config.data, config.seed).to(device, store)
+    datasets = load_datasets([config for config, _ in resolved])
+    runs: list[Run] = []
+    for job, folder, (config, reasons), data in zip(jobs, folders, resolved, datasets, strict=True):
         cautions = [text for text in reasons.values() if not text.startswith("auto")]
-        run = Run(config, folder, data, cautions=cautions, world=world)
+        run = Run(prepare(config, data, world), folder, cautions=cautions)
         runs.append(run)
         if not world.is_first:
             continue

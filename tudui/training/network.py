@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tudui.config import Config
 from tudui.data import Preparation
+from tudui.training.device import AUTOCAST
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,14 @@ class Network:
     device: torch.device
     autocast: torch.dtype | None = None  # bf16 or fp16 in forward and backward; weights stay fp32
     channels_last: bool = True
+
+    @classmethod
+    def of(cls, model: nn.Module, preparation: Preparation, config: Config) -> "Network":
+        """Return the model on the config's device, whose precision and memory format are decided."""
+        device = torch.device(config.device)
+        if config.train.channels_last:
+            model = model.to(memory_format=torch.channels_last)
+        return cls(model.to(device), preparation, device, AUTOCAST[config.precision], config.train.channels_last)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return logits float32 [B, K] of images uint8 [B, 3, H, W] on the device."""
@@ -33,10 +43,3 @@ class Network:
         if self.autocast is None:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast)
-
-
-def place(model: nn.Module, device: torch.device, *, channels_last: bool) -> nn.Module:
-    """Return the model on the device, in the memory format of its inputs."""
-    if channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    return model.to(device)

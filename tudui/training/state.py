@@ -9,8 +9,7 @@ from tudui.config import Config
 from tudui.data import Dataset
 from tudui.errors import UsageError
 from tudui.networks import build_network
-from tudui.training.device import AUTOCAST
-from tudui.training.network import Network, place
+from tudui.training.network import Network
 from tudui.training.optimizer import Optimizer
 from tudui.training.schedule import Schedule, build_schedule
 
@@ -69,7 +68,6 @@ class TrainState:
 
 def new_state(config: Config, data: Dataset) -> TrainState:
     """Return the state before the first step of a run whose device, threads and precision are decided."""
-    device = torch.device(config.device)
     images, batch = len(data.train), config.train.batch_size
     steps_per_epoch = images // batch if config.train.drop_last else -(-images // batch)
     if steps_per_epoch == 0:
@@ -78,15 +76,14 @@ def new_state(config: Config, data: Dataset) -> TrainState:
             f"take fewer, such as train.batch_size={max(images // 4, 1)}"
         )
     model = build_network(config.network, data.shape, seed=config.seed)
-    model = place(model, device, channels_last=config.train.channels_last)
-    autocast = AUTOCAST[config.precision]
+    network = Network.of(model, data.preparation, config)
     return TrainState(
-        network=Network(model, data.preparation, device, autocast, config.train.channels_last),
-        optimizer=Optimizer(model, config.optimizer),
+        network=network,
+        optimizer=Optimizer(network.model, config.optimizer),
         schedule=build_schedule(
             config.schedule, steps=config.train.epochs * steps_per_epoch, steps_per_epoch=steps_per_epoch
         ),
-        scaler=torch.amp.GradScaler(device.type) if autocast == torch.float16 else None,
+        scaler=torch.amp.GradScaler(network.device.type) if network.autocast == torch.float16 else None,
         clip=config.train.clip,
         steps_per_epoch=steps_per_epoch,
         epochs_planned=config.train.epochs,

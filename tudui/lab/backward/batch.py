@@ -9,10 +9,9 @@ from torch import Tensor, nn
 from tudui.config import Config
 from tudui.data import Dataset, EpochDraw, draw_epoch, load_data
 from tudui.errors import UsageError
-from tudui.losses import build_loss
-from tudui.networks import build_network
-from tudui.training.device import AUTOCAST, resolve_machine
-from tudui.training.network import Network, place
+from tudui.run.prepare import prepare
+from tudui.training.device import resolve_machine
+from tudui.training.network import Network
 
 if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
@@ -72,21 +71,20 @@ def first_batch(config: Config) -> FirstBatch:
     # auto is the CPU here: on a GPU, gradients may differ in their last bits from one backward to the next
     config = config.model_copy(update={"device": "cpu"}) if config.device == "auto" else config
     config, _ = resolve_machine(config)
-    device = torch.device(config.device)
-    data = load_data(config.data, config.seed).to(device)
+    data = load_data(config.data, config.seed).to(torch.device(config.device))
     size = config.train.batch_size
     if size > len(data.train):
         raise UsageError(f"train.batch_size: {size} is more than the {len(data.train)} training images; take fewer")
-    model = build_network(config.network, data.shape, seed=config.seed)
-    model = place(model, device, channels_last=config.train.channels_last)
-    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(device)
+    training = prepare(config, data)
+    network = training.state.network
+    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(network.device)
     images, labels = draw.batch(data.train, 0, size)
     return FirstBatch(
         config=config,
         data=data,
         draw=draw,
-        network=Network(model, data.preparation, device, AUTOCAST[config.precision], config.train.channels_last),
-        loss=build_loss(config.loss, data.task),
+        network=network,
+        loss=training.loss,
         images=images,
         labels=labels,
     )

@@ -1,0 +1,36 @@
+"""The one place that sets runs up: from configs to data, networks and losses that are ready for the first step."""
+
+from collections.abc import Sequence
+
+import torch
+
+from tudui.config import Config
+from tudui.data import Dataset, dataset_of, read_source
+from tudui.distributed import ALONE, World
+from tudui.losses import build_loss
+from tudui.training.device import set_up
+from tudui.training.state import new_state
+from tudui.training.step import Training
+
+
+def load_datasets(configs: Sequence[Config]) -> list[Dataset]:
+    """Return the data of each run, on its device; the images are read once and shared.
+
+    Device, threads and precision of the configs are decided. They differ in loss, rate, seed and wrong labels at most.
+    """
+    first = configs[0]
+    source = read_source(first.data)
+    set_up(first)  # not before the reading, whose freed memory need not be kept
+    device = torch.device(first.device)
+    store = source.store.to(device)
+    return [dataset_of(source, config.data, config.seed).to(device, store) for config in configs]
+
+
+def uncached(config: Config) -> Config:
+    """Return the config of a run that leaves nothing in the user's cache."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"cache": False})})
+
+
+def prepare(config: Config, data: Dataset, world: World = ALONE) -> Training:
+    """Return a run before its first step."""
+    return Training(new_state(config, data), data, build_loss(config.loss, data.task), config, world)
