@@ -1,17 +1,25 @@
 # `make train` and `make test` need nothing but Python >= 3.11 and a package index.
 PYTHON ?= python3
 BIN := .venv/bin
+# each worker takes one core, and half a gigabyte of memory or more
+PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: setup train compare test test-all lint types check release-check audit bench docs reference linkcheck tutorial \
-	notebook tensorboard clean
+.PHONY: setup tools train compare test test-slow test-all quick lint types check release-check audit bench docs reference \
+	linkcheck tutorial notebook tensorboard clean
 
-setup: .venv/installed
+setup: .venv/installed  ## .venv with what training needs
 
 .venv/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tudui needs Python 3.11 or newer, and .venv \
 	has an older one; remove .venv, and name a newer one: make train PYTHON=python3.12")'
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --editable .
+	touch $@
+
+tools: .venv/tools  ## also what tests, lint and docs need
+
+.venv/tools: .venv/installed
+	$(BIN)/python -m pip install --editable '.[dev]'
 	touch $@
 
 train: setup  ## train on real images, in seconds
@@ -20,22 +28,27 @@ train: setup  ## train on real images, in seconds
 compare: setup  ## four losses on the same footing, five seeds each: a table with intervals and verdicts, and a report
 	$(BIN)/tudui compare-losses
 
-test: setup  ## the quick tests
-	$(BIN)/pytest -m "not slow"
+test: tools  ## the tests but the slow ones
+	$(PYTEST) -m "not slow"
 
-test-all: setup  ## all tests
-	$(BIN)/pytest
+test-slow: tools  ## the slow ones
+	$(PYTEST) -m slow
 
-lint: setup
+test-all: test test-slow  ## all tests
+
+quick: tools  ## the tests that take a moment each, for the loop while editing
+	$(PYTEST) -m "not slow and not process"
+
+lint: tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: setup
+types: tools
 	$(BIN)/mypy
 
 check: lint types test-all  ## everything that CI holds
 
-release-check: setup  ## sdist and wheel, and every command in an environment that holds nothing but the wheel; needs the network
+release-check: tools  ## sdist and wheel, and every command in an environment that holds nothing but the wheel; needs the network
 	$(BIN)/python scripts/release_check.py
 
 audit: setup .venv-audit/bin/pip-audit  ## known vulnerabilities of what is installed; needs the network
@@ -56,16 +69,16 @@ docs: reference  ## the site, in docs/_build/html
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
-reference: setup  ## docs/configuration.md, the picture of the rooms, and the pages that only the site has
+reference: tools  ## docs/configuration.md, the picture of the rooms, and the pages that only the site has
 	$(BIN)/python scripts/make_reference.py
 
 linkcheck: reference  ## whether the links to other sites still lead somewhere; needs the network
 	$(BIN)/sphinx-build --quiet -b linkcheck docs docs/_build/linkcheck
 
-tutorial: setup  ## runs the commands of the tutorial and of the FAQ again: outputs and pictures
+tutorial: tools  ## runs the commands of the tutorial and of the FAQ again: outputs and pictures
 	$(BIN)/python scripts/make_docs.py
 
-notebook: setup  ## runs docs/notebook.ipynb again
+notebook: tools  ## runs docs/notebook.ipynb again
 	$(BIN)/python scripts/make_notebook.py
 
 tensorboard: setup

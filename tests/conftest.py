@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 from sklearn.datasets import load_digits
 from typer.testing import CliRunner
@@ -26,6 +27,7 @@ from tudui.config import Config, load_config, parse_set
 # For the processes that tests start, and this one where torch is not loaded yet: threads that spin while they wait for
 # each other slow a busy machine several times.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the cores are shared by the workers of pytest-xdist
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
@@ -35,7 +37,7 @@ DRIVER = shutil.which("chromedriver")
 DIGITS = load_digits()  # to read them takes as long as to train on a batch
 
 # 1,295 images, 20 steps per epoch: an epoch takes a third of a second
-QUICK = ("train.epochs=2", "log.every=5", "train.threads=2", "device=cpu")
+QUICK = ("train.epochs=2", "log.every=5", "train.threads=1", "device=cpu")
 
 # the same for a comparison, whose runs have one thread each
 QUICK_FLAGS = ("-e", "1", "--set", "log.every=5", "--set", "device=cpu")
@@ -104,19 +106,40 @@ def class_folders(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run on digits, to be looked at and not changed."""
-    from tudui.run import train
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Fill a folder of this name once for all workers of pytest-xdist; tests look at it and do not change it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
-    folder = tmp_path_factory.mktemp("trained") / "digits-ce-seed0"
-    train(quick_config("train.epochs=4"), folder)
-    return folder
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = shared / f"once-{name}"
+        with FileLock(shared / f"{name}.lock"):
+            if not folder.exists():
+                begun = shared / f"begun-{name}-{os.getpid()}"  # not taken for whole by others if filling fails
+                begun.mkdir()
+                fill(begun)
+                begun.rename(folder)
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def compared(tmp_path_factory) -> Path:
-    """Two losses, three seeds, two noise levels, two runs at a time; to be looked at and not changed."""
-    folder = tmp_path_factory.mktemp("comparison")
+def trained(once) -> Path:
+    """A finished run on digits."""
+    from tudui.run import train
+
+    name = "digits-ce-seed0"
+    return once("trained", lambda folder: train(quick_config("train.epochs=4"), folder / name)) / name
+
+
+@pytest.fixture(scope="session")
+def compared(once) -> Path:
+    """Two losses, three seeds, two noise levels, two runs at a time."""
+    return once("compared", compare_losses) / "compared"
+
+
+def compare_losses(folder: Path) -> None:
     command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", "--jobs", "2"]
     done = subprocess.run(
         [*command, *QUICK_FLAGS, "-o", "compared"],
@@ -124,7 +147,6 @@ def compared(tmp_path_factory) -> Path:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (folder / "compared" / "terminal.txt").write_text(done.stdout)
-    return folder / "compared"
 
 
 @pytest.fixture(scope="session")
@@ -189,21 +211,23 @@ def served(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def cifar_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cifar_folder(once) -> Path:
     """2,000 training and 500 test images of CIFAR-10 as an image folder."""
     archive = SHARED / "data" / "cifar10-jpeg.tar.gz"
     if not archive.exists():
         pytest.skip("CIFAR-10 is not here: ../shared/data/cifar10-jpeg.tar.gz is missing")
-    folder = tmp_path_factory.mktemp("cifar")
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            number = Path(member.name).stem
-            wanted = 200 if member.name.startswith("train/") else 50
-            if member.isfile() and number.isdigit() and int(number) < wanted:
-                target = folder / member.name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(tar.extractfile(member).read())
-    return folder
+
+    def unpack(folder: Path) -> None:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                number = Path(member.name).stem
+                wanted = 200 if member.name.startswith("train/") else 50
+                if member.isfile() and number.isdigit() and int(number) < wanted:
+                    target = folder / member.name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(tar.extractfile(member).read())
+
+    return once("cifar", unpack)
 
 
 def record(folder: Path) -> list[dict]:

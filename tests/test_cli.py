@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import TUDUI, record
 from tudui import __version__
 
-FAST = ("-e", "1", "--set", "train.threads=2")
+FAST = ("-e", "1", "--set", "train.threads=1")
 
 
 def test_version_and_no_arguments(tudui):

@@ -24,7 +24,7 @@ from tudui.training.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.slow
 
-FLAGS = ("-e", "2", "--set", "log.every=5", "--set", "train.threads=2", "--set", "device=cpu")
+FLAGS = ("-e", "2", "--set", "log.every=5", "--set", "train.threads=1", "--set", "device=cpu")
 
 
 @pytest.fixture

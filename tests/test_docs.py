@@ -27,7 +27,7 @@ COMMANDS = [*README_COMMANDS, *(pytest.param(command, marks=pytest.mark.slow) fo
 # what a reader fills in, and settings that make a run short
 FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy",
           "COMPARISON": "compared", "FOLDER": "pictures"}  # fmt: skip
-SHORT = ("-e", "1", "--set", "train.threads=2")
+SHORT = ("-e", "1", "--set", "train.threads=1")
 SHORT_COMPARISON = ("-e", "1", "--seeds", "1")
 
 

@@ -129,7 +129,7 @@ def test_the_manifest_brings_the_same_labels_back(tmp_path, tudui):
     assert torch.equal(again.validation.targets, data.validation.targets)
     answer = tudui(
         "train", "-e", 1, "-q", "-o", "second", "--set", "data.noise_manifest=first/label_noise.json",
-        "--set", "train.threads=2", "--set", "log.every=5", "--set", "log.tensorboard=false",
+        "--set", "train.threads=1", "--set", "log.every=5", "--set", "log.tensorboard=false",
     )  # fmt: skip
     assert answer.code == 0, answer.err
     first, second = (json.loads(Path(name, "result.json").read_text()) for name in ("first", "second"))

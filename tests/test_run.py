@@ -109,7 +109,7 @@ def wait_for_lines(path, number, process):
 
 def test_a_killed_run_is_resumed_exactly(tmp_path, tudui):
     arguments = [
-        text for setting in ("train.epochs=4", "log.every=5", "train.threads=2") for text in ("--set", setting)
+        text for setting in ("train.epochs=4", "log.every=5", "train.threads=1") for text in ("--set", setting)
     ]
     assert tudui("train", "-o", tmp_path / "uncut", *arguments).code == 0
     process = start("-o", tmp_path / "killed", *arguments)
@@ -204,7 +204,7 @@ def test_the_run_folder_holds_what_the_design_names(trained):
         assert {"accuracy", "nll", "ece", "loss"} <= result[split].keys()
     assert result["best"].keys() == {"epoch", "validation_accuracy", "test_accuracy"}
     assert {"torch", "tudui"} <= result["versions"].keys()
-    assert result["hardware"]["threads"] == 2
+    assert result["hardware"]["threads"] == 1
     assert load_config(trained / "config.yaml").config.optimizer.lr == quick_config().optimizer.lr
     with np.load(trained / "predictions.npz") as file:
         assert file["probabilities"].dtype == np.float16
@@ -249,7 +249,7 @@ def test_a_begun_a_finished_and_another_run_are_refused(tmp_path, trained, tudui
 def test_only_a_constant_schedule_can_be_extended(tmp_path, tudui, class_folders):
     fixed = ["--data", "folder:pictures", "-b", "4"]
     fixed += [
-        text for setting in ("schedule=constant", "log.every=3", "train.threads=2") for text in ("--set", setting)
+        text for setting in ("schedule=constant", "log.every=3", "train.threads=1") for text in ("--set", setting)
     ]
     assert tudui("train", "-o", "long", "-e", 3, *fixed).code == 0
     assert tudui("train", "-o", "short", "-e", 2, *fixed).code == 0
