@@ -21,7 +21,6 @@ PANELS = (TRAIN, LOOK, LOSSES, PREPARE, MACHINE) = (
 )  # fmt: skip
 MAX_PROBLEMS = 20  # shown of a config in which everything is wrong
 ERROR = "[bold red]error:[/] "
-WITHOUT_HELP = os.environ.get("_TUDUI_COMPLETE") == "complete_bash"  # a shell that shows only names
 UNESCAPED = re.compile(r"(?<!\\)\[")  # which Rich would read as markup
 EXAMPLES = "\nExamples:\n"  # in a docstring; the lines below it are commands
 
@@ -39,16 +38,27 @@ class Command(TyperCommand):
         if found:
             self.epilog = "[bold]Examples[/]\n" + examples.rstrip().replace("[", r"\[")
         assert self.callback
-        self.function: Callable[..., None] | None = self.callback()  # which Commands.command put there
+        self.function: Callable[..., None] = self.callback()  # which Commands.command put there
+        self.made = False
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters as the help shows them."""
-        if self.function is not None:
-            app = typer.Typer(add_completion=False)
-            app.command()(with_flags(self.function, described=not (ctx.resilient_parsing and WITHOUT_HELP)))
-            made = typer.main.get_command(app)
-            self.params, self.callback, self.function = made.params, made.callback, None
+        """Return the parameters as the help shows them; a line that is being completed shows none."""
+        if not self.made:
+            self.make(described=not ctx.resilient_parsing)
         return _tidied(super().get_params(ctx))
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the options that begin so with what they mean, which only bash does not show."""
+        if incomplete.startswith("-"):
+            self.make(described=os.environ.get("_TUDUI_COMPLETE") != "complete_bash")
+        return super().shell_complete(ctx, incomplete)
+
+    def make(self, *, described: bool) -> None:
+        """Make the options and the callback from the function; described, they are the schema's."""
+        app = typer.Typer(add_completion=False)
+        app.command()(with_flags(self.function, described=described))
+        command = typer.main.get_command(app)
+        self.params, self.callback, self.made = command.params, command.callback, True
 
 
 class Group(TyperGroup):
