@@ -13,14 +13,16 @@ from typing import Any
 
 from draw_rooms import rooms_picture
 
+from tudui.cli.compare import compare_losses_command
+from tudui.cli.flags import FLAGS, keys_of
+from tudui.cli.train import train_command
 from tudui.config.dump import json_schema
 from tudui.config.loss_spec import loss_specs
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 GENERATED = DOCS / "generated"  # not committed
-FLAG = re.compile(r'"([a-z_.]+)": \("(--[a-z-]+)"')  # how a command's source says which key a flag sets
-COMMANDS = {"train": "train", "compare": "compare-losses"}  # module: command
+COMMANDS = {"train": train_command, "compare-losses": compare_losses_command}  # whose flags the page names
 
 BEGINNING = """\
 # Configuration
@@ -93,7 +95,7 @@ def _table(keys: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
     flags = _flags()
     rows = [
         f"| `{key}` | {_meaning(key, values)}{f'. Flag: {flags[key]}' if key in flags else ''} "
-        f"| {_value('ce, mse, l1, huber' if key == 'comparison.variants' else values['default'])} | {_type(values)} |"
+        f"| {_value(values['default'])} | {_type(values)} |"
         for key, values in keys
     ]
     return "\n".join(["| key | meaning | default | type |", "|---|---|---|---|", *rows, ""])
@@ -101,13 +103,8 @@ def _table(keys: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
 
 def _flags() -> dict[str, str]:
     """Return the flag of each key that has one, and the commands that have it."""
-    found: dict[str, list[str]] = {}
-    flag_of: dict[str, str] = {}
-    for module, command in COMMANDS.items():
-        for key, flag in FLAG.findall((ROOT / "tudui" / "cli" / f"{module}.py").read_text(encoding="utf-8")):
-            found.setdefault(key, []).append(command)
-            flag_of[key] = flag
-    return {key: f"`{flag_of[key]}` ({', '.join(commands)})" for key, commands in found.items()}
+    commands = {key: [name for name, command in COMMANDS.items() if key in keys_of(command)] for key in FLAGS}
+    return {key: f"`{FLAGS[key].name}` ({', '.join(names)})" for key, names in commands.items() if names}
 
 
 def _meaning(key: str, values: Mapping[str, Any]) -> str:

@@ -79,6 +79,13 @@ def test_a_room_imports_from_its_own_and_lower_floors(module):
     assert not upper, f"{module} (floor {floor}) imports {upper}"
 
 
+@pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) == "cli"])
+def test_a_command_calls_the_api(module):
+    """What a command does is a function that Python users have too; it prints what that returns."""
+    work = {"training", "weights", "run", "comparison", "lab", "inference", "rehearsal", "diagnosis"}
+    assert not {other for other in IMPORTS[module] if room_of(other) in work}
+
+
 def test_no_circle_of_rooms():
     arrows = {room: set() for room in ROOMS}
     for module, imports in IMPORTS.items():
@@ -155,16 +162,32 @@ def test_commands_load_only_what_they_need(arguments, code):
     assert not modules_after(arguments, code=code) & HEAVY
 
 
+SCHEMA = {"tudui.config.schema", "ruamel"}  # Typer itself loads pydantic as soon as it reads the value of an option
+
+
 @pytest.mark.parametrize(
-    ("arguments", "schema"),
+    ("arguments", "besides"),
     [
-        (["--help"], {"tudui.config", "ruamel", "pydantic"}),
-        (["train", "--help"], {"tudui.config", "ruamel"}),  # Typer itself loads pydantic for any command's options
-        (["compare-losses", "--help"], {"tudui.config", "ruamel"}),
+        (["--help"], {*SCHEMA, "pydantic"}),
+        (["loss", "--help"], SCHEMA),
+        (["backward", "--help"], SCHEMA),
+        (["loss", "value", "--help"], SCHEMA),
+        (["train", "--help"], set()),  # whose options are the schema's
     ],
 )
-def test_help_does_without_the_config_schema(arguments, schema):
-    assert not modules_after(arguments) & (HEAVY | schema)
+def test_help_loads_the_schema_only_for_the_options_of_a_command(arguments, besides):
+    assert not modules_after(arguments) & (HEAVY | besides)
+
+
+@pytest.mark.parametrize("words", ["tr", "train --lo", "train --loss ", "evaluate ru"])
+def test_completion_does_without_the_schema(words, monkeypatch):
+    monkeypatch.setenv("_TUDUI_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"tudui {words}")
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ") + 1))
+    loaded = modules_after([])
+    assert "tudui.cli.flags" in loaded
+    assert "tudui.config.schema" in loaded if "--loss" in words else not loaded & SCHEMA
+    assert not loaded & HEAVY
 
 
 @pytest.mark.parametrize("data", ["digits", "folder:{}"])

@@ -9,13 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tudui import losses
-    from tudui.api import compare, evaluate, train
+    from tudui.api.comparing import compare, report
+    from tudui.api.models import evaluate, export, predict
+    from tudui.api.training import train
     from tudui.errors import TuduiError
 
 __version__ = "0.1.0"
-__all__ = ["TuduiError", "compare", "evaluate", "losses", "train"]
+__all__ = ["TuduiError", "compare", "evaluate", "export", "losses", "predict", "report", "train"]
 
-_HOMES = {"train": "tudui.api", "compare": "tudui.api", "evaluate": "tudui.api", "TuduiError": "tudui.errors"}
+_HOMES = {
+    "train": "tudui.api.training",
+    "compare": "tudui.api.comparing",
+    "report": "tudui.api.comparing",
+    "evaluate": "tudui.api.models",
+    "predict": "tudui.api.models",
+    "export": "tudui.api.models",
+    "TuduiError": "tudui.errors",
+}
 
 
 def __getattr__(name: str) -> Any:

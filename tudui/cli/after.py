@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tudui.cli.settings import (
-    HOW,
-    SHOW,
-    BestOption,
-    DataDirOption,
-    DataOption,
-    JsonOption,
-    NormalizeOption,
-    WeightsArgument,
-    note,
-    output,
-)
+from tudui.api.console import output
+from tudui.cli.flags import HOW, SHOW, Asked, BestOption, JsonOption, NormalizeOption, WeightsArgument, configured
 from tudui.errors import UsageError, did_you_mean
 from tudui.files import json_text
 
@@ -30,10 +20,10 @@ if TYPE_CHECKING:
 MAX_CONFUSION = 20
 
 
+@configured("data.name", "data.dir", file=False)
 def evaluate_command(
     weights: WeightsArgument,
-    data: DataOption = None,
-    data_dir: DataDirOption = None,
+    asked: Asked,
     split: Annotated[
         Literal["train", "validation", "test"], typer.Option(help="Which images are scored.", rich_help_panel=HOW)
     ] = "test",
@@ -47,11 +37,11 @@ def evaluate_command(
       tudui evaluate runs/digits-ce-seed0
       tudui evaluate tudui_9.pth --data cifar10 --normalize none
     """
-    from tudui.inference.scores import evaluate_weights
+    from tudui.api.models import evaluate
 
-    scored = evaluate_weights(weights, data=data, data_dir=data_dir, split=split, normalize=normalize, best=best)
-    for text in scored.notes:
-        note(text)
+    scored = evaluate(
+        weights, asked.value("data.name"), data_dir=asked.value("data.dir"), split=split, normalize=normalize, best=best
+    )
     if json:
         found = scored.evaluated
         about = {"origin": scored.weights.origin, "split": found.split, "weights": found.weights}
@@ -116,20 +106,18 @@ def runs_command(
       tudui runs
       tudui runs --sort test --csv
     """
-    from tudui.inference.runs import RunRow, list_runs
+    from tudui.api.models import RunRow, runs
 
     columns = [field.name for field in fields(RunRow)]
     if sort not in columns:
         raise UsageError(f"--sort {sort}: no such column{did_you_mean(sort, columns)}; there are: {', '.join(columns)}")
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder; train first, or name the folder of your runs")
     numeric = sort in ("epochs", "planned", "validation", "test", "seconds")  # best or longest first, unknown ones last
 
     def place(row: RunRow) -> Any:
         value = getattr(row, sort)
         return (value is None, -value if numeric and value is not None else value, row.name)
 
-    rows = sorted(list_runs(folder), key=place)
+    rows = sorted(runs(folder), key=place)
     if json:
         typer.echo(json_text({"runs": [asdict(row) for row in rows]}))
     elif as_csv:

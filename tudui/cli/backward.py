@@ -6,22 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tudui.api.console import output
 from tudui.cli.by_hand import by_hand_command
 from tudui.cli.commands import Commands
-from tudui.cli.first_batch import batch_from_flags
+from tudui.cli.first_batch import BATCH, batch_of
+from tudui.cli.flags import HOW, SHOW, Asked, JsonOption, configured
 from tudui.cli.layers import layers_command
-from tudui.cli.settings import (
-    HOW,
-    SHOW,
-    BatchSizeOption,
-    ConfigOption,
-    DataDirOption,
-    DataOption,
-    JsonOption,
-    LossOption,
-    SetOption,
-    output,
-)
 from tudui.errors import UsageError
 from tudui.files import json_text
 
@@ -38,13 +28,9 @@ app.command("layers")(layers_command)
 
 
 @app.command()
+@configured(*BATCH, "train.batch_size")
 def accumulate(
-    config: ConfigOption = None,
-    loss: LossOption = None,
-    data: DataOption = None,
-    data_dir: DataDirOption = None,
-    batch_size: BatchSizeOption = None,
-    settings: SetOption = None,
+    asked: Asked,
     json: JsonOption = False,
 ) -> None:
     """Call backward twice: gradients double unless zeroed, and the graph of the first is gone.
@@ -53,7 +39,7 @@ def accumulate(
       tudui backward accumulate
       tudui backward accumulate --loss mse --json
     """
-    batch = batch_from_flags(config, loss, data, data_dir, settings, batch_size)
+    batch = batch_of(asked)
     from rich.markup import escape
 
     from tudui.lab.backward.accumulate import accumulate as run
@@ -81,12 +67,9 @@ def accumulate(
 
 
 @app.command()
+@configured(*BATCH, "train.batch_size")
 def precision(
-    config: ConfigOption = None,
-    loss: LossOption = None,
-    data: DataOption = None,
-    data_dir: DataDirOption = None,
-    batch_size: BatchSizeOption = None,
+    asked: Asked,
     scale: Annotated[
         float,
         typer.Option(
@@ -95,7 +78,6 @@ def precision(
             rich_help_panel=HOW,
         ),
     ] = 65536.0,
-    settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Count the gradient values that bf16 and fp16 cannot hold, with and without loss scaling.
@@ -106,7 +88,7 @@ def precision(
     """
     if not 0 < scale < float("inf"):
         raise UsageError(f"--scale {scale:g}: must be greater than 0")
-    batch = batch_from_flags(config, loss, data, data_dir, settings, batch_size)
+    batch = batch_of(asked)
     from tudui.lab.backward.precision import underflow
 
     found = underflow(batch, scale=scale)
@@ -140,11 +122,9 @@ def _lost_table(found: "Precision", what: str) -> "Table":
 
 
 @app.command()
+@configured(*BATCH)
 def depth(
-    config: ConfigOption = None,
-    loss: LossOption = None,
-    data: DataOption = None,
-    data_dir: DataDirOption = None,
+    asked: Asked,
     depth: Annotated[
         int,
         typer.Option(
@@ -161,7 +141,6 @@ def depth(
             rich_help_panel=SHOW,
         ),
     ] = None,
-    settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Repeat a convolution and watch the gradient vanish or explode, by initialisation.
@@ -176,7 +155,7 @@ def depth(
         from tudui.lab.pictures import check_format
 
         check_format(out)
-    batch = batch_from_flags(config, loss, data, data_dir, settings)
+    batch = batch_of(asked)
     from rich.markup import escape
 
     from tudui.lab.backward.depth import over_depth
@@ -213,15 +192,12 @@ def _factor(factor: float) -> str:
 
 
 @app.command()
+@configured(*BATCH)
 def check(
-    config: ConfigOption = None,
-    loss: LossOption = None,
-    data: DataOption = None,
-    data_dir: DataDirOption = None,
+    asked: Asked,
     entries: Annotated[
         int, typer.Option(metavar="N", help="Random entries of each layer that are compared.", rich_help_panel=HOW)
     ] = 20,
-    settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Compare each layer's gradient with central differences, in float64.
@@ -232,7 +208,7 @@ def check(
     """
     if entries < 1:
         raise UsageError(f"--entries {entries}: must be 1 or greater")
-    batch = batch_from_flags(config, loss, data, data_dir, settings)
+    batch = batch_of(asked)
     from tudui.lab.backward.check import IMAGES, STEP, check_gradients
 
     found = check_gradients(batch, entries=entries)

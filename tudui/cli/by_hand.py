@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tudui.cli.settings import CHOICE, ConfigOption, JsonOption, LossOption, SetOption, load_from_flags, note, output
+from tudui.api.console import note, output
+from tudui.cli.flags import CHOICE, Asked, JsonOption, configured
 from tudui.errors import UsageError
 from tudui.files import json_text
 
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from tudui.lab.backward.by_hand import ByHand
 
 
+@configured("loss")
 def by_hand_command(
-    config: ConfigOption = None,
-    loss: LossOption = None,
+    asked: Asked,
     inputs: Annotated[
         str, typer.Option("--input", "-i", metavar="NUMBERS", help="The two inputs.", rich_help_panel=CHOICE)
     ] = "0.5,-1",
@@ -26,7 +27,6 @@ def by_hand_command(
         ),
     ] = 1.0,
     seed: Annotated[int, typer.Option(metavar="N", help="Draws the weights.", rich_help_panel=CHOICE)] = 0,
-    settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Go through the chain rule by hand on a net of two layers; every factor is a number, and autograd agrees.
@@ -39,18 +39,22 @@ def by_hand_command(
     """
     if seed < 0:
         raise UsageError(f"--seed {seed}: must be 0 or greater")
-    from tudui.config import parse_set
+    from tudui.api.configs import load
     from tudui.lab.backward.by_hand import by_hand
     from tudui.lab.choice import ALIASES, choose_loss
     from tudui.lab.reading import read_numbers
 
-    if config is not None:
-        loaded = load_from_flags(config, {"loss": ("--loss", ALIASES.get(loss, loss) if loss else loss)}, settings)
+    loss = asked.value("loss")
+    if asked.config is not None:
+        loaded = load(
+            asked.config,
+            [replace(one, value=ALIASES.get(loss, loss)) if one.key == "loss" else one for one in asked.overrides],
+        )
         for text in loaded.notes:
             note(text)
         chosen = replace(choose_loss(loaded.config.loss.name), parameters=loaded.config.loss)
     else:
-        chosen = choose_loss("mse" if loss is None else loss, overrides=[parse_set(text) for text in settings or ()])
+        chosen = choose_loss(loss or "mse", overrides=[one for one in asked.overrides if one.key != "loss"])
     if not abs(target) < float("inf"):
         raise UsageError(f"--target {target:g}: must be a finite number")
     found = by_hand(chosen, inputs=read_numbers(inputs, flag="--input"), target=target, seed=seed)

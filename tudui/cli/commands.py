@@ -1,5 +1,6 @@
 """How commands present themselves: help that ends with its examples, and one line for every mistake."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +9,8 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from tudui.cli.settings import messages
+from tudui.api.console import messages
+from tudui.cli.flags import with_flags
 from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError, did_you_mean
 from tudui.invocation import speaks_for_its_machine
 
@@ -24,7 +26,10 @@ EXAMPLES = "\nExamples:\n"  # in a docstring; the lines below it are commands
 
 
 class Command(TyperCommand):
-    """A command whose help ends with the examples of its docstring."""
+    """A command whose options are made when it is used, so that a list of all commands does without the schema.
+
+    Its help ends with the examples of its docstring.
+    """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -32,10 +37,28 @@ class Command(TyperCommand):
         self.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
         if found:
             self.epilog = "[bold]Examples[/]\n" + examples.rstrip().replace("[", r"\[")
+        assert self.callback
+        self.function: Callable[..., None] = self.callback()  # which Commands.command put there
+        self.made = False
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters as the help shows them."""
+        """Return the parameters as the help shows them; a line that is being completed shows none."""
+        if not self.made:
+            self.make(described=not ctx.resilient_parsing)
         return _tidied(super().get_params(ctx))
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Return the options that begin so with what they mean, which only bash does not show."""
+        if incomplete.startswith("-"):
+            self.make(described=os.environ.get("_TUDUI_COMPLETE") != "complete_bash")
+        return super().shell_complete(ctx, incomplete)
+
+    def make(self, *, described: bool) -> None:
+        """Make the options and the callback from the function; described, they are the schema's."""
+        app = typer.Typer(add_completion=False)
+        app.command()(with_flags(self.function, described=described))
+        command = typer.main.get_command(app)
+        self.params, self.callback, self.made = command.params, command.callback, True
 
 
 class Group(TyperGroup):
@@ -87,8 +110,17 @@ class Commands(typer.Typer):
         super().__init__(cls=Group, rich_markup_mode="rich", **settings)
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Function], Function]:
-        """Register a function as a command."""
-        return super().command(name, cls=Command, **settings)
+        """Register a function as a command, which makes its options from it later."""
+
+        def register(function: Function) -> Function:
+            def later() -> Function:
+                return function
+
+            later.__doc__ = function.__doc__
+            typer.Typer.command(self, name or function.__name__.replace("_", "-"), cls=Command, **settings)(later)
+            return function
+
+        return register
 
 
 def _tidied(parameters: list[Any]) -> list[Any]:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from tudui.api.console import note, output
 from tudui.cli import completion
 from tudui.cli.commands import Commands
-from tudui.cli.settings import SHOW, ConfigOption, DataOption, LossOption, SetOption, load_from_flags, note, output
+from tudui.cli.flags import SHOW, Asked, configured
 from tudui.errors import ConfigError, UsageError
 from tudui.files import disk_errors, json_text, write_text
 from tudui.invocation import tudui_command
@@ -17,11 +18,9 @@ app = Commands(help="Look at configs: what a run would be, and where each value 
 
 
 @app.command()
+@configured("loss", "data.name")
 def show(
-    config: ConfigOption = None,
-    loss: LossOption = None,
-    data: DataOption = None,
-    settings: SetOption = None,
+    asked: Asked,
     provenance: Annotated[
         bool, typer.Option("--provenance", help="Say behind every value where it comes from.", rich_help_panel=SHOW)
     ] = False,
@@ -32,9 +31,10 @@ def show(
       tudui config show --config cifar10
       tudui config show --loss l1 --provenance
     """
+    from tudui.api.configs import load
     from tudui.config.dump import to_yaml, worth_a_comment
 
-    loaded = load_from_flags(config, {"loss": ("--loss", loss), "data.name": ("--data", data)}, settings)
+    loaded = load(asked.config, asked.overrides)
     for text in (*loaded.notes, *loaded.config.loss.warnings()):
         note(text)
     comments = loaded.provenance if provenance else worth_a_comment(loaded.provenance)

@@ -1,20 +1,17 @@
 """`tudui data`: list, check."""
 
 import shlex
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from tudui.api.console import note, output
 from tudui.cli import completion
 from tudui.cli.commands import Commands
-from tudui.cli.settings import DataDirOption, JsonOption, load_from_flags, note, output
+from tudui.cli.flags import Asked, JsonOption, configured
 from tudui.errors import DataError
 from tudui.files import json_text
 from tudui.invocation import tudui_command
-
-if TYPE_CHECKING:
-    from tudui.data import Source
 
 app = Commands(help="Look at data sets before training on them.")
 
@@ -53,6 +50,7 @@ def list_command() -> None:
 
 
 @app.command()
+@configured("data.dir", file=False)
 def check(
     name: Annotated[
         str,
@@ -60,7 +58,7 @@ def check(
             metavar="NAME|PATH", help="Data set, or a folder of images.", autocompletion=completion.data_sets
         ),
     ],
-    data_dir: DataDirOption = None,
+    asked: Asked,
     json: JsonOption = False,
 ) -> None:
     """Read a data set and say what is in it, and what is wrong with it.
@@ -71,52 +69,30 @@ def check(
     """
     from rich.markup import escape
 
-    from tudui.config.data_sets import FOLDER, data_sets
-    from tudui.data import dataset_of, read_source
+    from tudui.api.data import check_data
     from tudui.data.folder import some_of
     from tudui.sinks.printable import plain_table
 
-    if name not in data_sets() and not name.startswith(FOLDER) and ("/" in name or Path(name).is_dir()):
-        name = f"{FOLDER}{name}"
-    flags = {
-        "data.name": ("data", name),
-        "data.dir": ("--data-dir", data_dir),
-        "data.on_bad_image": ("data check", "skip"),  # to name all of them, and count the others
-    }
-    config = load_from_flags(None, flags, None).config
-    source = read_source(config.data)
-    data = dataset_of(source, config.data, config.seed)
-    classes = data.task.names
-    counts = {
-        split: dict(zip(classes, images.targets.bincount(minlength=len(classes)).tolist(), strict=True))
-        for split, images in data.splits().items()
-    }
+    found = check_data(name, data_dir=asked.value("data.dir"))
+    data, counts, bad = found.data, found.counts, found.source.unreadable
     if json:
         mean, std = data.preparation.mean, data.preparation.std
         about = {"name": data.name, "images": counts, "mean": mean, "std": std, "notes": data.notes}
-        typer.echo(json_text(about | {"unreadable": dict(source.unreadable)}))
-        _refuse(name, source)
-        return
-    console = output(json=False)
-    console.print(escape(data.name))
-    table = plain_table("class", *counts)
-    for label in classes:
-        table.add_row(escape(label), *(f"{counts[split][label]:,}" for split in counts))
-    table.add_row("all", *(f"{sum(counts[split].values()):,}" for split in counts), style="bold")
-    console.print(table)
-    for text in data.notes:
-        if not (source.unreadable and some_of(source.unreadable) in text):  # which the error names
-            note(text)
-    _refuse(name, source)
-
-
-def _refuse(name: str, source: "Source") -> None:
-    """Raise DataError where images cannot be read."""
-    from tudui.data.folder import some_of
-
-    if bad := source.unreadable:
-        without = f"{tudui_command()} train --data {shlex.quote(name)} --set data.on_bad_image=skip"
+        typer.echo(json_text(about | {"unreadable": dict(bad)}))
+    else:
+        console = output(json=False)
+        console.print(escape(data.name))
+        table = plain_table("class", *counts)
+        for label in data.task.names:
+            table.add_row(escape(label), *(f"{counts[split][label]:,}" for split in counts))
+        table.add_row("all", *(f"{sum(counts[split].values()):,}" for split in counts), style="bold")
+        console.print(table)
+        for text in data.notes:
+            if not (bad and some_of(bad) in text):  # which the error names
+                note(text)
+    if bad:
+        without = f"{tudui_command()} train --data {shlex.quote(found.name)} --set data.on_bad_image=skip"
         raise DataError(
-            f"{name}: {len(bad):,} of {len(bad) + len(source.store):,} images cannot be read: {some_of(bad)}; "
-            f"mend or remove them, or train without them: {without}"
+            f"{found.name}: {len(bad):,} of {len(bad) + len(found.source.store):,} images cannot be read: "
+            f"{some_of(bad)}; mend or remove them, or train without them: {without}"
         )

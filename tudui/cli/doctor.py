@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tudui.cli.settings import CHOICE, JsonOption, output
+from tudui.api.console import output
+from tudui.cli.flags import CHOICE, JsonOption
 from tudui.errors import UsageError
 from tudui.files import json_text
 

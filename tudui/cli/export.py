@@ -6,15 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from tudui.cli.settings import (
-    BestOption,
-    JsonOption,
-    OverwriteOption,
-    WeightsArgument,
-    note,
-    output,
-    refuse_overwriting,
-)
+from tudui.api.console import output
+from tudui.cli.flags import BestOption, JsonOption, OverwriteOption, WeightsArgument
 from tudui.files import json_text
 
 
@@ -42,21 +35,17 @@ def export_command(
     """
     from rich.markup import escape
 
-    from tudui.inference.export import TOLERANCE, card_of, export_model, place_of
+    from tudui.api.models import export
 
-    path, format_chosen = place_of(weights, out, format)
-    refuse_overwriting(path, card_of(path), overwrite=overwrite)
-    done = export_model(weights, path, format=format_chosen, best=best)
-    for text in done.notes:
-        note(text)
+    done = export(weights, out, format=format, best=best, overwrite=overwrite)
     if json:
         values = {"out": str(done.path), "card": str(done.card), "format": done.format, "bytes": done.size}
-        typer.echo(json_text({**values, "check": {**asdict(done.check), "tolerance": TOLERANCE}}))
+        typer.echo(json_text({**values, "check": {**asdict(done.check), "tolerance": done.check.tolerance}}))
         return
     console, check = output(json=False), done.check
     console.print(f"wrote {escape(str(done.path))} ({done.size:,} bytes) and {escape(str(done.card))}", soft_wrap=True)
     console.print(
         f"read back on {check.images} {escape(check.of)}: largest difference of a logit {check.difference:.2g} "
-        f"(largest logit {check.largest:.3g}; allowed: {TOLERANCE:g} of it)",
+        f"(largest logit {check.largest:.3g}; allowed: {check.tolerance:g} of it)",
         soft_wrap=True,
     )

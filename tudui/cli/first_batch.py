@@ -1,31 +1,26 @@
 """What the commands of `tudui backward` share: their batch, from the flags of `train`."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from tudui.cli.settings import load_from_flags, note
+from tudui.api.console import note
+from tudui.cli.flags import Asked
 
 if TYPE_CHECKING:
     from tudui.lab.backward.batch import FirstBatch
 
+BATCH = ("loss", "data.name", "data.dir")  # flags that say which
 
-def batch_from_flags(
-    config: str | None,
-    loss: str | None,
-    data: str | None,
-    data_dir: str | None,
-    settings: list[str] | None,
-    batch_size: int | None = None,
-) -> "FirstBatch":
+
+def batch_of(asked: Asked) -> "FirstBatch":
     """Return the first batch of the run that the flags describe."""
+    from tudui.api.configs import load
     from tudui.lab.choice import ALIASES
 
-    flags: dict[str, tuple[str, Any]] = {
-        "loss": ("--loss", ALIASES.get(loss, loss) if loss else loss),
-        "data.name": ("--data", data),
-        "data.dir": ("--data-dir", data_dir),
-        "train.batch_size": ("--batch-size", batch_size),
-    }
-    loaded = load_from_flags(config, flags, settings)
+    overrides = [
+        replace(one, value=ALIASES.get(one.value, one.value)) if one.key == "loss" else one for one in asked.overrides
+    ]
+    loaded = load(asked.config, overrides)
     for text in loaded.notes:
         note(text)
     from tudui.lab.backward.batch import first_batch

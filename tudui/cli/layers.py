@@ -5,18 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tudui.cli.first_batch import batch_from_flags
-from tudui.cli.settings import (
-    SHOW,
-    BatchSizeOption,
-    ConfigOption,
-    DataDirOption,
-    DataOption,
-    JsonOption,
-    LossOption,
-    SetOption,
-    output,
-)
+from tudui.api.console import output
+from tudui.cli.first_batch import BATCH, batch_of
+from tudui.cli.flags import SHOW, Asked, JsonOption, configured
 from tudui.errors import UsageError
 from tudui.files import json_text
 
@@ -24,19 +15,15 @@ if TYPE_CHECKING:
     from tudui.lab.backward.layers import Step
 
 
+@configured(*BATCH, "train.batch_size")
 def layers_command(
-    config: ConfigOption = None,
-    loss: LossOption = None,
-    data: DataOption = None,
-    data_dir: DataDirOption = None,
-    batch_size: BatchSizeOption = None,
+    asked: Asked,
     samples: Annotated[
         int, typer.Option(metavar="N", help="Samples whose outputs and targets are shown.", rich_help_panel=SHOW)
     ] = 3,
     batches: Annotated[
         int, typer.Option(metavar="N", help="Batches whose loss is shown, before any step.", rich_help_panel=SHOW)
     ] = 5,
-    settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Do one step and show it: outputs, losses, each layer's gradient, and each weight before and after.
@@ -47,7 +34,7 @@ def layers_command(
     """
     if samples < 0 or batches < 0:
         raise UsageError(f"--samples {samples} --batches {batches}: must be 0 or greater")
-    batch = batch_from_flags(config, loss, data, data_dir, settings, batch_size)
+    batch = batch_of(asked)
     from tudui.lab.backward.layers import one_step
 
     step = one_step(batch, samples=samples, batches=batches)

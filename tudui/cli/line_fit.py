@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tudui.api.console import note, output
 from tudui.cli import completion
-from tudui.cli.settings import SHOW, JsonOption, note, output
+from tudui.cli.flags import SHOW, JsonOption
 from tudui.errors import UsageError
 from tudui.files import json_text, write_text
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from tudui.api.console import note, output
 from tudui.cli import completion
 from tudui.cli.commands import Commands
-from tudui.cli.settings import CHOICE, HOW, SHOW, JsonOption, SetOption, note, output
+from tudui.cli.flags import CHOICE, HOW, SHOW, JsonOption, SetOption
 from tudui.errors import UsageError
 from tudui.files import json_text
 

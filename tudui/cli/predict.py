@@ -9,17 +9,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tudui.cli.settings import (
-    BestOption,
-    JsonOption,
-    NormalizeOption,
-    OverwriteOption,
-    WeightsArgument,
-    messages,
-    note,
-    output,
-    refuse_overwriting,
-)
+from tudui.api.console import messages, note, output
+from tudui.cli.flags import BestOption, JsonOption, NormalizeOption, OverwriteOption, WeightsArgument
 from tudui.errors import DataError, UsageError
 from tudui.files import json_text, written_aside
 from tudui.text import csv_name, csv_path, printable
@@ -59,25 +50,20 @@ def predict_command(
     """
     if json and (as_csv or out):
         raise UsageError("--json: prints JSON, while --csv and --out are for comma-separated values; take one of them")
-    if out:
-        refuse_overwriting(out, overwrite=overwrite)
     from rich.progress import track
 
-    from tudui.inference.predict import find_images, predict_files
-    from tudui.inference.scores import UNPREPARED
-    from tudui.weights import read_weights
+    from tudui.api.models import predict, refuse_overwriting
 
-    read, files = read_weights(weights, best=best), find_images(images)
-    found = predict_files(read, files, top=top, normalize=normalize)
+    if out:
+        refuse_overwriting(out, overwrite=overwrite)
+    found = predict(weights, images, top=top, normalize=normalize, best=best)
     rows_on_the_screen = as_csv and sys.stdout.isatty()
     hidden = rows_on_the_screen or not sys.stderr.isatty()
-    shown = track(found, "Predicting", len(files), console=messages(), transient=True, disable=hidden)
+    shown = track(found, "Predicting", console=messages(), transient=True, disable=hidden)
     unreadable: list[Unreadable] = []
     right: list[bool] = []
     predictions = _readable(shown, unreadable, right)
-    if read.preparation is None and normalize is None:
-        note(UNPREPARED)
-    columns, skip = min(top, read.number_of_classes), on_bad_image == "skip"
+    columns, skip = min(top, found.weights.number_of_classes), on_bad_image == "skip"
     if out:
         with written_aside(out) as file:
             _write_csv(codecs.getwriter("utf-8")(file), predictions, columns)

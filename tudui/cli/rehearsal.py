@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tudui.cli.settings import note
+from tudui.api.console import note
 from tudui.files import json_text
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ def print_first_batches(config: "Config", count: int, console: "Console") -> Non
     """Print outputs, targets and loss of the first batches."""
     from rich.markup import escape
 
-    from tudui.rehearsal import first_batches
+    from tudui.api.training import first_batches
 
-    for number, (outputs, targets, value) in enumerate(first_batches(config, count), start=1):
+    for number, (outputs, targets, value) in enumerate(first_batches(config, count=count), start=1):
         console.print(f"batch {number}: outputs {list(outputs.shape)}", style="bold")
         console.print(escape(str(outputs)))
         console.print(f"targets\n{escape(str(targets))}\nloss {value:.4f}")
@@ -29,9 +29,9 @@ def show_dry_run(config: "Config", console: "Console", *, json: bool) -> None:
     """Check everything up to a step, and print what was found."""
     from rich.markup import escape
 
-    from tudui.rehearsal import check
+    from tudui.api.training import rehearse
 
-    found = check(config)
+    found = rehearse(config)
     if json:
         typer.echo(json_text(found))
         return

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tudui.api.console import output
 from tudui.cli import completion
-from tudui.cli.settings import JsonOption, note, output
+from tudui.cli.flags import JsonOption
 from tudui.files import json_text
 from tudui.invocation import tudui_command
 
@@ -38,15 +39,14 @@ def report_command(
       tudui report COMPARISON
       tudui report COMPARISON OTHER
     """
-    from tudui.comparison.compare import read_comparison
+    from tudui.api.comparing import read_comparison, report
     from tudui.report import side_by_side
 
     console = output(json=json)
-    comparison = read_comparison(folder)
     if other is None:
-        show(comparison, console, json=json)
+        show(report(folder), console, json=json)
         return
-    beside = read_comparison(other)
+    comparison, beside = read_comparison(folder), read_comparison(other)
     if json:
         typer.echo(json_text({str(folder): comparison.values, str(other): beside.values}))
     else:
@@ -54,26 +54,18 @@ def report_command(
 
 
 def show(comparison: "Comparison", console: "Console", *, json: bool) -> None:
-    """Write the report beside the runs, and print the table."""
+    """Print what a comparison found, and where its report is."""
     from rich.markup import escape
 
-    from tudui.comparison.compare import left_out
-    from tudui.comparison.dashboards import write_dashboards
-    from tudui.report import terminal, where, write_report
+    from tudui.comparison.dashboards import TENSORBOARD
+    from tudui.report import terminal, where
 
     folder = comparison.folder
-    write_report(comparison)
-    tensorboard = write_dashboards(comparison)
-    if others := left_out(comparison):
-        note(
-            f"{len(others)} runs of earlier calls in {folder} are left out of this report, such as {others[0]}; "
-            f"ask for their losses and seeds as well to see all in one"
-        )
     if json:
         typer.echo(json_text({"folder": str(folder), **comparison.values}))
         return
     terminal(comparison, console)
     console.print(escape(where(comparison)), soft_wrap=True)
-    if tensorboard:
+    if (folder / TENSORBOARD).is_dir():
         shown = escape(shlex.quote(str(folder)))
         console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {shown}", soft_wrap=True)

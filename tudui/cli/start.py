@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from tudui.cli.settings import output
+from tudui.api.console import output
 from tudui.invocation import tudui_command
 
 STEPS = {

@@ -14,8 +14,8 @@ from typing import Annotated
 
 import typer
 
+from tudui.api.console import note
 from tudui.cli import completion
-from tudui.cli.settings import note
 from tudui.errors import UsageError
 from tudui.invocation import tudui_command
 

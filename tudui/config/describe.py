@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from tudui.config.yaml_file import Key
@@ -41,6 +42,16 @@ def known_keys(model: type[BaseModel], above: str = "") -> list[str]:
         inside = [key for one in _models(field.annotation) for key in known_keys(one, f"{above}{name}.")]
         keys += inside or [f"{above}{name}"]
     return list(dict.fromkeys(keys))
+
+
+def field_of(model: type[BaseModel], key: str) -> FieldInfo:
+    """Return the field of a dotted key; of sections chosen by name, the first that has one."""
+    name, _, inside = key.partition(".")
+    field = model.model_fields[name]
+    if not inside:
+        return field
+    first = inside.partition(".")[0]
+    return field_of(next(one for one in _models(field.annotation) if first in one.model_fields), inside)
 
 
 def _what(detail: ErrorDetails, key: Key, fields: list[str], model: type[BaseModel]) -> tuple[str, str]:

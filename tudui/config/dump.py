@@ -11,7 +11,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.loss_spec import SECTIONS, LossSpec, loss_specs
 from tudui.config.network_spec import NetworkSpec, network_specs
-from tudui.config.schema import AUTO, ComparisonConfig, Config
+from tudui.config.schema import AUTO, DEFAULT_LOSSES, ComparisonConfig, Config
 
 
 def to_yaml(config: Config, comments: Mapping[str, str] | None = None) -> str:
@@ -91,13 +91,13 @@ def json_schema() -> dict[str, Any]:
         schema["properties"][section]["anyOf"] = [{"enum": names}, *variants]
     known = {"enum": sorted({*loss_specs(), *SECTIONS})}
     plan["properties"]["variants"] = {
+        "default": list(DEFAULT_LOSSES),
         "description": plan["properties"]["variants"]["description"],
         "anyOf": [
             {"type": "array", "items": known},
             {"type": "object", "additionalProperties": {"anyOf": [known, *loss["anyOf"][1:]]}},
         ],
     }
-    del plan["required"]
     schema["properties"]["comparison"] = plan
     for base in ("LossParameters", "NetworkParameters"):
         definitions.pop(base, None)

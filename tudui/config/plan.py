@@ -13,10 +13,9 @@ from tudui.config.load import Merge, validate, validate_part
 from tudui.config.loss_spec import LossParameters, loss_section
 from tudui.config.overrides import Override
 from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
-from tudui.config.schema import ComparisonConfig, Config
+from tudui.config.schema import DEFAULT_LOSSES, ComparisonConfig, Config
 from tudui.errors import ConfigError
 
-DEFAULT_LOSSES = ("ce", "mse", "l1", "huber")
 VARIANTS = ("comparison", "variants")
 TUNING_SEED = 1_000_000  # tuning runs have seeds from here on, reported runs from the config's
 

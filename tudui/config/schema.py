@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from tudui.config.data_sets import FOLDER, data_sets
-from tudui.config.loss_spec import LossParameters
+from tudui.config.loss_spec import LossParameters, loss_spec
 from tudui.config.network_spec import NetworkParameters
 from tudui.config.parts import Section
 from tudui.errors import did_you_mean
@@ -36,7 +36,9 @@ class DataConfig(Section):
     """Which images, how they are split and prepared."""
 
     name: str = Field("digits", description=f"a name that `tudui data list` shows, or {FOLDER}PATH for your own images")
-    dir: str | None = Field(None, description="folder that holds a copy of the data set (or receives the download)")
+    dir: str | None = Field(
+        None, description="folder with a copy of the data set, or to download it into; null: the user's cache"
+    )
     validation: Fraction = Field(0.1, description="share of the training images held out, stratified; 0: none")
     shuffle: bool = Field(True, description="draw a new order every epoch")
     normalize: Literal["standardize", "none"] = Field(
@@ -54,7 +56,7 @@ class DataConfig(Section):
     )
     noise_manifest: str | None = Field(None, description="label_noise.json of a run, whose wrong labels are used again")
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what an unreadable image file leads to")
-    cache: bool = Field(True, description="keep decoded image folders in the user's cache")
+    cache: bool = Field(True, description="keep decoded image folders in the user's cache, and use what is there")
 
     @field_validator("name")
     @classmethod
@@ -171,7 +173,9 @@ class TrainConfig(Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="CPU threads; part of the result, since another number rounds differently"
     )
-    init_from: str | None = Field(None, description="weights file or run whose weights are the start")
+    init_from: str | None = Field(
+        None, description="weights file or run whose weights are the start; null: drawn from the seed"
+    )
 
 
 class LogConfig(Section):
@@ -193,8 +197,13 @@ class CheckpointConfig(Section):
 class Config(Section):
     """A whole run. The same config and seed give the same run."""
 
-    loss: SerializeAsAny[LossParameters] = LossParameters(name="auto")
-    network: SerializeAsAny[NetworkParameters] = NetworkParameters(name="auto")
+    loss: SerializeAsAny[LossParameters] = Field(
+        LossParameters(name="auto"),
+        description="a name that `tudui loss list` shows, which replaces the whole section of a file; auto: ce",
+    )
+    network: SerializeAsAny[NetworkParameters] = Field(
+        NetworkParameters(name="auto"), description="a network by name; auto: tudui"
+    )
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = SgdConfig()
     schedule: ScheduleConfig = OneCycleConfig()
@@ -202,7 +211,7 @@ class Config(Section):
     log: LogConfig = LogConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     seed: int = Field(0, ge=0, lt=2**31, description="governs split, initial weights, order and augmentation")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:N, mps (mps is untested)")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps (untested); auto: a GPU if there is one")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "fp32", description="arithmetic of forward and backward; weights stay fp32; auto: bf16 where it is native"
     )
@@ -221,6 +230,7 @@ class Config(Section):
         raise ValueError("must be auto, cpu, cuda, cuda:N or mps")
 
 
+DEFAULT_LOSSES = ("ce", "mse", "l1", "huber")
 NoiseLevel = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -228,15 +238,17 @@ class ComparisonConfig(Section):
     """What is compared, how often, and by which learning rates."""
 
     variants: dict[str, SerializeAsAny[LossParameters]] = Field(
-        min_length=1, description="a loss section by name; names alone stand for losses at their defaults"
+        default_factory=lambda: {name: loss_spec(name).parameters(name=name) for name in DEFAULT_LOSSES},
+        min_length=1,
+        description="losses by name, in a file also sections by names of your own; mae is l1 on probabilities",
     )
     seeds: int = Field(
         5, ge=1, le=1000, description="runs per variant and noise level; the first has the config's seed"
     )
     label_noise: tuple[NoiseLevel, ...] = Field(
-        (0.0,), strict=False, min_length=1, description="shares of wrong labels in training and validation"
+        (0.0,), strict=False, min_length=1, description="shares of wrong labels in training and validation, from 0 to 1"
     )
-    baseline: str = Field("ce", description="the variant that the others are compared with")
+    baseline: str = Field("ce", description="the variant that the others are compared with; without ce, the first")
     lr: Literal["recipe", "same", "tuned"] = Field(
         "recipe",
         description="recipe: each loss at its own rate; same: all at optimizer.lr (auto: the baseline's recipe); "
@@ -247,7 +259,10 @@ class ComparisonConfig(Section):
     )
     tuning_seeds: int = Field(1, ge=1, le=100, description="runs per rate of the grid, on seeds that are not reported")
     forms: tuple[Literal["recipe", "plain"], ...] = Field(
-        ("recipe",), strict=False, min_length=1, description="plain: residual losses as torch.nn computes them"
+        ("recipe",),
+        strict=False,
+        min_length=1,
+        description="plain: residual losses as torch.nn computes them; both: side by side",
     )
     reach: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
         "auto", description="validation accuracy whose time is measured; auto: 0.9 of the baseline's last"

@@ -37,11 +37,12 @@ class Check:
     of: str  # what images these are
     difference: float  # largest between two logits
     largest: float  # logit, in absolute value
+    tolerance: float = TOLERANCE  # of the largest logit
 
     @property
     def passed(self) -> bool:
         """Whether the difference is rounding."""
-        return self.difference <= TOLERANCE * self.largest
+        return self.difference <= self.tolerance * self.largest
 
 
 @dataclass(frozen=True)

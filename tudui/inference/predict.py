@@ -80,3 +80,21 @@ def predict_files(
                 else:
                     expected = next((folder for folder in reversed(file.folders) if folder in names), None)
                     yield Prediction(file.path, next(likeliest), expected)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a network sees in image files, computed anew by each loop over it."""
+
+    weights: Weights
+    files: Sequence[ImageFile]
+    top: int = 3
+    normalize: str | None = None
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.files)
+
+    def __iter__(self) -> Iterator[Prediction | Unreadable]:
+        """Yield the likeliest classes of each image in turn, or why it cannot be read."""
+        return predict_files(self.weights, self.files, top=self.top, normalize=self.normalize)

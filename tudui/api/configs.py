@@ -1,0 +1,78 @@
+"""A config from whatever a caller has: a name, a file, a mapping, and settings above it."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from tudui.config import Config, Loaded, Override, load_config
+from tudui.config.describe import shorten
+from tudui.config.plan import Plan, load_plan
+from tudui.config.shipped import find_config
+from tudui.errors import UsageError, did_you_mean
+from tudui.run_folder import config_of_run
+
+Named = str | PathLike[str]
+Settings = Mapping[str, Any] | Sequence[Override]  # by dotted key; the command line says how the user wrote each
+NOTHING: Mapping[str, Any] = {}
+
+
+def load(
+    config: Loaded | Config | Mapping[str, Any] | Named | None = None,
+    overrides: Settings = NOTHING,
+    *,
+    resume: Named | None = None,
+) -> Loaded:
+    """Return a checked config with where each value came from; of a run that is resumed, its own.
+
+    ConfigError has a line for each problem.
+    """
+    if isinstance(config, Loaded):
+        return config
+    if resume is None:
+        return load_config(*_asked(config, overrides))
+    if config is not None:
+        raise UsageError(f"resume={fspath(resume)!r}: goes on with that run's config, in its folder; leave others out")
+    return config_of_run(Path(resume), _overrides(overrides))
+
+
+def plan(plan: Plan | Mapping[str, Any] | Named = "compare", overrides: Settings = NOTHING) -> Plan:
+    """Return the checked plan of a comparison; any config of a run is one."""
+    return plan if isinstance(plan, Plan) else load_plan(*_asked(plan, overrides))
+
+
+def one_of(name: str, value: str | None, known: Sequence[str]) -> None:
+    """Raise UsageError for an argument that is none of these words."""
+    if value is not None and value not in known:
+        raise UsageError(f"{name}={value!r}: must be one of {', '.join(known)}{did_you_mean(value, known)}")
+
+
+def _asked(
+    config: Config | Mapping[str, Any] | Named | None, overrides: Settings
+) -> tuple[Path | None, Sequence[Override]]:
+    """Return the file that is meant, and everything set above it; a setting in both is that of the overrides."""
+    if isinstance(config, Config):
+        config = config.model_dump(mode="json")
+    if isinstance(config, Mapping):
+        above = overrides if isinstance(overrides, Mapping) else {one.key: one.value for one in overrides}
+        return None, _overrides({**config, **above})
+    return None if config is None else find_config(fspath(config), "config"), _overrides(overrides)
+
+
+def _overrides(settings: Settings) -> Sequence[Override]:
+    if not isinstance(settings, Mapping):
+        return settings
+    if odd := [key for key in settings if not isinstance(key, str)]:
+        raise UsageError(f"{odd[0]!r}: a setting's key is text, such as 'train.epochs'")
+    return [Override(key, _plain(value), f"{key}={shorten(value)}") for key, value in settings.items()]
+
+
+def _plain(value: Any) -> Any:
+    """Return a copy in the types that YAML has."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inside) for key, inside in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inside) for inside in value]
+    if getattr(value, "shape", None) == ():  # a number of numpy or torch
+        return value.item()
+    return fspath(value) if isinstance(value, PathLike) else value

@@ -1,0 +1,233 @@
+"""The flags that several commands have. Those that set a key of the config have the schema's help, type and default.
+
+A command names the keys that it has flags for, `@configured("loss", "data.name")`, and its parameter `asked` is what
+they ask for. To give a key a flag, add a line to FLAGS, and the key to the commands that have it.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import typer
+
+from tudui.cli import completion
+from tudui.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from tudui.config import Override
+
+CHOICE, HOW, SHOW = "What to run", "How", "What to show, and where to"  # panels of the help
+CHOICES = re.compile(r"(recipe|plain|auto)[:,] ")  # a meaning that begins with words to be typed keeps its letters
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """How a key is set on the command line."""
+
+    name: str
+    short: str | None = None
+    metavar: str = "NAME"
+    panel: str = HOW
+    complete: Callable[[str], list[str]] | None = None
+    turns_off: bool = False  # the flag alone sets its key to false
+
+
+FLAGS: Mapping[str, Flag] = {
+    "loss": Flag(name="--loss", short="-l", panel=CHOICE, complete=completion.losses),
+    "data.name": Flag(name="--data", short="-d", panel=CHOICE, complete=completion.data_sets),
+    "data.dir": Flag(name="--data-dir", metavar="DIR", panel=CHOICE),
+    "data.cache": Flag(name="--no-cache", turns_off=True),
+    "train.init_from": Flag(name="--init-from", metavar="RUN|FILE", panel=CHOICE, complete=completion.runs),
+    "train.epochs": Flag(name="--epochs", short="-e", metavar="N"),
+    "train.batch_size": Flag(name="--batch-size", short="-b", metavar="N"),
+    "optimizer.lr": Flag(name="--lr", metavar="RATE|auto"),
+    "seed": Flag(name="--seed", metavar="N"),
+    "device": Flag(name="--device"),
+    "precision": Flag(name="--precision"),
+    "comparison.variants": Flag(name="--losses", metavar="NAMES", panel=CHOICE, complete=completion.several_losses),
+    "comparison.seeds": Flag(name="--seeds", metavar="N", panel=CHOICE),
+    "comparison.label_noise": Flag(name="--label-noise", metavar="SHARES", panel=CHOICE),
+    "comparison.lr": Flag(name="--lr"),
+    "comparison.forms": Flag(name="--forms", metavar="FORMS"),
+    "comparison.baseline": Flag(name="--baseline", complete=completion.losses),
+}
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="NAME|FILE",
+        help="Shipped config by name (see: tudui config list), or a YAML file; the other options change it.",
+        rich_help_panel=CHOICE,
+        autocompletion=completion.shipped,
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="KEY=VALUE",
+        help="Any setting (see: tudui config show), such as optimizer.lr=0.1; may be repeated.",
+        rich_help_panel=CHOICE,
+        autocompletion=completion.settings,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout, the rest on stderr.", rich_help_panel=SHOW)
+]
+WeightsArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN|WEIGHTS", help="Run folder, checkpoint or weights file.", autocompletion=completion.runs
+    ),
+]
+NormalizeOption = Annotated[
+    Literal["standardize", "none"] | None,
+    typer.Option(
+        help="How pixels are prepared.  [default: as in training; none where a weights file does not say]",
+        rich_help_panel=HOW,
+    ),
+]
+BestOption = Annotated[
+    bool,
+    typer.Option("--best", help="Take the weights of the best validation accuracy, not the last.", rich_help_panel=HOW),
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks for: a config, and what is set above it, in the user's words."""
+
+    config: Path | None
+    overrides: "list[Override]"
+
+    def value(self, key: str) -> Any:
+        """Return what a flag gives for a key, or None."""
+        return next((override.value for override in self.overrides if override.key == key), None)
+
+
+def configured(*keys: str, file: bool = True) -> Callable[[Function], Function]:
+    """Give a command the flags of these keys and, where a config file is one too, `--config` and `--set`."""
+
+    def mark(function: Function) -> Function:
+        function.flags = (keys, file)  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def keys_of(function: Callable[..., None]) -> tuple[str, ...]:
+    """Return the keys that a command has flags for."""
+    keys: tuple[str, ...] = getattr(function, "flags", ((), False))[0]
+    return keys
+
+
+def with_flags(function: Callable[..., None], *, described: bool) -> Callable[..., None]:
+    """Return a command that has its flags as parameters instead of `asked`; undescribed, they need no schema."""
+    if not hasattr(function, "flags"):
+        return function
+    keys, with_file = function.flags
+    options = {_parameter(key): _option(key, described=described, with_default=with_file) for key in keys}
+    if with_file:
+        options = {"config": ConfigOption, **options, "settings": SetOption}
+
+    def call(**given: Any) -> None:
+        from tudui.config import parse_set
+        from tudui.config.shipped import find_config
+
+        typed = {name: given.pop(name) for name in options}
+        overrides = [_override(key, typed[_parameter(key)]) for key in keys if typed[_parameter(key)] is not None]
+        overrides += [parse_set(text) for text in typed.get("settings") or ()]
+        file = find_config(typed["config"]) if typed.get("config") else None
+        function(asked=Asked(file, overrides), **given)
+
+    own = list(inspect.signature(function, eval_str=True).parameters.values())
+    place = next(index for index, parameter in enumerate(own) if parameter.name == "asked")
+    own[place : place + 1] = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=option, default=None)
+        for name, option in options.items()
+    ]
+    own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+    call.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+    call.__doc__ = function.__doc__
+    return call
+
+
+def _parameter(key: str) -> str:
+    return key.replace(".", "_")
+
+
+def _option(key: str, *, described: bool, with_default: bool) -> Any:
+    """Return the annotation by which Typer makes the option of a key."""
+    flag = FLAGS[key]
+    names = (flag.name, flag.short) if flag.short else (flag.name,)
+    metavar = None if flag.turns_off else flag.metavar
+    option = typer.Option(*names, metavar=metavar, rich_help_panel=flag.panel, autocompletion=flag.complete)
+    kind: Any = bool if flag.turns_off else str
+    if described:
+        field = setting(key)
+        meaning, _, otherwise = str(field.description).partition("; null: ")
+        meaning = f"turns off: {meaning}" if flag.turns_off else meaning
+        meaning = f"{meaning}; separated by commas" if _is_list(field.annotation) else meaning
+        meaning = meaning if CHOICES.match(meaning) else f"{meaning[0].upper()}{meaning[1:]}"
+        default = otherwise or (_default(field) if with_default and not flag.turns_off else "")
+        option.help = f"{meaning}.  [default: {default}]" if default else f"{meaning}."
+        kind = int if field.annotation is int else kind
+    return Annotated[kind | None, option]
+
+
+def setting(key: str) -> "FieldInfo":
+    """Return the schema's field of a key."""
+    from tudui.config.describe import field_of
+    from tudui.config.schema import ComparisonConfig, Config
+
+    section, _, name = key.partition(".")
+    return field_of(ComparisonConfig, name) if section == "comparison" else field_of(Config, key)
+
+
+def _default(field: "FieldInfo") -> str:
+    value = field.get_default(call_default_factory=True)
+    if _is_list(field.annotation):
+        return ",".join(f"{one:g}" if isinstance(one, float) else one for one in value)
+    return str(getattr(value, "name", value))  # of the loss, its name
+
+
+def _override(key: str, value: Any) -> "Override":
+    """Return what a flag sets: a text is read as its key's type asks, and a list stands between commas."""
+    from tudui.config import Override
+    from tudui.config.yaml_file import read_value
+
+    flag, kind = FLAGS[key], setting(key).annotation
+    typed = flag.name if flag.turns_off else f"{flag.name} {value}"
+    if flag.turns_off:
+        value = False
+    elif _is_list(kind):
+        value = names_in(value, flag.name)
+        value = [read_value(one, typed) for one in value] if _has(kind, float) else value
+    elif _has(kind, float):
+        value = read_value(value, typed)
+    return Override(key, value, typed)
+
+
+def _is_list(kind: Any) -> bool:
+    return get_origin(kind) in (tuple, dict)
+
+
+def _has(kind: Any, part: type) -> bool:
+    return kind is part or any(_has(inside, part) for inside in get_args(kind))
+
+
+def names_in(text: str, flag: str) -> list[str]:
+    """Return what stands between commas; UsageError where nothing does."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError(f"{flag} '{text}': names nothing; give values separated by commas")
+    return names
