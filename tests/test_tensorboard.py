@@ -37,10 +37,10 @@ def check_scalars(run_dir):
     validations = [event for event in events if event["event"] == "Evaluated" and event["split"] == "validation"]
     expected = {
         "loss/train": {event["step"]: event["loss"] for event in steps},
-        "accuracy/train": {event["step"]: event["accuracy"] for event in steps},
+        "accuracy/train": {event["step"]: event["scores"]["accuracy"] for event in steps},
         "learning_rate": {event["step"]: event["learning_rate"] for event in steps},
         "loss/validation": {event["step"]: event["loss"] for event in validations},
-        "accuracy/validation": {event["step"]: event["accuracy"] for event in validations},
+        "accuracy/validation": {event["step"]: event["scores"]["accuracy"] for event in validations},
     }
     for name in ("total", *PARAMETERS):
         expected[f"gradient_norm/{name}"] = {event["step"]: event["gradient_norm"][name] for event in steps}
