@@ -12,7 +12,7 @@ import torch
 
 import tudui
 from tests.conftest import ROOT, record
-from tests.test_model import course_network
+from tests.test_networks import course_network
 
 QUICK = {"train.epochs": 1, "log.every": 5, "train.threads": 1, "device": "cpu"}
 

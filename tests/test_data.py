@@ -423,7 +423,7 @@ def read(config):
     ("change", "says"),
     [
         (("return Source", "return 3 or Source"), "must return a tudui.data.Source (got int)"),
-        (("uint8)", "float32)"), "images must be uint8 [N, 3, 32, 32] (got torch.float32 [40, 3, 32, 32])"),
+        (("uint8)", "float32)"), "images must be uint8 [N, 3, H, W] (got torch.float32 [40, 3, 32, 32])"),
         (("arange(40) % 2", "zeros(40)"), "labels must be int64 [N], one per image (got torch.float32 [40])"),
         (("% 2", "% 3"), "labels must be from 0 to 1"),
         (('{"train": rows[:30], "test": rows[30:]}', "{}"), "parts must be rows of the images"),

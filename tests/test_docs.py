@@ -11,7 +11,7 @@ import torch
 
 from tests.conftest import ROOT, photograph
 from tests.test_data import write_cifar
-from tests.test_model import course_network
+from tests.test_networks import course_network
 from tudui.cli import app
 from tudui.config import load_config, shipped_configs
 from tudui.config.shipped import shipped_plans

@@ -21,7 +21,7 @@ from scipy.stats import norm
 
 from tests.conftest import ROOT, photograph, quick_config, tudui_network
 from tests.test_data import write_cifar
-from tests.test_model import course_network
+from tests.test_networks import course_network
 from tudui.data import load_data
 from tudui.errors import Interrupted, WeightsError
 from tudui.exported import MAX_HEADER, Description, _sum

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.conftest import photograph, tudui_network
-from tests.test_model import course_network
+from tests.test_networks import course_network
 from tudui.data.folder import decode_image
 from tudui.weights import read_weights
 

@@ -19,7 +19,7 @@ from typer.main import get_command
 from scripts.release_check import commands
 from tests.conftest import TUDUI, photograph, put_package
 from tests.test_data import write_cifar
-from tests.test_model import course_network
+from tests.test_networks import course_network
 from tudui.cli import app
 
 

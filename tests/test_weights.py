@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from tests.conftest import photograph, tudui_network
-from tests.test_model import course_network
+from tests.test_networks import course_network
 from tudui.errors import WeightsError
 from tudui.weights import read_weights
 

@@ -45,7 +45,7 @@ class Description(BaseModel):
     version: _Text = __version__  # of Tudui
     origin: _Text
     classes: Annotated[tuple[_Text, ...], FailFast()]
-    input: _Text  # in words
+    input: _Text = ""  # in words
     network: dict[str, Any] = Field(default_factory=lambda: {"name": "tudui"})  # its section of the config
     image: ImageSize = IMAGE_SHAPE
     mean: tuple[_Mean, _Mean, _Mean]

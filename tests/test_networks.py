@@ -1,0 +1,216 @@
+"""The networks: that of the course, to the last parameter, and one of another package through everything."""
+
+import signal
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import torch
+from pydantic import Field
+from torch import nn
+
+from tests.conftest import LAYERS, QUICK, tudui_network
+from tudui.config import config_from, load_config, parse_set
+from tudui.config.schema import SgdConfig
+from tudui.data import Preparation, Split, draw_epoch
+from tudui.errors import ConfigError, Interrupted, UsageError, WeightsError
+from tudui.events import StepEnd
+from tudui.inference.export import export_model
+from tudui.inference.scores import evaluate_weights
+from tudui.lab.backward.batch import first_batch
+from tudui.losses import LossSpec, loss_specs
+from tudui.networks import NetworkParameters, NetworkSpec, Shape, build_network, network_specs
+from tudui.run import train
+from tudui.sinks.graph import network_graph
+from tudui.training.gradients import fill_gradients, layer_names
+from tudui.training.optimizer import Optimizer
+from tudui.weights import read_weights
+
+
+def course_network() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 5, padding=2), nn.MaxPool2d(2),
+        nn.Conv2d(32, 32, 5, padding=2), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 5, padding=2), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(1024, 64), nn.Linear(64, 10),
+    )  # fmt: skip
+
+
+def test_parameters_and_names():
+    model = tudui_network(10)
+    assert sum(parameter.numel() for parameter in model.parameters()) == 145_578
+    assert tuple(dict.fromkeys(name.split(".")[0] for name, _ in model.named_parameters())) == LAYERS
+    assert tudui_network(37)(torch.zeros(2, 3, 32, 32)).shape == (2, 37)
+
+
+def test_the_same_function_as_the_courses_network():
+    course, ours = course_network(), tudui_network(10)
+    ours.load_state_dict(dict(zip(ours.state_dict(), course.state_dict().values(), strict=True)))
+    images = torch.randn(4, 3, 32, 32)
+    assert torch.equal(ours(images), course(images))
+
+
+def test_initial_weights_come_from_the_seed_alone():
+    torch.manual_seed(5)
+    first = tudui_network(10, seed=3)
+    torch.manual_seed(6)
+    state = torch.get_rng_state()
+    second, other = tudui_network(10, seed=3), tudui_network(10, seed=4)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert not torch.equal(first.conv1.weight, other.conv1.weight)
+
+
+class Odd(nn.Module):
+    """What the course's network has not: a branch, running means, a frozen parameter, one that is not used."""
+
+    def __init__(self, shape: Shape, width: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(shape.input[0], width, 3, stride=2, padding=1)
+        self.block = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1))
+        self.head = nn.Linear(width * 16, shape.outputs)
+        self.frozen = nn.Parameter(torch.full((width, 1, 1), 0.5), requires_grad=False)
+        self.unused = nn.Linear(2, 2)
+
+    def forward(self, images):
+        values = self.stem(images) + self.frozen
+        values = values + self.block(values)
+        return self.head(nn.functional.adaptive_avg_pool2d(values, 4).flatten(1))
+
+
+class OddParameters(NetworkParameters):
+    name: Literal["odd"] = "odd"
+    width: int = Field(8, ge=1, le=64, description="channels")
+
+
+ODD = NetworkSpec(
+    name="odd",
+    parameters=OddParameters,
+    build=lambda parameters, shape: Odd(shape, parameters.width),
+    rates={("ce", "recipe", "sgd"): 0.02},
+)
+SETTINGS = ("network=odd", "network.width=4", *QUICK)
+
+
+@pytest.fixture
+def odd(monkeypatch):
+    monkeypatch.setitem(network_specs(), "odd", ODD)
+
+
+def test_rates_belong_to_the_network(odd, monkeypatch):
+    assert load_config(None, [parse_set("network=odd")]).config.optimizer.lr == 0.02
+    with pytest.raises(ConfigError, match=r"optimizer\.lr: there is no recipe for l1, form recipe, sgd; set one"):
+        load_config(None, [parse_set("network=odd"), parse_set("loss=l1")])
+    own = LossSpec(name="own", formula="0", build=lambda parameters, task: None, rates={("odd", "recipe", "sgd"): 0.3})
+    monkeypatch.setitem(loss_specs(), "own", own)
+    assert load_config(None, [parse_set("network=odd"), parse_set("loss=own")]).config.optimizer.lr == 0.3
+    with pytest.raises(ConfigError, match="no recipe for own"):
+        load_config(None, [parse_set("loss=own")])
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (("network=tudi",), "--set network=tudi: network.name: unknown network 'tudi'; did you mean 'tudui'"),
+        (("network.width=3",), "--set network.width=3: network.width: unknown key; network has: name"),
+        (("network=odd", "network.width=0"), "network.width: should be greater than or equal to 1 (got 0)"),
+        (("network=3",), "network: must be a section, keys with values (got 3)"),
+    ],
+)
+def test_a_network_section_that_is_wrong(settings, says, odd):
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, [parse_set(setting) for setting in settings])
+    assert says in str(caught.value)
+
+
+def test_auto_is_resolved_where_the_config_is_read(tudui):
+    text = "loss: auto\nnetwork: auto\n"
+    Path("auto.yaml").write_text(text)
+    config = load_config(Path("auto.yaml")).config
+    assert config == load_config().config
+    assert (config.loss.name, config.network.name) == ("ce", "tudui")
+    shown = tudui("config", "show", "--config", "auto.yaml").out
+    assert "name: ce" in shown
+    assert "name: tudui" in shown
+    assert config_from({}, "before there was a choice").network.name == "tudui"
+
+
+def test_a_network_of_another_package_is_trained_resumed_and_read(odd, tmp_path):
+    config = load_config(None, [parse_set(setting) for setting in SETTINGS]).config
+    whole = train(config, tmp_path / "whole")
+    stopped = []
+
+    def stop(event):
+        if isinstance(event, StepEnd) and event.step >= 25 and not stopped:
+            stopped.append(event.step)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        train(config, tmp_path / "cut", sinks=[stop])
+    train(config, tmp_path / "cut", resume=True)
+    ours, theirs = (read_weights(tmp_path / name) for name in ("whole", "cut"))
+    assert ours.network == OddParameters(width=4)
+    assert ours.tensors.keys() == Odd(Shape((3, 32, 32), 10), 4).state_dict().keys()
+    assert all(torch.equal(ours.tensors[name], theirs.tensors[name]) for name in ours.tensors)
+    assert torch.equal(ours.tensors["frozen"], torch.full((4, 1, 1), 0.5))
+    assert ours.tensors["block.0.num_batches_tracked"] == 40
+    assert evaluate_weights(tmp_path / "whole").evaluated.scores["accuracy"] == whole.values["test"]["accuracy"]
+    for name in ("odd.safetensors", "odd.pt"):
+        export_model(tmp_path / "whole", tmp_path / name, format="torch" if name.endswith("pt") else "safetensors")
+        again = read_weights(tmp_path / name)
+        assert again.network == ours.network
+        assert all(torch.equal(ours.tensors[key], again.tensors[key]) for key in ours.tensors)
+        assert "the package of the network odd" in (tmp_path / f"{name}.md").read_text()
+    with pytest.raises(UsageError, match=r"--format onnx: .* and no Odd; take --format safetensors"):
+        export_model(tmp_path / "whole", tmp_path / "odd.onnx", format="onnx")
+    other = load_config(None, [parse_set(f"train.init_from={tmp_path / 'whole'}"), *map(parse_set, QUICK)]).config
+    with pytest.raises(WeightsError, match="of the network odd, width 4, and not tudui"):
+        train(other, tmp_path / "other")
+    with pytest.raises(UsageError, match="--set network=tudui"):
+        first_batch(config)
+
+
+def test_the_graph_of_a_network_with_a_branch():
+    model = Odd(Shape((3, 32, 32), 10), 4)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    nodes = {node.name: list(node.input) for node in network_graph(model, Shape((3, 32, 32), 10)).node}
+    layers = {name: [source for source in inputs if "weight" not in source and "bias" not in source]
+              for name, inputs in nodes.items() if inputs}  # fmt: skip
+    assert layers == {
+        "stem/Conv2d": ["images"],
+        "block/0/BatchNorm2d": ["stem/Conv2d"],
+        "block/1/ReLU": ["block/0/BatchNorm2d"],
+        "block/2/Conv2d": ["block/1/ReLU"],
+        "head/Linear": ["stem/Conv2d", "block/2/Conv2d"],
+        "logits": ["head/Linear"],
+    }
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_what_a_step_changes_holds_running_means_and_no_frozen_parameter():
+    optimizer = Optimizer(model := Odd(Shape((3, 32, 32), 10), 4), SgdConfig(lr=0.1))
+    changed = {id(tensor) for tensor in optimizer.tensors()}
+    assert {id(buffer) for buffer in model.buffers()} < changed
+    assert id(model.frozen) not in changed
+    gradients = fill_gradients(model(torch.randn(2, 3, 32, 32)).sum(), optimizer.parameters)
+    assert [len(gradients), len(layer_names(model))] == [len(optimizer.parameters)] * 2
+    assert not model.unused.weight.grad.any()
+
+
+@pytest.mark.parametrize("size", [(64, 64), (20, 48)])
+def test_images_of_another_size(size, odd):
+    store = torch.randint(256, (50, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    rows = torch.arange(50)
+    split = Split(store, rows, rows % 2, rows)
+    prepared = Preparation.standardizing(split)(store)
+    assert prepared.mean((0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=1e-5)
+    assert prepared.std((0, 2, 3), correction=0).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
+    augment = load_config(None, [parse_set("data.augment.shift=2"), parse_set("data.augment.flip=true")]).config.data
+    draw = draw_epoch(50, seed=0, epoch=0, data=augment)
+    images, _ = draw.batch(split, 0, 50)
+    for image, source, flip, (down, right) in zip(images, store[draw.order], draw.flips, draw.shifts, strict=True):
+        padded = nn.functional.pad(source, (2, 2, 2, 2))[:, down : down + size[0], right : right + size[1]]
+        assert torch.equal(image, padded.flip(2) if flip else padded)
+    with pytest.raises(UsageError, match=f"takes images of 3 x 32 x 32 .got 3 x {size[0]} x {size[1]}"):
+        build_network(NetworkParameters(name="tudui"), Shape((3, *size), 2), seed=0)
+    assert build_network(OddParameters(), Shape((3, *size), 2), seed=0)(prepared[:2]).shape == (2, 2)
