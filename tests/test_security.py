@@ -517,7 +517,7 @@ def test_names_in_files_do_not_steer_the_terminal(trained, tmp_path):
     """Class names of a checkpoint, file names, and what a run of others says of itself."""
     escape = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e"
     content = torch.load(trained / "checkpoints" / "last.pt")
-    content["classes"] = [f"{escape}{number}" for number in range(10)]
+    content["task"]["names"] = [f"{escape}{number}" for number in range(10)]
     torch.save(content, tmp_path / "weights.pt")
     photograph(0).save(tmp_path / f"{escape}.png")
     (tmp_path / "broken.png").write_text("x")
