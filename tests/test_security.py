@@ -252,7 +252,7 @@ def test_weights_that_unpack_without_end(kind, trained, tmp_path):
     elif kind == "format":
         torch.save(content | {"format": nested(10, 9)}, path)
     elif kind == "classes":
-        torch.save(content | {"classes": [1] * (2 * 2**20)}, path)
+        torch.save(content | {"task": {"kind": "classes", "names": [1] * (2 * 2**20)}}, path)
     else:
         with path.open("wb") as file:
             file.truncate(10**12)

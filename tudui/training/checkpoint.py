@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tudui.config.describe import shorten
 from tudui.config.network_spec import ImageSize
 from tudui.data import Dataset, Preparation
-from tudui.errors import WeightsError
+from tudui.errors import DataError, WeightsError
 from tudui.files import written_aside
 from tudui.invocation import tudui_command
 from tudui.networks.course import IMAGE_SHAPE
@@ -150,7 +150,10 @@ def checkpoint_from(content: Any, path: Path) -> Checkpoint:
     except ValidationError as error:
         wrong = ".".join(map(str, error.errors()[0]["loc"]))
         raise WeightsError(f"{path}: not a whole checkpoint of Tudui ({wrong} is missing or wrong)") from None
-    task = task_from(checked.task, str(path))
+    try:
+        task = task_from(checked.task, str(path))
+    except DataError as error:
+        raise WeightsError(str(error)) from None
     return Checkpoint(
         path=path,
         format=content["format"],
