@@ -45,7 +45,7 @@ def measure(settings: dict[str, object]) -> float:
 
 def main(
     data: Annotated[list[str], typer.Option()],
-    loss: Annotated[list[str], typer.Option(help="NAME or NAME/plain; mae: l1 on probabilities.")],
+    loss: Annotated[list[str], typer.Option(help="NAME or NAME/plain.")],
     rate: Annotated[list[float], typer.Option()],
     data_dir: Annotated[str | None, typer.Option(help="Copy of CIFAR-10.")] = None,
     optimizer: str = "sgd",

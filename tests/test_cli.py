@@ -91,8 +91,8 @@ def test_flags_reach_the_config(tudui):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["train", "--loss", "Cross-Entropy"], "did you mean 'ce'?"),
-        (["train", "--loss", "mae"], "did you mean 'l1'?"),
+        (["train", "--loss", "Cross-Entropy"], "did you mean 'cross_entropy'?"),
+        (["train", "--loss", "CrossEntropyLoss"], "did you mean 'cross_entropy'?"),
         (
             ["train", "--set", "optimiser.lr=1"],
             "--set optimiser.lr=1: optimiser: unknown key; did you mean 'optimizer'?",

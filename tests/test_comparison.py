@@ -11,14 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from tests import forked
 from tests.conftest import QUICK_FLAGS as QUICK
 from tests.conftest import ROOT, TUDUI, quick_config, wait_for, without
+from tudui import losses
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.runs import given_rates, reported_runs, tuning_runs
-from tudui.config import parse_set, shipped_configs
+from tudui.config import load_config, parse_set, shipped_configs
 from tudui.config.plan import load_plan, plan_yaml
 from tudui.config.shipped import shipped_plans
 from tudui.errors import ConfigError
@@ -42,11 +44,36 @@ def outcome(folder: Path) -> dict:
 # the plan
 
 
-def test_names_stand_for_losses_and_mae_for_l1_on_probabilities():
-    variants = plan_of("variants=[ce, mae, nce+mae]").comparison.variants
-    assert list(variants) == ["ce", "mae", "nce+mae"]
-    mae = variants["mae"]
-    assert (mae.name, mae.input, mae.classes, mae.true_class_weight) == ("l1", "probabilities", "sum", 1.0)
+def test_mae_is_l1_everywhere_and_its_form_on_probabilities_has_a_name_of_its_own(tudui):
+    variants = plan_of("variants=[ce, mae, l1, probability_mae, nce+mae]").comparison.variants
+    assert list(variants) == ["ce", "mae", "l1", "probability_mae", "nce+mae"]
+    assert variants["mae"] == variants["l1"] == load_config(None, [parse_set("loss=mae")]).config.loss
+    found = variants["probability_mae"]
+    assert (found.name, found.input, found.classes, found.true_class_weight) == ("l1", "probabilities", "sum", 1.0)
+    values = [tudui("loss", "value", name, "-i", "1,2,3", "-t", "1,2,5", "--json").json() for name in ("mae", "l1")]
+    assert values[0]["value"] == values[1]["value"]
+    logits, labels = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+    assert torch.equal(losses.get("mae")(logits, labels), losses.get("l1")(logits, labels))
+    expected = 2 * (1 - logits.softmax(1)[torch.arange(4), labels])
+    assert torch.allclose(losses.get("probability_mae")(logits, labels), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "variants", ["[ce, mae]", "{ce: ce, mae: mae}", "{mae: {name: l1, input: probabilities, true_class_weight: 1.0}}"]
+)
+def test_an_old_plan_that_names_mae_is_refused(variants, tudui):
+    Path("plan.yaml").write_text(f"comparison:\n  variants: {variants}\n")
+    answer = tudui("compare-losses", "--config", "plan.yaml", "--dry-run")
+    assert answer.code == 2
+    assert len(answer.err.splitlines()) == 1
+    assert "plan.yaml:2:" in answer.err
+    assert "probability_mae" in answer.err
+
+
+def test_a_plan_that_was_written_with_mae_is_read_again():
+    plan = plan_of("variants=[ce, mae]")
+    Path("plan.yaml").write_text(plan_yaml(plan))
+    assert load_plan(Path("plan.yaml")).comparison == plan.comparison
 
 
 def test_variants_are_named_loss_sections():
@@ -55,8 +82,8 @@ def test_variants_are_named_loss_sections():
 
 
 def test_forms_put_the_plain_form_beside_the_recipe_where_there_is_one():
-    both = plan_of("variants=[ce, mse, mae]", "forms=[recipe, plain]").comparison.variants
-    assert list(both) == ["ce", "mse", "mse-plain", "mae"]
+    both = plan_of("variants=[ce, mse, probability_mae]", "forms=[recipe, plain]").comparison.variants
+    assert list(both) == ["ce", "mse", "mse-plain", "probability_mae"]
     assert both["mse-plain"].classes == "mean"
     assert list(plan_of("variants=[ce, mse]", "forms=[plain]").comparison.variants) == ["ce", "mse-plain"]
 
@@ -108,7 +135,10 @@ def test_a_plan_is_written_as_it_is_read(tmp_path):
         ("data:\n  label_noise: 0.4\n", r":2:3: data\.label_noise: a comparison has levels; take --label-noise 0\.4"),
         ("comparison:\n  lr: tuned\ndata:\n  validation: 0\n", r":4:3: data\.validation: --lr tuned chooses"),
         ("comparison:\n  lr: tuned\nseed: 1000000\n", r":3:1: seed: seeds from 1000000 on choose the rates"),
-        ("optimizer: adam\ncomparison:\n  variants: [ce, mae]\n", r"variants\.mae: there is no recipe rate for l1"),
+        (
+            "optimizer: adam\ncomparison:\n  variants: [ce, probability_mae]\n",
+            r"variants\.probability_mae: there is no recipe rate for l1",
+        ),
         ("comparison:\n  lr: best\ntrain:\n  epoch: 1\n", r"(?s)comparison\.lr:.*train\.epoch: unknown key"),
     ],
 )
@@ -134,9 +164,11 @@ def test_a_config_of_a_run_is_a_plan(tudui):
 
 
 def test_a_dry_run_says_what_would_be_done_and_how_long_it_takes(tudui):
-    answer = tudui("compare-losses", "--dry-run", "--losses", "ce,mae", "--lr", "tuned", "--label-noise", "0,0.4")
+    answer = tudui(
+        "compare-losses", "--dry-run", "--losses", "ce,probability_mae", "--lr", "tuned", "--label-noise", "0,0.4"
+    )
     assert answer.code == 0, answer.err
-    assert "mae: l1, recipe form (input probabilities, true_class_weight 1.0)" in answer.out
+    assert "probability_mae: l1, recipe form (input probabilities, true_class_weight 1.0)" in answer.out
     assert "40 runs" in answer.out  # 2 losses, 2 noise levels, 5 seeds and 5 rates
     assert "about" in answer.out
     assert not Path("runs").exists()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tudui.api.training import train
     from tudui.errors import TuduiError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["TuduiError", "compare", "evaluate", "export", "losses", "predict", "report", "train"]
 
 _HOMES = {

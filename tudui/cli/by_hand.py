@@ -41,15 +41,12 @@ def by_hand_command(
         raise UsageError(f"--seed {seed}: must be 0 or greater")
     from tudui.api.configs import load
     from tudui.lab.backward.by_hand import by_hand
-    from tudui.lab.choice import ALIASES, choose_loss
+    from tudui.lab.choice import choose_loss
     from tudui.lab.reading import read_numbers
 
     loss = asked.value("loss")
     if asked.config is not None:
-        loaded = load(
-            asked.config,
-            [replace(one, value=ALIASES.get(loss, loss)) if one.key == "loss" else one for one in asked.overrides],
-        )
+        loaded = load(asked.config, asked.overrides)
         for text in loaded.notes:
             note(text)
         chosen = replace(choose_loss(loaded.config.loss.name), parameters=loaded.config.loss)

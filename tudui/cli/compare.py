@@ -78,7 +78,7 @@ def compare_losses_command(
 
     Examples:
       tudui compare-losses
-      tudui compare-losses --losses ce,mae,gce --label-noise 0,0.4 --seeds 3
+      tudui compare-losses --losses ce,probability_mae,gce --label-noise 0,0.4 --seeds 3
     """
     if number_of_processes() > 1:
         raise UsageError("compare-losses has processes of its own (--jobs); start it without torchrun")

@@ -61,9 +61,7 @@ def list_command(json: JsonOption = False) -> None:
 def value(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="NAME", help="Loss, as in tudui loss list; mae is l1.", autocompletion=completion.losses
-        ),
+        typer.Argument(metavar="NAME", help="Loss, as in tudui loss list.", autocompletion=completion.losses),
     ],
     inputs: Annotated[
         str,

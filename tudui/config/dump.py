@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from tudui.config.data_sets import FOLDER, data_sets
-from tudui.config.loss_spec import SECTIONS, LossSpec, loss_specs
+from tudui.config.loss_spec import ALIASES, LossSpec, loss_specs
 from tudui.config.network_spec import NetworkSpec, network_specs
 from tudui.config.schema import AUTO, DEFAULT_LOSSES, ComparisonConfig, Config
 
@@ -89,7 +89,7 @@ def json_schema() -> dict[str, Any]:
         variants = schema["properties"][section].pop("oneOf")
         del schema["properties"][section]["discriminator"]
         schema["properties"][section]["anyOf"] = [{"enum": names}, *variants]
-    known = {"enum": sorted({*loss_specs(), *SECTIONS})}
+    known = {"enum": sorted({*loss_specs(), *ALIASES})}
     plan["properties"]["variants"] = {
         "default": list(DEFAULT_LOSSES),
         "description": plan["properties"]["variants"]["description"],

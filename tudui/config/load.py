@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tudui.config.describe import describe
-from tudui.config.loss_spec import LossParameters, LossSpec, loss_spec
+from tudui.config.loss_spec import LossParameters, LossSpec, loss_section, loss_spec
 from tudui.config.network_spec import NetworkSpec, network_spec, recipe_rate
 from tudui.config.overrides import Override
 from tudui.config.schema import AUTO, Config
@@ -193,6 +193,8 @@ def validate(merge: Merge, source: str) -> Config:
 def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge, source: str, problems: list[str]) -> Any:
     """Return the parameters of the loss or network that a section names, or with problems, which are noted, any."""
     find, default = PARTS[part], AUTO[part]
+    if part == "loss" and isinstance(given.get("name"), str):
+        given = loss_section(given["name"]) | {name: value for name, value in given.items() if name != "name"}
     name = given.get("name", "auto")
     spec = find(default)
     try:

@@ -16,17 +16,13 @@ if TYPE_CHECKING:
     Loss = Callable[[Tensor, Tensor], Tensor]  # (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]
 
 ENTRY_POINTS = "tudui.losses"
-OTHER_NAMES = {
-    "mae": "l1",
-    "l2": "mse",
-    "crossentropy": "ce",
-    "crossentropyloss": "ce",
-    "l1loss": "l1",
-    "mseloss": "mse",
-}
-# Names of the literature for a loss of Tudui's with certain parameters.
-SECTIONS: dict[str, dict[str, Any]] = {
-    "mae": {"name": "l1", "input": "probabilities", "true_class_weight": 1.0},  # 2 (1 - p_y), Ghosh et al. 2017
+# Other names of losses, from textbooks and papers, and the section that each of them stands for.
+ALIASES: Mapping[str, Mapping[str, Any]] = {
+    "cross_entropy": {"name": "ce"},
+    "l2": {"name": "mse"},
+    "mae": {"name": "l1"},
+    # 2 (1 - p_y), which Ghosh et al. 2017 call MAE
+    "probability_mae": {"name": "l1", "input": "probabilities", "true_class_weight": 1.0},
 }
 
 
@@ -71,10 +67,10 @@ def loss_specs() -> dict[str, LossSpec]:
 
 
 def loss_spec(name: str) -> LossSpec:
-    """Return the loss of this name; ConfigError, with the nearest name, where there is none."""
-    return find_spec(name, loss_specs(), "loss", OTHER_NAMES)
+    """Return the loss of this name, which may be an alias; ConfigError, with the nearest name, if there is none."""
+    return find_spec(loss_section(name)["name"], loss_specs(), "loss", aliases=ALIASES)
 
 
 def loss_section(name: str) -> dict[str, Any]:
-    """Return the `loss` section that a name stands for where losses are compared."""
-    return dict(SECTIONS.get(name, {"name": name}))
+    """Return the `loss` section that a name stands for."""
+    return dict(ALIASES.get(name, {"name": name}))

@@ -56,7 +56,7 @@ def network_specs() -> dict[str, NetworkSpec]:
 
 def network_spec(name: str) -> NetworkSpec:
     """Return the network of this name; ConfigError, with the nearest name, if there is none."""
-    return find_spec(name, network_specs(), "network", {})
+    return find_spec(name, network_specs(), "network")
 
 
 def recipe_rate(network: NetworkParameters, loss: LossParameters, optimizer: str) -> float | None:

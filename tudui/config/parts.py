@@ -1,6 +1,7 @@
 """What the parts of a run that are found by name have in common: a section, a spec, an entry point."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint
 from typing import Protocol, TypeVar
 
@@ -40,10 +41,15 @@ def read_spec(point: EntryPoint, kind: type[S]) -> S:
     return spec
 
 
-def find_spec(name: str, specs: Mapping[str, S], what: str, other_names: Mapping[str, str]) -> S:
+def find_spec(name: str, specs: Mapping[str, S], what: str, *, aliases: Iterable[str] = ()) -> S:
     """Return the spec of this name; ConfigError, with the nearest name, if there is none."""
     if name not in specs:
-        plain = name.lower().replace("-", "").replace("_", "").replace(" ", "")
-        hint = did_you_mean(other_names.get(plain, plain), specs)
+        known = {_simple(one): one for one in (*aliases, *specs)}
+        hint = did_you_mean(known.get(_simple(name), name), known.values())
         raise ConfigError([f"unknown {what} '{name}'{hint}; known: {', '.join(sorted(specs))}"])
     return specs[name]
+
+
+def _simple(name: str) -> str:
+    """Return a name without what its spellings differ in: CrossEntropyLoss is cross_entropy."""
+    return re.sub(r"[-_ ]", "", name.lower()).removesuffix("loss")

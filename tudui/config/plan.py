@@ -34,9 +34,9 @@ def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> P
     merge = Merge()
     if path is not None:
         merge.add_file(path)
+    problems = _old_names(merge)
     merge.add_overrides(overrides)
     source = str(path) if path else "the command line"
-    problems: list[str] = []
     given = merge.values.pop("comparison", None)
     comparison = _comparison({} if given is None else given, merge, source, problems)
     try:
@@ -57,6 +57,23 @@ def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> P
             f"take --lr same for all losses at this rate"
         )
     return Plan(base, comparison, tuple(notes))
+
+
+def _old_names(merge: Merge) -> list[str]:
+    """Return what is to be said of a plan of Tudui 0.1, in which `mae` was the loss on probabilities."""
+    comparison = merge.values.get("comparison")
+    variants = comparison.get("variants") if isinstance(comparison, dict) else None
+    if isinstance(variants, dict):
+        mae = variants.get("mae")
+        is_old = mae == "mae" or (isinstance(mae, dict) and mae.get("input") == "probabilities")
+    else:
+        is_old = isinstance(variants, list) and "mae" in variants
+    if not is_old:
+        return []
+    return [
+        f"{merge.origin((*VARIANTS, 'mae'))}: comparison.variants: mae is the same as l1 since Tudui 0.2; "
+        f"write probability_mae for the form on probabilities, which it was in 0.1 (Ghosh et al. 2017), or l1"
+    ]
 
 
 def _conflicts(base: Config, comparison: ComparisonConfig, merge: Merge) -> list[str]:

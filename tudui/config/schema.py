@@ -240,7 +240,7 @@ class ComparisonConfig(Section):
     variants: dict[str, SerializeAsAny[LossParameters]] = Field(
         default_factory=lambda: {name: loss_spec(name).parameters(name=name) for name in DEFAULT_LOSSES},
         min_length=1,
-        description="losses by name, in a file also sections by names of your own; mae is l1 on probabilities",
+        description="losses by name, in a file also sections by names of your own",
     )
     seeds: int = Field(
         5, ge=1, le=1000, description="runs per variant and noise level; the first has the config's seed"

@@ -13,7 +13,6 @@ from tudui.losses.residual import ResidualParameters
 if TYPE_CHECKING:
     from torch import Tensor
 
-ALIASES = {"mae": "l1"}  # what textbooks on line fits call it
 NO_FLAGS: Mapping[str, tuple[str, Any]] = {}
 
 
@@ -43,7 +42,7 @@ class ChosenLoss:
 
 def has_parameter(name: str, parameter: str) -> bool:
     """Return whether the loss of this name has a parameter; ConfigError for an unknown loss."""
-    return parameter in loss_spec(ALIASES.get(name, name)).parameters.model_fields
+    return parameter in loss_spec(name).parameters.model_fields
 
 
 def choose_loss(
@@ -53,14 +52,14 @@ def choose_loss(
 
     UsageError for an unknown loss, a parameter that it does not have, and a value out of its range.
     """
-    spec = loss_spec(ALIASES.get(name, name))
+    spec = loss_spec(name)
     asked = [Override(f"loss.{key}", value, flag) for key, (flag, value) in flags.items() if value is not None]
     for override in (*asked, *overrides):
         section, _, parameter = override.key.partition(".")
         if section != "loss" or not parameter:
             raise UsageError(f"{override.origin}: only parameters of the loss can be set here, such as loss.delta=2")
         _check_parameter(name, spec, parameter, override.origin)
-    parameters = load_loss([Override("loss", spec.name, name), *asked, *overrides])
+    parameters = load_loss([Override("loss", name, name), *asked, *overrides])
     return ChosenLoss(label=name, spec=spec, parameters=parameters)
 
 
