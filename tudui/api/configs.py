@@ -33,7 +33,7 @@ def load(
         return load_config(*_asked(config, overrides))
     if config is not None:
         raise UsageError(f"resume={fspath(resume)!r}: goes on with that run's config, in its folder; leave others out")
-    return config_of_run(Path(resume), _overrides(overrides))
+    return config_of_run(Path(resume), overrides_of(overrides))
 
 
 def plan(plan: Plan | Mapping[str, Any] | Named = "compare", overrides: Settings = NOTHING) -> Plan:
@@ -55,11 +55,12 @@ def _asked(
         config = config.model_dump(mode="json")
     if isinstance(config, Mapping):
         above = overrides if isinstance(overrides, Mapping) else {one.key: one.value for one in overrides}
-        return None, _overrides({**config, **above})
-    return None if config is None else find_config(fspath(config), "config"), _overrides(overrides)
+        return None, overrides_of({**config, **above})
+    return None if config is None else find_config(fspath(config), "config"), overrides_of(overrides)
 
 
-def _overrides(settings: Settings) -> Sequence[Override]:
+def overrides_of(settings: Settings) -> Sequence[Override]:
+    """Return settings by dotted key as overrides, with values in the types that YAML has."""
     if not isinstance(settings, Mapping):
         return settings
     if odd := [key for key in settings if not isinstance(key, str)]:

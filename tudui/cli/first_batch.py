@@ -1,28 +1,23 @@
 """What the commands of `tudui backward` share: their batch, from the flags of `train`."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tudui.api.console import note
 from tudui.cli.flags import Asked
 
 if TYPE_CHECKING:
-    from tudui.lab.backward.batch import FirstBatch
+    from tudui.api.backward import FirstBatch
 
 BATCH = ("loss", "data.name", "data.dir")  # flags that say which
 
 
 def batch_of(asked: Asked) -> "FirstBatch":
     """Return the first batch of the run that the flags describe."""
-    from tudui.api.configs import load
-    from tudui.lab.choice import ALIASES
+    from tudui.api.lab import load_for_lab
 
-    overrides = [
-        replace(one, value=ALIASES.get(one.value, one.value)) if one.key == "loss" else one for one in asked.overrides
-    ]
-    loaded = load(asked.config, overrides)
+    loaded = load_for_lab(asked.config, asked.overrides)
     for text in loaded.notes:
         note(text)
-    from tudui.lab.backward.batch import first_batch
+    from tudui.api.backward import first_batch
 
-    return first_batch(loaded.config)
+    return first_batch(loaded)
