@@ -106,6 +106,13 @@ class Estimate:
     seconds: float
     rates: Mapping[str, tuple[float, ...]]  # learning rates of each variant at the first noise level; several: tuned
 
+    @property
+    def duration(self) -> str:
+        """The seconds as people say them."""
+        from tudui.comparison.progress import duration
+
+        return duration(self.seconds)
+
 
 def estimate(
     plan: Plan | Mapping[str, Any] | Named = "compare",

@@ -1,4 +1,4 @@
-"""Losses by their numbers: values, curves, and lines through points with outliers. Heavy parts load when they are used."""
+"""Losses by their numbers: values, curves, and lines through points with outliers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,9 +39,10 @@ def load_for_lab(config: Loaded | Config | Mapping[str, Any] | Named | None, ove
 def choose(name: str, settings: Settings = NOTHING) -> ChosenLoss:
     """Return a loss by its name, or by the setting `loss`, with its parameters set: `choose("huber", {"delta": 2})`."""
     overrides = overrides_of(settings)
+    if isinstance(settings, Mapping):
+        overrides = [one if one.key == "loss" else replace(one, key=f"loss.{one.key}") for one in overrides]
     named = next((one.value for one in overrides if one.key == "loss"), name)
-    inside = [one if "." in one.key else replace(one, key=f"loss.{one.key}") for one in overrides if one.key != "loss"]
-    return choose_loss(named, overrides=inside)
+    return choose_loss(named, overrides=[one for one in overrides if one.key != "loss"])
 
 
 def loss_value(
@@ -136,7 +137,7 @@ def _with_deltas(names: Sequence[str], deltas: Sequence[float] | str) -> list[Ch
 
 
 def line_points(csv: Named | None = None, *, seed: int = 0, **made: float) -> "LineData":
-    """Return the points of a CSV file, or the tutorial's: `points`, `outliers` and their `shift`, drawn from the seed."""
+    """Return the points of a CSV file, or the tutorial's: `points`, `outliers` and their `shift`, by the seed."""
     from tudui.lab.line_fit.data import csv_data, tutorial_data
 
     if csv is None:
