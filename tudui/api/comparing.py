@@ -1,4 +1,4 @@
-"""`tudui.compare`, `tudui.report`, and what a comparison would take."""
+"""`tudui.compare`, the report of a comparison, and what one would take."""
 
 import math
 from collections.abc import Mapping
