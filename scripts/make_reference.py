@@ -56,7 +56,7 @@ def configuration() -> str:
         for name, value in values["properties"].items():
             if "$ref" in value:
                 yield from keys(model(value), f"{above}{name}.")
-            elif name != "name" or "const" not in value:
+            elif name != "name" or "description" in value:
                 yield f"{above}{name}", value
 
     run = schema["properties"]

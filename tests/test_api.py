@@ -1,5 +1,6 @@
 """Tudui from Python: the functions are the commands."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,11 @@ import pytest
 import torch
 
 import tudui
-from tests.conftest import ROOT, record
+from tests.conftest import ROOT, photograph, record
 from tests.test_networks import course_network
+from tudui.api import backward, lab
+from tudui.api.comparing import read_comparison, report
+from tudui.api.runs import runs
 
 QUICK = {"train.epochs": 1, "log.every": 5, "train.threads": 1, "device": "cpu"}
 
@@ -66,6 +70,41 @@ def test_evaluate_tells_what_the_command_tells(trained, capsys):
     torch.save(course_network().state_dict(), "weights.pt")
     tudui.evaluate("weights.pt", data="digits")
     assert "note: pixels in [0, 1], as in the course's scripts" in capsys.readouterr().err
+
+
+def test_what_commands_do_with_weights_is_there_from_python(trained, tudui_command, tmp_path):
+    photograph(7).save("seven.png")
+    (prediction,) = tudui.predict(trained, ["seven.png"], top=2)
+    typed = tudui_command("predict", trained, "seven.png", "--top", 2, "--json").json()["predictions"][0]["classes"]
+    assert [{"name": name, "probability": share} for name, share in prediction.classes] == typed
+    done = tudui.export(trained, "model.safetensors")
+    assert done.check.passed
+    assert done.card.is_file()
+    with pytest.raises(tudui.TuduiError, match="is there already"):
+        tudui.export(trained, "model.safetensors")
+    assert [row.test for row in runs(trained.parent)] == [tudui.evaluate(trained).evaluated.scores["accuracy"]]
+
+
+def test_a_report_is_written_again_from_python(compared, tmp_path):
+    shutil.copytree(compared, "compared", symlinks=True)
+    Path("compared/report.html").unlink()
+    assert report("compared").values == read_comparison("compared").values
+    assert Path("compared/report.html").is_file()
+
+
+def test_the_lab_from_python_is_that_of_the_commands(tudui_command):
+    found = lab.loss_value("huber", [1, 2, 3], np.array([1.0, 2.0, 8.0]), {"delta": 2})
+    assert found.value == pytest.approx(2 * (5 - 1) / 3)
+    typed = tudui_command("loss", "value", "huber", "-i", "1,2,3", "-t", "1,2,8", "--delta", 2, "--json").json()
+    assert (typed["value"], typed["input"]) == (found.value, found.inputs.tolist())
+    curves = lab.loss_curves(["huber", "l1"], deltas=[1, 2], out="curves.png")
+    assert curves.labels == ("huber δ=1", "huber δ=2", "l1")
+    assert Path("curves.png").is_file()
+    fit = lab.line_fit(losses=["mae"], steps=5)
+    assert fit.values()["fits"].keys() == tudui_command("line-fit", "--losses", "mae", "--json").json()["fits"].keys()
+    batch = backward.first_batch("digits", {"loss": "mae", "train.batch_size": 2})
+    assert batch.config.loss.name == "l1"
+    assert backward.by_hand(overrides={"loss": "ce"}, target=1).products
 
 
 @pytest.mark.parametrize(

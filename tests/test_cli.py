@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 
 from tests.conftest import TUDUI, record
 from tudui import __version__
+from tudui.cli.compare import compare_losses_command
+from tudui.cli.flags import FLAGS, keys_of, setting
+from tudui.cli.train import train_command
 
 FAST = ("-e", "1", "--set", "train.threads=1")
 
@@ -86,6 +90,21 @@ def test_flags_reach_the_config(tudui):
     assert config["loss"]["name"] == "huber"
     assert (config["train"]["epochs"], config["train"]["batch_size"], config["seed"]) == (1, 32, 5)
     assert (config["optimizer"]["lr"], config["precision"], config["schedule"]["name"]) == (0.003, "bf16", "constant")
+
+
+@pytest.mark.parametrize("key", FLAGS)
+def test_a_flags_help_and_default_are_the_schemas(key, tudui):
+    """Each flag is in the help of the commands that have it, with the words of the schema."""
+    words, default = setting(key).description.partition("; null")[0], setting(key).get_default()
+    commands = {"train": train_command, "compare-losses": compare_losses_command}
+    having = [name for name, command in commands.items() if key in keys_of(command)]
+    assert having
+    for name in having:
+        shown = " ".join(re.sub("[│\n]", " ", tudui(name, "--help").out).split())
+        assert f"{FLAGS[key].name} " in shown
+        assert words[1:] in shown
+        if isinstance(default, int) and not isinstance(default, bool):
+            assert f"{words[1:]}. [default: {default}]" in shown
 
 
 @pytest.mark.parametrize(

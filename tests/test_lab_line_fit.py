@@ -8,6 +8,7 @@ import pytest
 from scipy.optimize import least_squares
 from sklearn.linear_model import QuantileRegressor
 
+from tudui.config import Override
 from tudui.lab.choice import choose_loss
 from tudui.lab.line_fit.data import tutorial_data
 from tudui.lab.line_fit.optimum import best_line
@@ -82,7 +83,7 @@ def test_the_optima_are_those_of_other_solvers(tudui, seed):
 @pytest.mark.parametrize("delta", [0.01, 0.1, 1.0, 30.0])
 def test_the_huber_optimum_has_no_gradient_left(delta):
     data = tutorial_data(2)
-    line = best_line(choose_loss("huber", flags={"delta": ("--delta", delta)}), data.x, data.y)
+    line = best_line(choose_loss("huber", overrides=[Override("loss.delta", delta, "--delta")]), data.x, data.y)
     pull = np.clip(data.y - line.at(data.x), -delta, delta)
     assert np.mean(pull) == pytest.approx(0, abs=1e-7 * delta)
     assert np.mean(pull * data.x) == pytest.approx(0, abs=1e-6 * delta)
@@ -218,7 +219,7 @@ def test_a_residual_of_zero_is_said(tudui, tmp_path):
     ("arguments", "says"),
     [
         (("--losses", "hubber"), "did you mean 'huber'"),
-        (("--losses", ","), "name at least one"),
+        (("--losses", ","), "names nothing"),
         (("--losses", "ce"), "--losses ce: compares logits with a class"),
         (("--delta", "-1"), "loss.delta: should be greater than 0"),
         (("--losses", "mse", "--delta", "1"), "mse has no parameter delta; losses that have one: huber"),

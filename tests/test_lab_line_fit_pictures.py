@@ -1,5 +1,6 @@
 """The pictures of `tudui line-fit`: that they hold what they say, and that the influence in them is right."""
 
+from tudui.config import Override
 from tudui.lab.choice import choose_loss
 from tudui.lab.line_fit.choose_delta import choose_delta
 from tudui.lab.line_fit.data import tutorial_data
@@ -18,7 +19,11 @@ def test_mae_withstands_a_wild_y_but_no_leverage():
 
 
 def test_the_pictures_hold_what_they_say():
-    losses = [choose_loss("mse"), choose_loss("mae"), choose_loss("huber", flags={"delta": ("--delta", DELTA)})]
+    losses = [
+        choose_loss("mse"),
+        choose_loss("mae"),
+        choose_loss("huber", overrides=[Override("loss.delta", DELTA, "--delta")]),
+    ]
     data = tutorial_data(0)
     experiment = run_experiment(losses, data, steps=20, rate=0.01)
     labels = LABELS

@@ -1,7 +1,7 @@
 """Tudui: understand and compare loss functions on an image classifier.
 
 From Python: `tudui.train("digits", {"loss": "huber"})`, `tudui.compare()`, `tudui.evaluate(run)`,
-`tudui.losses.get("huber", delta=2)`. What is heavy is imported when it is used.
+`tudui.losses.get("huber", delta=2)`; `tudui.api` has what the other commands do. What is heavy is imported when used.
 """
 
 from importlib import import_module
@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tudui import losses
-    from tudui.api.comparing import compare, report
+    from tudui.api.comparing import compare
     from tudui.api.models import evaluate, export, predict
     from tudui.api.training import train
     from tudui.errors import TuduiError
 
 __version__ = "0.2.0"
-__all__ = ["TuduiError", "compare", "evaluate", "export", "losses", "predict", "report", "train"]
+__all__ = ["TuduiError", "compare", "evaluate", "export", "losses", "predict", "train"]
 
 _HOMES = {
     "train": "tudui.api.training",
     "compare": "tudui.api.comparing",
-    "report": "tudui.api.comparing",
     "evaluate": "tudui.api.models",
     "predict": "tudui.api.models",
     "export": "tudui.api.models",

@@ -1,4 +1,4 @@
-"""`tudui.compare`, `tudui.report`, and what a comparison would take."""
+"""`tudui.compare`, the report of a comparison, and what one would take."""
 
 import math
 from collections.abc import Mapping
@@ -105,6 +105,13 @@ class Estimate:
     way: Arrangement
     seconds: float
     rates: Mapping[str, tuple[float, ...]]  # learning rates of each variant at the first noise level; several: tuned
+
+    @property
+    def duration(self) -> str:
+        """The seconds as people say them."""
+        from tudui.comparison.progress import duration
+
+        return duration(self.seconds)
 
 
 def estimate(

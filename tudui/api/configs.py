@@ -7,9 +7,13 @@ from typing import Any
 
 from tudui.config import Config, Loaded, Override, load_config
 from tudui.config.describe import shorten
+from tudui.config.dump import to_change
 from tudui.config.plan import Plan, load_plan
-from tudui.config.shipped import find_config
+from tudui.config.shipped import find_config, shipped_plans
+from tudui.config.yaml_file import read_yaml
 from tudui.errors import UsageError, did_you_mean
+from tudui.files import disk_errors, write_text
+from tudui.invocation import tudui_command
 from tudui.run_folder import config_of_run
 
 Named = str | PathLike[str]
@@ -33,12 +37,47 @@ def load(
         return load_config(*_asked(config, overrides))
     if config is not None:
         raise UsageError(f"resume={fspath(resume)!r}: goes on with that run's config, in its folder; leave others out")
-    return config_of_run(Path(resume), _overrides(overrides))
+    return config_of_run(Path(resume), overrides_of(overrides))
 
 
 def plan(plan: Plan | Mapping[str, Any] | Named = "compare", overrides: Settings = NOTHING) -> Plan:
     """Return the checked plan of a comparison; any config of a run is one."""
     return plan if isinstance(plan, Plan) else load_plan(*_asked(plan, overrides))
+
+
+def validate(name: Named) -> Loaded | Plan:
+    """Check a config file or plan, or a shipped one by name; ConfigError has a line for each problem."""
+    path = find_config(fspath(name), "config validate")
+    return load_plan(path) if "comparison" in read_yaml(path).values else load_config(path)
+
+
+def copy_config(name: str, to: Named | None = None) -> Path:
+    """Copy a shipped config, to change it, and return the new file: by default NAME.yaml here."""
+    source, target = find_config(name, "config copy"), Path(to or f"{Path(name).stem}.yaml")
+    if target.exists():
+        raise UsageError(f"{target}: is there already; give another name: {tudui_command()} config copy {name} FILE")
+    text = source.read_text() if name in shipped_plans() else _to_change(source)
+    lines = [line for line in text.splitlines(keepends=True) if "$schema=" not in line]  # its path is of our docs
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    write_text(target, "".join(lines))
+    return target
+
+
+def _to_change(source: Path) -> str:
+    """Return the head of a config's file, what it sets, and every other setting as a comment."""
+    loaded = load_config(source)
+    config = loaded.config
+    if loaded.provenance["optimizer.lr"].startswith("recipe"):
+        config = config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"lr": "auto"})})
+    set_here = {key for key, origin in loaded.provenance.items() if origin.startswith(f"{source}:")}
+
+    def given(key: str) -> bool:
+        return any(one == key or one.startswith(f"{key}.") for one in set_here)
+
+    head = [line for line in source.read_text().splitlines() if line.startswith("#")]
+    hint = "# What stands behind a # is the default; take the # away to change it."
+    return "\n".join([*head, hint, to_change(config, given)])
 
 
 def one_of(name: str, value: str | None, known: Sequence[str]) -> None:
@@ -55,11 +94,12 @@ def _asked(
         config = config.model_dump(mode="json")
     if isinstance(config, Mapping):
         above = overrides if isinstance(overrides, Mapping) else {one.key: one.value for one in overrides}
-        return None, _overrides({**config, **above})
-    return None if config is None else find_config(fspath(config), "config"), _overrides(overrides)
+        return None, overrides_of({**config, **above})
+    return None if config is None else find_config(fspath(config), "config"), overrides_of(overrides)
 
 
-def _overrides(settings: Settings) -> Sequence[Override]:
+def overrides_of(settings: Settings) -> Sequence[Override]:
+    """Return settings by dotted key as overrides, with values in the types that YAML has."""
     if not isinstance(settings, Mapping):
         return settings
     if odd := [key for key in settings if not isinstance(key, str)]:

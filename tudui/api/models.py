@@ -1,21 +1,21 @@
-"""What is done with trained weights: `tudui.evaluate`, `tudui.predict`, `tudui.export`; and which runs there are."""
+"""What is done with trained weights: `tudui.evaluate`, `tudui.predict`, `tudui.export`."""
 
 from collections.abc import Iterable
 from os import fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from tudui.api.configs import Named, one_of
 from tudui.api.console import note
 from tudui.errors import UsageError
-from tudui.inference.runs import RunRow as RunRow
-from tudui.inference.runs import list_runs
+from tudui.inference.export import Export, card_of, export_model, place_of
+from tudui.inference.predict import Prediction as Prediction
+from tudui.inference.predict import Predictions, find_images
+from tudui.inference.predict import Unreadable as Unreadable
+from tudui.inference.scores import UNPREPARED, evaluate_weights
+from tudui.inference.scores import Scored as Scored
 from tudui.run_folder import RunResult
-
-if TYPE_CHECKING:
-    from tudui.inference.export import Export
-    from tudui.inference.predict import Predictions
-    from tudui.inference.scores import Scored
+from tudui.weights import read_weights
 
 Normalize = Literal["standardize", "none"] | None
 
@@ -28,7 +28,7 @@ def evaluate(
     data_dir: Named | None = None,
     normalize: Normalize = None,
     best: bool = False,
-) -> "Scored":
+) -> Scored:
     """Score a run, or a weights file of any script, on a split of its own data or of another data set.
 
     `normalize` None prepares pixels as in training, or not at all where a file does not say. In `evaluated` of what is
@@ -36,8 +36,6 @@ def evaluate(
     """
     one_of("split", split, ("train", "validation", "test"))
     one_of("normalize", normalize, ("standardize", "none"))
-    from tudui.inference.scores import evaluate_weights
-
     place = None if data_dir is None else fspath(data_dir)
     scored = evaluate_weights(_path(weights), data=data, data_dir=place, split=split, normalize=normalize, best=best)
     for text in scored.notes:
@@ -52,16 +50,12 @@ def predict(
     top: int = 3,
     normalize: Normalize = None,
     best: bool = False,
-) -> "Predictions":
+) -> Predictions:
     """Return the likeliest classes of image files, and of all images below folders, computed as they are asked for.
 
     `normalize` as in `evaluate`. An image that cannot be read is Unreadable in its place.
     """
     one_of("normalize", normalize, ("standardize", "none"))
-    from tudui.inference.predict import Predictions, find_images
-    from tudui.inference.scores import UNPREPARED
-    from tudui.weights import read_weights
-
     read, files = read_weights(_path(weights), best=best), find_images(map(Path, images))
     if read.preparation is None and normalize is None:
         note(UNPREPARED)
@@ -75,27 +69,18 @@ def export(
     format: Literal["safetensors", "onnx", "torch"] | None = None,
     best: bool = False,
     overwrite: bool = False,
-) -> "Export":
+) -> Export:
     """Write a trained model as one file that others can load without Tudui, and a model card beside it.
 
     The format follows from the ending of `out`, and the other way round; by default safetensors, by the run's name.
     WeightsError where the file, read back, computes something else.
     """
-    from tudui.inference.export import card_of, export_model, place_of
-
     path, chosen = place_of(_path(weights), None if out is None else Path(out), format)
     refuse_overwriting(path, card_of(path), overwrite=overwrite)
     done = export_model(_path(weights), path, format=chosen, best=best)
     for text in done.notes:
         note(text)
     return done
-
-
-def runs(folder: Named = "runs") -> list[RunRow]:
-    """Return the runs below a folder, at any depth, by name; UsageError where there is no folder."""
-    if not Path(folder).is_dir():
-        raise UsageError(f"{folder}: no such folder; train first, or name the folder of your runs")
-    return list_runs(Path(folder))
 
 
 def refuse_overwriting(*paths: Path, overwrite: bool) -> None:

@@ -14,7 +14,7 @@ from tudui.errors import UsageError, did_you_mean
 from tudui.files import json_text
 
 if TYPE_CHECKING:
-    from tudui.inference.scores import Scored
+    from tudui.api.models import Scored
     from tudui.tasks import Figure, Metric
 
 MAX_CONFUSION = 20
@@ -106,7 +106,7 @@ def runs_command(
       tudui runs
       tudui runs --sort test --csv
     """
-    from tudui.api.models import RunRow, runs
+    from tudui.api.runs import RunRow, runs
 
     columns = [field.name for field in fields(RunRow)]
     if sort not in columns:

@@ -18,7 +18,7 @@ from tudui.files import json_text
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tudui.lab.backward.precision import Precision
+    from tudui.api.backward import Precision
 
 app = Commands(help="See backpropagation at work on one real batch.")
 
@@ -42,7 +42,7 @@ def accumulate(
     batch = batch_of(asked)
     from rich.markup import escape
 
-    from tudui.lab.backward.accumulate import accumulate as run
+    from tudui.api.backward import accumulate as run
 
     found = run(batch)
     if json:
@@ -89,7 +89,7 @@ def precision(
     if not 0 < scale < float("inf"):
         raise UsageError(f"--scale {scale:g}: must be greater than 0")
     batch = batch_of(asked)
-    from tudui.lab.backward.precision import underflow
+    from tudui.api.backward import underflow
 
     found = underflow(batch, scale=scale)
     if json:
@@ -151,21 +151,12 @@ def depth(
     """
     if not 1 <= depth <= MAX_DEPTH:
         raise UsageError(f"--depth {depth}: must lie in 1 to {MAX_DEPTH}")
-    if out is not None:
-        from tudui.lab.pictures import check_format
-
-        check_format(out)
     batch = batch_of(asked)
     from rich.markup import escape
 
-    from tudui.lab.backward.depth import over_depth
+    from tudui.api.backward import over_depth
 
-    found = over_depth(batch, depth=depth)
-    if out is not None:
-        from tudui.lab.pictures import depth_picture, make_folder, save_picture
-
-        make_folder(out.parent)
-        save_picture(depth_picture(found), out)
+    found = over_depth(batch, depth=depth, out=out)
     if json:
         rows = [{**asdict(one), "factor": one.factor} for one in found]
         typer.echo(json_text({"out": None if out is None else str(out), "depth": depth, "initialisations": rows}))
@@ -209,7 +200,7 @@ def check(
     if entries < 1:
         raise UsageError(f"--entries {entries}: must be 1 or greater")
     batch = batch_of(asked)
-    from tudui.lab.backward.check import IMAGES, STEP, check_gradients
+    from tudui.api.backward import IMAGES, STEP, check_gradients
 
     found = check_gradients(batch, entries=entries)
     largest = max(layer.difference for layer in found)

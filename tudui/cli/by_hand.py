@@ -1,17 +1,16 @@
 """`tudui backward by-hand`."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tudui.api.console import note, output
+from tudui.api.console import output
 from tudui.cli.flags import CHOICE, Asked, JsonOption, configured
-from tudui.errors import UsageError
 from tudui.files import json_text
 
 if TYPE_CHECKING:
-    from tudui.lab.backward.by_hand import ByHand
+    from tudui.api.backward import ByHand
 
 
 @configured("loss")
@@ -37,24 +36,9 @@ def by_hand_command(
       tudui backward by-hand --loss mse
       tudui backward by-hand --loss ce --input 1,2 --target 0
     """
-    if seed < 0:
-        raise UsageError(f"--seed {seed}: must be 0 or greater")
-    from tudui.api.configs import load
-    from tudui.lab.backward.by_hand import by_hand
-    from tudui.lab.choice import choose_loss
-    from tudui.lab.reading import read_numbers
+    from tudui.api.backward import by_hand
 
-    loss = asked.value("loss")
-    if asked.config is not None:
-        loaded = load(asked.config, asked.overrides)
-        for text in loaded.notes:
-            note(text)
-        chosen = replace(choose_loss(loaded.config.loss.name), parameters=loaded.config.loss)
-    else:
-        chosen = choose_loss(loss or "mse", overrides=[one for one in asked.overrides if one.key != "loss"])
-    if not abs(target) < float("inf"):
-        raise UsageError(f"--target {target:g}: must be a finite number")
-    found = by_hand(chosen, inputs=read_numbers(inputs, flag="--input"), target=target, seed=seed)
+    found = by_hand(asked.config, asked.overrides, inputs=inputs, target=target, seed=seed)
     if json:
         typer.echo(json_text(asdict(found)))
         return

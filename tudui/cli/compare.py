@@ -105,8 +105,6 @@ def _show_estimate(plan: "Plan", found: "Estimate", console: "Console", *, json:
     """Print what would be done and about how long it takes."""
     from rich.markup import escape
 
-    from tudui.comparison.progress import duration
-
     comparison, base, way = plan.comparison, plan.base, found.way
     for variant, parameters in comparison.variants.items():
         tuned = "tuned over " if comparison.lr == "tuned" else ""
@@ -120,7 +118,7 @@ def _show_estimate(plan: "Plan", found: "Estimate", console: "Console", *, json:
     noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
     console.print(f"{escape(base.data.name)}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}")
     one_by_one = ", one after another" if way.executor == "ray" else ""
-    console.print(f"{way}, in {escape(str(way.folder))}: about {duration(found.seconds)}{one_by_one}")
+    console.print(f"{way}, in {escape(str(way.folder))}: about {found.duration}{one_by_one}")
     console.print("dry run: nothing was written")
     if json:
         typer.echo(json_text({**asdict(way), "folder": str(way.folder), "seconds": found.seconds}))

@@ -10,8 +10,8 @@ from tudui.api.console import note, output
 from tudui.cli import completion
 from tudui.cli.commands import Commands
 from tudui.cli.flags import SHOW, Asked, configured
-from tudui.errors import ConfigError, UsageError
-from tudui.files import disk_errors, json_text, write_text
+from tudui.errors import ConfigError
+from tudui.files import json_text
 from tudui.invocation import tudui_command
 
 app = Commands(help="Look at configs: what a run would be, and where each value comes from.")
@@ -41,8 +41,8 @@ def show(
     typer.echo(to_yaml(loaded.config, comments), nl=False)
 
 
-@app.command()
-def validate(
+@app.command("validate")
+def validate_command(
     files: Annotated[
         list[str],
         typer.Argument(metavar="FILE", help="YAML files or shipped names.", autocompletion=completion.shipped),
@@ -54,19 +54,12 @@ def validate(
       tudui config validate mine.yaml
       tudui config validate cifar10 course
     """
-    from tudui.config import load_config
-    from tudui.config.plan import load_plan
-    from tudui.config.shipped import find_config
-    from tudui.config.yaml_file import read_yaml
+    from tudui.api.configs import validate
 
     problems: list[str] = []
     for name in files:
         try:
-            path = find_config(name, "config validate")
-            if "comparison" in read_yaml(path).values:
-                load_plan(path)
-            else:
-                load_config(path)
+            validate(name)
         except ConfigError as error:
             problems += error.problems
         else:
@@ -96,8 +89,8 @@ def list_command() -> None:
     output(json=False).print(table)
 
 
-@app.command()
-def copy(
+@app.command("copy")
+def copy_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Shipped config.", autocompletion=completion.shipped)],
     to: Annotated[Path | None, typer.Argument(metavar="FILE", help="File to write.  [default: NAME.yaml here]")] = None,
 ) -> None:
@@ -107,37 +100,12 @@ def copy(
       tudui config copy cifar10
       tudui config copy digits mine.yaml
     """
-    from tudui.config.shipped import find_config, shipped_plans
+    from tudui.api.configs import copy_config
+    from tudui.config.shipped import shipped_plans
 
-    source, target = find_config(name, "config copy"), to or Path(f"{Path(name).stem}.yaml")
-    if target.exists():
-        raise UsageError(f"{target}: is there already; give another name: {tudui_command()} config copy {name} FILE")
+    target = copy_config(name, to)
     command = "compare-losses" if name in shipped_plans() else "train"
-    text = source.read_text() if name in shipped_plans() else _to_change(source)
-    lines = [line for line in text.splitlines(keepends=True) if "$schema=" not in line]  # its path is of our docs
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-    write_text(target, "".join(lines))
     typer.echo(f"{target}: written; run it with: {tudui_command()} {command} --config {shlex.quote(str(target))}")
-
-
-def _to_change(source: Path) -> str:
-    """Return the head of a config's file, what it sets, and every other setting as a comment."""
-    from tudui.config import load_config
-    from tudui.config.dump import to_change
-
-    loaded = load_config(source)
-    config = loaded.config
-    if loaded.provenance["optimizer.lr"].startswith("recipe"):
-        config = config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"lr": "auto"})})
-    set_here = {key for key, origin in loaded.provenance.items() if origin.startswith(f"{source}:")}
-
-    def given(key: str) -> bool:
-        return any(one == key or one.startswith(f"{key}.") for one in set_here)
-
-    head = [line for line in source.read_text().splitlines() if line.startswith("#")]
-    hint = "# What stands behind a # is the default; take the # away to change it."
-    return "\n".join([*head, hint, to_change(config, given)])
 
 
 @app.command()

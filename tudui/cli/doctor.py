@@ -13,7 +13,7 @@ from tudui.errors import UsageError
 from tudui.files import json_text
 
 if TYPE_CHECKING:
-    from tudui.diagnosis import Finding
+    from tudui.api.machine import Finding
 
 SIGNS = {"ok": "[green]ok[/]", "note": "[magenta]note[/]", "wrong": "[bold red]wrong[/]"}
 
@@ -35,7 +35,7 @@ def doctor_command(
       tudui doctor
       tudui doctor --json
     """
-    from tudui.diagnosis import diagnose
+    from tudui.api.machine import diagnose
 
     findings = list(diagnose(data_dir))
     wrong = [finding for finding in findings if finding.state == "wrong"]

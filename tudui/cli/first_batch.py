@@ -6,7 +6,7 @@ from tudui.api.console import note
 from tudui.cli.flags import Asked
 
 if TYPE_CHECKING:
-    from tudui.lab.backward.batch import FirstBatch
+    from tudui.api.backward import FirstBatch
 
 BATCH = ("loss", "data.name", "data.dir")  # flags that say which
 
@@ -18,6 +18,6 @@ def batch_of(asked: Asked) -> "FirstBatch":
     loaded = load(asked.config, asked.overrides)
     for text in loaded.notes:
         note(text)
-    from tudui.lab.backward.batch import first_batch
+    from tudui.api.backward import first_batch
 
-    return first_batch(loaded.config)
+    return first_batch(loaded)

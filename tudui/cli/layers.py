@@ -12,7 +12,7 @@ from tudui.errors import UsageError
 from tudui.files import json_text
 
 if TYPE_CHECKING:
-    from tudui.lab.backward.layers import Step
+    from tudui.api.backward import Step
 
 
 @configured(*BATCH, "train.batch_size")
@@ -35,7 +35,7 @@ def layers_command(
     if samples < 0 or batches < 0:
         raise UsageError(f"--samples {samples} --batches {batches}: must be 0 or greater")
     batch = batch_of(asked)
-    from tudui.lab.backward.layers import one_step
+    from tudui.api.backward import one_step
 
     step = one_step(batch, samples=samples, batches=batches)
     if json:

@@ -1,5 +1,6 @@
 """`tudui line-fit`."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,18 +8,14 @@ import typer
 
 from tudui.api.console import note, output
 from tudui.cli import completion
-from tudui.cli.flags import SHOW, JsonOption
+from tudui.cli.flags import SHOW, JsonOption, names_in
 from tudui.errors import UsageError
-from tudui.files import json_text, write_text
+from tudui.files import json_text
 
 if TYPE_CHECKING:
-    from tudui.lab.choice import ChosenLoss
-    from tudui.lab.line_fit.choose_delta import ChosenDelta
-    from tudui.lab.line_fit.data import LineData
-    from tudui.lab.line_fit.experiment import Experiment
+    from tudui.api.lab import ChosenDelta, Experiment
 
 POINTS, FITTING = "The points", "The fit"
-MOST_STEPS = 10_000
 LOSSES = "mse,mae,huber"
 
 
@@ -100,85 +97,36 @@ def line_fit_command(
       tudui line-fit --out line-fit
       tudui line-fit --choose-delta 0.1,0.5,1,2,5,10 --folds 5
     """
-    data = _data(csv, seed, {"points": points, "outliers": outliers, "shift": shift})
-    if not 1 <= steps <= MOST_STEPS:
-        raise UsageError(f"--steps {steps}: must lie in 1 to {MOST_STEPS:,}")
-    if not 0 < lr < float("inf"):
-        raise UsageError(f"--lr {lr:g}: must be greater than 0")
+    from tudui.api.lab import choose_delta as choose
+    from tudui.api.lab import line_fit, line_points
+
+    made = {"points": points, "outliers": outliers, "shift": shift}
+    data = line_points(csv, seed=seed, **{name: value for name, value in made.items() if value is not None})
     if choose_delta is not None:
         if delta is not None:
             raise UsageError(f"--delta {delta:g} and --choose-delta {choose_delta}: give one of the two")
         if losses is not None:
             raise UsageError(f"--losses {losses} and --choose-delta {choose_delta}: only Huber has a δ to choose")
-        _choose_delta(choose_delta, data, folds=5 if folds is None else folds, seed=seed, out=out, json=json)
+        found = choose(choose_delta, data, folds=5 if folds is None else folds, seed=seed, out=out)
+        _show(found, out, "delta.json and delta.png", _print_deltas, json=json)
         return
     if folds is not None:
         raise UsageError(f"--folds {folds}: belongs to --choose-delta; give that too, such as 0.1,1,10")
-    chosen = _losses(LOSSES if losses is None else losses, 2.0 if delta is None else delta, given=delta is not None)
+    names = names_in(LOSSES if losses is None else losses, "--losses")
+    experiment = line_fit(data, names, delta=delta, steps=steps, lr=lr, out=out)
+    _show(experiment, out, "data.csv, fits.json, fits.png, losses.png and influence.png", _print, json=json)
 
+
+def _show(found: Any, out: Path | None, files: str, show: Callable[[Any], None], *, json: bool) -> None:
+    """Print what was found, and which files were written."""
     from rich.markup import escape
 
-    from tudui.lab.line_fit.experiment import run_experiment
-
-    experiment = run_experiment(chosen, data, steps=steps, rate=lr)
-    if out is not None:
-        _write(experiment, chosen, out)
     if json:
-        typer.echo(json_text({"out": None if out is None else str(out), **experiment.values()}))
+        typer.echo(json_text({"out": None if out is None else str(out), **found.values()}))
         return
-    _print(experiment)
+    show(found)
     if out is not None:
-        output(json=False).print(
-            f"wrote data.csv, fits.json, fits.png, losses.png and influence.png to {escape(str(out))}", soft_wrap=True
-        )
-
-
-def _data(csv: Path | None, seed: int, made: dict[str, Any]) -> "LineData":
-    from tudui.lab.line_fit.data import csv_data, tutorial_data
-
-    given = {name: value for name, value in made.items() if value is not None}
-    if csv is None:
-        return tutorial_data(seed, **given)
-    if given:
-        raise UsageError(
-            f"--csv {csv}: its points are what they are; leave out {', '.join(f'--{name}' for name in given)}"
-        )
-    return csv_data(csv)
-
-
-def _losses(names: str, delta: float, *, given: bool) -> "list[ChosenLoss]":
-    from tudui.lab.choice import choose_loss, has_parameter
-
-    asked = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    if not asked:
-        raise UsageError(f"--losses '{names}': name at least one, such as mse,mae,huber")
-    having = {name for name in asked if has_parameter(name, "delta")}
-    if given and not having:
-        choose_loss(asked[0], flags={"delta": (f"--delta {delta:g}", delta)})  # says which losses have one
-    chosen = [
-        choose_loss(name, flags={"delta": (f"--delta {delta:g}", delta if name in having else None)}) for name in asked
-    ]
-    for loss in chosen:
-        if not loss.on_numbers:
-            raise UsageError(f"--losses {loss.label}: compares logits with a class; a line needs a loss of numbers")
-    return chosen
-
-
-def _write(experiment: "Experiment", chosen: "list[ChosenLoss]", out: Path) -> None:
-    from tudui.lab.line_fit.experiment import influence
-    from tudui.lab.line_fit.pictures import fits_picture, influence_picture, losses_picture
-    from tudui.lab.pictures import make_folder, save_picture
-
-    make_folder(out)
-    data = experiment.data
-    rows = zip(data.x.tolist(), data.y.tolist(), data.outliers.tolist(), strict=True)
-    write_text(out / "data.csv", "x,y,outlier\n" + "".join(f"{x!r},{y!r},{int(o)}\n" for x, y, o in rows))
-    save_picture(fits_picture(experiment), out / "fits.png")
-    save_picture(losses_picture(experiment), out / "losses.png")
-    in_y, in_x = (influence(chosen, data, axis=axis) for axis in ("y", "x"))
-    followed = {"moved_in_y": in_y.values(), "moved_in_x": in_x.values()}
-    write_text(out / "fits.json", json_text(experiment.values() | {"influence": followed}, indent=2) + "\n")
-    save_picture(influence_picture(in_y, in_x), out / "influence.png")
+        output(json=False).print(f"wrote {files} to {escape(str(out))}", soft_wrap=True)
 
 
 def _print(experiment: "Experiment") -> None:
@@ -219,51 +167,17 @@ def _cells(*values: float | None) -> list[str]:
 
 
 def _print_notes(experiment: "Experiment") -> None:
-    from tudui.lab.line_fit.steps import LIMIT
-
     if any(fit.label == "mse" for fit in experiment.fits):
         verdict = "stable below 2" if experiment.stability < 2 else "not below 2, so its steps explode"
         note(f"mse is half the mean square; rate x largest eigenvalue is {experiment.stability:.3g}, {verdict}")
     if any(fit.steps_to_optimum is None for fit in experiment.fits):
-        note(f"not reached: not within 1 % of the optimum's loss in {LIMIT:,} steps at this rate")
+        note(f"not reached: not within 1 % of the optimum's loss in {experiment.limit:,} steps at this rate")
     for fit in experiment.fits:
         if fit.descent.zero_residuals:
             note(
                 f"{fit.label}: {fit.descent.zero_residuals} residuals were exactly 0 on the way; "
                 f"autograd takes sign(0) as 0, the tutorial's code as -1"
             )
-
-
-def _choose_delta(text: str, data: "LineData", *, folds: int, seed: int, out: Path | None, json: bool) -> None:
-    from rich.markup import escape
-
-    from tudui.lab.line_fit.choose_delta import choose_delta
-    from tudui.lab.reading import read_numbers
-
-    deltas = read_numbers(text, flag="--choose-delta").reshape(-1).tolist()
-    found = choose_delta(deltas, data, folds=folds, seed=seed)
-    values = {
-        "folds": folds,
-        "score": "median absolute error",
-        "candidates": [
-            {"delta": one.delta, "mean": one.mean, "deviation": one.deviation, "scores": one.scores}
-            for one in found.candidates
-        ],
-        "delta": found.best.delta,
-    }
-    if out is not None:
-        from tudui.lab.line_fit.pictures import choose_delta_picture
-        from tudui.lab.pictures import make_folder, save_picture
-
-        make_folder(out)
-        write_text(out / "delta.json", json_text(values, indent=2) + "\n")
-        save_picture(choose_delta_picture(found), out / "delta.png")
-    if json:
-        typer.echo(json_text({"out": None if out is None else str(out), **values}))
-        return
-    _print_deltas(found)
-    if out is not None:
-        output(json=False).print(f"wrote delta.json and delta.png to {escape(str(out))}", soft_wrap=True)
 
 
 def _print_deltas(found: "ChosenDelta") -> None:

@@ -8,16 +8,14 @@ import typer
 from tudui.api.console import note, output
 from tudui.cli import completion
 from tudui.cli.commands import Commands
-from tudui.cli.flags import CHOICE, HOW, SHOW, JsonOption, SetOption
+from tudui.cli.flags import CHOICE, HOW, SHOW, JsonOption, SetOption, names_in
 from tudui.errors import UsageError
 from tudui.files import json_text
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
 
-    from tudui.lab.choice import ChosenLoss
-    from tudui.lab.curves import Curve
-    from tudui.lab.values import LossValue
+    from tudui.api.lab import Curve, LossValue
 
 app = Commands(help="Look at the losses: their formulas, values, gradients and curves.")
 
@@ -35,7 +33,7 @@ def list_command(json: JsonOption = False) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from tudui.lab.choice import describe_losses
+    from tudui.api.lab import describe_losses
 
     losses = describe_losses()
     if json:
@@ -110,56 +108,48 @@ def value(
       tudui loss value l1 -i 1,2,3 -t 1,2,5
       tudui loss value ce -i "0.1,0.2,0.3;2,0,1" -t "1;0"
     """
-    from tudui.config import parse_set
-    from tudui.lab.choice import choose_loss
-    from tudui.lab.reading import read_classes, read_numbers
+    from tudui.api.lab import loss_value
+    from tudui.config import Override, parse_set
 
-    flags: dict[str, tuple[str, Any]] = {"delta": (f"--delta {delta}", delta)}
+    overrides = [] if delta is None else [Override("loss.delta", delta, f"--delta {delta}")]
     if weight is not None:
-        weights = read_numbers(weight, flag="--weight").reshape(-1).tolist()
-        if min(weights) <= 0:
-            raise UsageError(f"--weight {weight}: every weight must be greater than 0")
-        flags["class_weights"] = (f"--weight {weight}", weights)
-    chosen = choose_loss(name, flags=flags, overrides=[parse_set(text) for text in settings or ()])
-    numbers = read_numbers(inputs, flag="--input")
-
-    from tudui.lab.values import class_value, residual_value
-
-    if chosen.on_numbers:
-        targets = read_numbers(target, flag="--target")
-        found = residual_value(chosen, numbers, targets, reduction=reduction)
-    else:
-        numbers = numbers.reshape(1, -1) if numbers.ndim < 2 else numbers
-        if numbers.ndim != 2 or numbers.shape[1] < 2:
-            raise UsageError(
-                f"--input has shape {list(numbers.shape)}; "
-                f"{name} needs rows of at least two logits, such as 0.1,0.2,0.3"
-            )
-        targets = read_classes(target, flag="--target", classes=numbers.shape[1])
-        found = class_value(chosen, numbers, targets, reduction=reduction)
-        if weight is not None and reduction == "mean":
-            note(
-                "the mean is over the rows, as in training; torch.nn.CrossEntropyLoss(weight=...) divides by the "
-                "sum of the rows' weights instead"
-            )
+        overrides.append(Override("loss.class_weights", _weights(weight), f"--weight {weight}"))
+    overrides += [parse_set(text) for text in settings or ()]
+    found = loss_value(name, inputs, target, overrides, reduction=reduction)
+    if weight is not None and reduction == "mean":
+        note(
+            "the mean is over the rows, as in training; torch.nn.CrossEntropyLoss(weight=...) divides by the "
+            "sum of the rows' weights instead"
+        )
     if json:
-        values = {**vars(found), "input": numbers, "target": targets, "shape": list(numbers.shape)}
+        values = {**vars(found), "shape": list(found.inputs.shape)}
+        values |= {"input": values.pop("inputs"), "target": values.pop("targets")}
         typer.echo(json_text({key: _plain(inside) for key, inside in values.items()}))
         return
-    _print_value(found, numbers, targets)
+    _print_value(found)
+
+
+def _weights(text: str) -> list[float]:
+    try:
+        weights = [float(one) for one in names_in(text, "--weight")]
+    except ValueError:
+        raise UsageError(f"--weight {text}: give numbers separated by commas, one for each class") from None
+    if not all(0 < one < float("inf") for one in weights):
+        raise UsageError(f"--weight {text}: every weight must be greater than 0")
+    return weights
 
 
 def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def _print_value(found: "LossValue", inputs: "np.ndarray", targets: "np.ndarray") -> None:
+def _print_value(found: "LossValue") -> None:
     import numpy as np
     from rich.markup import escape
 
     from tudui.sinks.printable import plain_table
 
-    console = output(json=False)
+    console, inputs, targets = output(json=False), found.inputs, found.targets
     of_classes = found.probabilities is not None
     columns = ("row", "logit of", "logit", "p") if of_classes else ("element", "input", "target")
     table = plain_table(*columns, "term", "gradient", left=0)
@@ -230,61 +220,26 @@ def plot(
     """
     from rich.markup import escape
 
-    chosen = _chosen_for_plot(names, delta)
-    if out is not None:
-        from tudui.lab.pictures import check_format
+    from tudui.api.lab import loss_curves
 
-        check_format(out)
-    from tudui.lab.curves import LARGEST_REACH, class_curve, curve_label, reach_of, residual_curve
-
-    if reach is not None and not 0 < reach <= LARGEST_REACH:
-        raise UsageError(f"--reach {reach:g}: must be greater than 0 and at most {LARGEST_REACH:g}")
-    on_numbers = [loss for loss in chosen if loss.on_numbers]
-    reach = reach or reach_of(on_numbers)
-    over_residual = [residual_curve(loss, label=curve_label(loss), reach=reach) for loss in on_numbers]
-    of_classes = len(on_numbers) < len(chosen)
-    over_probability = [class_curve(loss, label=curve_label(loss)) for loss in chosen] if of_classes else []
-    if out is not None:
-        from tudui.lab.pictures import curves_picture, make_folder, save_picture
-
-        make_folder(out.parent)
-        save_picture(curves_picture(over_residual, over_probability), out)
+    found = loss_curves(names, deltas=delta or (), reach=reach, out=out)
     if json:
         values = {
             key: [{name: _plain(inside) for name, inside in vars(curve).items()} for curve in curves]
-            for key, curves in (("over_residual", over_residual), ("over_probability", over_probability))
+            for key, curves in (("over_residual", found.over_residual), ("over_probability", found.over_probability))
         }
         typer.echo(json_text({"out": None if out is None else str(out), **values}))
     elif out is not None:
         output(json=False).print(f"wrote {escape(str(out))}", soft_wrap=True)
     else:
-        labels = [curve_label(loss) for loss in chosen]
-        _print_plots(over_residual, labels, "the residual", "derivative")
-        _print_plots(over_probability, labels, "the probability of the true class", "gradient of the true logit")
+        _print_plots(found.over_residual, found.labels, "the residual", "derivative")
+        _print_plots(
+            found.over_probability, found.labels, "the probability of the true class", "gradient of the true logit"
+        )
 
 
-def _chosen_for_plot(names: list[str] | None, delta: str | None) -> "list[ChosenLoss]":
-    from tudui.lab.choice import choose_loss, has_parameter
-    from tudui.losses import loss_specs
-
-    deltas: list[float] = []
-    if delta is not None:
-        from tudui.lab.reading import read_numbers
-
-        deltas = list(dict.fromkeys(read_numbers(delta, flag="--delta").reshape(-1).tolist()))
-    asked = list(dict.fromkeys(names or loss_specs()))
-    having = [name for name in asked if has_parameter(name, "delta")]
-    if deltas and not having:
-        choose_loss(asked[0], flags={"delta": (f"--delta {delta}", deltas[0])})  # says which losses have one
-    return [
-        choose_loss(name, flags={"delta": (f"--delta {one}", one)})
-        for name in asked
-        for one in (deltas if name in having and deltas else [None])
-    ]
-
-
-def _print_plots(curves: "list[Curve]", every_label: list[str], axis: str, slope: str) -> None:
-    from tudui.lab.text_plot import MARKS, text_plot
+def _print_plots(curves: "Sequence[Curve]", every_label: "Sequence[str]", axis: str, slope: str) -> None:
+    from tudui.cli.text_plot import MARKS, text_plot
 
     marks = {label: MARKS[index % len(MARKS)] for index, label in enumerate(every_label)}
     for title in ("loss", slope) if curves else ():

@@ -16,7 +16,7 @@ from tudui.files import json_text, written_aside
 from tudui.text import csv_name, csv_path, printable
 
 if TYPE_CHECKING:
-    from tudui.inference.predict import Prediction, Unreadable
+    from tudui.api.models import Prediction, Unreadable
 
 SHOWN = 10  # of the images that cannot be read
 
@@ -90,7 +90,7 @@ def _readable(
     found: "Iterable[Prediction | Unreadable]", unreadable: "list[Unreadable]", right: list[bool]
 ) -> "Iterator[Prediction]":
     """Yield the predictions; note the images that cannot be read, and whether those of known classes were right."""
-    from tudui.inference.predict import Unreadable
+    from tudui.api.models import Unreadable
 
     for one in found:
         if isinstance(one, Unreadable):

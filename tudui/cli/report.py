@@ -15,7 +15,7 @@ from tudui.invocation import tudui_command
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tudui.comparison.collect import Comparison
+    from tudui.report import Report
 
 
 def report_command(
@@ -53,11 +53,10 @@ def report_command(
         side_by_side(comparison.values, beside.values, console)
 
 
-def show(comparison: "Comparison", console: "Console", *, json: bool) -> None:
+def show(comparison: "Report", console: "Console", *, json: bool) -> None:
     """Print what a comparison found, and where its report is."""
     from rich.markup import escape
 
-    from tudui.comparison.dashboards import TENSORBOARD
     from tudui.report import terminal, where
 
     folder = comparison.folder
@@ -66,6 +65,6 @@ def show(comparison: "Comparison", console: "Console", *, json: bool) -> None:
         return
     terminal(comparison, console)
     console.print(escape(where(comparison)), soft_wrap=True)
-    if (folder / TENSORBOARD).is_dir():
+    if (folder / "tensorboard").is_dir():
         shown = escape(shlex.quote(str(folder)))
         console.print(f"open TensorBoard on it: {tudui_command()} tensorboard {shown}", soft_wrap=True)

@@ -1,6 +1,6 @@
 """Which loss a lab command means, with its parameters checked as those of a config are. No torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,6 @@ from tudui.losses.residual import ResidualParameters
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-NO_FLAGS: Mapping[str, tuple[str, Any]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,21 +43,18 @@ def has_parameter(name: str, parameter: str) -> bool:
     return parameter in loss_spec(name).parameters.model_fields
 
 
-def choose_loss(
-    name: str, *, flags: Mapping[str, tuple[str, Any]] = NO_FLAGS, overrides: Sequence[Override] = ()
-) -> ChosenLoss:
-    """Return a loss with parameters {name: (flag, value)}, None for those not given, and `--set loss.NAME=VALUE`.
+def choose_loss(name: str, *, overrides: Sequence[Override] = ()) -> ChosenLoss:
+    """Return a loss with the parameters that are set, by keys such as loss.delta.
 
     UsageError for an unknown loss, a parameter that it does not have, and a value out of its range.
     """
     spec = loss_spec(name)
-    asked = [Override(f"loss.{key}", value, flag) for key, (flag, value) in flags.items() if value is not None]
-    for override in (*asked, *overrides):
+    for override in overrides:
         section, _, parameter = override.key.partition(".")
         if section != "loss" or not parameter:
             raise UsageError(f"{override.origin}: only parameters of the loss can be set here, such as loss.delta=2")
         _check_parameter(name, spec, parameter, override.origin)
-    parameters = load_loss([Override("loss", name, name), *asked, *overrides])
+    parameters = load_loss([Override("loss", name, name), *overrides])
     return ChosenLoss(label=name, spec=spec, parameters=parameters)
 
 

@@ -4,24 +4,32 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tudui.errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 from tudui.text import in_a_line
 
 HOW = "give numbers such as 1,2,3 (rows separated by ;), or a .json, .csv or .npy file"
 
 
-def read_numbers(text: str, *, flag: str) -> np.ndarray:
+def read_numbers(given: "str | ArrayLike", *, flag: str) -> np.ndarray:
     """Return float64 of any shape; UsageError for what is empty, ragged, not finite or not a number."""
-    path = Path(text.strip())
+    path = Path(given.strip()) if isinstance(given, str) else Path()
     reader = READERS.get(path.suffix.lower())
     where = f"{flag} {path}" if reader else flag
     try:
-        values = reader(path) if reader else _parse_rows([row.split(",") for row in text.split(";")])
-        values = values[0] if not reader and len(values) == 1 else values
+        if not isinstance(given, str):
+            values = np.asarray(given, dtype=np.float64)
+        elif reader:
+            values = reader(path)
+        else:
+            values = _parse_rows([row.split(",") for row in given.split(";")])
+            values = values[0] if len(values) == 1 else values
     except OSError as error:
         raise UsageError(f"{where}: cannot be read: {error.strerror or error}; {HOW}") from None
     except Exception as error:  # random bytes make numpy raise almost anything
@@ -33,9 +41,10 @@ def read_numbers(text: str, *, flag: str) -> np.ndarray:
     return values
 
 
-def read_classes(text: str, *, flag: str, classes: int) -> np.ndarray:
+def read_classes(given: "str | ArrayLike", *, flag: str, classes: int) -> np.ndarray:
     """Return int64 [B] of classes 0 to `classes` - 1, separated by `,` or `;` or in a file; UsageError for others."""
-    values = read_numbers(text.replace(";", ","), flag=flag).reshape(-1)
+    given = given.replace(";", ",") if isinstance(given, str) else given
+    values = read_numbers(given, flag=flag).reshape(-1)
     for value in values:
         if value != round(value) or not 0 <= value < classes:
             raise UsageError(f"{flag}: {value:g} is not a class; the {classes} logits stand for 0 to {classes - 1}")

@@ -19,6 +19,8 @@ class LossValue:
     """A loss on given numbers; `value` is None without a reduction, and the gradient then that of each own term."""
 
     loss: str
+    inputs: np.ndarray
+    targets: np.ndarray  # of the inputs' shape; [B] for a loss of classes
     parameters: dict[str, Any]
     reduction: Reduction
     value: float | None
@@ -36,7 +38,7 @@ def residual_value(
             f"--input has shape {list(inputs.shape)} and --target {list(targets.shape)}; give one target for each input"
         )
     prediction = torch.from_numpy(inputs).requires_grad_()
-    return _value(chosen, prediction, chosen.elementwise(prediction, torch.from_numpy(targets)), reduction)
+    return _value(chosen, prediction, targets, chosen.elementwise(prediction, torch.from_numpy(targets)), reduction)
 
 
 def class_value(
@@ -50,11 +52,17 @@ def class_value(
         )
     inputs = torch.from_numpy(logits).requires_grad_()
     loss = build_loss(chosen.parameters, numbered_classes(logits.shape[1], (1,) * logits.shape[1]))
-    return _value(chosen, inputs, loss(inputs, torch.from_numpy(classes)), reduction, inputs.detach().softmax(1))
+    terms = loss(inputs, torch.from_numpy(classes))
+    return _value(chosen, inputs, classes, terms, reduction, inputs.detach().softmax(1))
 
 
 def _value(
-    chosen: ChosenLoss, inputs: Tensor, terms: Tensor, reduction: Reduction, probabilities: Tensor | None = None
+    chosen: ChosenLoss,
+    inputs: Tensor,
+    targets: np.ndarray,
+    terms: Tensor,
+    reduction: Reduction,
+    probabilities: Tensor | None = None,
 ) -> LossValue:
     reduced = terms.mean() if reduction == "mean" else terms.sum()
     (gradient,) = torch.autograd.grad(reduced, inputs)
@@ -64,6 +72,8 @@ def _value(
         )
     return LossValue(
         loss=chosen.label,
+        inputs=inputs.detach().numpy(),
+        targets=targets,
         parameters=chosen.own_parameters(),
         reduction=reduction,
         value=None if reduction == "none" else float(reduced.detach()),

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from tudui.config import Override
 from tudui.errors import UsageError
 from tudui.lab.choice import choose_loss
 from tudui.lab.line_fit.data import LineData
@@ -36,6 +38,18 @@ class ChosenDelta:
     candidates: tuple[Candidate, ...]
     best: Candidate
 
+    def values(self) -> dict[str, Any]:
+        """Return plain values, as in delta.json."""
+        return {
+            "folds": len(self.best.scores),
+            "score": "median absolute error",
+            "candidates": [
+                {"delta": one.delta, "mean": one.mean, "deviation": one.deviation, "scores": one.scores}
+                for one in self.candidates
+            ],
+            "delta": self.best.delta,
+        }
+
 
 def folds_of(points: int, *, folds: int, seed: int) -> list[np.ndarray]:
     """Return shuffled positions, split into folds whose sizes differ by at most one."""
@@ -57,7 +71,7 @@ def choose_delta(deltas: Sequence[float], data: LineData, *, folds: int, seed: i
         raise UsageError(f"--folds {folds}: without one of the folds all x are equal; take more folds, or more points")
     candidates = []
     for delta in sorted(set(deltas)):
-        chosen = choose_loss("huber", flags={"delta": (f"--choose-delta {delta:g}", delta)})
+        chosen = choose_loss("huber", overrides=[Override("loss.delta", delta, f"--choose-delta {delta:g}")])
         scores = []
         for part, kept in zip(parts, rest, strict=True):
             line = best_line(chosen, data.x[kept], data.y[kept])

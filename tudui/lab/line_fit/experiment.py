@@ -39,6 +39,7 @@ class Experiment:
     stability: float
     reference: Line | None  # the least squares line without outliers
     fits: tuple[Fit, ...]
+    limit: int = LIMIT  # steps in which the optimum is looked for
 
     def values(self) -> dict[str, Any]:
         """Return plain values, as in fits.json."""
@@ -49,7 +50,7 @@ class Experiment:
             "learning_rate": self.rate,
             "rate_times_largest_eigenvalue": self.stability,
             "mse_is": "half the mean square",
-            "limit": LIMIT,
+            "limit": self.limit,
             "without_outliers": None if self.reference is None else _line(self.reference),
             "fits": {
                 fit.label: {

@@ -1,19 +1,23 @@
 """A plot of plain characters, for a terminal."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 MARKS = "*o+x#@%&"
 
 
 def text_plot(
-    lines: Sequence[tuple[str, np.ndarray, np.ndarray]], *, title: str, width: int = 64, height: int = 14
+    lines: Sequence["tuple[str, np.ndarray, np.ndarray]"], *, title: str, width: int = 64, height: int = 14
 ) -> str:
     """Return lines (label, x [N], y [N]) in one frame of `width` x `height` characters, with a legend.
 
     A line is drawn with the first character of its label.
     """
+    import numpy as np
+
     every_x = np.concatenate([x for _, x, _ in lines])
     every_y = np.concatenate([y for _, _, y in lines])
     left, right, low, high = every_x.min(), every_x.max(), every_y.min(), every_y.max()

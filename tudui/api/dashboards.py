@@ -1,0 +1,123 @@
+"""TensorBoard over runs and comparisons."""
+
+import io
+import ipaddress
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, suppress
+from dataclasses import dataclass
+from os import fspath
+from pathlib import Path
+
+from tudui.api.configs import Named
+from tudui.errors import UsageError
+from tudui.invocation import tudui_command
+from tudui.run_folder import is_comparison
+
+EVENTS = "tensorboard"  # the folder of a run's event files, and of a comparison's
+# TensorBoard's own way to give runs one colour whose names are the same before the last dash: the seeds of a loss
+BY_LOSS = "?runColorGroup=regex:(.*)-"
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A TensorBoard that runs in this process, as long as the block does."""
+
+    address: str
+    for_others: bool  # whether other machines can open it
+    runs: Path
+    links: Path
+
+    def refresh(self) -> None:
+        """Show the runs that have begun meanwhile, and those no longer that are gone."""
+        with suppress(OSError):  # a run may be removed meanwhile
+            _link(self.runs, self.links)
+
+
+@contextmanager
+def tensorboard(runs: Named = "runs", *, host: str = "127.0.0.1", port: int = 0) -> Iterator[Dashboard]:
+    """Start TensorBoard on a run, a folder of runs or a comparison; port 0 takes a free one.
+
+    UsageError where there is nothing to show, or where it cannot listen.
+    """
+    runs = Path(fspath(runs))
+    if not runs.is_dir():
+        raise UsageError(f"{runs}: no such folder; train first: {tudui_command()} train --loss ce")
+    if next(_event_files(runs), None) is None and not _is_under_way(runs):
+        raise UsageError(
+            f"{runs}: nothing to show, no event files below it; name a folder of runs, "
+            f"or train with log.tensorboard=true"
+        )
+    try:
+        socket.getaddrinfo(host, port)
+    except (OSError, UnicodeError) as error:  # the latter of a name that cannot be one, such as a..b
+        raise UsageError(
+            f"--host {host}: {getattr(error, 'strerror', None) or error}; leave it out to listen on this machine only"
+        ) from None
+    with tempfile.TemporaryDirectory(prefix="tudui-") as folder:
+        shown = links = Path(folder) / _name(runs)
+        try:
+            _link(runs, links)
+        except OSError:  # a system without symbolic links
+            shown = runs
+        address = _launch(shown, host=host, port=port) + (BY_LOSS if is_comparison(runs) else "")
+        yield Dashboard(address, not _is_loopback(host), runs, links)
+
+
+def _launch(folder: Path, *, host: str, port: int) -> str:
+    """Start the server in threads of this process, and return its address."""
+    from tensorboard import program
+
+    server = program.TensorBoard()
+    server.configure(argv=["tensorboard", "--logdir", str(folder), "--host", host, "--port", str(port)])
+    try:
+        with redirect_stderr(io.StringIO()):  # how it reads files, which nobody has to decide about
+            return str(server.launch())
+    except program.TensorBoardServerException as error:
+        raise UsageError(f"--host {host} --port {port}: {error}; leave both out for a free one here") from None
+
+
+def _link(runs: Path, shown: Path) -> None:
+    """Bring up to date what TensorBoard shows: for each run a folder of its name, with links to its event files."""
+    shown.mkdir(exist_ok=True)
+    for path in shown.rglob("*"):
+        if path.is_symlink() and not path.exists():
+            path.unlink()
+    for name, file in _event_files(runs):
+        link = shown / name / file.name
+        if not link.is_symlink():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(file.absolute())
+
+
+def _event_files(runs: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield each event file after the name of its run: the folders that lead there, but for `tensorboard`."""
+    root, pattern = runs, "**/*tfevents*"
+    if is_comparison(runs):
+        done = (runs / EVENTS).is_dir()  # what the report left, which links to the runs of the plan
+        root, pattern = (runs / EVENTS, "*/*tfevents*") if done else (runs / "runs", pattern)
+    for file in root.glob(pattern):
+        between = [part for part in file.parent.relative_to(root).parts if part != EVENTS]
+        yield Path(*between or [_name(root)]), file
+
+
+def _name(runs: Path) -> str:
+    """Return what a folder is called; one of event files is called as its run."""
+    whole = runs.resolve()
+    return (whole.parent if whole.name == EVENTS else whole).name
+
+
+def _is_under_way(runs: Path) -> bool:
+    """Return whether a run or a comparison below has begun and not ended; its event files may be yet to come."""
+    return any(
+        not any((lock.parent / result).exists() for result in ("result.json", "comparison.json"))
+        for lock in runs.rglob("*.lock")
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,204 @@
+"""Losses by their numbers: values, curves, and lines through points with outliers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tudui.api.configs import NOTHING, Named, Settings, overrides_of
+from tudui.config import Override
+from tudui.errors import UsageError
+from tudui.files import json_text, write_text
+from tudui.lab.choice import ChosenLoss, choose_loss, has_parameter
+from tudui.lab.choice import describe_losses as describe_losses
+from tudui.losses import loss_specs
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from tudui.lab.curves import Curve as Curve
+    from tudui.lab.line_fit.choose_delta import ChosenDelta as ChosenDelta
+    from tudui.lab.line_fit.data import LineData
+    from tudui.lab.line_fit.experiment import Experiment as Experiment
+    from tudui.lab.values import LossValue as LossValue
+
+MOST_STEPS = 10_000
+
+
+def choose(name: str, settings: Settings = NOTHING) -> ChosenLoss:
+    """Return a loss by its name, or by the setting `loss`, with its parameters set: `choose("huber", {"delta": 2})`."""
+    overrides = overrides_of(settings)
+    if isinstance(settings, Mapping):
+        overrides = [one if one.key == "loss" else replace(one, key=f"loss.{one.key}") for one in overrides]
+    named = next((one.value for one in overrides if one.key == "loss"), name)
+    return choose_loss(named, overrides=[one for one in overrides if one.key != "loss"])
+
+
+def loss_value(
+    name: str,
+    inputs: "ArrayLike | str",
+    targets: "ArrayLike | str",
+    parameters: Settings = NOTHING,
+    *,
+    reduction: Literal["mean", "sum", "none"] = "mean",
+) -> "LossValue":
+    """Return a loss on numbers, its terms, and its gradient: `loss_value("huber", [1, 2], [1, 5], {"delta": 2})`.
+
+    For a loss of classes, `inputs` are logits [B, K] and `targets` classes [B]. A text is read as the command reads it:
+    rows separated by `;`, or the name of a .json, .csv or .npy file.
+    """
+    chosen = choose(name, parameters)
+    from tudui.lab.reading import read_classes, read_numbers
+    from tudui.lab.values import class_value, residual_value
+
+    numbers = read_numbers(inputs, flag="--input")
+    if chosen.on_numbers:
+        return residual_value(chosen, numbers, read_numbers(targets, flag="--target"), reduction=reduction)
+    numbers = numbers.reshape(1, -1) if numbers.ndim < 2 else numbers
+    if numbers.ndim != 2 or numbers.shape[1] < 2:
+        raise UsageError(
+            f"--input has shape {list(numbers.shape)}; {name} needs rows of at least two logits, such as 0.1,0.2,0.3"
+        )
+    classes = read_classes(targets, flag="--target", classes=numbers.shape[1])
+    return class_value(chosen, numbers, classes, reduction=reduction)
+
+
+@dataclass(frozen=True)
+class LossCurves:
+    """Losses with their derivatives over the residual and, where one is a loss of classes, over p."""
+
+    labels: tuple[str, ...]  # of all
+    over_residual: "tuple[Curve, ...]"
+    over_probability: "tuple[Curve, ...]"
+
+
+def loss_curves(
+    names: Iterable[str] | None = None,
+    *,
+    deltas: Sequence[float] | str = (),
+    reach: float | None = None,
+    out: Named | None = None,
+) -> LossCurves:
+    """Return losses as curves, by default all of them, and draw them into the file `out`.
+
+    A loss that has a δ gets a curve for each of `deltas`. `reach` is the largest residual.
+    """
+    chosen = _with_deltas(list(dict.fromkeys(names or loss_specs())), deltas)
+    if out is not None:
+        from tudui.lab.pictures import check_format
+
+        check_format(Path(out))
+    from tudui.lab.curves import LARGEST_REACH, class_curve, curve_label, reach_of, residual_curve
+
+    if reach is not None and not 0 < reach <= LARGEST_REACH:
+        raise UsageError(f"--reach {reach:g}: must be greater than 0 and at most {LARGEST_REACH:g}")
+    on_numbers = [loss for loss in chosen if loss.on_numbers]
+    reach = reach or reach_of(on_numbers)
+    of_classes = chosen if len(on_numbers) < len(chosen) else []
+    found = LossCurves(
+        tuple(curve_label(loss) for loss in chosen),
+        tuple(residual_curve(loss, label=curve_label(loss), reach=reach) for loss in on_numbers),
+        tuple(class_curve(loss, label=curve_label(loss)) for loss in of_classes),
+    )
+    if out is not None:
+        from tudui.lab.pictures import curves_picture, make_folder, save_picture
+
+        make_folder(Path(out).parent)
+        save_picture(curves_picture(found.over_residual, found.over_probability), Path(out))
+    return found
+
+
+def _with_deltas(names: Sequence[str], deltas: Sequence[float] | str) -> list[ChosenLoss]:
+    """Return the losses, those that have a δ once for each that is given; UsageError where none has one."""
+    if isinstance(deltas, str):
+        from tudui.lab.reading import read_numbers
+
+        deltas = read_numbers(deltas, flag="--delta").reshape(-1).tolist()
+    given = [Override("loss.delta", one, f"--delta {one:g}") for one in dict.fromkeys(deltas)]
+    having = {name for name in names if has_parameter(name, "delta")}
+    if given and not having:
+        choose_loss(names[0], overrides=given[:1])  # says which losses have one
+    return [
+        choose_loss(name, overrides=[] if one is None else [one])
+        for name in names
+        for one in (given if name in having and given else [None])
+    ]
+
+
+def line_points(csv: Named | None = None, *, seed: int = 0, **made: float) -> "LineData":
+    """Return the points of a CSV file, or the tutorial's: `points`, `outliers` and their `shift`, by the seed."""
+    from tudui.lab.line_fit.data import csv_data, tutorial_data
+
+    if csv is None:
+        return tutorial_data(seed, **made)  # type: ignore[arg-type]
+    if made:
+        raise UsageError(
+            f"--csv {csv}: its points are what they are; leave out {', '.join(f'--{name}' for name in made)}"
+        )
+    return csv_data(Path(csv))
+
+
+def line_fit(
+    data: "LineData | None" = None,
+    losses: Sequence[str] = ("mse", "mae", "huber"),
+    *,
+    delta: float | None = None,
+    steps: int = 20,
+    lr: float = 0.01,
+    out: Named | None = None,
+) -> "Experiment":
+    """Fit a line to points, by default the tutorial's, under each loss: after some steps from 0, and at the optimum.
+
+    "mse" is half the mean square. `delta` is Huber's δ, by default 2. Data, fits and pictures go to the folder `out`.
+    """
+    if not 1 <= steps <= MOST_STEPS:
+        raise UsageError(f"--steps {steps}: must lie in 1 to {MOST_STEPS:,}")
+    if not 0 < lr < float("inf"):
+        raise UsageError(f"--lr {lr:g}: must be greater than 0")
+    names = list(dict.fromkeys(losses))
+    deltas = [delta] if delta is not None else [2.0] if any(has_parameter(name, "delta") for name in names) else []
+    chosen = _with_deltas(names, deltas)
+    for loss in chosen:
+        if not loss.on_numbers:
+            raise UsageError(f"--losses {loss.label}: compares logits with a class; a line needs a loss of numbers")
+    from tudui.lab.line_fit.experiment import run_experiment
+
+    experiment = run_experiment(chosen, data or line_points(), steps=steps, rate=lr)
+    if out is not None:
+        _write_experiment(experiment, chosen, Path(out))
+    return experiment
+
+
+def _write_experiment(experiment: "Experiment", chosen: list[ChosenLoss], out: Path) -> None:
+    from tudui.lab.line_fit.experiment import influence
+    from tudui.lab.line_fit.pictures import fits_picture, influence_picture, losses_picture
+    from tudui.lab.pictures import make_folder, save_picture
+
+    make_folder(out)
+    data = experiment.data
+    rows = zip(data.x.tolist(), data.y.tolist(), data.outliers.tolist(), strict=True)
+    write_text(out / "data.csv", "x,y,outlier\n" + "".join(f"{x!r},{y!r},{int(o)}\n" for x, y, o in rows))
+    save_picture(fits_picture(experiment), out / "fits.png")
+    save_picture(losses_picture(experiment), out / "losses.png")
+    in_y, in_x = (influence(chosen, data, axis=axis) for axis in ("y", "x"))
+    followed = {"moved_in_y": in_y.values(), "moved_in_x": in_x.values()}
+    write_text(out / "fits.json", json_text(experiment.values() | {"influence": followed}, indent=2) + "\n")
+    save_picture(influence_picture(in_y, in_x), out / "influence.png")
+
+
+def choose_delta(
+    deltas: Sequence[float] | str, data: "LineData", *, folds: int = 5, seed: int = 0, out: Named | None = None
+) -> "ChosenDelta":
+    """Choose Huber's δ for a line through points by cross-validation; scores and a picture go to the folder `out`."""
+    from tudui.lab.line_fit.choose_delta import choose_delta as choose
+    from tudui.lab.reading import read_numbers
+
+    found = choose(read_numbers(deltas, flag="--choose-delta").reshape(-1).tolist(), data, folds=folds, seed=seed)
+    if out is not None:
+        from tudui.lab.line_fit.pictures import choose_delta_picture
+        from tudui.lab.pictures import make_folder, save_picture
+
+        make_folder(Path(out))
+        write_text(Path(out) / "delta.json", json_text(found.values(), indent=2) + "\n")
+        save_picture(choose_delta_picture(found), Path(out) / "delta.png")
+    return found
