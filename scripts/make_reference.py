@@ -18,6 +18,8 @@ from tudui.cli.flags import FLAGS, keys_of
 from tudui.cli.train import train_command
 from tudui.config.dump import json_schema
 from tudui.config.loss_spec import loss_specs
+from tudui.config.network_spec import NetworkSpec, network_specs
+from tudui.config.schema import AUTO
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -36,7 +38,7 @@ command line before the file: `--set KEY=VALUE` sets any key, as in
 gives you a file to begin with, `tudui config validate FILE` checks it, and `tudui config show --provenance` says what
 holds and where it comes from.
 
-Naming another `loss`, `optimizer` or `schedule` starts that section afresh. Shares and accuracies are fractions, 0.1
+Naming another `loss`, `network`, `optimizer` or `schedule` starts that section afresh. Shares and accuracies are fractions, 0.1
 and not 10; what is counted in epochs, steps, images or pixels says so.
 """
 PLAN = """\
@@ -56,7 +58,7 @@ def configuration() -> str:
         for name, value in values["properties"].items():
             if "$ref" in value:
                 yield from keys(model(value), f"{above}{name}.")
-            elif name != "name" or "description" in value:
+            elif name != "name" or not {"const", "enum"} & value.keys():
                 yield f"{above}{name}", value
 
     run = schema["properties"]
@@ -78,14 +80,21 @@ def configuration() -> str:
     parts += ["## loss\n", "`loss: NAME` alone, or `--loss NAME`, is that loss at its defaults.\n"]
     for values in run["loss"]["anyOf"][1:]:
         spec = loss_specs()[values["title"]]
-        default = " (default)" if spec.name == "ce" else ""
+        default = " (default, `auto`)" if spec.name == AUTO["loss"] else ""
         parts += [
             f"### loss: {spec.name}{default}\n",
             f"{spec.title[0].upper()}{spec.title[1:]}: `{spec.formula}`.\n",
             f"Robust to {spec.robust_to}. Source: {spec.source}.\n",
             _table(keys(values, "loss.")),
         ]
-    parts += ["### Recipes\n", "What `optimizer.lr: auto` stands for; chosen on validation images.\n", _rates()]
+    parts += ["## network\n", "`network: NAME` alone is that network at its defaults.\n"]
+    for values in run["network"]["anyOf"][1:]:
+        network = network_specs()[values["title"]]
+        default = " (default, `auto`)" if network.name == AUTO["network"] else ""
+        parts += [f"### network: {network.name}{default}\n", f"{network.title[0].upper()}{network.title[1:]}.\n"]
+        if own := list(keys(values, "network.")):
+            parts += [_table(own)]
+        parts += ["What `optimizer.lr: auto` is for this network; chosen on validation images.\n", _rates(network)]
     parts += ["## comparison\n", PLAN, _table(keys(run["comparison"], "comparison."))]
     return "\n".join(parts)
 
@@ -142,15 +151,12 @@ def _type(values: Mapping[str, Any]) -> str:
     return " ".join([name[values["type"]], ", ".join(limits)]).strip()
 
 
-def _rates() -> str:
-    """Return the table of learning rates."""
+def _rates(network: NetworkSpec) -> str:
+    """Return the table of a network's learning rates."""
     rows = []
-    for spec in loss_specs().values():
-        for form in dict.fromkeys(form for form, _ in spec.rates):
-            rates = [spec.rates.get((form, optimizer)) for optimizer in ("sgd", "adam", "adamw")]
-            rows.append(
-                f"| `{spec.name}` | {form} | {' | '.join('' if rate is None else f'{rate:g}' for rate in rates)} |"
-            )
+    for loss, form in dict.fromkeys((loss, form) for loss, form, _ in network.rates):
+        rates = [network.rates.get((loss, form, optimizer)) for optimizer in ("sgd", "adam", "adamw")]
+        rows.append(f"| `{loss}` | {form} | {' | '.join('' if rate is None else f'{rate:g}' for rate in rates)} |")
     return "\n".join(["| loss | form | sgd | adam | adamw |", "|---|---|---:|---:|---:|", *rows, ""])
 
 

@@ -40,7 +40,7 @@ def run(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("package", ["power", "stripes"])
+@pytest.mark.parametrize("package", ["power", "bend", "stripes"])
 def test_the_commands_of_a_package(package, run):
     (commands,) = [block.splitlines() for block in BLOCKS if package in block]
     assert len(commands) == 2
@@ -56,7 +56,8 @@ def test_the_commands_of_a_package(package, run):
     else:
         accuracy = re.search(r"test accuracy ([\d.]+) %", done.stdout)
         assert float(accuracy[1]) > 90
-        assert "did you mean 'stripes'?" in run([*TUDUI, "train", "--data", "stripe"]).stderr
+        part = {"bend": ("--set", "network=bent"), "stripes": ("--data", "stripe")}[package]
+        assert f"did you mean '{package}'?" in run([*TUDUI, "train", *part]).stderr
 
 
 def test_the_sink(run):
