@@ -1,6 +1,7 @@
 """What the runs of a comparison came to, from what they left behind."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -161,7 +162,7 @@ def _spread(values: Sequence[float]) -> dict[str, Any] | None:
 def _means(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
     means = {}
     for name in scores[0]:
-        seen = [value for score in scores if (value := score.get(name)) is not None]
+        seen = [value for score in scores if (value := score.get(name)) is not None and math.isfinite(value)]
         means[name] = fmean(seen) if seen else None
     return means
 

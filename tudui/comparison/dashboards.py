@@ -1,5 +1,6 @@
 """A comparison in TensorBoard: every run under its readable name, and each loss's mean curve on one page."""
 
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ def _curves(cell: Cell) -> Mapping[str, Mapping[int, list[float]]]:
         for epoch, value, _ in run.validation:
             accuracy.setdefault(round(epoch / last["epoch"] * last["step"]), []).append(value)
         for entry in run.training:
-            if (norm := entry["gradient_norm"]["total"]) is not None:
+            if math.isfinite(norm := entry["gradient_norm"]["total"]):
                 gradient.setdefault(entry["step"], []).append(norm)
         if run.test is not None:
             test.setdefault(last["step"], []).append(run.test["accuracy"])

@@ -1,5 +1,6 @@
 """Pictures of the way there: learning curves, gradient norms, and the search for learning rates."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -117,7 +118,7 @@ def tuning_picture(values: Values, noise: float, styles: Styles) -> Picture:
 def _norms(run: RunRecord, layer: str) -> dict[float, float]:
     """Return the finite norms of one layer by epoch."""
     found = {step["epoch"]: step["gradient_norm"][layer] for step in run.training}
-    return {epoch: norm for epoch, norm in found.items() if norm is not None}
+    return {epoch: norm for epoch, norm in found.items() if math.isfinite(norm)}
 
 
 def _over_seeds(runs: Sequence[Mapping[float, float]]) -> tuple[np.ndarray, np.ndarray]:
