@@ -9,7 +9,7 @@ ROW = re.compile(r"^\| (\d) \| `([^`]+)` \| (.+) \|$", re.MULTILINE)
 CELL, GAP, LEFT, TOP = 196, 10, 52, 62
 LINE, HEAD, LETTERS = 18, 34, 24  # height of a line, of a room's name; letters in a line
 COLOURS = ("#dbe7f5", "#dff0e4", "#f8ecd2", "#f4dfdc", "#e8e0f3", "#d9eef0", "#f1e6dc", "#e3e6ea")
-TITLE = "Floors and rooms: a room imports only from lower floors, or its own"
+TITLE = "Floors and rooms: a room imports from lower floors, and from its own floor without a circle"
 STYLE = (
     "text { font-family: system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #1c2430 } "
     ".name { font: bold 16px ui-monospace, 'DejaVu Sans Mono', monospace } .owns { font-size: 14px } "

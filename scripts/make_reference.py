@@ -38,8 +38,8 @@ command line before the file: `--set KEY=VALUE` sets any key, as in
 gives you a file to begin with, `tudui config validate FILE` checks it, and `tudui config show --provenance` says what
 holds and where it comes from.
 
-Naming another `loss`, `network`, `optimizer` or `schedule` starts that section afresh. Shares and accuracies are fractions, 0.1
-and not 10; what is counted in epochs, steps, images or pixels says so.
+Naming another `loss`, `network`, `optimizer` or `schedule` starts that section afresh. Shares and accuracies are
+fractions, 0.1 and not 10; what is counted in epochs, steps, images or pixels says so.
 """
 PLAN = """\
 The plan of `tudui compare-losses`. It stands in a file beside the sections above, which then hold for every run;

@@ -18,8 +18,8 @@ from tudui.losses import registered_here
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tudui.comparison.collect import Comparison
     from tudui.comparison.executors import Executor
+    from tudui.comparison.outcome import Comparison
     from tudui.report import Report
 
 Asked = Literal["auto", "local", "stacked", "ray"]
@@ -42,8 +42,8 @@ def compare(
     is, and its notes are not told again. Runs that are done in the folder, by default one below runs/ for the plan, are
     not done again. The report is written beside them. `command` is what a user is told to type to resume.
 
-    In `values` of what is returned accuracies are fractions, as in comparison.json. UsageError and DataError say what
-    is wrong; Interrupted, after Ctrl-C, that everything is saved: the same call goes on.
+    `values` of what is returned is the content of comparison.json; accuracies are fractions. UsageError and DataError
+    say what is wrong; Interrupted, after Ctrl-C, that everything is saved: the same call goes on.
     """
     loaded = load_plan(plan, overrides)
     way = _arranged(loaded, folder, executor, jobs)
@@ -69,16 +69,19 @@ def compare(
     return _reported(found)
 
 
-def report(folder: Named) -> "Report":
-    """Write a comparison's report again, without training, and return it; UsageError where runs are missing."""
-    return _reported(read_comparison(folder))
+def report(folder: Named, *, metric: str | None = None) -> "Report":
+    """Write a comparison's report again, without training, and return it; UsageError where runs are missing.
+
+    `metric` gives the verdicts, instead of the one that the plan names.
+    """
+    return _reported(read_comparison(folder, metric=metric))
 
 
-def read_comparison(folder: Named) -> "Comparison":
+def read_comparison(folder: Named, *, metric: str | None = None) -> "Comparison":
     """Return the comparison in a folder, from its runs; nothing is written."""
     from tudui.comparison.compare import read_comparison as read
 
-    return read(Path(folder))
+    return read(Path(folder), metric=metric)
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,11 @@ def estimate(
     """Return how a comparison would be done, and about how many seconds it takes; nothing is written."""
     loaded = load_plan(plan, overrides)
     way = _arranged(loaded, folder, executor, jobs)
+    from tudui.comparison.compare import check_metric
     from tudui.comparison.estimate import START_UP, seconds_of
     from tudui.comparison.runs import given_rates, reported_runs, tuning_runs
 
+    check_metric(loaded)
     comparison = loaded.comparison
     if comparison.lr == "tuned":
         runs, rates = tuning_runs(loaded), dict.fromkeys(comparison.variants, comparison.rates)
@@ -171,7 +176,7 @@ def _reported(found: "Comparison") -> "Report":
             f"{len(others)} runs of earlier calls in {found.folder} are left out of this report, such as {others[0]}; "
             f"ask for their losses and seeds as well to see all in one"
         )
-    return Report(found.values, found.cells, found.folder)
+    return Report(**vars(found))
 
 
 def _nothing(_: object) -> None:

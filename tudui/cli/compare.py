@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @configured(
     "comparison.variants", "data.name", "data.dir", "comparison.seeds", "comparison.label_noise", "comparison.lr",
-    "comparison.forms", "comparison.baseline", "train.epochs",
+    "comparison.forms", "comparison.baseline", "comparison.metric", "train.epochs",
 )  # fmt: skip
 def compare_losses_command(
     asked: Asked,

@@ -56,6 +56,7 @@ FLAGS: Mapping[str, Flag] = {
     "comparison.lr": Flag(name="--lr"),
     "comparison.forms": Flag(name="--forms", metavar="FORMS"),
     "comparison.baseline": Flag(name="--baseline", complete=completion.losses),
+    "comparison.metric": Flag(name="--metric"),
 }
 ConfigOption = Annotated[
     str | None,

@@ -8,7 +8,7 @@ import typer
 
 from tudui.api.console import output
 from tudui.cli import completion
-from tudui.cli.flags import JsonOption
+from tudui.cli.flags import Asked, JsonOption, configured
 from tudui.files import json_text
 from tudui.invocation import tudui_command
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from tudui.report import Report
 
 
+@configured("comparison.metric", file=False)
 def report_command(
+    asked: Asked,
     folder: Annotated[
         Path,
         typer.Argument(metavar="COMPARISON", help="Folder of a comparison.", autocompletion=completion.comparisons),
@@ -42,15 +44,15 @@ def report_command(
     from tudui.api.comparing import read_comparison, report
     from tudui.report import side_by_side
 
-    console = output(json=json)
+    console, metric = output(json=json), asked.value("comparison.metric")
     if other is None:
-        show(report(folder), console, json=json)
+        show(report(folder, metric=metric), console, json=json)
         return
-    comparison, beside = read_comparison(folder), read_comparison(other)
+    comparison, beside = (read_comparison(one, metric=metric) for one in (folder, other))
     if json:
         typer.echo(json_text({str(folder): comparison.values, str(other): beside.values}))
     else:
-        side_by_side(comparison.values, beside.values, console)
+        side_by_side(comparison, beside, console)
 
 
 def show(comparison: "Report", console: "Console", *, json: bool) -> None:

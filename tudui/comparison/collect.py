@@ -1,9 +1,9 @@
-"""What the runs of a comparison came to, from what they left behind."""
+"""From the runs that are done to the rows and pairs of a comparison."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -11,78 +11,36 @@ from typing import Any
 import numpy as np
 
 from tudui.comparison.done import RunRecord
-from tudui.comparison.runs import cell_name
-from tudui.comparison.statistics import Pair, holm, pair, summary, verdict
+from tudui.comparison.outcome import Comparison
+from tudui.comparison.rows import Curve, Learned, Means, Pair, Row, Spread
+from tudui.comparison.statistics import Difference, holm, pair, summary
+from tudui.comparison.verdict import verdict
 from tudui.config.plan import Plan
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The runs of one variant at one noise level, by seed."""
-
-    variant: str
-    label_noise: float
-    runs: tuple[RunRecord, ...]
-
-    @property
-    def name(self) -> str:
-        """Such as `gce-noise20`."""
-        return cell_name(self.variant, self.label_noise)
-
-    @property
-    def finished(self) -> tuple[RunRecord, ...]:
-        """The runs that did not diverge."""
-        return tuple(run for run in self.runs if run.finished)
-
-
-@dataclass(frozen=True, repr=False)
-class Comparison:
-    """A comparison that is done: `values` is what comparison.json holds, the rest is what pictures need."""
-
-    values: Mapping[str, Any]
-    cells: tuple[Cell, ...]
-    folder: Path
-
-
-def cells_of(records: Sequence[RunRecord], plan: Plan) -> tuple[Cell, ...]:
-    """Return the records by noise level and variant, in the plan's order."""
-    return tuple(
-        Cell(
-            variant,
-            noise,
-            tuple(
-                record for record in records if (record.planned.variant, record.planned.label_noise) == (variant, noise)
-            ),
-        )
-        for noise in plan.comparison.label_noise
-        for variant in plan.comparison.variants
-    )
+from tudui.events import Evaluated
+from tudui.tasks import Metric, metric_named
 
 
 def collect(
-    plan: Plan, records: Sequence[RunRecord], *, folder: Path, command: str, tuning: Sequence[Mapping[str, Any]] = ()
+    plan: Plan, records: Sequence[RunRecord], *, folder: Path, command: str, tuning: Sequence[Curve] = ()
 ) -> Comparison:
-    """Return the comparison of runs that are done."""
-    cells = cells_of(records, plan)
-    first = records[0].result
-    reach = {noise: _accuracy_to_reach(plan, cells, noise) for noise in plan.comparison.label_noise}
-    values = {
-        "command": command,
-        "plan": plan.comparison.model_dump(mode="json") | {"base": _base(plan)},
-        "versions": first.versions,
-        "hardware": first.hardware.model_dump(),
-        "warnings": _warnings(records),
-        "test_images": next((len(record.correct) for record in records if record.finished), None),
-        "hashes": _hashes(records),
-        "rows": [_row(cell, reach[cell.label_noise]) for cell in cells],
-        "pairs": list(_pairs(plan, cells)),
-        "tuning": list(tuning),
-        "timing": {
-            "loop_seconds": sum(record.result.timing.seconds for record in records),
-            "rows": [_times(cell, reach[cell.label_noise]) for cell in cells],
-        },
-    }
-    return Comparison(values, cells, folder)
+    """Return the comparison of runs that are done; UsageError if the plan's metric is none of their task."""
+    first = records[0]
+    metric = metric_named(first.task.metrics, plan.comparison.metric, figures=first.task.figures)
+    rows = tuple(_rows(plan, records))
+    return Comparison(
+        plan=plan,
+        folder=folder,
+        command=command,
+        task=first.task,
+        metric=metric,
+        versions=first.result.versions,
+        hardware=first.result.hardware,
+        warnings=tuple(_warnings(records)),
+        hashes=_hashes(records),
+        rows=rows,
+        pairs=tuple(_pairs(plan, rows, metric)),
+        tuning=tuple(tuning),
+    )
 
 
 def _warnings(records: Sequence[RunRecord]) -> list[str]:
@@ -95,15 +53,6 @@ def _warnings(records: Sequence[RunRecord]) -> list[str]:
         if len(kinds) > 1:
             found.append(f"not held equal, {what}: " + "; ".join(f"{kind} in {n} runs" for kind, n in kinds.items()))
     return found
-
-
-def _base(plan: Plan) -> dict[str, Any]:
-    """Return what all runs have in common."""
-    base = plan.base.model_dump(mode="json", exclude={"loss", "expect", "log", "checkpoint"})
-    base["data"] = {name: value for name, value in base["data"].items() if name not in ("dir", "cache", "label_noise")}
-    base["optimizer"].pop("lr")
-    base.pop("seed")
-    return base
 
 
 def _hashes(records: Sequence[RunRecord]) -> dict[str, Any]:
@@ -122,118 +71,116 @@ def _hashes(records: Sequence[RunRecord]) -> dict[str, Any]:
     }
 
 
-def _row(cell: Cell, reach: float | None) -> dict[str, Any]:
-    finished = cell.finished
-    planned = cell.runs[0].planned
-    row: dict[str, Any] = {
-        "name": cell.name,
-        "variant": cell.variant,
-        "label_noise": cell.label_noise,
-        "loss": planned.config.loss.model_dump(mode="json"),
-        "learning_rate": planned.rate,
-        "seeds": [run.planned.seed for run in cell.runs],
-        "diverged": [run.planned.seed for run in cell.runs if not run.finished],
-    }
-    if not finished:
-        return row | {"accuracy": None}
-    tests = [run.test for run in finished if run.test is not None]
-    return row | {
-        "accuracy": asdict(summary(np.stack([run.correct for run in finished])))
-        | {"values": [test["accuracy"] for test in tests]},
-        "accuracy_selected": _spread([run.result.best["test_accuracy"] or 0.0 for run in finished if run.result.best]),
-        "validation_accuracy": _spread([run.validation[-1][1] for run in finished if run.validation]),
-        "nll": _spread([test["nll"] for test in tests]),
-        "ece": _spread([test["ece"] for test in tests]),
-        "per_class_accuracy": _means([test["per_class_accuracy"] for test in tests]),
-        "loss_values": _means([test["losses"] for test in tests]),
-        "train": _learned(finished),
-        "reach": {"validation_accuracy": reach, "epochs": [_reached(run, reach)[0] for run in finished]},
-        "confusion": np.sum([test["confusion"] for test in tests], axis=0).tolist(),
-    }
+def _rows(plan: Plan, records: Sequence[RunRecord]) -> Iterator[Row]:
+    """Yield a row per noise level and variant, in the plan's order."""
+    for noise in plan.comparison.label_noise:
+        of_level = [record for record in records if record.planned.label_noise == noise]
+        reach = _score_to_reach(plan, of_level)
+        for variant in plan.comparison.variants:
+            yield _row(variant, noise, [run for run in of_level if run.planned.variant == variant], reach)
 
 
-def _spread(values: Sequence[float]) -> dict[str, Any] | None:
+def _row(variant: str, noise: float, runs: Sequence[RunRecord], reach: float | None) -> Row:
+    task, finished = runs[0].task, [run for run in runs if run.test is not None]
+    first, tests = task.metrics[0].name, [run.test for run in finished if run.test is not None]
+    best = [run.result.best[f"test_{first}"] for run in finished if run.result.best]
+    metrics = task.metrics if finished else ()
+    return Row(
+        variant=variant,
+        label_noise=noise,
+        runs=tuple(runs),
+        metrics={metric.name: summary(_values(finished, metric), metric) for metric in metrics},
+        figures={
+            figure.name: spread
+            for figure in task.figures
+            if (spread := _spread([test.scores[figure.name] for test in tests]))
+        },
+        selected=_spread([score for score in best if score is not None]),
+        validation=_spread([run.validation[-1][1] for run in finished if run.validation]),
+        losses=_means([test.losses for test in tests]),
+        details=_pooled(tests),
+        learned=_learned(finished),
+        reach=reach,
+        reached=tuple(_reached(run, reach) for run in finished),
+    )
+
+
+def _values(runs: Sequence[RunRecord], metric: Metric) -> np.ndarray:
+    """Return a metric's values [S, N]."""
+    return np.stack([run.values[metric.name] for run in runs])
+
+
+def _spread(values: Sequence[float]) -> Spread | None:
     if not values:
         return None
-    return {"mean": fmean(values), "sd": stdev(values) if len(values) > 1 else None, "n": len(values)}
+    return Spread(mean=fmean(values), sd=stdev(values) if len(values) > 1 else None, n=len(values))
 
 
-def _means(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+def _means(scores: Sequence[Mapping[str, float | None]]) -> Means:
     means = {}
-    for name in scores[0]:
-        seen = [value for score in scores if (value := score.get(name)) is not None]
+    for name in scores[0] if scores else ():
+        seen = [value for score in scores if (value := score.get(name)) is not None and math.isfinite(value)]
         means[name] = fmean(seen) if seen else None
     return means
 
 
-def _learned(runs: Sequence[RunRecord]) -> dict[str, Any] | None:
-    """Return the training accuracy on right labels and on those made wrong, mean over the runs."""
-    learned = [run.result.train for run in runs if run.result.train]
-    if not learned:
-        return None
+def _pooled(tests: Sequence[Evaluated]) -> dict[str, Any]:
+    """Return the accuracy of each class, mean over the seeds, and the sum of their confusion matrices."""
+    if not tests:
+        return {}
     return {
-        "clean": _means([run.clean for run in learned]),
-        "flipped": _means([run.flipped for run in learned]),
+        "per_class_accuracy": _means([test.details["per_class_accuracy"] for test in tests]),
+        "confusion": np.sum([test.details["confusion"] for test in tests], axis=0).tolist(),
     }
 
 
-def _accuracy_to_reach(plan: Plan, cells: Sequence[Cell], noise: float) -> float | None:
+def _learned(runs: Sequence[RunRecord]) -> Learned | None:
+    learned = [run.result.train for run in runs if run.result.train]
+    if not learned:
+        return None
+    return Learned(clean=_means([run.clean for run in learned]), flipped=_means([run.flipped for run in learned]))
+
+
+def _score_to_reach(plan: Plan, runs: Sequence[RunRecord]) -> float | None:
     if plan.comparison.reach != "auto":
         return plan.comparison.reach
-    baseline = _cell(cells, plan.comparison.baseline, noise)
-    last = [run.validation[-1][1] for run in baseline.finished if run.validation]
+    baseline = [run for run in runs if run.planned.variant == plan.comparison.baseline]
+    last = [run.validation[-1][1] for run in baseline if run.finished and run.validation]
     return round(0.9 * fmean(last), 2) if last else None
 
 
-def _reached(run: RunRecord, accuracy: float | None) -> tuple[int | None, float | None]:
-    """Return the epoch, and the seconds in the loop, after which validation accuracy was first that high."""
-    if accuracy is not None:
+def _reached(run: RunRecord, score: float | None) -> tuple[int | None, float | None]:
+    """Return the epoch, and the seconds in the loop, after which the validation score was first that high."""
+    if score is not None:
         for epoch, value, seconds in run.validation:
-            if value >= accuracy:
+            if value >= score:
                 return epoch, seconds
     return None, None
 
 
-def _times(cell: Cell, reach: float | None) -> dict[str, Any]:
-    return {
-        "name": cell.name,
-        "loop_seconds": [run.result.timing.seconds for run in cell.runs],
-        "seconds_to_reach": [_reached(run, reach)[1] for run in cell.finished],
-    }
-
-
-def _cell(cells: Sequence[Cell], variant: str, noise: float) -> Cell:
-    return next(cell for cell in cells if (cell.variant, cell.label_noise) == (variant, noise))
-
-
-def _pairs(plan: Plan, cells: Sequence[Cell]) -> Iterator[dict[str, Any]]:
+def _pairs(plan: Plan, rows: Sequence[Row], metric: Metric) -> Iterator[Pair]:
     """Compare each variant with the baseline over the seeds that finished in both, noise level by noise level."""
     for noise in plan.comparison.label_noise:
-        baseline = _cell(cells, plan.comparison.baseline, noise)
-        others = [cell for cell in cells if cell.label_noise == noise and cell is not baseline]
-        compared = [_pair(baseline, cell) for cell in others]
-        corrected = holm([None if found is None else found.p for found in compared])
-        for cell, found, p_holm in zip(others, compared, corrected, strict=True):
-            lost = [
-                f"{side.variant} diverged with {len(side.runs) - len(side.finished)} of {len(side.runs)} seeds"
-                for side in (cell, baseline)
-                if len(side.finished) < len(side.runs)
-            ]
-            words = "no seed finished in both" if found is None else verdict(found, p_holm)
-            yield {
-                "variant": cell.variant,
-                "baseline": baseline.variant,
-                "label_noise": noise,
-                **({"difference": None, "n": 0} if found is None else asdict(found)),
-                "p_holm": p_holm,
-                "verdict": "; ".join([words, *lost]),
-            }
+        of_level = {row.variant: row for row in rows if row.label_noise == noise}
+        baseline = of_level.pop(plan.comparison.baseline)
+        compared = [_difference(baseline, row, metric) for row in of_level.values()]
+        corrected = holm([found.p if found else None for found in compared])
+        for row, found, p_holm in zip(of_level.values(), compared, corrected, strict=True):
+            yield Pair(
+                variant=row.variant,
+                baseline=baseline.variant,
+                label_noise=noise,
+                metric=metric.name,
+                found=found,
+                p_holm=p_holm,
+                verdict=verdict(found, p_holm, metric),
+                flags=("diverged",) if row.diverged or baseline.diverged else (),
+            )
 
 
-def _pair(baseline: Cell, cell: Cell) -> Pair | None:
-    by_seed = {run.planned.seed: run.correct for run in baseline.finished}
-    both = [(by_seed[run.planned.seed], run.correct) for run in cell.finished if run.planned.seed in by_seed]
-    if not both:
+def _difference(baseline: Row, row: Row, metric: Metric) -> Difference | None:
+    seeds = {run.planned.seed for run in baseline.finished} & {run.planned.seed for run in row.finished}
+    if not seeds:
         return None
-    first, second = zip(*both, strict=True)
-    return pair(np.stack(first), np.stack(second))
+    first, second = ([run for run in side.finished if run.planned.seed in seeds] for side in (baseline, row))
+    return pair(_values(first, metric), _values(second, metric), metric)

@@ -1,23 +1,28 @@
 """`compare`: from a plan to a comparison; a folder that holds a part of it already is gone on with."""
 
 import hashlib
+import math
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from statistics import fmean
-from typing import Any
 
-from tudui.comparison.collect import Comparison, collect
-from tudui.comparison.done import read_runs
+from tudui.comparison.collect import collect
+from tudui.comparison.done import read_runs, read_task
 from tudui.comparison.executors import Executor, Listener, done_before, execute
-from tudui.comparison.runs import PlannedRun, cell_name, given_rates, reported_runs, tuning_runs
+from tudui.comparison.outcome import Comparison
+from tudui.comparison.rows import Curve
+from tudui.comparison.runs import PlannedRun, given_rates, reported_runs, tuning_runs
 from tudui.config.plan import Plan, load_plan, plan_yaml
+from tudui.data import read_source
 from tudui.errors import DiskError, Interrupted, TuduiError, UsageError
 from tudui.files import ASIDE, disk_errors, locked, write_text
 from tudui.record import read_result
 from tudui.run_folder import COMMAND, COMPARISON_LOCK, RunFolder, default_name, is_comparison
+from tudui.tasks import Metric, metric_named
 
 PLAN, RUNS, TUNING = "plan.yaml", "runs", "tuning"
 
@@ -39,6 +44,7 @@ def compare(
     tuned = plan.comparison.lr == "tuned"
     runs = () if tuned else reported_runs(plan, given_rates(plan))
     check_folder(folder)
+    check_metric(plan)
     for run in runs:
         done_before(run, folder / RUNS)
     for run in tuning_runs(plan) if tuned else ():
@@ -83,6 +89,13 @@ def check_folder(folder: Path) -> None:
         raise UsageError(f"{folder}: not empty and not a comparison; choose another --out")
 
 
+def check_metric(plan: Plan) -> None:
+    """Refuse a metric that the data's task does not have, before anything is trained."""
+    if plan.comparison.metric is not None:
+        task = read_source(plan.base.data).task
+        metric_named(task.metrics, plan.comparison.metric, figures=task.figures)
+
+
 def default_folder(plan: Plan) -> Path:
     """Return the folder that the same plan gets every time; more losses, seeds or noise levels go on in it."""
     digest = hashlib.sha256(plan.base.model_dump_json(exclude={"loss"}).encode()).hexdigest()[:6]
@@ -91,7 +104,7 @@ def default_folder(plan: Plan) -> Path:
 
 def left_out(comparison: Comparison) -> list[str]:
     """Return the names of runs in the folder that the comparison's plan does not ask for, of an earlier call."""
-    asked = {run.planned.name for cell in comparison.cells for run in cell.runs}
+    asked = {run.planned.name for row in comparison.rows for run in row.runs}
     return sorted(path.name for path in (comparison.folder / RUNS).iterdir() if path.name not in asked)
 
 
@@ -102,11 +115,16 @@ def number_of_runs(plan: Plan) -> int:
     return len(comparison.variants) * len(comparison.label_noise) * (comparison.seeds + tuning)
 
 
-def read_comparison(folder: Path) -> Comparison:
-    """Return the comparison in a folder, from its runs; UsageError where it is not one, or not done."""
+def read_comparison(folder: Path, *, metric: str | None = None) -> Comparison:
+    """Return the comparison in a folder, from its runs; UsageError where it is not one, or not done.
+
+    `metric` gives the verdicts instead of the one that the plan names.
+    """
     if not (folder / PLAN).is_file():
         raise UsageError(f"{folder}: not a comparison ({PLAN} is missing); make one with: tudui compare-losses")
     plan = load_plan(folder / PLAN)
+    if metric is not None:
+        plan = replace(plan, comparison=plan.comparison.model_copy(update={"metric": metric}))
     told = folder / COMMAND
     command = told.read_text(errors="replace").strip() if told.is_file() else "tudui compare-losses"
     rates, tuning = chosen_rates(plan, folder)
@@ -123,38 +141,40 @@ def _missing(runs: Sequence[PlannedRun], folder: Path) -> list[str]:
     return [run.name for run in runs if not done_before(run, folder)]
 
 
-def chosen_rates(plan: Plan, folder: Path) -> tuple[dict[tuple[str, float], float], list[dict[str, Any]]]:
+def chosen_rates(plan: Plan, folder: Path) -> tuple[dict[tuple[str, float], float], list[Curve]]:
     """Return the rate of each variant and noise level and, where they were tuned, the whole curves behind them."""
     if plan.comparison.lr != "tuned":
         return given_rates(plan), []
     runs = tuning_runs(plan)
     if missing := _missing(runs, folder / TUNING):
         raise UsageError(f"{folder}: {len(missing)} of {len(runs)} tuning runs are not done (such as {missing[0]})")
+    first = read_task(folder / TUNING / runs[0].name).metrics[0]
+    sign = 1 if first.better == "more" else -1
     scores: dict[tuple[str, float], dict[float, list[float]]] = {}
     for run in runs:
         curve = scores.setdefault((run.variant, run.label_noise), {})
-        curve.setdefault(run.rate, []).append(_validation_accuracy(folder / TUNING / run.name))
-    rates = {key: max(curve, key=lambda rate: (fmean(curve[rate]), -rate)) for key, curve in scores.items()}
-    return rates, [_curve(variant, noise, curve, rates[variant, noise]) for (variant, noise), curve in scores.items()]
+        curve.setdefault(run.rate, []).append(_validation_score(folder / TUNING / run.name, first))
+    rates = {key: max(curve, key=lambda rate: (sign * fmean(curve[rate]), -rate)) for key, curve in scores.items()}
+    curves = [
+        Curve(
+            variant=variant,
+            label_noise=noise,
+            rates=sorted(curve),
+            scores=[curve[rate] for rate in sorted(curve)],
+            chosen=rates[variant, noise],
+        )
+        for (variant, noise), curve in scores.items()
+    ]
+    return rates, curves
 
 
-def _validation_accuracy(folder: Path) -> float:
-    """Return the validation accuracy after the last epoch; 0 for a run that diverged."""
+def _validation_score(folder: Path, metric: Metric) -> float:
+    """Return the validation score after the last epoch; the worst possible for a run that diverged."""
     result = read_result(RunFolder(folder).result)
+    worst = 0.0 if metric.better == "more" else math.inf
     if result.status == "diverged":
-        return 0.0
+        return worst
     if result.validation is None:
         raise UsageError(f"{folder}: too few images to hold any out for validation, on which --lr tuned chooses")
-    return result.validation["accuracy"] or 0.0
-
-
-def _curve(variant: str, noise: float, curve: Mapping[float, Sequence[float]], chosen: float) -> dict[str, Any]:
-    return {
-        "name": cell_name(variant, noise),
-        "variant": variant,
-        "label_noise": noise,
-        "rates": sorted(curve),
-        "validation_accuracy": [curve[rate] for rate in sorted(curve)],
-        "chosen": chosen,
-        "at_the_edge": chosen in (min(curve), max(curve)),
-    }
+    score = result.validation.get(metric.name)
+    return worst if score is None else score

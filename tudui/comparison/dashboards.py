@@ -1,5 +1,6 @@
 """A comparison in TensorBoard: every run under its readable name, and each loss's mean curve on one page."""
 
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -8,19 +9,14 @@ from statistics import fmean
 
 from torch.utils.tensorboard.summary import custom_scalars, scalar
 
-from tudui.comparison.collect import Cell, Comparison
 from tudui.comparison.compare import RUNS
+from tudui.comparison.outcome import Comparison
+from tudui.comparison.rows import Row
 from tudui.files import refuse_links
 from tudui.run_folder import RunFolder
 from tudui.sinks.event_file import event_file
 
 TENSORBOARD = "tensorboard"
-# Tags that only the means have, so that a chart of one has one line per loss.
-CURVES = {
-    "compared/accuracy_validation": "validation accuracy, mean over the seeds",
-    "compared/accuracy_test": "test accuracy of the last weights, mean over the seeds",
-    "compared/gradient_norm": "norm of the whole gradient, mean over the seeds",
-}
 
 
 def write_dashboards(comparison: Comparison) -> bool:
@@ -28,14 +24,14 @@ def write_dashboards(comparison: Comparison) -> bool:
 
     False where the runs have no event files, or the disk has no symbolic links.
     """
-    if not comparison.cells[0].runs[0].planned.config.log.tensorboard:
+    if not comparison.rows[0].runs[0].planned.config.log.tensorboard:
         return False
     target = comparison.folder / TENSORBOARD
     refuse_links(target)
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
-    for cell in comparison.cells:
-        for run in cell.runs:
+    for row in comparison.rows:
+        for run in row.runs:
             events = RunFolder(comparison.folder / RUNS / run.planned.name).tensorboard
             if events.is_dir():
                 try:
@@ -43,31 +39,38 @@ def write_dashboards(comparison: Comparison) -> bool:
                 except OSError:
                     shutil.rmtree(target)
                     return False
-        _write_means(cell, target / f"{cell.name}-mean")
+        _write_means(row, target / f"{row.name}-mean")
     return True
 
 
-def _write_means(cell: Cell, folder: Path) -> None:
+def _write_means(row: Row, folder: Path) -> None:
     """Write a loss's curves under a name that comes before its seeds: the first layout's charts come first."""
-    layout = {title: ["Multiline", [tag]] for tag, title in CURVES.items()}
+    curves = _curves(row)
+    layout = {title: ["Multiline", [tag]] for tag, (title, _) in curves.items()}
     with event_file(folder) as events:
         events.add(custom_scalars({"losses compared": layout}))
-        for tag, curve in _curves(cell).items():
+        for tag, (_, curve) in curves.items():
             for step, values in sorted(curve.items()):
                 events.add(scalar(tag, fmean(values)), step)
 
 
-def _curves(cell: Cell) -> Mapping[str, Mapping[int, list[float]]]:
-    """Return by tag and step the values of all seeds."""
-    curves: dict[str, dict[int, list[float]]] = {tag: {} for tag in CURVES}
-    accuracy, test, gradient = curves.values()
-    for run in cell.runs:
+def _curves(row: Row) -> Mapping[str, tuple[str, Mapping[int, list[float]]]]:
+    """Return by tag, which only the means have, a chart's title and by step the values of all seeds."""
+    first = row.runs[0].task.metrics[0]
+    validation: dict[int, list[float]] = {}
+    test: dict[int, list[float]] = {}
+    gradient: dict[int, list[float]] = {}
+    for run in row.runs:
         last = run.training[-1]
         for epoch, value, _ in run.validation:
-            accuracy.setdefault(round(epoch / last["epoch"] * last["step"]), []).append(value)
+            validation.setdefault(round(epoch / last["epoch"] * last["step"]), []).append(value)
         for entry in run.training:
-            if (norm := entry["gradient_norm"]["total"]) is not None:
+            if math.isfinite(norm := entry["gradient_norm"]["total"]):
                 gradient.setdefault(entry["step"], []).append(norm)
         if run.test is not None:
-            test.setdefault(last["step"], []).append(run.test["accuracy"])
-    return curves
+            test.setdefault(last["step"], []).append(run.test.scores[first.name])
+    return {
+        f"compared/{first.name}_validation": (f"validation {first.title}, mean over the seeds", validation),
+        f"compared/{first.name}_test": (f"test {first.title} of the last weights, mean over the seeds", test),
+        "compared/gradient_norm": ("norm of the whole gradient, mean over the seeds", gradient),
+    }

@@ -1,115 +1,134 @@
-"""Is one loss better than another? Accuracies over seeds and test images, paired by both.
+"""Is one loss better than another? A metric's values over seeds and test samples, paired by both.
 
-Seeds and images are both samples, so the interval that counts lets both vary. The outcomes [seeds, images] are a
-two-way crossed random effects design without replicates, known from reader studies in radiology, where readers stand
-for our seeds and cases for our images: Obuchowski and Rockette 1995, Hillis 2007 (Statistics in Medicine 26, 596-619).
+Seeds and samples are both drawn at random, so the interval that counts lets both vary. The values [seeds, samples] are
+a two-way crossed random effects design without replicates, known from reader studies in radiology, with readers for our
+seeds and cases for our samples: Obuchowski and Rockette 1995, Hillis 2007 (Statistics in Medicine 26, 596-619).
 `experiments/simulate_coverage.py` measures how often the intervals hold.
+
+Values that are whole numbers (right or wrong: 1 or 0) are added exactly; of real numbers, sums that differ by no more
+than rounding count as equal.
 """
 
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from tudui.tasks import Metric
+
 ALPHA = 0.05
 POWER = 0.8
-ONE_POINT = 0.01
+STEP = 0.05  # of the baseline's value: a difference worth seeing, for a metric that names none
 MOST_SEEDS = 10_000
 AS_GOOD_AS_NORMAL = 1e6  # degrees of freedom; scipy's noncentral t takes no infinity
 FEWEST_FOR_SIGN_FLIP = 7  # of fewer, even the smallest possible p, 2 / 2^n, does not survive two comparisons
+MOST_FLIPS = 9_999  # of real numbers: all 2^S choices of sign up to 13 seeds, as many drawn ones of more
+ROUNDING = 1e-7  # of the largest value, as float32 has
 
 Interval = tuple[float, float]
+Values = NDArray[Any]  # of a metric, [S seeds, N samples]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The accuracy of one variant, in fractions; what one seed cannot tell is None."""
+    """A metric's mean for one variant, in the metric's own unit; what one seed cannot tell is None."""
 
     mean: float
     sd: float | None  # over seeds
     n: int
-    interval: Interval | None  # over seeds and test images
-    interval_seeds_only: Interval | None  # these test images, other seeds; None too where all seeds are the same
+    interval: Interval | None  # over seeds and test samples
+    interval_seeds_only: Interval | None  # these test samples, other seeds; None too where all seeds are the same
+    values: tuple[float, ...]  # of each seed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
-    """A variant minus the baseline, in fractions; what one seed cannot tell is None."""
+class Difference:
+    """A variant minus the baseline, in the metric's own unit; what one seed cannot tell is None."""
 
     difference: float
     sd: float | None  # of the differences, over seeds
     n: int
-    interval: Interval | None  # over seeds and test images
-    interval_seeds_only: Interval | None  # these test images, other seeds; None too where `constant`
-    p: float | None  # paired t test over seeds; where `constant`, the exact sign-flip test
+    interval: Interval | None  # over seeds and test samples
+    interval_seeds_only: Interval | None  # these test samples, other seeds; None too where `constant`
+    p: float | None  # paired t test over seeds; where `constant`, the sign-flip test
     p_sign_flip: float | None
-    identical: bool  # right and wrong on the same images in every seed
+    identical: bool  # the same value on every sample in every seed
     constant: bool  # not identical, but the same difference in every seed: a t test would divide by 0
-    seeds_for_one_point: int | None
-    more_images_needed: bool  # no number of seeds would show one point on this many test images
+    step: float  # a difference worth seeing
+    seeds_for_step: int | None  # to see a difference of `step`
+    more_images_needed: bool  # no number of seeds would show `step` on this many test samples
 
 
-def summary(correct: NDArray[np.bool_]) -> Summary:
-    """Return the mean accuracy of correct [S seeds, N images] with its intervals of 95 %.
+def summary(values: Values, metric: Metric) -> Summary:
+    """Return the mean of a metric's values [S seeds, N samples] with its intervals of 95 %.
 
-    `interval` is Wilson's score interval for as many independent images as would give the variance that was found, the
-    "effective sample size" of survey statistics (recommended by Franco, Little, Louis and Slud 2019, Journal of Survey
-    Statistics and Methodology 7, 334-364). Unlike mean ± error it holds for accuracies near 1 as well.
+    `interval` is mean ± t' SE as in `pair`. For a proportion it is Wilson's score interval for as many independent
+    samples as would give the variance that was found, the "effective sample size" of survey statistics (recommended by
+    Franco, Little, Louis and Slud 2019, Journal of Survey Statistics and Methodology 7, 334-364). Unlike mean ± error
+    it holds for proportions near 1 as well.
     """
-    seeds, images = correct.shape
-    counts = correct.sum(axis=1)
-    mean = float(counts.sum()) / correct.size
+    seeds, samples = values.shape
+    values = _exact(values)
+    sums = _sums(values)
+    mean = float(sums.sum()) / values.size
     interval = None
     if seeds > 1:
-        seed_part, image_part = variance_parts(correct)
-        variance = seed_part + image_part
-        quantile = _quantile(seed_part, image_part, seeds, images)
-        effective = mean * (1 - mean) / variance if variance and 0 < mean < 1 else float(images)
-        interval = _wilson(mean, effective, quantile)
+        seed_part, sample_part = variance_parts(values)
+        variance = seed_part + sample_part
+        quantile = _quantile(seed_part, sample_part, seeds, samples)
+        if metric.proportion:
+            effective = mean * (1 - mean) / variance if variance and 0 < mean < 1 else float(samples)
+            interval = _wilson(mean, effective, quantile)
+        else:
+            interval = (mean - quantile * math.sqrt(variance), mean + quantile * math.sqrt(variance))
     return Summary(
         mean=mean,
-        sd=_sd(counts, images),
+        sd=_sd(sums, samples),
         n=seeds,
         interval=interval,
-        interval_seeds_only=_t_interval(counts, images),
+        interval_seeds_only=_t_interval(sums, samples),
+        values=tuple((sums / samples).tolist()),
     )
 
 
-def pair(baseline: NDArray[np.bool_], variant: NDArray[np.bool_]) -> Pair:
-    """Return how `variant` differs from `baseline`, both correct [S seeds, N >= 2 images], row s of the same seed s.
+def pair(baseline: Values, variant: Values, metric: Metric) -> Difference:
+    """Return how `variant` differs from `baseline`, both [S seeds, N >= 2 samples], row s of the same seed s.
 
     `interval` is difference ± t' SE, where SE² is the sum of `variance_parts` and t' weighs the t quantiles of S - 1
     and N - 1 degrees of freedom by the two parts, as Cochran and Cox 1950 do for two variances estimated apart (option
     COCHRAN of SAS's TTEST), but never narrower than `interval_seeds_only`. It errs to the wide side: with three seeds
     it holds the truth in 95 to 98 %, whereas with Satterthwaite's degrees of freedom it would in as few as 92 %.
 
-    `p_sign_flip` is exact and needs 7 seeds. Where `constant`, `p` is from that test: 2 / 2^S, or 1 of a difference 0.
+    `p_sign_flip` needs 7 seeds. Where `constant`, `p` is from that test: 2 / 2^S, or 1 of a difference 0.
     """
-    seeds, images = variant.shape
-    differences = variant.astype(np.int8) - baseline.astype(np.int8)
-    counts = differences.sum(axis=1, dtype=np.int64)
-    difference = float(counts.sum()) / differences.size
+    seeds, samples = variant.shape
+    baseline, variant = _exact(baseline), _exact(variant)
+    differences = variant - baseline
+    sums = _sums(differences)
     identical = not differences.any()
-    constant = seeds > 1 and not identical and bool((counts == counts[0]).all())
+    constant = seeds > 1 and not identical and bool((sums == sums[0]).all())
+    step = STEP * abs(float(baseline.mean())) if metric.step is None else metric.step
 
+    difference = float(sums.sum()) / differences.size
     p = p_sign_flip = interval = interval_seeds_only = seeds_needed = None
     if seeds > 1:
-        seed_part, image_part = variance_parts(differences)
-        half = _quantile(seed_part, image_part, seeds, images) * math.sqrt(seed_part + image_part)
+        seed_part, sample_part = variance_parts(differences)
+        half = _quantile(seed_part, sample_part, seeds, samples) * math.sqrt(seed_part + sample_part)
         interval = (difference - half, difference + half)
-        flipped = sign_flip_test(counts)
+        flipped = sign_flip_test(sums)
         p_sign_flip = flipped if seeds >= FEWEST_FOR_SIGN_FLIP else None
-        p = flipped if identical or constant else float(stats.ttest_1samp(counts, 0).pvalue)
-        interval_seeds_only = (0.0, 0.0) if identical else _t_interval(counts, images)
+        p = flipped if identical or constant else float(stats.ttest_1samp(sums, 0).pvalue)
+        interval_seeds_only = (0.0, 0.0) if identical else _t_interval(sums, samples)
         if not identical:
-            seeds_needed = seeds_to_see(ONE_POINT, seed_part * seeds, image_part)
-    return Pair(
+            seeds_needed = seeds_to_see(step, seed_part * seeds, sample_part)
+    return Difference(
         difference=difference,
-        sd=_sd(counts, images),
+        sd=_sd(sums, samples),
         n=seeds,
         interval=interval,
         interval_seeds_only=interval_seeds_only,
@@ -117,7 +136,8 @@ def pair(baseline: NDArray[np.bool_], variant: NDArray[np.bool_]) -> Pair:
         p_sign_flip=p_sign_flip,
         identical=identical,
         constant=constant,
-        seeds_for_one_point=seeds_needed,
+        step=step,
+        seeds_for_step=seeds_needed,
         more_images_needed=seeds > 1 and not identical and seeds_needed is None,
     )
 
@@ -133,84 +153,84 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def verdict(pair: Pair, p_holm: float | None) -> str:
-    """Return what may be said of the variant, `p_holm` being its p after `holm` over all variants.
+def mean_squares(values: Values) -> tuple[float, float, float]:
+    """Return the mean squares of seeds, samples and residual of values [S >= 2, N >= 2].
 
-    "better" or "worse" needs both: p_holm < 0.05, which holds for these test images, and an `interval` without 0, which
-    holds for other test images as well. "identical" is a fact and needs no test.
+    Of whole numbers by sums of whole numbers, so that what is 0 comes out as 0.
     """
-    if pair.identical:
-        return "identical"
-    if pair.interval is None or p_holm is None:
-        return "one seed: no verdict"
-    low, high = pair.interval
-    if p_holm < ALPHA and (low > 0 or high < 0):
-        return "better" if low > 0 else "worse"
-    return f"not distinguishable with these {pair.n} seeds"
+    values = _exact(values)
+    seeds, samples = values.shape
+    freedom = seeds - 1, samples - 1, (seeds - 1) * (samples - 1)
+    if values.dtype.kind == "i":
+        total = int(values.sum())
+        of_seeds = int((values.sum(axis=1) ** 2).sum())
+        of_samples = int((values.sum(axis=0) ** 2).sum())
+        squares = (
+            (seeds * of_seeds - total**2) / values.size,
+            (samples * of_samples - total**2) / values.size,
+            (values.size * int((values**2).sum()) - seeds * of_seeds - samples * of_samples + total**2) / values.size,
+        )
+    else:
+        by_seed, by_sample = _sums(values) / samples, values.mean(axis=0)
+        by_seed = by_seed - by_seed[0]  # equal means give exactly 0
+        seed, sample = by_seed - by_seed.mean(), by_sample - by_sample.mean()
+        rest = values - values.mean() - seed[:, None] - sample
+        squares = (samples * float(seed @ seed), seeds * float(sample @ sample), float(np.square(rest).sum()))
+    one, two, three = (square / number for square, number in zip(squares, freedom, strict=True))
+    return one, two, three
 
 
-def mean_squares(values: NDArray[np.generic]) -> tuple[float, float, float]:
-    """Return the mean squares of seeds, images and residual of values [S >= 2, N >= 2] of -1, 0 or 1.
+def variance_parts(values: Values) -> tuple[float, float]:
+    """Return the variance of the mean of values [S, N] that more seeds would lower, and that which only samples would.
 
-    Sums of whole numbers, so that what is 0 comes out as 0.
-    """
-    whole = values.astype(np.int64)
-    seeds, images = whole.shape
-    total = int(whole.sum())
-    of_seeds = int((whole.sum(axis=1) ** 2).sum())
-    of_images = int((whole.sum(axis=0) ** 2).sum())
-    of_all = int((whole**2).sum())
-    between_seeds = seeds * of_seeds - total**2
-    between_images = images * of_images - total**2
-    rest = seeds * images * of_all - seeds * of_seeds - images * of_images + total**2
-    return (
-        between_seeds / (seeds * images * (seeds - 1)),
-        between_images / (seeds * images * (images - 1)),
-        rest / (seeds * images * (seeds - 1) * (images - 1)),
-    )
-
-
-def variance_parts(values: NDArray[np.generic]) -> tuple[float, float]:
-    """Return the variance of the mean of values [S, N] that more seeds would lower, and that which only images would.
-
-    MS_seeds / SN and (MS_images - MS_residual) / SN. Their sum is unbiased whenever seeds and images are each drawn
+    MS_seeds / SN and (MS_samples - MS_residual) / SN. Their sum is unbiased whenever seeds and samples are each drawn
     independently, whatever the distribution of the values, up to setting a negative second part to 0 (Hillis 2007). The
     first part includes the residual, MS_residual / SN; this takes its place where all seeds have the same mean, an
     accident of counting, for two or three equal counts do not show that seeds are without effect.
     """
-    of_seeds, of_images, rest = mean_squares(values)
-    return (of_seeds or rest) / values.size, max(of_images - rest, 0.0) / values.size
+    of_seeds, of_samples, rest = mean_squares(values)
+    return (of_seeds or rest) / values.size, max(of_samples - rest, 0.0) / values.size
 
 
-def sign_flip_test(counts: NDArray[np.int64]) -> float:
-    """Return the exact two-sided p of whole-number differences [S]: how many of the 2^S choices of sign reach the sum.
+def sign_flip_test(sums: NDArray[Any]) -> float:
+    """Return the two-sided p of differences [S]: which share of the 2^S choices of sign reaches their sum.
 
-    Sums of whole numbers take few values, so that their distribution is built seed by seed, for any number of seeds.
+    Exact for whole numbers, whose sums take few values, so that their distribution is built seed by seed; for real ones
+    up to 13 seeds, and beyond that from 9,999 choices drawn from one fixed seed.
     """
+    if sums.dtype.kind == "f":
+        found = stats.permutation_test(
+            (sums,),
+            lambda values, axis: values.sum(axis=axis),
+            permutation_type="samples",
+            n_resamples=MOST_FLIPS,
+            rng=np.random.default_rng(0),
+        )
+        return float(found.pvalue)
     chances = np.ones(1)
-    for size in np.abs(counts):
+    for size in np.abs(sums):
         plus_or_minus = np.zeros(len(chances) + 2 * size)
         plus_or_minus[: len(chances)] += chances / 2
         plus_or_minus[2 * size :] += chances / 2
         chances = plus_or_minus
-    sums = np.arange(len(chances)) - len(chances) // 2
-    return min(1.0, float(chances[np.abs(sums) >= abs(counts.sum())].sum()))
+    possible = np.arange(len(chances)) - len(chances) // 2
+    return min(1.0, float(chances[np.abs(possible) >= abs(sums.sum())].sum()))
 
 
-def seeds_to_see(difference: float, seed_variance: float, image_variance: float) -> int | None:
+def seeds_to_see(difference: float, seed_variance: float, sample_variance: float) -> int | None:
     """Return how many seeds put `difference` outside its `interval` with a chance of 80 %; None if 10,000 do not.
 
-    `seed_variance` is that of one seed's difference, `image_variance` what remains after infinitely many seeds. The
+    `seed_variance` is that of one seed's difference, `sample_variance` what remains after infinitely many seeds. The
     chance is from a noncentral t with the degrees of freedom of Hillis 2007; without image variance it is the power of
     the paired t test.
     """
 
     def are_enough(seeds: int) -> bool:
         seed_part = seed_variance / seeds
-        variance = seed_part + image_variance
+        variance = seed_part + sample_variance
         if not variance:
             return True
-        critical = _quantile(seed_part, image_variance, seeds, math.inf)
+        critical = _quantile(seed_part, sample_variance, seeds, math.inf)
         freedom = (seeds - 1) * (variance / seed_part) ** 2 if seed_part else math.inf
         chance = stats.nct.sf(critical, min(freedom, AS_GOOD_AS_NORMAL), difference / math.sqrt(variance))
         return bool(chance >= POWER)
@@ -219,11 +239,11 @@ def seeds_to_see(difference: float, seed_variance: float, image_variance: float)
     return found if found <= MOST_SEEDS else None
 
 
-def _quantile(seed_part: float, image_part: float, seeds: int, images: float) -> float:
-    of_seeds, of_images = map(float, stats.t.isf(ALPHA / 2, [seeds - 1, images - 1]))
-    variance = seed_part + image_part
+def _quantile(seed_part: float, sample_part: float, seeds: int, samples: float) -> float:
+    of_seeds, of_samples = map(float, stats.t.isf(ALPHA / 2, [seeds - 1, samples - 1]))
+    variance = seed_part + sample_part
     share = seed_part / variance if variance else 1.0
-    return max(share * of_seeds + (1 - share) * of_images, math.sqrt(share) * of_seeds)
+    return max(share * of_seeds + (1 - share) * of_samples, math.sqrt(share) * of_seeds)
 
 
 def _wilson(mean: float, number: float, quantile: float) -> Interval:
@@ -233,14 +253,29 @@ def _wilson(mean: float, number: float, quantile: float) -> Interval:
     return min(mean, max(0.0, centre - half)), max(mean, min(1.0, centre + half))  # min and max against rounding
 
 
-def _sd(counts: NDArray[np.int64], images: int) -> float | None:
-    return float(np.std(counts, ddof=1)) / images if len(counts) > 1 else None
+def _exact(values: Values) -> Values:
+    """Return whole numbers as int64, real ones as float64."""
+    return values.astype(np.int64 if values.dtype.kind in "biu" else np.float64, copy=False)
 
 
-def _t_interval(counts: NDArray[np.int64], images: int) -> Interval | None:
-    sd = _sd(counts, images)
+def _sums(values: Values) -> NDArray[Any]:
+    """Return the sum of each seed [S]; those of real numbers that differ by rounding alone are made equal."""
+    sums: NDArray[Any] = values.sum(axis=1)
+    if sums.dtype.kind == "f" and np.ptp(sums) <= ROUNDING * values.shape[1] * np.abs(values).max():
+        sums[:] = sums[0]
+    return sums
+
+
+def _sd(sums: NDArray[Any], samples: int) -> float | None:
+    if len(sums) < 2:
+        return None
+    return float(np.std(sums - sums[0], ddof=1)) / samples  # equal ones give exactly 0
+
+
+def _t_interval(sums: NDArray[Any], samples: int) -> Interval | None:
+    sd = _sd(sums, samples)
     if not sd:  # one seed, or all the same: a width of 0 would claim that no seed can differ
         return None
-    mean = float(np.mean(counts)) / images
-    half = float(stats.t.isf(ALPHA / 2, len(counts) - 1)) * sd / math.sqrt(len(counts))
+    mean = float(np.mean(sums)) / samples
+    half = float(stats.t.isf(ALPHA / 2, len(sums) - 1)) * sd / math.sqrt(len(sums))
     return mean - half, mean + half

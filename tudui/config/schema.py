@@ -249,6 +249,9 @@ class ComparisonConfig(Section):
         (0.0,), strict=False, min_length=1, description="shares of wrong labels in training and validation, from 0 to 1"
     )
     baseline: str = Field("ce", description="the variant that the others are compared with; without ce, the first")
+    metric: str | None = Field(
+        None, description="the metric of the verdicts, for example top5; null: the first one of the data's task"
+    )
     lr: Literal["recipe", "same", "tuned"] = Field(
         "recipe",
         description="recipe: each loss at its own rate; same: all at optimizer.lr (auto: the baseline's recipe); "

@@ -199,7 +199,7 @@ def _share(hits: int, images: int) -> str:
 
 def _classes(test: Evaluated) -> Lines:
     confusion = test.details["confusion"]
-    names = [markdown_text(printable(name)) for name in test.details["per_class_accuracy"]]
+    names = [markdown_text(name) for name in test.details["per_class_accuracy"]]
     rows = [(index, row[index], sum(row)) for index, row in enumerate(confusion) if sum(row)]
     if len(rows) > MAX_ROWS:
         rows = sorted(rows, key=lambda row: row[1] / row[2])[:LEAST]

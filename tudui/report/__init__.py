@@ -2,7 +2,7 @@
 
 from io import StringIO
 
-from tudui.comparison.collect import Comparison
+from tudui.comparison.outcome import Comparison
 from tudui.errors import DiskError
 from tudui.files import json_text, refuse_links, write_text, written_aside
 from tudui.report.content import report_of, summary_of, title_of
@@ -22,7 +22,7 @@ def write_report(comparison: Comparison) -> None:
     """Write comparison.json, comparison.csv, report.md and report.html with their pictures, beside the runs."""
     folder = comparison.folder
     write_text(folder / "comparison.json", json_text(comparison.values, indent=2) + "\n")
-    write_text(folder / "comparison.csv", csv_text(comparison.values))
+    write_text(folder / "comparison.csv", csv_text(comparison))
     document = report_of(comparison)
     pictures = folder / PICTURES
     refuse_links(pictures)
@@ -34,7 +34,7 @@ def write_report(comparison: Comparison) -> None:
         with written_aside(pictures / f"{picture.name}.png") as file:
             file.write(picture.png)
     write_text(folder / "report.md", markdown(document))
-    write_text(folder / HTML, html(document, title=title_of(comparison.values)))
+    write_text(folder / HTML, html(document, title=title_of(comparison)))
 
 
 class Report(Comparison):
@@ -47,7 +47,7 @@ class Report(Comparison):
         return f"{shown.get()}{where(self)}"
 
     def _repr_html_(self) -> str:
-        return fragment([*summary_of(self.values), Paragraph(where(self))])
+        return fragment([*summary_of(self), Paragraph(where(self))])
 
 
 def where(comparison: Comparison) -> str:

@@ -84,6 +84,12 @@ Block = Heading | Paragraph | Bullets | Code | Table | Gallery | Folded
 Document = Sequence[Block]
 
 
+def gallery(pictures: Sequence[Picture | None], *, otherwise: str) -> Block:
+    """Return the pictures that there are, side by side; else a sentence."""
+    known = [picture for picture in pictures if picture]
+    return Gallery(known) if known else Paragraph(otherwise)
+
+
 def pictures_of(document: Document) -> list[Picture]:
     """Return every picture of a document."""
     found: list[Picture] = []

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tudui.style import PANEL, TICKS, line_style
+from tudui.tasks import Unit
 
 HEIGHT = 4.4  # inches
 LONGEST_NAME = 22
@@ -52,6 +53,11 @@ def new_picture(height: float = HEIGHT) -> tuple[Figure, Axes]:
 def empty_picture(width: float, height: float) -> Figure:
     """Return a picture without panels, with room at its edges."""
     return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
+
+
+def axis_title(title: str, unit: Unit) -> str:
+    """Return the title of an axis, with its unit."""
+    return f"{title} / {unit.value}" if unit.value else title
 
 
 def label_ends(axes: Axes, ends: Mapping[Style, tuple[float, float]]) -> None:

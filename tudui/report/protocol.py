@@ -1,9 +1,10 @@
 """How the comparison was made, and how its numbers are to be read."""
 
+from tudui.comparison.outcome import Comparison, settings_of_every_run
 from tudui.config.dump import yaml_text
 from tudui.report.document import Block, Bullets, Code, Folded, Heading, Paragraph
 from tudui.report.tables import differing_table, hashes_table
-from tudui.report.words import Values, counted, listed
+from tudui.report.words import counted, listed
 
 RATES = {
     "recipe": "Not held equal: the learning rate. Each loss has its recipe's, chosen beforehand on validation images.",
@@ -11,10 +12,10 @@ RATES = {
 }
 
 
-def held_equal(values: Values) -> str:
+def held_equal(comparison: Comparison) -> str:
     """Return one sentence on what the runs of one seed shared, as the hashes show it."""
     differing = {
-        name for hashes in values["hashes"].values() for name, seen in hashes.items() if isinstance(seen, list)
+        name for hashes in comparison.hashes.values() for name, seen in hashes.items() if isinstance(seen, list)
     }
     shared = {
         "initial_weights": "initial weights",
@@ -27,65 +28,69 @@ def held_equal(values: Values) -> str:
         names = listed([shared.get(name, name) for name in sorted(differing)])
         return f"NOT held equal, though they should be: {names} differ between losses of the same seed."
     names = listed([words for name, words in shared.items() if name != "data"])
-    sets = counted(len(values["hashes"]), "set")
+    sets = counted(len(comparison.hashes), "set")
     return f"Held equal for one seed, whatever the loss: {names}; sha256 shows it for {sets} of runs."
 
 
-def rates_words(values: Values) -> str:
+def rates_words(comparison: Comparison) -> str:
     """Return in one or two sentences by which learning rates the losses were trained."""
-    plan = values["plan"]
-    if plan["lr"] != "tuned":
-        return RATES[plan["lr"]]
-    grid, seeds = ", ".join(f"{rate:g}" for rate in plan["rates"]), plan["tuning_seeds"]
+    plan, first = comparison.plan.comparison, comparison.task.metrics[0]
+    if plan.lr != "tuned":
+        return RATES[plan.lr]
+    grid, seeds = ", ".join(f"{rate:g}" for rate in plan.rates), plan.tuning_seeds
     return (
-        f"Not held equal: the learning rate. Each loss and noise level has the best of {grid} by validation accuracy, "
-        f"all with the same budget, on {counted(seeds, 'seed')} {'that is' if seeds == 1 else 'that are'} not reported."
+        f"Not held equal: the learning rate. Each loss and noise level has the best of {grid} by validation "
+        f"{first.title}, all with the same budget, on {counted(seeds, 'seed')} "
+        f"{'that is' if seeds == 1 else 'that are'} not reported."
     )
 
 
-def protocol(values: Values) -> list[Block]:
+def protocol(comparison: Comparison) -> list[Block]:
     """Return the section on the protocol."""
     return [
         Heading("Protocol"),
         Heading("What was held equal, and what was not", 3),
         Bullets(
             [
-                held_equal(values),
-                rates_words(values),
+                held_equal(comparison),
+                rates_words(comparison),
                 "Everything else but the loss section is the same in every run: the settings below.",
             ]
         ),
-        differing_table(values),
-        Folded("Settings of every run", [Code(yaml_text(values["plan"]["base"]))]),
-        Folded("Hashes of what the runs began from", [hashes_table(values)]),
+        differing_table(comparison),
+        Folded("Settings of every run", [Code(yaml_text(settings_of_every_run(comparison.plan)))]),
+        Folded("Hashes of what the runs began from", [hashes_table(comparison)]),
         Paragraph("The hashes in full, and every number of this report, are in comparison.json."),
         Heading("How to read the numbers", 3),
-        Bullets(_reading(values)),
+        Bullets(_reading(comparison)),
     ]
 
 
-def _reading(values: Values) -> list[str]:
-    noisy = any(values["plan"]["label_noise"]) or values["plan"]["base"]["data"]["noise_manifest"]
-    validation = values["plan"]["base"]["data"]["validation"]
-    constant = any(pair["n"] and pair["constant"] for pair in values["pairs"])
+def _reading(comparison: Comparison) -> list[str]:
+    data, metric = comparison.plan.base.data, comparison.metric
+    noisy = any(comparison.noise_levels) or data.noise_manifest
+    constant = any(pair.found and pair.found.constant for pair in comparison.pairs)
+    unit = f" in {metric.unit.difference}" if metric.unit.difference else ""
     selected = (
         "The weights selected on validation stand beside it."
-        if validation
+        if data.validation
         else "There was no validation split, so that the selected weights are the last."
     )
     return [
-        f"The headline is the accuracy of the last weights: it needs no selection, so that no loss can gain by a lucky "
-        f"epoch. {selected} The test images were read once per run for the last weights and once for the selected.",
+        f"The headline is the {metric.title} of the last weights: it needs no selection, so that no loss can gain by a "
+        f"lucky epoch. {selected} The test images were read once per run for the last weights and once for the "
+        f"selected.",
         *(["Validation labels are as noisy as training labels; test labels are right."] if noisy else []),
-        "Differences are variant minus baseline in percentage points, paired seed by seed and image by image.",
+        f"Differences are variant minus baseline{unit}, paired seed by seed and image by image.",
         "An interval of 95 % covers other seeds and other test images of the same kind. “Over seeds only” takes these "
         "test images as given: it says what more seeds would show on them, not how the losses compare in general.",
         "p is the paired t test over seeds on these test images; p Holm is corrected for the number of variants at one "
         "noise level. No interval is corrected, and nothing is corrected across noise levels.",
-        *(["Where every seed has the same difference, p is that of the exact sign-flip test."] if constant else []),
+        *(["Where every seed has the same difference, p is that of the sign-flip test."] if constant else []),
+        *([f"Less {metric.title} is better."] if metric.better == "less" else []),
         "“Better” and “worse” need both: p Holm below 0.05, and an interval over seeds and test images without 0. "
-        "“Identical” is right and wrong on the same test images in every seed. “Not distinguishable” is not “equal”: "
+        "“Identical” is the same value on every test image in every seed. “Not distinguishable” is not “equal”: "
         "the interval says how large a difference may still be.",
         "± is the standard deviation over seeds; with one seed there is neither deviation nor interval.",
-        "A run that diverged is left out of means and pairs, which flatters its loss; the column of seeds says so.",
+        "Diverged runs are excluded, which makes their loss look better than it is; the seeds column shows how many.",
     ]

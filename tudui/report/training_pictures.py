@@ -1,17 +1,18 @@
 """Pictures of the way there: learning curves, gradient norms, and the search for learning rates."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, StrMethodFormatter
 
-from tudui.comparison.collect import Cell
 from tudui.comparison.done import RunRecord
+from tudui.comparison.outcome import Comparison
 from tudui.comparison.runs import cell_name
 from tudui.report.document import Picture
-from tudui.report.drawing import MANY, Style, empty_picture, label_ends, legend_below, new_picture, png
-from tudui.report.words import Values, noise_words
+from tudui.report.drawing import MANY, Style, axis_title, empty_picture, label_ends, legend_below, new_picture, png
+from tudui.report.words import noise_words
 from tudui.style import LABEL, PANEL, TICKS, TITLE, finish
 
 Styles = Mapping[str, Style]
@@ -19,47 +20,47 @@ FEW_POINTS = 12
 BAND = ", the band from the lowest to the highest"
 
 
-def learning_picture(values: Values, noise: float, cells: Sequence[Cell], styles: Styles) -> Picture | None:
-    """Return validation accuracy over the epochs; None where there is none."""
+def learning_picture(comparison: Comparison, noise: float, styles: Styles) -> Picture | None:
+    """Return the validation score by the task's first metric over the epochs; None where there is none."""
+    first = comparison.task.metrics[0]
+    scale = first.unit.scale
     curves = {
-        styles[cell.variant]: _over_seeds([{e: a for e, a, _ in run.validation} for run in cell.finished])
-        for cell in cells
-        if cell.label_noise == noise and any(run.validation for run in cell.finished)
+        styles[row.variant]: _over_seeds([{e: scale * score for e, score, _ in run.validation} for run in row.finished])
+        for row in comparison.rows_at(noise)
+        if any(run.validation for run in row.finished)
     }
     if not curves:
         return None
     figure, axes = new_picture()
     band = len(curves) <= MANY
-    for style, (epochs, accuracy) in curves.items():
-        _draw_band(axes, style, epochs, 100 * accuracy, band=band)
+    for style, (epochs, scores) in curves.items():
+        _draw_band(axes, style, epochs, scores, band=band)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    title = noise_words(values, noise)
-    finish(axes, title=title, x="epoch", y="validation accuracy / %")
-    label_ends(axes, {style: (epochs[-1], 100 * a[:, -1].mean()) for style, (epochs, a) in curves.items()})
+    title = noise_words(comparison, noise)
+    finish(axes, title=title, x="epoch", y=axis_title(f"validation {first.title}", first.unit))
+    label_ends(axes, {style: (epochs[-1], scores[:, -1].mean()) for style, (epochs, scores) in curves.items()})
     return Picture(
         cell_name("learning", noise),
-        f"Learning curves with {title}: validation accuracy over the epochs for {_names(curves)}.",
-        f"Validation accuracy with {title}: mean over the seeds that finished{BAND if band else ''}.",
+        f"Learning curves with {title}: validation {first.title} over the epochs for {_names(curves)}.",
+        f"Validation {first.title} with {title}: mean over the seeds that finished{BAND if band else ''}.",
         png(figure),
     )
 
 
-def gradient_picture(values: Values, noise: float, cells: Sequence[Cell], styles: Styles) -> Picture | None:
-    """Return the gradient's norm over the epochs, a panel per layer; None where it was never logged."""
-    cells = [cell for cell in cells if cell.label_noise == noise and any(run.training for run in cell.runs)]
-    if not cells:
-        return None
-    norms = next(run.training[0]["gradient_norm"] for cell in cells for run in cell.runs if run.training)
+def gradient_picture(comparison: Comparison, noise: float, styles: Styles) -> Picture | None:
+    """Return the gradient's norm over the epochs, a panel per layer; None if it was never finite."""
+    rows = comparison.rows_at(noise)
+    norms = rows[0].runs[0].training[0]["gradient_norm"]
     layers = [layer for layer in norms if layer == "total" or layer.endswith(".weight")]
-    rows, band = -(-len(layers) // 2), len(cells) <= MANY
-    figure = empty_picture(1.15 * PANEL, 0.6 + 2.3 * rows)
-    panels = [figure.add_subplot(rows, 2, place + 1) for place in range(len(layers))]
+    lines, band = -(-len(layers) // 2), len(rows) <= MANY
+    figure = empty_picture(1.15 * PANEL, 0.6 + 2.3 * lines)
+    panels = [figure.add_subplot(lines, 2, place + 1) for place in range(len(layers))]
     for axes, layer in zip(panels, layers, strict=True):
-        for cell in cells:
-            style = styles[cell.variant]
-            epochs, found = _over_seeds([_norms(run, layer) for run in cell.finished or cell.runs])
+        for row in rows:
+            style = styles[row.variant]
+            epochs, found = _over_seeds([_norms(run, layer) for run in row.finished or row.runs])
             if len(epochs):
-                label = style.label + ("" if cell.finished else " (diverged)")
+                label = style.label + ("" if row.finished else " (diverged)")
                 _draw_band(axes, style, epochs, found, band=band, label=label)
         _use_decades(axes)
         axes.set_xlim(left=0)
@@ -70,7 +71,7 @@ def gradient_picture(values: Values, noise: float, cells: Sequence[Cell], styles
         return None
     for axes in panels[-2:]:
         axes.set_xlabel("epoch", fontsize=LABEL)
-    title = noise_words(values, noise)
+    title = noise_words(comparison, noise)
     figure.suptitle(title, fontsize=TITLE)
     figure.supylabel("norm of the gradient, before clipping", fontsize=LABEL)
     legend_below(figure, panels[0])
@@ -83,31 +84,33 @@ def gradient_picture(values: Values, noise: float, cells: Sequence[Cell], styles
     )
 
 
-def tuning_picture(values: Values, noise: float, styles: Styles) -> Picture:
-    """Return validation accuracy over the learning rate, the chosen rates marked."""
+def tuning_picture(comparison: Comparison, noise: float, styles: Styles) -> Picture:
+    """Return the validation score by the task's first metric over the learning rate, the chosen rates marked."""
+    first = comparison.task.metrics[0]
+    scale = first.unit.scale
     figure, axes = new_picture()
-    curves = [curve for curve in values["tuning"] if curve["label_noise"] == noise]
+    curves = [curve for curve in comparison.tuning if curve.label_noise == noise]
     ends = {}
     for curve in curves:
-        style, rates = styles[curve["variant"]], curve["rates"]
-        means = [100 * float(np.mean(seeds)) for seeds in curve["validation_accuracy"]]
+        style, rates = styles[curve.variant], curve.rates
+        means = [scale * float(np.mean(seeds)) for seeds in curve.scores]
         axes.plot(rates, means, **style.line)
-        for rate, seeds in zip(rates, curve["validation_accuracy"], strict=True):
-            axes.plot([rate] * len(seeds), [100 * seed for seed in seeds], "o", markersize=4, color=style.colour)
-        best = means[rates.index(curve["chosen"])]
-        axes.plot(curve["chosen"], best, "D", markersize=10, markerfacecolor="none", color=style.colour, mew=2)
+        for rate, seeds in zip(rates, curve.scores, strict=True):
+            axes.plot([rate] * len(seeds), [scale * seed for seed in seeds], "o", markersize=4, color=style.colour)
+        best = means[rates.index(curve.chosen)]
+        axes.plot(curve.chosen, best, "D", markersize=10, markerfacecolor="none", color=style.colour, mew=2)
         ends[style] = (rates[-1], means[-1])
-    rates = sorted({rate for curve in curves for rate in curve["rates"]})
+    rates = sorted({rate for curve in curves for rate in curve.rates})
     axes.set_xscale("log")
     axes.set_xticks(rates, [f"{rate:g}" for rate in rates], rotation=45 if len(rates) > 6 else 0)
     axes.minorticks_off()
-    title = noise_words(values, noise)
-    finish(axes, title=title, x="peak learning rate", y="validation accuracy / %")
+    title = noise_words(comparison, noise)
+    finish(axes, title=title, x="peak learning rate", y=axis_title(f"validation {first.title}", first.unit))
     label_ends(axes, ends)
-    chosen = ", ".join(f"{curve['variant']} {curve['chosen']:g}" for curve in curves)
+    chosen = ", ".join(f"{curve.variant} {curve.chosen:g}" for curve in curves)
     return Picture(
         cell_name("learning-rates", noise),
-        f"Validation accuracy over the learning rate with {title}; chosen: {chosen}.",
+        f"Validation {first.title} over the learning rate with {title}; chosen: {chosen}.",
         f"Learning rates with {title}: a dot is a tuning seed, the line their mean, the diamond the chosen rate. A run "
         f"that diverged counts as 0.",
         png(figure),
@@ -117,7 +120,7 @@ def tuning_picture(values: Values, noise: float, styles: Styles) -> Picture:
 def _norms(run: RunRecord, layer: str) -> dict[float, float]:
     """Return the finite norms of one layer by epoch."""
     found = {step["epoch"]: step["gradient_norm"][layer] for step in run.training}
-    return {epoch: norm for epoch, norm in found.items() if norm is not None}
+    return {epoch: norm for epoch, norm in found.items() if math.isfinite(norm)}
 
 
 def _over_seeds(runs: Sequence[Mapping[float, float]]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,161 @@
+"""A comparison that is done, and what comparison.json holds of it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tudui.comparison.rows import Curve, Pair, Row
+from tudui.comparison.runs import cell_name
+from tudui.comparison.statistics import Difference
+from tudui.config.plan import Plan
+from tudui.record import Hardware
+from tudui.tasks import Metric, Task
+
+ONE_POINT = 0.01
+FORMAT = 2  # of comparison.json; 1 had accuracies alone, and verdicts as sentences
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Comparison:
+    """The rows and pairs of a plan, with what its runs had in common."""
+
+    plan: Plan
+    folder: Path
+    command: str
+    task: Task
+    metric: Metric  # of the verdicts
+    versions: Mapping[str, str]
+    hardware: Hardware
+    warnings: tuple[str, ...]
+    hashes: Mapping[str, Mapping[str, str | list[str]]]  # by noise level and seed what every variant began from
+    rows: tuple[Row, ...]
+    pairs: tuple[Pair, ...]
+    tuning: tuple[Curve, ...]
+
+    @property
+    def test_images(self) -> int | None:
+        """The number of test images; None if every run diverged."""
+        return next((run.test.images for row in self.rows for run in row.runs if run.test), None)
+
+    @property
+    def noise_levels(self) -> tuple[float, ...]:
+        """The shares of wrong labels, in the plan's order."""
+        return self.plan.comparison.label_noise
+
+    @property
+    def baseline(self) -> str:
+        """The variant that the others are compared with."""
+        return self.plan.comparison.baseline
+
+    def rows_at(self, noise: float) -> list[Row]:
+        """Return the rows of one noise level."""
+        return [row for row in self.rows if row.label_noise == noise]
+
+    def pairs_at(self, noise: float) -> list[Pair]:
+        """Return the pairs of one noise level."""
+        return [pair for pair in self.pairs if pair.label_noise == noise]
+
+    def pair_of(self, row: Row) -> Pair | None:
+        """Return the comparison of a row with the baseline; None for the baseline itself."""
+        return next((pair for pair in self.pairs_at(row.label_noise) if pair.variant == row.variant), None)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What comparison.json holds: plain values, scores in each metric's own unit (accuracies are fractions)."""
+        return {
+            "format": FORMAT,
+            "command": self.command,
+            "metric": self.metric.name,
+            "plan": self.plan.comparison.model_dump(mode="json") | {"base": settings_of_every_run(self.plan)},
+            "versions": dict(self.versions),
+            "hardware": self.hardware.model_dump(),
+            "warnings": list(self.warnings),
+            "test_images": self.test_images,
+            "hashes": self.hashes,
+            "rows": [_row(row) for row in self.rows],
+            "pairs": [_pair(pair) for pair in self.pairs],
+            "tuning": [_curve(curve) for curve in self.tuning],
+            "timing": {
+                "loop_seconds": sum(run.result.timing.seconds for row in self.rows for run in row.runs),
+                "rows": [_times(row) for row in self.rows],
+            },
+        }
+
+
+def settings_of_every_run(plan: Plan) -> dict[str, Any]:
+    """Return the settings that all runs have in common."""
+    base = plan.base.model_dump(mode="json", exclude={"loss", "expect", "log", "checkpoint"})
+    base["data"] = {name: value for name, value in base["data"].items() if name not in ("dir", "cache", "label_noise")}
+    base["optimizer"].pop("lr")
+    base.pop("seed")
+    return base
+
+
+def _row(row: Row) -> dict[str, Any]:
+    metrics = {name: asdict(found) for name, found in row.metrics.items()}
+    figures = {name: asdict(found) for name, found in row.figures.items()}
+    values: dict[str, Any] = {
+        "name": row.name,
+        "variant": row.variant,
+        "label_noise": row.label_noise,
+        "loss": row.runs[0].planned.config.loss.model_dump(mode="json"),
+        "learning_rate": row.learning_rate,
+        "seeds": row.seeds,
+        "diverged": row.diverged,
+        "metrics": metrics,
+        "figures": figures,
+        "accuracy": metrics.get("accuracy"),  # from here on under the names of format 1
+    }
+    if not row.finished:
+        return values
+    nll = metrics.get("nll")
+    return values | {
+        "accuracy_selected": row.selected and asdict(row.selected),
+        "validation_accuracy": row.validation and asdict(row.validation),
+        "nll": nll and {name: nll[name] for name in ("mean", "sd", "n")},
+        "ece": figures.get("ece"),
+        "loss_values": row.losses,
+        "train": row.learned and asdict(row.learned),
+        "reach": {"validation_accuracy": row.reach, "epochs": [epoch for epoch, _ in row.reached]},
+        **row.details,
+    }
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    return {
+        "variant": pair.variant,
+        "baseline": pair.baseline,
+        "label_noise": pair.label_noise,
+        "metric": pair.metric,
+        "verdict": pair.verdict,
+        "within_margin": None,
+        "flags": list(pair.flags),
+        **(_difference(pair.found) if pair.found else {"difference": None, "n": 0}),
+        "p_holm": pair.p_holm,
+    }
+
+
+def _difference(found: Difference) -> dict[str, Any]:
+    one_point = found.seeds_for_step if found.step == ONE_POINT else None  # the name of format 1
+    return asdict(found) | {"seeds_for_one_point": one_point}
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    return {
+        "name": cell_name(curve.variant, curve.label_noise),
+        "variant": curve.variant,
+        "label_noise": curve.label_noise,
+        "rates": curve.rates,
+        "validation_accuracy": curve.scores,
+        "chosen": curve.chosen,
+        "at_the_edge": curve.at_the_edge,
+    }
+
+
+def _times(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "loop_seconds": [run.result.timing.seconds for run in row.runs],
+        "seconds_to_reach": [seconds for _, seconds in row.reached],
+    }
