@@ -82,7 +82,8 @@ def test_what_commands_do_with_weights_is_there_from_python(trained, tudui_comma
     assert done.card.is_file()
     with pytest.raises(tudui.TuduiError, match="is there already"):
         tudui.export(trained, "model.safetensors")
-    assert [row.test for row in runs(trained.parent)] == [tudui.evaluate(trained).evaluated.scores["accuracy"]]
+    (row,) = runs(trained)
+    assert row.test == tudui.evaluate(trained).evaluated.scores["accuracy"]
 
 
 def test_a_report_is_written_again_from_python(compared, tmp_path):
