@@ -198,7 +198,7 @@ def _default(field: "FieldInfo") -> str:
     value = field.get_default(call_default_factory=True)
     if _is_list(field.annotation):
         return ",".join(f"{one:g}" if isinstance(one, float) else one for one in value)
-    return str(getattr(value, "name", value))  # of the loss, its name
+    return "" if value is None else str(getattr(value, "name", value))  # of the loss, its name
 
 
 def _override(key: str, value: Any) -> "Override":
