@@ -415,7 +415,7 @@ def test_every_form_shows_the_metric_that_gives_the_verdict(metric, unit, compar
     assert (tmp_path / "pictures" / f"{metric}.png").exists()
     text = printed(terminal, comparison, width=120)
     assert title in text
-    assert f"Less {title} is better." in text if metric == "nll" else "Less" not in text
+    assert f"Lower {title} is better." in text if metric == "nll" else "Lower" not in text
 
 
 @pytest.mark.parametrize("heights", [[0.5], [0.1, 0.9], [0.95, 0.96, 0.97], [0.0, 0.0, 0.01, 0.5, 0.99], [0.3] * 12])
