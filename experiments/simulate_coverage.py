@@ -22,6 +22,7 @@ from rich.table import Table
 from scipy import stats
 
 from tudui.comparison.statistics import pair, summary
+from tudui.tasks.classes import ACCURACY
 
 CLASSES = 10
 SEEDS = [3, 5, 10]
@@ -73,7 +74,7 @@ def measure(
     rows = []
     for _ in range(comparisons):
         baseline, variant = draw(setting, seeds, images, random)
-        compared, described = pair(baseline, variant), summary(baseline)
+        compared, described = pair(baseline, variant, ACCURACY), summary(baseline, ACCURACY)
         row = {"sd": described.sd, "disagreement": np.mean(baseline[0] != baseline[1]), "constant": compared.constant}
         for name, interval, truth in (
             ("difference", compared.interval, setting.difference),

@@ -199,7 +199,7 @@ def of_a_run(folder: Path, *, name: str, how: damage.Damage) -> Target:
     config = load_config(place.config).config
     comparison = read_comparison(compared)
     plan = load_plan(compared / PLAN)
-    records = [run for cell in comparison.cells for run in cell.runs]
+    records = [run for row in comparison.rows for run in row.runs]
     (planned,) = [run.planned for run in records if run.planned.name == place.root.name]
 
     def read(content: bytes) -> None:
@@ -211,9 +211,9 @@ def of_a_run(folder: Path, *, name: str, how: damage.Damage) -> Target:
                 place.check_same(config)
             found = read_run(planned, compared / RUNS)
             others = [found if run.planned is planned else run for run in records]
-            values = collect(plan, others, folder=compared, command="tudui").values
-            json_text(values)
-            terminal(replace(comparison, values=values), Console(file=io.StringIO(), width=100))
+            again = collect(plan, others, folder=compared, command="tudui")
+            json_text(again.values)
+            terminal(again, Console(file=io.StringIO(), width=100))
         finally:
             path.write_bytes(whole)
 

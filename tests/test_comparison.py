@@ -234,6 +234,67 @@ def test_rows_and_pairs_are_those_of_the_runs(compared):
     assert len(values["pairs"]) == 2
 
 
+def test_every_metric_and_figure_is_that_of_the_runs(compared):
+    values = values_of(compared)
+    assert values["format"] == 2
+    for row in values["rows"]:
+        places = [compared / "runs" / f"{row['name']}-seed{seed}" for seed in range(3)]
+        assert list(row["metrics"]) == ["accuracy", "top5", "nll"]
+        for name, found in row["metrics"].items():
+            columns = [np.load(place / "predictions.npz")[name].mean(dtype=float) for place in places]
+            assert found["values"] == pytest.approx(columns)
+            assert (found["mean"], found["sd"]) == pytest.approx((np.mean(columns), np.std(columns, ddof=1)), rel=1e-6)
+            assert found["interval"][0] < found["mean"] < found["interval"][1]
+        tests = [json.loads((place / "result.json").read_text())["test"] for place in places]
+        assert set(row["figures"]) == {"balanced_accuracy", "macro_f1", "ece"}
+        for name, found in row["figures"].items():
+            assert (found["mean"], found["n"]) == (pytest.approx(np.mean([test[name] for test in tests])), 3)
+        assert row["accuracy"] == row["metrics"]["accuracy"]
+
+
+def test_a_metric_is_named_for_the_verdicts_alone(compared, tmp_path, tudui):
+    shutil.copytree(compared, "again", symlinks=True)
+    before, plan = values_of(compared), Path("again/plan.yaml").read_bytes()
+    assert {pair["metric"] for pair in before["pairs"]} == {"accuracy"}
+    answer = tudui("report", "again", "--metric", "nll")
+    assert answer.code == 0, answer.err
+    after = values_of(Path("again"))
+    assert after["rows"] == before["rows"]
+    assert Path("again/plan.yaml").read_bytes() == plan
+    ce, mse = (np.array(row["metrics"]["nll"]["values"]) for row in after["rows"][:2])
+    pair = after["pairs"][0]
+    assert (pair["metric"], pair["difference"]) == ("nll", pytest.approx(np.mean(mse - ce)))
+    assert pair["p"] == pytest.approx(stats.ttest_rel(mse, ce).pvalue)
+    assert (pair["verdict"], pair["within_margin"], pair["flags"]) == (
+        "worse",
+        None,
+        [],
+    )  # mse: logits of another scale
+    assert pair["difference"] > 0
+    command = ("compare-losses", "--losses", "ce,mse", "--seeds", 3, "--label-noise", "0,0.4", "--metric", "top5")
+    runs = {path: path.stat().st_mtime_ns for path in Path("again/runs").glob("*/result.json")}
+    assert tudui(*command, *QUICK, "-o", "again").code == 0
+    assert {path: path.stat().st_mtime_ns for path in Path("again/runs").glob("*/result.json")} == runs
+    assert load_plan(Path("again/plan.yaml")).comparison.metric == "top5"
+    assert {pair["metric"] for pair in values_of(Path("again"))["pairs"]} == {"top5"}
+
+
+@pytest.mark.parametrize("metric", ["ece", "acuracy", "macro_f1"])
+def test_a_figure_or_an_unknown_name_gives_no_verdict(metric, compared, tudui):
+    for command in (["report", compared], ["compare-losses", "-o", "new"], ["compare-losses", "-n"]):
+        answer = tudui(*command, "--metric", metric)
+        assert answer.code == 2
+        assert "metrics: accuracy, top5, nll" in answer.err
+    assert not Path("new").exists()
+
+
+def test_two_classes_have_no_top5(class_folders, tudui):
+    answer = tudui("compare-losses", "--data", f"folder:{class_folders}", "--metric", "top5", "-o", "new")
+    assert answer.code == 2
+    assert "metrics: accuracy, nll" in answer.err
+    assert not Path("new").exists()
+
+
 def begun(compared: Path, name: str, *, gone: int) -> None:
     """Copy the comparison as if its last runs had not been done."""
     shutil.copytree(compared, name, symlinks=True)
@@ -318,7 +379,9 @@ def test_a_diverged_run_is_a_row(tmp_path, tudui):
     values = values_of(Path("wild"))
     assert [row["diverged"] for row in values["rows"]] == [[0, 1], [0, 1]]
     assert values["rows"][0]["accuracy"] is None
-    assert "no seed finished in both" in values["pairs"][0]["verdict"]
+    pair = values["pairs"][0]
+    assert (pair["verdict"], pair["flags"], pair["difference"], pair["n"]) == ("no_verdict", ["diverged"], None, 0)
+    assert (values["rows"][0]["metrics"], values["rows"][0]["figures"]) == ({}, {})
 
 
 def test_the_same_function_twice_is_not_a_difference_and_a_crippled_one_is_worse(tmp_path, tudui):
@@ -331,7 +394,7 @@ def test_the_same_function_twice_is_not_a_difference_and_a_crippled_one_is_worse
     answer = tudui("compare-losses", "-c", "plan.yaml", "--lr", "same", *NO_TENSORBOARD, "-o", "same")
     assert answer.code == 0, answer.err
     verdicts = {pair["variant"]: pair["verdict"] for pair in values_of(Path("same"))["pairs"]}
-    assert verdicts["huge"] == "identical" or verdicts["huge"].startswith("not distinguishable")
+    assert verdicts["huge"] in ("identical", "not_distinguishable")
     assert verdicts["crippled"] == "worse"
 
 
@@ -363,7 +426,7 @@ def test_one_seed_has_no_interval_and_says_so(tmp_path, tudui):
     values = values_of(Path("one"))
     assert values["rows"][0]["accuracy"]["interval"] is None
     assert values["pairs"][0]["p"] is None
-    assert "one seed" in values["pairs"][0]["verdict"]
+    assert values["pairs"][0]["verdict"] == "no_verdict"
 
 
 # runs that survive

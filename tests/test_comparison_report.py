@@ -17,10 +17,13 @@ from PIL import Image
 from rich.console import Console
 
 from tudui.comparison.compare import read_comparison
-from tudui.report import content, score_pictures, side_by_side, terminal, write_report
+from tudui.comparison.verdict import Verdict
+from tudui.report import for_classes, side_by_side, terminal, write_report
 from tudui.report.drawing import _spread, label_ends, new_picture, styles_of
 from tudui.report.protocol import held_equal
 from tudui.report.words import headline, needed
+from tudui.tasks import Metric
+from tudui.tasks.classes import ACCURACY, NLL
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -129,7 +132,7 @@ def test_the_main_table_is_comparison_json(place, noise, reported):
         assert numbers(shown["over seeds only"]) == pytest.approx(ends, abs=0.0051)
     assert numbers(shown["p"]) == pytest.approx([pair["p"]], abs=0.00051)
     assert numbers(shown["p Holm"]) == pytest.approx([pair["p_holm"]], abs=0.00051)
-    assert pair["verdict"].startswith(shown["verdict"])
+    assert shown["verdict"] == pair["verdict"].replace("_", " ")
     assert cells[0]["verdict"] == "baseline"
 
 
@@ -142,6 +145,9 @@ def test_the_spreadsheet_is_comparison_json(reported):
         assert (found["name"], found["variant"]) == (row["name"], row["variant"])
         assert float(found["accuracy_mean"]) == row["accuracy"]["mean"]
         assert [float(found[f"accuracy_interval_{end}"]) for end in ("low", "high")] == row["accuracy"]["interval"]
+        for name in ("top5", "nll"):
+            metric = row["metrics"][name]
+            assert [float(found[f"{name}_interval_{end}"]) for end in ("low", "high")] == metric["interval"]
         for name in ("nll", "ece", "accuracy_selected", "validation_accuracy"):
             assert [float(found[f"{name}_{part}"]) for part in ("mean", "sd")] == [row[name]["mean"], row[name]["sd"]]
         for name, value in row["loss_values"].items():
@@ -178,7 +184,7 @@ def test_the_page_needs_nothing_else(reported):
         assert base64.b64decode(data) in files
 
 
-def test_what_the_report_says_beside_its_numbers(reported):
+def test_what_the_report_says_beside_its_numbers(compared, reported):
     values = values_in(reported)
     html, markdown = (reported / "report.html").read_text(), (reported / "report.md").read_text()
     for text in (html, markdown):
@@ -189,7 +195,7 @@ def test_what_the_report_says_beside_its_numbers(reported):
         assert "no loss is ranked by its own value" in text
         assert "No interval is corrected" in text
         for noise in (0.0, 0.4):
-            assert headline(values, noise) in text
+            assert headline(read_comparison(compared), noise) in text
     assert values["hashes"]["noise0/seed0"]["initial_weights"] in html
 
 
@@ -210,10 +216,16 @@ def test_the_same_comparison_gives_the_same_files(compared, reported, tmp_path):
 
 def test_class_names_are_no_markup(compared, tmp_path):
     comparison = read_comparison(compared)
-    values = deepcopy(comparison.values)
-    for row in values["rows"]:
-        row["per_class_accuracy"] = dict(zip(HOSTILE, row["per_class_accuracy"].values(), strict=True))
-    write_report(replace(comparison, values=values, folder=tmp_path))
+    rows = [
+        replace(
+            row,
+            details=row.details
+            | {"per_class_accuracy": dict(zip(HOSTILE, row.details["per_class_accuracy"].values(), strict=True))},
+        )
+        for row in comparison.rows
+    ]
+    task = replace(comparison.task, names=tuple(HOSTILE))
+    write_report(replace(comparison, rows=tuple(rows), task=task, folder=tmp_path))
     page = page_of(tmp_path)
     table = page.tables["Test accuracy % of each class, no label noise, means over seeds"]
     assert [row[0] for row in table[1:]] == HOSTILE
@@ -225,18 +237,18 @@ def test_class_names_are_no_markup(compared, tmp_path):
 
 
 def test_too_many_classes_are_left_out_with_a_word(compared, tmp_path, monkeypatch):
-    monkeypatch.setattr(content, "MOST_CLASSES", 9)
+    monkeypatch.setattr(for_classes, "MOST_CLASSES", 9)
     write_report(replace(read_comparison(compared), folder=tmp_path))
     assert not list((tmp_path / "pictures").glob("confusion*"))
     assert (tmp_path / "report.md").read_text().count("10 classes are too many") == 2
 
 
 def test_the_pictures_bins_are_those_of_the_calibration_error(compared, monkeypatch):
-    monkeypatch.setattr(score_pictures, "FEWEST", 1)
-    cell = read_comparison(compared).cells[0]
-    confidence, right, share = score_pictures.reliability(replace(cell, runs=cell.runs[:1]))
+    monkeypatch.setattr(for_classes, "FEWEST", 1)
+    row = read_comparison(compared).rows[0]
+    confidence, right, share = for_classes.reliability(replace(row, runs=row.runs[:1]))
     assert share.sum() == pytest.approx(1)
-    assert float((share * abs(right - confidence)).sum()) == pytest.approx(cell.runs[0].test["ece"], abs=1e-3)
+    assert float((share * abs(right - confidence)).sum()) == pytest.approx(row.runs[0].test.scores["ece"], abs=1e-3)
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -250,43 +262,43 @@ def test_the_terminals_table_is_whole(width, compared):
     for pair in comparison.values["pairs"]:
         assert f"{pair['p_holm']:.3f}" in text or "<0.001" in text
     for noise in (0.0, 0.4):
-        assert headline(comparison.values, noise) in " ".join(text.split())
+        assert headline(comparison, noise) in " ".join(text.split())
 
 
-@pytest.mark.parametrize("words", ["not distinguishable with these 3 seeds", "better", "identical"])
-def test_no_verdict_is_cut_at_80_columns(words, compared):
-    """With twelve losses, long names and intervals as wide as they come."""
+@pytest.mark.parametrize("verdict", ["not_distinguishable", "better", "identical"])
+def test_no_verdict_is_cut_at_80_columns(verdict, compared):
+    """With long names, lost seeds and intervals as wide as they come."""
     comparison = read_comparison(compared)
-    values = deepcopy(comparison.values)
-    values["rows"], values["pairs"] = values["rows"][:2], values["pairs"][:1]
-    values["plan"]["label_noise"] = [0.0]
-    row, pair = values["rows"][1], values["pairs"][0]
-    row["variant"] = pair["variant"] = "squentropy-with-more"
-    row["accuracy"] |= {"mean": 0.42, "sd": 0.19, "interval": [0.0, 1.0]}
-    pair |= {
-        "difference": -0.5,
-        "interval": [-3.0, 2.0],
-        "verdict": f"{words}; 10 of 12 seeds diverged and are left out",
-    }
-    table = printed(terminal, replace(comparison, values=values)).partition("\nTest accuracy")[0]
+    name, (baseline, row), (pair, _) = "squentropy-with-more", comparison.rows[:2], comparison.pairs
+    lost = tuple(replace(run, test=None) for run in row.runs[:2])
+    score = replace(row.metrics["accuracy"], mean=0.42, sd=0.19, interval=(0.0, 1.0))
+    row = replace(row, variant=name, runs=(*lost, row.runs[2]), metrics={**row.metrics, "accuracy": score})
+    found = replace(pair.found, difference=-0.5, interval=(-3.0, 2.0))
+    pair = replace(pair, variant=name, found=found, verdict=Verdict(verdict), flags=("diverged",))
+    plan = replace(comparison.plan, comparison=comparison.plan.comparison.model_copy(update={"label_noise": (0.0,)}))
+    changed = replace(comparison, plan=plan, rows=(baseline, row), pairs=(pair,))
+    table = printed(terminal, changed).partition("\nTest accuracy")[0]
     assert max(map(len, table.splitlines())) <= 80
     cells = set(table.replace(";", "").split())
-    assert set(words.partition(" with")[0].split()) | {"diverged", "seeds", "(−300.00", "+200.00)", "±"} <= cells
+    assert {*verdict.split("_"), "diverged", "seeds", "(−300.00", "+200.00)", "±"} <= cells
 
 
 def test_two_comparisons_side_by_side(compared):
-    first = read_comparison(compared).values
-    second = deepcopy(first)
-    second["plan"]["base"]["train"]["epochs"] = 7
-    second["plan"]["variants"]["l1"] = second["plan"]["variants"].pop("mse")
-    for row in second["rows"]:
-        row["variant"] = {"ce": "ce", "mse": "l1"}[row["variant"]]
-        row["accuracy"]["mean"] += 0.01
+    first = read_comparison(compared)
+    ce, mse = first.plan.comparison.variants.items()
+    variants = first.plan.comparison.model_copy(update={"variants": dict([ce, ("l1", mse[1])])})
+    base = first.plan.base.model_copy(update={"train": first.plan.base.train.model_copy(update={"epochs": 7})})
+    rows = []
+    for row in first.rows:
+        score = replace(row.metrics["accuracy"], mean=row.metrics["accuracy"].mean + 0.01)
+        name = {"ce": "ce", "mse": "l1"}[row.variant]
+        rows.append(replace(row, variant=name, metrics={**row.metrics, "accuracy": score}))
+    second = replace(first, plan=replace(first.plan, base=base, comparison=variants), rows=tuple(rows))
     text = printed(side_by_side, first, second, width=100)
     lines = [line.split() for line in text.splitlines()]
     assert len([line for line in lines if line[:1] == ["ce"] and line[-1] == "+1.00"]) == 2
     assert len([line for line in lines if line[:1] in (["mse"], ["l1"]) and "not" in line and "there" in line]) == 4
-    assert f"train.epochs {first['plan']['base']['train']['epochs']} → 7" in " ".join(text.split())
+    assert f"train.epochs {first.plan.base.train.epochs} → 7" in " ".join(text.split())
     assert "The two plans are the same" in " ".join(printed(side_by_side, first, first).split())
 
 
@@ -312,18 +324,35 @@ def test_diverged_runs_and_one_seed_without_validation_images(tmp_path, tudui):
 
 
 def test_what_was_not_held_equal_is_said(compared):
-    values = deepcopy(read_comparison(compared).values)
-    values["hashes"]["noise0/seed1"]["labels"] = ["a" * 64, "b" * 64]
-    assert "NOT held equal" in held_equal(values)
-    assert "labels" in held_equal(values)
+    comparison = read_comparison(compared)
+    hashes = deepcopy(comparison.hashes)
+    hashes["noise0/seed1"]["labels"] = ["a" * 64, "b" * 64]
+    said = held_equal(replace(comparison, hashes=hashes))
+    assert "NOT held equal" in said
+    assert "labels" in said
 
 
-def pairs_saying(*verdicts: str, **more) -> dict:
-    """Return values with a pair per verdict, each a point away from ce."""
-    pair = {"baseline": "ce", "label_noise": 0.0, "difference": 0.01, "n": 3, "more_images_needed": False} | more
-    pairs = [{"variant": f"v{place}", "verdict": verdict} | pair for place, verdict in enumerate(verdicts)]
-    data = {"noise_manifest": None, "noise_kind": "symmetric"}
-    return {"pairs": pairs, "plan": {"baseline": "ce", "base": {"data": data}}, "test_images": 1234}
+@pytest.fixture
+def saying(compared):
+    """Return a comparison with a pair per verdict at no noise, each a point away from ce; more of its difference."""
+    comparison = read_comparison(compared)
+    baseline, row, pair = comparison.rows[0], comparison.rows[1], comparison.pairs[0]
+
+    def build(*verdicts: str, metric: Metric = ACCURACY, **more):
+        rows, pairs = [baseline], []
+        for place, verdict in enumerate(verdicts):
+            name = f"v{place}"
+            found = replace(pair.found, **({"difference": 0.01, "more_images_needed": False} | more))
+            if verdict == "nothing":  # no seed finished in both
+                found, verdict = None, "no_verdict"
+            elif verdict == "no_verdict":
+                found = replace(found, n=1)
+            lost = row.runs if found else tuple(replace(run, test=None) for run in row.runs)
+            rows.append(replace(row, variant=name, runs=lost))
+            pairs.append(replace(pair, variant=name, found=found, verdict=Verdict(verdict)))
+        return replace(comparison, rows=tuple(rows), pairs=tuple(pairs), metric=metric)
+
+    return build
 
 
 @pytest.mark.parametrize(
@@ -334,27 +363,59 @@ def pairs_saying(*verdicts: str, **more) -> dict:
             ["worse", "better", "better"],
             "v1 (+1.0 points) and v2 (+1.0 points) are better than ce; v0 (+1.0 points) is",
         ),
-        (
-            ["not distinguishable with these 3 seeds"] * 2,
-            "v0 and v1 are not distinguishable from ce with these 3 seeds.",
-        ),
+        (["not_distinguishable"] * 2, "v0 and v1 are not distinguishable from ce with these 3 seeds."),
         (["identical"], "v0 is identical to ce, right and wrong on the same test images in every seed."),
-        (
-            ["no seed finished in both; 3 of 3 seeds diverged"],
-            "v0 cannot be compared with ce: no seed finished in both.",
-        ),
+        (["no_verdict"], "one seed gives no verdict on v0 against ce."),
+        (["nothing"], "v0 cannot be compared with ce: no seed finished in both. Left out of this: v0 diverged with 3"),
     ],
 )
-def test_the_headline_in_words(verdicts, says):
-    assert headline(pairs_saying(*verdicts), 0.0).startswith(f"With no label noise, {says}")
+def test_the_headline_in_words(verdicts, says, saying):
+    assert headline(saying(*verdicts), 0.0).startswith(f"With no label noise, {says}")
 
 
-def test_seeds_and_images_that_would_be_needed():
-    nothing = "not distinguishable with these 3 seeds"
-    assert "this many seeds: 1,200 for v0 (80 %" in needed(pairs_saying(nothing, seeds_for_one_point=1200), 0.0)
-    beyond = needed(pairs_saying(nothing, seeds_for_one_point=None, more_images_needed=True), 0.0)
-    assert "more test images for v0: no number of seeds would do on these 1,234" in beyond
-    assert needed(pairs_saying("better", "identical", seeds_for_one_point=9), 0.0) == ""
+def test_the_headline_has_the_metrics_unit(saying):
+    said = headline(saying("worse", "identical", metric=NLL, difference=0.1234), 0.0)
+    assert "v0 (+0.12 nats) is worse than ce" in said
+    assert "v1 is identical to ce, with the same values on all test images" in said
+
+
+def test_seeds_and_images_that_would_be_needed(saying):
+    nothing = "not_distinguishable"
+    seeds = {"step": 0.01, "seeds_for_step": 1200}
+    assert "of 1 point to ce takes about this many seeds: 1,200 for v0 (80 %" in needed(saying(nothing, **seeds), 0.0)
+    beyond = needed(saying(nothing, seeds_for_step=None, more_images_needed=True), 0.0)
+    assert "more test images for v0: no number of seeds would do on these 359" in beyond
+    assert needed(saying("better", "identical", **seeds), 0.0) == ""
+    shown = needed(saying(nothing, metric=NLL, step=0.0123, seeds_for_step=12), 0.0)
+    assert "a difference of 0.0123 nats (5 % of ce's value) to ce takes" in shown
+    assert "need --seeds 2 or more" in needed(saying("no_verdict"), 0.0)
+
+
+@pytest.mark.parametrize(("metric", "unit"), [("nll", " nats"), ("top5", " %")])
+def test_every_form_shows_the_metric_that_gives_the_verdict(metric, unit, compared, tmp_path):
+    comparison = read_comparison(compared, metric=metric)
+    write_report(replace(comparison, folder=tmp_path))
+    values, page = values_in(tmp_path), page_of(tmp_path)
+    title, scale = comparison.metric.title, comparison.metric.unit.scale
+    assert {pair["metric"] for pair in values["pairs"]} == {values["metric"]} == {values["plan"]["metric"]} == {metric}
+    head, *rows = page.tables[f"Test {title} of the last weights, no label noise: mean ± standard deviation over seeds"]
+    cells = [dict(zip(head, row, strict=True)) for row in rows]
+    for cell, row in zip(cells, values["rows"], strict=False):
+        shown = row["metrics"][metric]
+        assert numbers(cell[f"test {title}{unit}"]) == pytest.approx(
+            [scale * shown["mean"], scale * shown["sd"]], abs=0.0051
+        )
+    other = page.tables["Other yardsticks, no label noise"]
+    assert {"macro F1 %", "balanced accuracy %", "ECE", "accuracy %"} <= set(other[0])
+    assert not {f"{title}{unit}"} & set(other[0])
+    assert (
+        other[1][other[0].index("macro F1 %")].split()[0]
+        == f"{100 * values['rows'][0]['figures']['macro_f1']['mean']:.2f}"
+    )
+    assert (tmp_path / "pictures" / f"{metric}.png").exists()
+    text = printed(terminal, comparison, width=120)
+    assert title in text
+    assert f"Lower {title} is better." in text if metric == "nll" else "Lower" not in text
 
 
 @pytest.mark.parametrize("heights", [[0.5], [0.1, 0.9], [0.95, 0.96, 0.97], [0.0, 0.0, 0.01, 0.5, 0.99], [0.3] * 12])

@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import permutations
 from types import SimpleNamespace
 
@@ -24,8 +25,9 @@ from tudui.comparison.statistics import (
     sign_flip_test,
     summary,
     variance_parts,
-    verdict,
 )
+from tudui.comparison.verdict import verdict
+from tudui.tasks.classes import ACCURACY, NLL
 
 
 def outcomes(seeds, images=359, setting="usual", seed=0):
@@ -45,7 +47,7 @@ def constant_pair(seeds, images=200, gain=4):
 @pytest.mark.parametrize("seeds", [2, 3, 10])
 def test_t_test_and_seeds_only_intervals_are_scipys(seeds):
     baseline, variant = outcomes(seeds, seed=1)
-    found = pair(baseline, variant)
+    found = pair(baseline, variant, ACCURACY)
     theirs = stats.ttest_rel(variant.mean(axis=1), baseline.mean(axis=1))
     assert found.p == pytest.approx(theirs.pvalue)
     assert found.interval_seeds_only == pytest.approx(tuple(theirs.confidence_interval()))
@@ -54,7 +56,7 @@ def test_t_test_and_seeds_only_intervals_are_scipys(seeds):
     assert (found.n, found.identical, found.constant) == (seeds, False, False)
 
     means = baseline.mean(axis=1)
-    described = summary(baseline)
+    described = summary(baseline, ACCURACY)
     interval = stats.t.interval(0.95, seeds - 1, loc=means.mean(), scale=stats.sem(means))
     assert described.interval_seeds_only == pytest.approx(interval)
     assert (described.mean, described.sd, described.n) == pytest.approx((means.mean(), means.std(ddof=1), seeds))
@@ -70,7 +72,7 @@ def test_sign_flips_are_scipys_permutation_test(seeds):
         n_resamples=np.inf,
         vectorized=True,
     )
-    assert pair(baseline, variant).p_sign_flip == pytest.approx(theirs.pvalue, abs=1e-12)
+    assert pair(baseline, variant, ACCURACY).p_sign_flip == pytest.approx(theirs.pvalue, abs=1e-12)
 
 
 @settings(deadline=None)
@@ -83,8 +85,8 @@ def test_sign_flips_are_the_enumeration(differences):
 
 def test_sign_flips_of_many_seeds_stay_exact():
     assert sign_flip_test(np.ones(40, int)) == 2 / 2**40
-    assert pair(*outcomes(6)).p_sign_flip is None
-    assert pair(*outcomes(60, images=50)).p_sign_flip is not None
+    assert pair(*outcomes(6), ACCURACY).p_sign_flip is None
+    assert pair(*outcomes(60, images=50), ACCURACY).p_sign_flip is not None
 
 
 @settings(max_examples=50, deadline=None)
@@ -99,6 +101,8 @@ def test_mean_squares_are_those_of_least_squares(values):
         return np.square(values.ravel() - matrix @ np.linalg.lstsq(matrix, values.ravel(), rcond=None)[0]).sum()
 
     whole = left(one, of_seeds, of_images)
+    assert mean_squares(values.astype(float)) == pytest.approx(mean_squares(values), rel=1e-12, abs=1e-14)
+    assert mean_squares(values / 3) == pytest.approx([square / 9 for square in mean_squares(values)], abs=1e-14)
     assert mean_squares(values) == pytest.approx(
         (
             (left(one, of_images) - whole) / (seeds - 1),
@@ -118,7 +122,83 @@ def test_the_interval_by_hand():
     seed_part, image_part = of_seeds / 12, (of_images - rest) / 12
     assert variance_parts(variant) == pytest.approx((seed_part, image_part))
     half = (seed_part * 4.3026527 + image_part * 3.1824463) / math.sqrt(seed_part + image_part)
-    assert pair(baseline, variant).interval == pytest.approx((1 / 3 - half, 1 / 3 + half))
+    assert pair(baseline, variant, ACCURACY).interval == pytest.approx((1 / 3 - half, 1 / 3 + half))
+
+
+def real_values(seeds, samples=400, *, seed=0, difference=0.0):
+    """Skewed like losses: baseline and variant of a true difference, and the truth of the baseline."""
+    random = np.random.default_rng(seed)
+    sample = random.exponential(0.4, samples)
+    drawn = []
+    for _ in range(2):
+        unlike = sample + 0.1 * random.standard_normal(samples)
+        chance = random.exponential(0.2, (seeds, samples))
+        drawn.append(0.5 + unlike + 0.02 * random.standard_normal((seeds, 1)) + chance)
+    return drawn[0], drawn[1] + difference, 1.1
+
+
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_real_values_have_scipys_t_test_and_the_two_way_interval(seeds):
+    baseline, variant, _ = real_values(seeds, difference=0.05)
+    found = pair(baseline, variant, NLL)
+    theirs = stats.ttest_rel(variant.mean(axis=1), baseline.mean(axis=1))
+    assert found.p == pytest.approx(theirs.pvalue)
+    assert found.interval_seeds_only == pytest.approx(tuple(theirs.confidence_interval()))
+    assert found.difference == pytest.approx(np.mean(variant - baseline))
+    assert found.step == pytest.approx(0.05 * baseline.mean())
+    described = summary(baseline, NLL)
+    of_seeds, of_samples, rest = mean_squares(baseline)
+    seed_part, sample_part = of_seeds / baseline.size, max(of_samples - rest, 0) / baseline.size
+    quantiles = stats.t.isf(0.025, [seeds - 1, baseline.shape[1] - 1])
+    half = (seed_part * quantiles[0] + sample_part * quantiles[1]) / math.sqrt(seed_part + sample_part)
+    half = max(half, quantiles[0] * math.sqrt(seed_part))
+    assert described.interval == pytest.approx((described.mean - half, described.mean + half))
+    assert described.values == pytest.approx(tuple(baseline.mean(axis=1)))
+
+
+def test_real_values_that_are_whole_numbers_are_those():
+    """The same outcomes as numbers with a point have the same statistics, but for the interval of a proportion."""
+    baseline, variant = outcomes(8)
+    whole, real = pair(baseline, variant, ACCURACY), pair(baseline * 1.0, variant * 1.0, ACCURACY)
+    for name in ("difference", "sd", "interval", "interval_seeds_only", "p", "p_sign_flip"):
+        assert getattr(real, name) == pytest.approx(getattr(whole, name), rel=1e-9), name
+    assert summary(baseline * 1.0, ACCURACY).interval == pytest.approx(summary(baseline, ACCURACY).interval)
+    assert summary(baseline, replace(ACCURACY, proportion=False)).interval != summary(baseline, ACCURACY).interval
+
+
+@pytest.mark.parametrize("seeds", [7, 13])
+def test_sign_flips_of_real_numbers_are_the_enumeration(seeds):
+    differences = np.random.default_rng(seeds).normal(0.3, 1, seeds)
+    signs = np.array(np.meshgrid(*[[-1, 1]] * seeds)).reshape(seeds, -1)
+    reached = np.abs(np.abs(differences) @ signs) >= abs(differences.sum()) * (1 - 1e-12)
+    assert sign_flip_test(differences) == pytest.approx(reached.mean(), abs=1e-12)
+
+
+def test_sign_flips_of_many_real_numbers_are_drawn_the_same_each_time():
+    counts = np.random.default_rng(0).integers(-5, 9, 20)
+    exact, drawn = sign_flip_test(counts), sign_flip_test(counts * 1.0)
+    assert drawn == sign_flip_test(counts * 1.0)
+    assert drawn == pytest.approx(exact, abs=5 * math.sqrt(exact * (1 - exact) / 9_999))
+    assert drawn != exact
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_real_difference_that_is_the_same_in_every_seed_has_no_t_test(kind):
+    baseline = real_values(8)[0].astype(kind)
+    found = pair(baseline, baseline + kind(0.1), NLL)
+    assert (found.constant, found.sd, found.p, found.interval_seeds_only) == (True, 0, 2 / 2**8, None)
+    assert pair(baseline, baseline.copy(), NLL).identical
+
+
+def test_intervals_of_real_values_hold_the_truth():
+    comparisons, held = 300, np.zeros(2)
+    for seed in range(comparisons):
+        baseline, variant, truth = real_values(4, 150, seed=seed, difference=0.03)
+        low, high = pair(baseline, variant, NLL).interval
+        below, above = summary(baseline, NLL).interval
+        held += (low <= 0.03 <= high, below <= truth <= above)
+    lowest = stats.binom.ppf(1e-3, comparisons, 0.95) / comparisons
+    assert (held / comparisons >= lowest).all(), held / comparisons
 
 
 def test_what_cannot_be_negative_counts_as_0():
@@ -131,7 +211,7 @@ def test_what_cannot_be_negative_counts_as_0():
 
 @pytest.mark.parametrize("accuracy", [0.0, 1.0])
 def test_an_accuracy_at_its_end_has_the_interval_of_the_images(accuracy):
-    described = summary(np.full((3, 100), bool(accuracy)))
+    described = summary(np.full((3, 100), bool(accuracy)), ACCURACY)
     low, high = described.interval
     assert 0 <= low <= accuracy <= high <= 1
     assert high - low > 0.03  # "rule of three": 0 of 100 is compatible with 3 %
@@ -141,15 +221,15 @@ def test_an_accuracy_at_its_end_has_the_interval_of_the_images(accuracy):
 def test_an_accuracys_interval_is_wilsons_where_seeds_repeat_each_other():
     """Then the seeds are one: the interval is that of a binomial, up to t for normal and N - 1 for N."""
     one = np.arange(1000) < 985
-    described = summary(np.vstack([one, one, one]))
+    described = summary(np.vstack([one, one, one]), ACCURACY)
     theirs = stats.binomtest(985, 1000).proportion_ci(method="wilson")
     assert described.interval == pytest.approx((theirs.low, theirs.high), abs=1e-4)
 
 
 def test_an_accuracys_interval_ends_where_its_own_error_just_reaches_the_mean():
     correct, _ = outcomes(3, setting="digits")
-    described = summary(correct)
-    low, high = pair(np.zeros_like(correct), correct).interval
+    described = summary(correct, ACCURACY)
+    low, high = pair(np.zeros_like(correct), correct, ACCURACY).interval
     error = (high - low) / 2
     for end in described.interval:
         scaled = error * math.sqrt(end * (1 - end) / (described.mean * (1 - described.mean)))
@@ -158,20 +238,20 @@ def test_an_accuracys_interval_ends_where_its_own_error_just_reaches_the_mean():
 
 def test_identical_variants():
     baseline, _ = outcomes(7)
-    found = pair(baseline, baseline.copy())
+    found = pair(baseline, baseline.copy(), ACCURACY)
     assert found.identical
     assert not found.constant
     assert (found.difference, found.p, found.p_sign_flip) == (0, 1, 1)
     assert found.interval == found.interval_seeds_only == (0, 0)
-    assert found.seeds_for_one_point is None
+    assert found.seeds_for_step is None
     assert not found.more_images_needed
-    assert verdict(found, 1.0) == "identical"
+    assert verdict(found, 1.0, ACCURACY) == "identical"
 
 
 @pytest.mark.parametrize("gain", [0, 4])
 @pytest.mark.parametrize("seeds", [3, 10])
 def test_the_same_difference_in_every_seed_has_no_t_test(seeds, gain):
-    found = pair(*constant_pair(seeds, gain=gain))
+    found = pair(*constant_pair(seeds, gain=gain), ACCURACY)
     assert found.constant
     assert not found.identical
     assert found.difference == gain / 200
@@ -179,18 +259,18 @@ def test_the_same_difference_in_every_seed_has_no_t_test(seeds, gain):
     assert found.interval_seeds_only is None
     low, high = found.interval
     assert low < found.difference < high
-    assert found.seeds_for_one_point > 1
+    assert found.seeds_for_step > 1
 
 
 def test_one_seed_gives_no_verdict():
     baseline, variant = outcomes(1)
-    found, described = pair(baseline, variant), summary(baseline)
+    found, described = pair(baseline, variant, ACCURACY), summary(baseline, ACCURACY)
     assert (described.n, described.sd, described.interval, described.interval_seeds_only) == (1, None, None, None)
     assert (found.sd, found.interval, found.interval_seeds_only, found.p, found.p_sign_flip) == (None,) * 5
-    assert found.seeds_for_one_point is None
+    assert found.seeds_for_step is None
     assert not found.more_images_needed
-    assert verdict(found, None) == "one seed: no verdict"
-    assert verdict(pair(baseline, baseline), None) == "identical"
+    assert verdict(found, None, ACCURACY) == verdict(None, None, ACCURACY) == "no_verdict"
+    assert verdict(pair(baseline, baseline, ACCURACY), None, ACCURACY) == "identical"
 
 
 OUTCOMES = st.tuples(st.integers(1, 8), st.integers(2, 6)).flatmap(
@@ -203,7 +283,7 @@ OUTCOMES = st.tuples(st.integers(1, 8), st.integers(2, 6)).flatmap(
 def test_every_comparison_has_numbers(both):
     """Neither NaN nor a p of 0, nor an interval that leaves its estimate out, nor a name that changes the outcome."""
     baseline, variant = both
-    found, mirrored = pair(baseline, variant), pair(variant, baseline)
+    found, mirrored = pair(baseline, variant, ACCURACY), pair(variant, baseline, ACCURACY)
     numbers = [found.difference, found.sd, found.p, found.p_sign_flip, *(found.interval or ())]
     assert all(math.isfinite(number) for number in numbers if number is not None)
     assert (found.p is None) == (found.interval is None) == (found.n == 1)
@@ -215,7 +295,7 @@ def test_every_comparison_has_numbers(both):
             assert high - low >= (found.interval_seeds_only[1] - found.interval_seeds_only[0]) * (1 - 1e-12)
         assert mirrored.interval == pytest.approx((-high, -low))
     assert mirrored.p == (None if found.p is None else pytest.approx(found.p))
-    described = summary(variant)
+    described = summary(variant, ACCURACY)
     if described.interval:
         assert 0 <= described.interval[0] <= described.mean <= described.interval[1] <= 1
 
@@ -251,13 +331,16 @@ def test_holm_by_definition(p_values):
     [
         ((0.001, 0.02), 0.049, "better"),
         ((-0.02, -0.001), 0.049, "worse"),
-        ((0.001, 0.02), 0.05, "not distinguishable with these 5 seeds"),  # only these images, by chance
-        ((-0.001, 0.02), 0.001, "not distinguishable with these 5 seeds"),  # other images might say otherwise
-        ((0.0, 0.02), 0.001, "not distinguishable with these 5 seeds"),
+        ((0.001, 0.02), 0.05, "not_distinguishable"),  # only these images, by chance
+        ((-0.001, 0.02), 0.001, "not_distinguishable"),  # other images might say otherwise
+        ((0.0, 0.02), 0.001, "not_distinguishable"),
     ],
 )
 def test_a_verdict_needs_seeds_and_images(interval, p, said):
-    assert verdict(SimpleNamespace(identical=False, interval=interval, n=5), p) == said
+    found = SimpleNamespace(identical=False, interval=interval, n=5)
+    assert verdict(found, p, ACCURACY) == said
+    mirrored = {"better": "worse", "worse": "better"}
+    assert verdict(found, p, NLL) == mirrored.get(said, said)  # less is better
 
 
 @pytest.mark.parametrize("sd", [0.004, 0.01, 0.03])
@@ -291,13 +374,13 @@ def test_where_only_more_images_would_help():
     enough = 0.01 / (stats.norm.ppf(0.975) + stats.norm.ppf(0.8))  # the error at which one point has 80 % power
     assert seeds_to_see(0.01, 0.005**2, (0.99 * enough) ** 2) > 50
     assert seeds_to_see(0.01, 0.005**2, (1.01 * enough) ** 2) is None
-    found = pair(*outcomes(5, setting="unlike"))
-    assert found.seeds_for_one_point is None
+    found = pair(*outcomes(5, setting="unlike"), ACCURACY)
+    assert found.seeds_for_step is None
     assert found.more_images_needed
     baseline, variant = outcomes(5, images=10_000)
-    found = pair(baseline, variant)
+    found = pair(baseline, variant, ACCURACY)
     _, of_images = variance_parts(variant.astype(int) - baseline)
-    assert found.seeds_for_one_point == seeds_to_see(0.01, found.sd**2, of_images) < 20
+    assert found.seeds_for_step == seeds_to_see(0.01, found.sd**2, of_images) < 20
     assert not found.more_images_needed
 
 

@@ -87,7 +87,7 @@ def _reading(comparison: Comparison) -> list[str]:
         "p is the paired t test over seeds on these test images; p Holm is corrected for the number of variants at one "
         "noise level. No interval is corrected, and nothing is corrected across noise levels.",
         *(["Where every seed has the same difference, p is that of the sign-flip test."] if constant else []),
-        *([f"Less {metric.title} is better."] if metric.better == "less" else []),
+        *([f"Lower {metric.title} is better."] if metric.better == "less" else []),
         "“Better” and “worse” need both: p Holm below 0.05, and an interval over seeds and test images without 0. "
         "“Identical” is the same value on every test image in every seed. “Not distinguishable” is not “equal”: "
         "the interval says how large a difference may still be.",

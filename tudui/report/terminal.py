@@ -38,7 +38,7 @@ def terminal(comparison: Comparison, console: Console) -> None:
     inside = f" in {metric.unit.value}" if metric.unit.value else ""
     over = f"± standard deviation over {counted(seeds, 'seed')}"
     on = f"; intervals of 95 % over seeds and the {images:,} test images" if seeds > 1 and images else ""
-    less = f" Less {metric.title} is better." if metric.better == "less" else ""
+    less = f" Lower {metric.title} is better." if metric.better == "less" else ""
     console.print(f"Test {metric.title} of the last weights{inside}, {over}{on}.{less}", style="dim")
     if seeds > 1:
         console.print("Better or worse takes p (Holm) below 0.05 and an interval without 0.", style="dim")
