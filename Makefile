@@ -4,7 +4,7 @@ BIN := .venv/bin
 # each worker takes one core, and half a gigabyte of memory or more
 PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
-.PHONY: setup tools train compare test test-slow test-all quick lint types check release-check audit bench docs reference \
+.PHONY: setup tools train compare test test-slow test-all quick sentences lint types check release-check audit bench docs reference \
 	linkcheck tutorial notebook tensorboard clean
 
 setup: .venv/installed  ## .venv with what training needs
@@ -38,6 +38,9 @@ test-all: test test-slow  ## all tests
 
 quick: tools  ## the tests that take a moment each, for the loop while editing
 	$(PYTEST) -m "not slow and not process"
+
+sentences: tools  ## takes the sentences that tests/sentences.json holds from today's code; see them by git diff
+	$(PYTEST) --keep-sentences
 
 lint: tools
 	$(BIN)/ruff check .

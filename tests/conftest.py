@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 from tudui.cli import app
 from tudui.config import Config, load_config, parse_set
+from tudui.invocation import tudui_command
 
 # For the processes that tests start, and this one where torch is not loaded yet: threads that spin while they wait for
 # each other slow a busy machine several times.
@@ -33,6 +34,7 @@ ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 TUDUI = [sys.executable, "-m", "tudui"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SENTENCES = ROOT / "tests" / "sentences.json"
 DRIVER = shutil.which("chromedriver")
 DIGITS = load_digits()  # to read them takes as long as to train on a batch
 
@@ -80,6 +82,43 @@ def tudui() -> Callable[..., Answer]:
         return Answer(result.exit_code, result.stdout, result.stderr)
 
     return run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--keep-sentences", action="store_true", help="write tests/sentences.json anew, by its tests alone"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--keep-sentences"):
+        items[:] = [item for item in items if "sentence" in item.fixturenames]
+
+
+@pytest.fixture
+def sentence(
+    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[object], None]]:
+    """Hold that what a user reads is, word for word, what tests/sentences.json keeps for this test."""
+    name = f"{request.node.path.name}::{request.node.name}"
+    write = request.config.getoption("--keep-sentences")
+    kept = [] if write else json.loads(SENTENCES.read_text()).get(name, [])
+    said: list[str] = []
+    base = tmp_path_factory.getbasetemp()
+    places = {tudui_command(): "tudui", tmp_path: "TMP", base: "BASE", base.parent: "BASE", ROOT: "ROOT"}
+
+    def check(text: object) -> None:
+        text = str(text)
+        for place, stands in places.items():
+            text = text.replace(str(place), stands)
+        said.append(text.strip())
+        assert write or kept[len(said) - 1 : len(said)] == said[-1:], "`make sentences` keeps new words"
+
+    yield check
+    if write:
+        with FileLock(base.parent / "sentences.lock"):
+            sentences = json.loads(SENTENCES.read_text()) | {name: said}
+            SENTENCES.write_text(json.dumps(sentences, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 def quick_config(*settings: str) -> Config:

@@ -119,42 +119,41 @@ def test_a_plan_is_written_as_it_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    "text",
     [
-        ("comparison:\n  variants: [ce, hubr]\n", r":2:3: comparison\.variants\.hubr\.name: unknown loss 'hubr'"),
-        ("comparison:\n  seeds: 0\n", r":2:3: comparison\.seeds: should be greater than or equal to 1 \(got 0\)"),
-        ("comparison:\n  sead: 3\n", r":2:3: comparison\.sead: unknown key; did you mean 'seeds'\?"),
-        ("comparison:\n  baseline: l2\n", r":2:3: comparison\.baseline: no variant 'l2'; variants: ce, mse"),
-        ("comparison:\n  variants: {a/b: ce}\n", r"comparison\.variants\.a/b: a variant's name must be letters"),
-        ("comparison:\n  variants: {h: {name: huber, delta: 0}}\n", r"variants\.h\.delta: should be greater than 0"),
-        ("comparison:\n  variants: [ce, ce]\n", r"ce stands twice"),
-        ("comparison:\n  variants: []\n", r"variants"),
-        ("comparison:\n  label_noise: [0.2, 0.2]\n", r"comparison\.label_noise: a value stands twice"),
-        ("comparison:\n  label_noise: [1.2]\n", r"comparison\.label_noise"),
-        ("comparison: 3\n", r":1:1: comparison: must be a section"),
-        ("data:\n  label_noise: 0.4\n", r":2:3: data\.label_noise: a comparison has levels; take --label-noise 0\.4"),
-        ("comparison:\n  lr: tuned\ndata:\n  validation: 0\n", r":4:3: data\.validation: --lr tuned chooses"),
-        ("comparison:\n  lr: tuned\nseed: 1000000\n", r":3:1: seed: seeds from 1000000 on choose the rates"),
-        (
-            "optimizer: adam\ncomparison:\n  variants: [ce, probability_mae]\n",
-            r"variants\.probability_mae: there is no recipe rate for l1",
-        ),
-        ("comparison:\n  lr: best\ntrain:\n  epoch: 1\n", r"(?s)comparison\.lr:.*train\.epoch: unknown key"),
+        "comparison:\n  variants: [ce, hubr]\n",
+        "comparison:\n  seeds: 0\n",
+        "comparison:\n  sead: 3\n",
+        "comparison:\n  baseline: l2\n",
+        "comparison:\n  variants: {a/b: ce}\n",
+        "comparison:\n  variants: {h: {name: huber, delta: 0}}\n",
+        "comparison:\n  variants: [ce, ce]\n",
+        "comparison:\n  variants: []\n",
+        "comparison:\n  label_noise: [0.2, 0.2]\n",
+        "comparison:\n  label_noise: [1.2]\n",
+        "comparison: 3\n",
+        "data:\n  label_noise: 0.4\n",
+        "comparison:\n  lr: tuned\ndata:\n  validation: 0\n",
+        "comparison:\n  lr: tuned\nseed: 1000000\n",
+        "optimizer: adam\ncomparison:\n  variants: [ce, probability_mae]\n",
+        "comparison:\n  lr: best\ntrain:\n  epoch: 1\n",
     ],
+    ids=lambda text: " ".join(text.split()),
 )
-def test_mistakes_in_a_plan_are_named_with_their_place(text, says, tudui):
+def test_mistakes_in_a_plan_are_named_with_their_place(text, tudui, sentence):
     Path("plan.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(ConfigError) as error:
         given_rates(load_plan(Path("plan.yaml")))
+    sentence(error.value)
     answer = tudui("compare-losses", "--config", "plan.yaml")
     assert answer.code == 2
     assert "Traceback" not in answer.err
 
 
-def test_a_plan_is_no_config_of_a_run(tudui):
+def test_a_plan_is_no_config_of_a_run(tudui, sentence):
     answer = tudui("train", "--config", "compare")
     assert answer.code == 2
-    assert "run it with: tudui compare-losses" in answer.err
+    sentence(answer.err)
     assert "compare: fine" in tudui("config", "validate", "compare", "compare-cifar10").out
 
 
@@ -353,7 +352,7 @@ def test_auto_is_local_on_a_cpu():
     assert choose_executor(quick_config("device=cpu")) == "local"
 
 
-def test_called_again_it_goes_on_and_repeats_nothing(compared, tmp_path, tudui):
+def test_called_again_it_goes_on_and_repeats_nothing(compared, tmp_path, tudui, sentence):
     shutil.copytree(compared, "again", symlinks=True)
     shutil.rmtree("again/runs/mse-seed2")
     kept = Path("again/runs/ce-seed0/metrics.jsonl")
@@ -367,7 +366,7 @@ def test_called_again_it_goes_on_and_repeats_nothing(compared, tmp_path, tudui):
     assert values_of(Path("again"))["rows"][0]["accuracy"]["n"] == 4
     other = tudui(*command, "--seeds", 3, "--set", "train.batch_size=32")
     assert other.code == 2
-    assert "belongs to another config (train.batch_size 64 -> 32)" in other.err
+    sentence(other.err)
 
 
 def test_a_diverged_run_is_a_row(tmp_path, tudui):
@@ -519,30 +518,30 @@ def test_workers_die_with_a_parent_that_is_killed(tmp_path):
     assert_gone(workers)
 
 
-def test_a_refused_call_changes_nothing(compared, tmp_path, tudui):
+def test_a_refused_call_changes_nothing(compared, tmp_path, tudui, sentence):
     shutil.copytree(compared, "kept", symlinks=True)
     plan = Path("kept/plan.yaml").read_text()
     command = ("compare-losses", "--losses", "ce,mse", "--seeds", 3, "--label-noise", "0,0.4", "-o", "kept")
     answer = tudui(*command, "-e", 2, *QUICK[2:])
     assert answer.code == 2
-    assert "belongs to another config (train.epochs 1 -> 2)" in answer.err
+    sentence(answer.err)
     assert Path("kept/plan.yaml").read_text() == plan
     Path("mine").mkdir()
     Path("mine/tensorboard").mkdir()
     Path("mine/plan.yaml").write_text("# my own\n")
     answer = tudui("compare-losses", "-o", "mine")
     assert answer.code == 2
-    assert "mine: not empty and not a comparison" in answer.err
+    sentence(answer.err)
     assert Path("mine/plan.yaml").read_text() == "# my own\n"
 
 
-def test_a_report_of_runs_that_are_not_the_plans_is_refused(compared, tmp_path, tudui):
+def test_a_report_of_runs_that_are_not_the_plans_is_refused(compared, tmp_path, tudui, sentence):
     shutil.copytree(compared, "mixed", symlinks=True)
     plan = Path("mixed/plan.yaml")
     plan.write_text(plan.read_text().replace("  epochs: 1\n", "  epochs: 2\n"))
     answer = tudui("report", "mixed")
     assert answer.code == 2
-    assert "belongs to another config" in answer.err
+    sentence(answer.err)
 
 
 def test_what_a_run_warned_of_is_in_the_report(tmp_path, tudui):

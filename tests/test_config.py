@@ -41,14 +41,13 @@ def test_flags_over_file_over_defaults(tmp_path):
     assert loaded.provenance["optimizer.lr"] == "recipe of ce, form recipe, sgd"
 
 
-def test_a_loss_flag_replaces_the_section_and_says_so(tmp_path, tudui):
+def test_a_loss_flag_replaces_the_section_and_says_so(tmp_path, tudui, sentence):
     file = tmp_path / "mine.yaml"
     file.write_text("loss:\n  name: huber\n  delta: 3\n")
     answer = tudui("config", "show", "--config", file, "--loss", "mse")
     assert answer.code == 0
     assert "delta" not in answer.out
-    assert "--loss mse replaces the whole section 'loss'" in answer.err
-    assert "loss.delta" in answer.err
+    sentence(answer.err)
 
 
 def test_parameters_beside_a_loss_flag_belong_to_it():
@@ -67,23 +66,24 @@ def test_the_same_loss_by_flag_starts_its_section_afresh_too(tmp_path):
     assert len(loaded.notes) == 2
 
 
-def test_one_key_set_twice_is_an_error():
-    with pytest.raises(ConfigError, match=r"optimizer\.lr: set twice, also by --lr 0\.1"):
+def test_one_key_set_twice_is_an_error(sentence):
+    with pytest.raises(ConfigError) as error:
         load_config(None, [Override("optimizer.lr", 0.1, "--lr 0.1"), parse_set("optimizer.lr=0.2")])
+    sentence(error.value)
 
 
 def test_yaml_is_1_2():
     loaded = load_config(None, [parse_set("optimizer.weight_decay=1e-3"), parse_set("data.shuffle=false")])
     assert loaded.config.optimizer.weight_decay == 0.001
-    with pytest.raises(ConfigError, match=r"data\.shuffle: should be a valid boolean"):
+    with pytest.raises(ConfigError, match=r"data\.shuffle: "):
         load_config(None, [parse_set("data.shuffle=no")])
 
 
-def test_huber_that_is_mse_is_pointed_out(tudui):
+def test_huber_that_is_mse_is_pointed_out(tudui, sentence):
     answer = tudui("config", "show", "--loss", "huber", "--set", "loss.input=probabilities", "--set", "loss.delta=1")
-    assert "is exactly MSE/2" in answer.err
+    sentence(answer.err)
     answer = tudui("config", "show", "--loss", "huber", "--set", "loss.input=probabilities", "--set", "loss.delta=0.5")
-    assert "MSE/2" not in answer.err
+    assert answer.err == ""
 
 
 def test_show_can_be_read_back(tudui, tmp_path):
@@ -134,13 +134,13 @@ def test_deep_nesting_is_an_error_and_not_a_crash(tmp_path):
         load_config(path)
 
 
-def test_copy_refuses_to_overwrite(tudui, tmp_path):
+def test_copy_refuses_to_overwrite(tudui, tmp_path, sentence):
     assert tudui("config", "copy", "digits").code == 0
     copied = load_config(tmp_path / "digits.yaml").config
     assert copied == load_config(shipped_configs()["digits"]).config
     answer = tudui("config", "copy", "digits")
     assert answer.code == 2
-    assert "is there already" in answer.err
+    sentence(answer.err)
 
 
 def test_every_setting_of_a_copy_can_be_taken_in(tudui, tmp_path):
@@ -152,7 +152,7 @@ def test_every_setting_of_a_copy_can_be_taken_in(tudui, tmp_path):
     assert load_config(tmp_path / "all.yaml").config == load_config(shipped_configs()["digits"]).config
 
 
-def test_validate_names_what_was_typed(tudui):
+def test_validate_names_what_was_typed(tudui, sentence):
     answer = tudui("config", "validate", "nope.yaml")
     assert answer.code == 2
-    assert answer.err.startswith("error: config validate nope.yaml: no such file")
+    sentence(answer.err)

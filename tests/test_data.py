@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import shutil
 import struct
 import subprocess
@@ -183,16 +184,13 @@ def test_transparency_lies_over_white(tmp_path):
     assert (decode_image(tmp_path / "clear.png") == 255).all()
 
 
-def test_unreadable_images_are_named_and_refused_or_skipped(class_folders, tudui):
+def test_unreadable_images_are_named_and_refused_or_skipped(class_folders, tudui, sentence):
     (class_folders / "odd" / "torn.png").write_bytes((class_folders / "odd" / "01.png").read_bytes()[:80])
     (class_folders / "even" / "text.jpg").write_text("no image")
     (class_folders / "even" / "notes.txt").write_text("left out")
     answer = tudui("data", "check", class_folders)
     assert answer.code == 3
-    assert "2 of 42 images cannot be read" in answer.err
-    assert "odd/torn.png" in answer.err
-    assert "even/text.jpg" in answer.err
-    assert "--set data.on_bad_image=skip" in answer.err
+    sentence(answer.err)
     data = load_data(DataConfig(name=f"folder:{class_folders}", on_bad_image="skip"), seed=0)
     assert sum(len(split) for split in data.splits().values()) == 40
     assert any("skipped, 2 of 42" in note for note in data.notes)
@@ -201,8 +199,9 @@ def test_unreadable_images_are_named_and_refused_or_skipped(class_folders, tudui
     again = load_data(DataConfig(name=f"folder:{class_folders}", on_bad_image="skip"), seed=0)
     assert again.notes == data.notes
     assert torch.equal(again.train.images, data.train.images)
-    with pytest.raises(DataError, match="2 of 42 images cannot be read"):
+    with pytest.raises(DataError) as error:
         load_data(DataConfig(name=f"folder:{class_folders}"), seed=0)
+    sentence(error.value)
 
 
 def test_the_cache_notices_a_changed_file(class_folders, tmp_path):
@@ -227,18 +226,19 @@ def test_unequal_classes_are_pointed_out(class_folders):
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    "make",
     [
-        (lambda root: None, "no such folder"),
-        (lambda root: root.mkdir(), "no images"),
-        (lambda root: [(root / "a").mkdir(parents=True), photograph(1).save(root / "a" / "1.png")], "only one class"),
+        lambda root: None,
+        lambda root: root.mkdir(),
+        lambda root: [(root / "a").mkdir(parents=True), photograph(1).save(root / "a" / "1.png")],
     ],
+    ids=["no folder", "no images", "one class"],
 )
-def test_folders_that_are_no_data_set(make, says, tmp_path, tudui):
+def test_folders_that_are_no_data_set(make, tmp_path, tudui, sentence):
     make(tmp_path / "empty")
     answer = tudui("train", "--data", f"folder:{tmp_path / 'empty'}")
     assert answer.code == 3
-    assert says in answer.err
+    sentence(answer.err)
     assert not list((tmp_path / "runs").iterdir())  # no folder of a run that never began
 
 
@@ -377,7 +377,7 @@ def test_validation_shares_the_store_of_training():
     assert digits.target[data.validation.index].tolist() == data.validation.targets.tolist()
 
 
-def test_too_few_images_to_split(class_folders):
+def test_too_few_images_to_split(class_folders, sentence):
     for folder in ("even", "odd"):
         for path in sorted((class_folders / folder).iterdir())[2:]:
             path.unlink()
@@ -386,8 +386,9 @@ def test_too_few_images_to_split(class_folders):
     assert any("too few images to hold any out" in note for note in data.notes)
     for folder in ("even", "odd"):
         next((class_folders / folder).iterdir()).unlink()
-    with pytest.raises(DataError, match="too few images to set any aside for the test"):
+    with pytest.raises(DataError) as error:
         load_data(DataConfig(name=f"folder:{class_folders}"), seed=0)
+    sentence(error.value)
 
 
 def test_the_fingerprint_knows_another_image():
@@ -420,23 +421,25 @@ def read(config):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    "change",
     [
-        (("return Source", "return 3 or Source"), "must return a tudui.data.Source (got int)"),
-        (("uint8)", "float32)"), "images must be uint8 [N, 3, H, W] (got torch.float32 [40, 3, 32, 32])"),
-        (("arange(40) % 2", "zeros(40)"), "labels must be int64 [N], one per image (got torch.float32 [40])"),
-        (("% 2", "% 3"), "labels must be from 0 to 1"),
-        (('{"train": rows[:30], "test": rows[30:]}', "{}"), "parts must be rows of the images"),
-        (("rows[:30]", "rows[:31]"), "parts must be rows of the images, each in one part"),
-        (("arange(40)\n    return", "arange(41)\n    return"), "parts must be rows of the images"),
-        (('("a", "b")', '("a", "a")'), "two classes have the same name"),
-        (("import torch", "import nothing_of_this_name"), "cannot be loaded: No module named 'nothing_of_this_name'"),
-        (("", ""), ""),
+        ("return Source", "return 3 or Source"),
+        ("uint8)", "float32)"),
+        ("arange(40) % 2", "zeros(40)"),
+        ("% 2", "% 3"),
+        ('{"train": rows[:30], "test": rows[30:]}', "{}"),
+        ("rows[:30]", "rows[:31]"),
+        ("arange(40)\n    return", "arange(41)\n    return"),
+        ('("a", "b")', '("a", "a")'),
+        ("import torch", "import nothing_of_this_name"),
+        None,
     ],
-)
-def test_a_data_set_of_another_package_is_checked(change, says, tmp_path, monkeypatch, tudui):
-    module = f"set_{abs(hash(change))}"  # Python keeps the modules of the cases before
-    (tmp_path / f"{module}.py").write_text(GOOD.replace(*change) if says else GOOD)
+    ids=["no Source", "floats", "labels of floats", "three labels", "no parts", "a row in two parts", "a row too many",
+         "one name twice", "no import", "nothing"],
+)  # fmt: skip
+def test_a_data_set_of_another_package_is_checked(change, request, tmp_path, monkeypatch, tudui, sentence):
+    module = re.sub(r"\W", "_", f"set_{request.node.callspec.id}")  # Python keeps the modules of the cases before
+    (tmp_path / f"{module}.py").write_text(GOOD.replace(*change) if change else GOOD)
     put_package(tmp_path, f"[tudui.data_sets]\nodd = {module}:read\n")
     monkeypatch.syspath_prepend(tmp_path)
     data_sets.cache_clear()
@@ -444,18 +447,18 @@ def test_a_data_set_of_another_package_is_checked(change, says, tmp_path, monkey
         answer = tudui("data", "check", "odd")
     finally:
         data_sets.cache_clear()
-    assert answer.code == (3 if says else 0)
-    assert len(answer.err.splitlines()) == (1 if says else 0)
-    assert (f"entry point tudui.data_sets: odd = {module}:read: {says}" if says else "") in answer.err
+    assert answer.code == (3 if change else 0)
+    assert len(answer.err.splitlines()) == (1 if change else 0)
+    sentence(answer.err)
 
 
-def test_images_without_folders_of_classes(class_folders, tudui):
+def test_images_without_folders_of_classes(class_folders, tudui, sentence):
     answer = tudui("data", "check", class_folders / "odd")
     assert answer.code == 3
-    assert "odd: 21 images, but in no class; put each into a folder of its class" in answer.err
+    sentence(answer.err)
     answer = tudui("train", "--data", class_folders)
     assert answer.code == 2
-    assert f"did you mean 'folder:{class_folders}'?" in answer.err
+    sentence(answer.err)
 
 
 def test_a_folder_that_is_closed_is_refused(class_folders):

@@ -75,7 +75,7 @@ def test_cut_at_every_yield_and_resumed(settings, tmp_path, class_folders):
     assert yields >= 6
     for number in range(1, yields + 1):
         run_dir = tmp_path / f"cut{number}"
-        with pytest.raises(Interrupted, match="everything saved"):
+        with pytest.raises(Interrupted):
             train(config, run_dir, sinks=[cut_at(number)])
         assert not (run_dir / "result.json").exists()
         result = train(config, run_dir, resume=True)
@@ -139,7 +139,7 @@ def test_signals_save_and_say_how_to_go_on(number, code, tmp_path):
     out, err = process.communicate(timeout=30)
     assert process.returncode == code
     assert f"train --resume {tmp_path / 'run'}" in err
-    assert ("Ctrl-C again ends at once" in err) == (number == signal.SIGINT)
+    assert ("Ctrl-C" in err) == (number == signal.SIGINT)
     assert "Traceback" not in out + err
     steps = [event["step"] for event in record(tmp_path / "run") if event["event"] == "StepEnd"]
     assert weights(tmp_path / "run").state["progress"]["step"] == steps[-1]
@@ -224,29 +224,34 @@ def test_the_same_config_gives_the_same_run(tmp_path):
     assert record(tmp_path / "other")[3:] != record(tmp_path / "first")[3:]
 
 
-def test_a_begun_a_finished_and_another_run_are_refused(tmp_path, trained, tudui):
+def test_a_begun_a_finished_and_another_run_are_refused(tmp_path, trained, tudui, sentence):
     config = quick_config("train.epochs=4")
-    with pytest.raises(UsageError, match=r"holds a run already \(finished\); choose another --run-dir"):
+    with pytest.raises(UsageError) as error:
         train(config, trained)
-    with pytest.raises(UsageError, match="this run has finished, all 4 epochs are done"):
+    sentence(error.value)
+    with pytest.raises(UsageError) as error:
         train(config, trained, resume=True)
+    sentence(error.value)
     with pytest.raises(Interrupted):
         train(config, tmp_path / "cut", sinks=[cut_at(2)])
-    with pytest.raises(UsageError, match=r"holds a run already \(begun\); go on with: .*train --resume"):
+    with pytest.raises(UsageError) as error:
         train(config, tmp_path / "cut")
-    with pytest.raises(UsageError, match=r"belongs to another config \(seed 0 -> 1\)"):
+    sentence(error.value)
+    with pytest.raises(UsageError) as error:
         train(quick_config("train.epochs=4", "seed=1"), tmp_path / "cut", resume=True)
+    sentence(error.value)
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "a.txt").write_text("mine")
-    with pytest.raises(UsageError, match="not empty and not a run"):
+    with pytest.raises(UsageError) as error:
         train(config, tmp_path / "letters")
+    sentence(error.value)
     answer = tudui("train", "--resume", tmp_path / "cut", "--lr", "0.1", "--loss", "mse")
     assert answer.code == 2
-    assert "cannot be combined with --loss, --lr" in answer.err
+    sentence(answer.err)
     assert tudui("train", "--resume", tmp_path / "nowhere").code == 2
 
 
-def test_only_a_constant_schedule_can_be_extended(tmp_path, tudui, class_folders):
+def test_only_a_constant_schedule_can_be_extended(tmp_path, tudui, class_folders, sentence):
     fixed = ["--data", "folder:pictures", "-b", "4"]
     fixed += [
         text for setting in ("schedule=constant", "log.every=3", "train.threads=1") for text in ("--set", setting)
@@ -262,14 +267,12 @@ def test_only_a_constant_schedule_can_be_extended(tmp_path, tudui, class_folders
     assert tudui("train", "-o", "cycle", "-e", 2, *fixed[:4]).code == 0
     answer = tudui("train", "--resume", "cycle", "-e", 3)
     assert answer.code == 2
-    assert "only a run with schedule constant can be extended" in answer.err
+    sentence(answer.err)
 
 
 def test_divergence_ends_with_code_4_and_an_intact_record(tmp_path, tudui):
     answer = tudui("train", "-o", "run", "--loss", "mse", "--lr", "1e6", "-e", 3, "-s", "train.clip=null", "--json")
     assert answer.code == 4
-    assert "diverged at step" in answer.err
-    assert "learning rate" in answer.err
     assert "train.clip=1" in answer.err
     assert answer.json()["status"] == "diverged"
     result = json.loads((tmp_path / "run" / "result.json").read_text())
@@ -285,8 +288,7 @@ def test_collapse_is_a_warning_with_what_to_try(tmp_path):
     train(quick_config("optimizer={name: sgd, lr: 0.05, weight_decay: 5}"), tmp_path / "run", sinks=[heard.append])
     collapsed = [event.message for event in heard if isinstance(event, Warned) and "collapsed" in event.message]
     assert len(collapsed) == 1
-    for part in ("every validation image is predicted as", "loss ce", "learning rate", "try a lower --lr"):
-        assert part in collapsed[0]
+    assert "--lr" in collapsed[0]
 
 
 def test_early_stopping(tmp_path, class_folders):
@@ -336,39 +338,41 @@ def test_init_from_starts_with_the_weights(tmp_path, trained, tudui):
     assert answer.json()["test"]["accuracy"] == before
 
 
-def test_early_stopping_needs_validation(tudui):
+def test_early_stopping_needs_validation(tudui, sentence):
     answer = tudui("train", "-s", "train.early_stopping=2", "-s", "data.validation=0", "--dry-run")
     assert answer.code == 2
-    assert "train.early_stopping: needs validation images" in answer.err
+    sentence(answer.err)
 
 
-def test_a_folder_that_cannot_be_made(tmp_path, tudui):
+def test_a_folder_that_cannot_be_made(tmp_path, tudui, sentence):
     (tmp_path / "file").write_text("in the way")
     answer = tudui("train", "-o", "file/run")
     assert answer.code == 6
-    assert "file/run: cannot be made" in answer.err
+    sentence(answer.err)
     (tmp_path / "runs").write_text("in the way")
     assert tudui("train").code == 6
 
 
-def test_other_data_is_refused_on_resume(tmp_path, class_folders):
+def test_other_data_is_refused_on_resume(tmp_path, class_folders, sentence):
     config = quick_config("data.name=folder:pictures", "train.batch_size=8", "log.every=1")
     with pytest.raises(Interrupted):
         train(config, tmp_path / "run", sinks=[cut_at(2)])
     for number, path in enumerate(class_folders.rglob("*.png")):
         photograph(100 + number).save(path)
-    with pytest.raises(DataError, match="is not what it was when the run began"):
+    with pytest.raises(DataError) as error:
         train(config, tmp_path / "run", resume=True)
+    sentence(error.value)
 
 
-def test_a_record_shorter_than_its_checkpoint_is_refused(tmp_path):
+def test_a_record_shorter_than_its_checkpoint_is_refused(tmp_path, sentence):
     config = quick_config()
     with pytest.raises(Interrupted):
         train(config, tmp_path / "run", sinks=[cut_at(5)])
     file = tmp_path / "run" / "metrics.jsonl"
     file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(DiskError, match="shorter than its checkpoint says"):
+    with pytest.raises(DiskError) as error:
         train(config, tmp_path / "run", resume=True)
+    sentence(error.value)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU that is not there")
@@ -388,7 +392,7 @@ def test_what_a_run_recorded_does_not_depend_on_how_it_was_called(tmp_path):
         for name in ("one", "other")
     ]
     assert recorded[0] == recorded[1]
-    assert "are left out of each epoch; train.drop_last=false uses them" in recorded[0][0]
+    assert "train.drop_last=false" in recorded[0][0]
 
 
 def test_a_full_gpu_is_told_in_a_line(monkeypatch, tudui):
@@ -401,9 +405,7 @@ def test_a_full_gpu_is_told_in_a_line(monkeypatch, tudui):
     monkeypatch.setitem(loss_specs(), "large", LossSpec(name="large", formula="", build=build))
     answer = tudui("train", "--loss", "large", "--lr", 0.1)
     assert answer.code == 2
-    assert answer.err.splitlines()[-1].startswith(
-        "error: the GPU's memory is full (CUDA out of memory. Tried to allocate"
-    )
+    assert "CUDA out of memory" in answer.err.splitlines()[-1]
 
 
 def test_a_folder_of_the_users_stays(tudui):

@@ -68,8 +68,8 @@ def test_weights_run_nothing(kind, tmp_path):
         (tmp_path / "evil.pt").write_bytes(pickle.dumps(content))
     else:
         torch.save(content, tmp_path / "evil.pt", _use_new_zipfile_serialization=kind != "before 1.6")
-    refused(command("evaluate", "evil.pt", "--data", "digits"), 5, "evil.pt: refused, because it")
-    refused(command("train", "--init-from", "evil.pt", "-q"), 5, "evil.pt: refused")
+    refused(command("evaluate", "evil.pt", "--data", "digits"), 5, "evil.pt: ")
+    refused(command("train", "--init-from", "evil.pt", "-q"), 5, "evil.pt: ")
     assert not (tmp_path / "executed").exists()
 
 
@@ -105,7 +105,7 @@ def test_a_checkpoint_in_a_run_from_others_runs_nothing(trained, tmp_path):
     for name in ("last.pt", "previous.pt"):
         torch.save({"format": 2, "state": Evil()}, tmp_path / "run" / "checkpoints" / name)
     for arguments in (["evaluate", "run"], ["train", "--resume", "run"]):
-        refused(command(*arguments), 5, "cannot be read")
+        refused(command(*arguments), 5, "checkpoints/")
     assert not (tmp_path / "executed").exists()
 
 
@@ -114,7 +114,7 @@ def test_cifar_files_run_nothing(name, tmp_path):
     folder = tmp_path / "copy" / "cifar-10-batches-py"
     write_cifar(folder)
     (folder / name).write_bytes(pickle.dumps({"data": Evil(), "labels": [], "label_names": Evil()}))
-    refused(command("data", "check", "cifar10", "--data-dir", "copy"), 3, name, "which no data set needs")
+    refused(command("data", "check", "cifar10", "--data-dir", "copy"), 3, name)
     assert not (tmp_path / "executed").exists()
 
 
@@ -134,10 +134,10 @@ def test_mnist_and_svhn_files_run_nothing(tmp_path):
 
 def test_noise_manifests_and_matrices_run_nothing(tmp_path):
     (tmp_path / "evil").write_bytes(pickle.dumps(Evil()))
-    refused(command("train", "-s", "data.noise_manifest=evil"), 3, "not JSON")
+    refused(command("train", "-s", "data.noise_manifest=evil"), 3, "data.noise_manifest")
     matrix = ("-s", "data.label_noise=0.2", "-s", "data.noise_kind=asymmetric", "-s", "data.noise_matrix=evil")
-    refused(command("train", *matrix), 3, "must be numbers")
-    refused(command("train", "-s", "data.noise_manifest=/dev/zero"), 3, "longer than")
+    refused(command("train", *matrix), 3, "evil: ")
+    refused(command("train", "-s", "data.noise_manifest=/dev/zero"), 3, "/dev/zero: ")
     assert not (tmp_path / "executed").exists()
 
 
@@ -155,7 +155,7 @@ def test_predictions_run_nothing_and_are_bounded(compared, tmp_path):
     shutil.copytree(compared, tmp_path / "received", symlinks=True)
     path = tmp_path / "received" / "runs" / "ce-seed0" / "predictions.npz"
     evil_archive(path)
-    refused(command("report", "received"), 3, "predictions.npz: cannot be read")
+    refused(command("report", "received"), 3, "predictions.npz: ")
     assert not (tmp_path / "executed").exists()
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<i8", "fortran_order": False, "shape": (2**27,)})
@@ -167,7 +167,7 @@ def test_predictions_run_nothing_and_are_bounded(compared, tmp_path):
         for _ in range(1024):
             file.write(bytes(2**20))
     assert path.stat().st_size < 2e6
-    refused(command("report", "received"), 3, "bytes are too many")
+    refused(command("report", "received"), 3, "predictions.npz: ")
 
 
 def test_images_run_nothing(class_folders, tmp_path):
@@ -221,7 +221,7 @@ def test_pickles_that_unpack_without_end(name, content, tmp_path):
     folder = tmp_path / "copy" / "cifar-10-batches-py"
     write_cifar(folder)
     (folder / name).write_bytes(content)
-    refused(command("data", "check", "cifar10", "--data-dir", "copy"), 3, "fetch")
+    refused(command("data", "check", "cifar10", "--data-dir", "copy"), 3, name)
 
 
 def expanded(rows: int) -> dict:
@@ -281,7 +281,7 @@ def test_exports_that_unpack_without_end(kind, tmp_path):
 
 def test_exports_run_nothing(tmp_path):
     torch.save({"tudui": Evil(), "state_dict": tudui_network(10).state_dict()}, tmp_path / "evil.pt")
-    refused(command("predict", "evil.pt", "x.png"), 5, "evil.pt: refused, because it")
+    refused(command("predict", "evil.pt", "x.png"), 5, "evil.pt: ")
     assert not (tmp_path / "executed").exists()
 
 
@@ -308,34 +308,34 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    "text",
     [
-        (LAUGHS, "anchors and aliases are not supported"),
-        (f"{LAUGHS}? *j\n: 1\n", "anchors and aliases are not supported"),
-        (f"? &a [x, x]\n: 1\n? {'[*a, ' * 30}1{']' * 30}\n: 2\n", "a key is a plain word"),
-        ("data: !!python/object/apply:os.system ['touch executed']\n", "is not supported"),
-        ("data: !!python/object/new:pathlib.Path {args: [x]}\n", "is not supported"),
-        ("!!python/module:os\n", "is not supported"),
-        (yaml_lists(10_000), "nested too deeply"),
-        (yaml_lists(100), "nested too deeply"),
-        ("{" * 100_000, "nested too deeply"),
-        (f"seed: {'x' * 200_000}\n", "characters are too many"),
-        (f"{'x' * 200_000}: 1\n", "not YAML"),
-        (f"? {'x' * 200_000}\n: 1\n", "a key is a plain word"),
-        (f"seed: 0x{'f' * 4000}\n", "a whole number of"),
-        (f"seed: [0x{'f' * 4000}]\n", "should be a valid integer"),
-        (f"seed: {'9' * 4090}\n", "should be less than"),
+        LAUGHS,
+        f"{LAUGHS}? *j\n: 1\n",
+        f"? &a [x, x]\n: 1\n? {'[*a, ' * 30}1{']' * 30}\n: 2\n",
+        "data: !!python/object/apply:os.system ['touch executed']\n",
+        "data: !!python/object/new:pathlib.Path {args: [x]}\n",
+        "!!python/module:os\n",
+        yaml_lists(10_000),
+        yaml_lists(100),
+        "{" * 100_000,
+        f"seed: {'x' * 200_000}\n",
+        f"{'x' * 200_000}: 1\n",
+        f"? {'x' * 200_000}\n: 1\n",
+        f"seed: 0x{'f' * 4000}\n",
+        f"seed: [0x{'f' * 4000}]\n",
+        f"seed: {'9' * 4090}\n",
     ],
     ids=["laughs", "laughs as a key", "shared keys", "apply", "new", "module", "depth 10,000", "depth 100",
          "open braces", "scalar", "key", "explicit key", "hexadecimal", "in a list", "digits"],
 )  # fmt: skip
-def test_configs_are_bounded_data(text, says, tmp_path):
+def test_configs_are_bounded_data(text, tmp_path):
     (tmp_path / "attack.yaml").write_text(text)
     ended = command("train", "--config", "attack.yaml", "--dry-run")
     assert ended.code == 2, ended.err[:2000]
-    assert says in ended.err
     lines = ended.err.splitlines()
     assert len(lines) <= 21
+    assert lines[0].startswith("error: attack.yaml:")
     assert all(line.startswith("error: ") and len(line) < 5000 for line in lines)
     assert ended.megabytes < MEGABYTES
     assert not (tmp_path / "executed").exists()
@@ -345,13 +345,13 @@ def test_a_config_in_which_everything_is_wrong_is_not_listed_without_end(tmp_pat
     (tmp_path / "wrong.yaml").write_text("".join(f"k{number}: 1\n" for number in range(20_000)))
     answer = tudui("config", "validate", "wrong.yaml")
     assert answer.code == 2
-    assert answer.err.splitlines()[-1] == "error: and 19980 more"
+    assert "19980" in answer.err.splitlines()[-1]
     assert len(answer.err.splitlines()) == 21
 
 
 def test_a_config_without_end_is_refused(tmp_path):
     (tmp_path / "long.yaml").write_text("seed: " + "x" * 50_000_000)
-    refused(command("train", "--config", "long.yaml"), 2, "too long for a config")
+    refused(command("train", "--config", "long.yaml"), 2, "long.yaml: ")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").symlink_to("/dev/zero")
     assert command("runs", tmp_path / "run").code == 2  # no run here
@@ -379,19 +379,19 @@ def tiff() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("name", "make", "says"),
+    ("name", "make"),
     [
-        ("claimed.png", lambda: png(100_000, 100_000, 1), "pixels"),
-        ("packed.png", lambda: png(9_000, 9_000, 9_000), "pixels are too many"),
-        ("decoded.png", lambda: png(7_000, 7_000, 7_000), "pixels are too many to decode"),
-        ("claimed.tif", tiff, "pixels"),
-        ("text.png", lambda: png(9, 9, 9)[:33] + text_bomb() + png(9, 9, 9)[33:], "ecompress"),
+        ("claimed.png", lambda: png(100_000, 100_000, 1)),
+        ("packed.png", lambda: png(9_000, 9_000, 9_000)),
+        ("decoded.png", lambda: png(7_000, 7_000, 7_000)),
+        ("claimed.tif", tiff),
+        ("text.png", lambda: png(9, 9, 9)[:33] + text_bomb() + png(9, 9, 9)[33:]),
     ],
 )
-def test_pictures_too_large_are_refused(name, make, says, class_folders):
+def test_pictures_too_large_are_refused(name, make, class_folders):
     (class_folders / "odd" / name).write_bytes(make())
     assert (class_folders / "odd" / name).stat().st_size < 2e6
-    refused(command("data", "check", class_folders), 3, f"odd/{name}", says)
+    refused(command("data", "check", class_folders), 3, f"odd/{name}")
 
 
 def text_bomb() -> bytes:
@@ -425,7 +425,7 @@ def test_what_is_no_regular_file_is_left_out(class_folders):
     (class_folders / "odd" / "endless.png").symlink_to("/dev/zero")
     ended = command("data", "check", class_folders)
     assert ended.code == 0, ended.err
-    assert "2 other files were left out" in ended.err
+    assert "2 other files" in ended.err
 
 
 @pytest.mark.parametrize("name", ["../../secret", "../pyproject", "/etc/passwd/x", "compare/../digits", "."])
@@ -433,7 +433,7 @@ def test_a_config_name_leads_nowhere(name, tudui):
     for arguments in (["train", "--config", name], ["config", "copy", name], ["compare-losses", "--config", name]):
         answer = tudui(*arguments)
         assert answer.code == 2
-        assert "no such file, and no shipped config" in answer.err
+        assert len(answer.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/b", "..", ".hidden", "a\\b", "x" * 65, "a\nb", "-rf"])
@@ -441,7 +441,7 @@ def test_a_variants_name_stays_in_its_folder(name, tmp_path, tudui):
     (tmp_path / "plan.yaml").write_text(f"comparison:\n  variants:\n    {name!r}: ce\n".replace("'", '"'))
     answer = tudui("compare-losses", "--config", "plan.yaml", "-o", "out")
     assert answer.code == 2
-    assert "a variant's name must be letters, digits" in answer.err
+    assert "comparison.variants." in answer.err
     assert not (tmp_path / "out").exists()
 
 
@@ -468,7 +468,7 @@ def test_a_plugins_name_stays_in_its_folder(name, tmp_path):
     done = with_packages(tmp_path / "packages", "train", "--loss", name)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert "its name must be letters, digits" in done.stderr
+    assert done.stderr.startswith("error: entry point tudui.losses: ")
     assert not (tmp_path / "runs").exists()
     plugin(tmp_path / "fine", "fine")
     assert "fine" in with_packages(tmp_path / "fine", "loss", "list").stdout
@@ -497,7 +497,7 @@ def test_a_data_folders_name_is_harmless_in_a_shell_and_on_the_terminal(class_fo
 def test_class_folders_with_control_characters_are_refused(name, class_folders):
     (class_folders / "odd").rename(class_folders / name)
     ended = command("data", "check", class_folders)
-    refused(ended, 3, "has control characters in its name")
+    refused(ended, 3)
     assert "\x1b" not in ended.err
 
 
@@ -550,7 +550,7 @@ def test_a_run_from_others_writes_through_no_link(name, trained, tmp_path):
     path = tmp_path / "run" / name
     path.unlink(missing_ok=True)
     path.symlink_to(tmp_path / "home" if name == "checkpoints" else tmp_path / "home" / "profile")
-    refused(command("train", "--resume", "run"), 6, f"run/{name}: is a symbolic link")
+    refused(command("train", "--resume", "run"), 6, f"run/{name}: ")
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["profile"]
     assert (tmp_path / "home" / "profile").read_text() == "mine\n" * 10_000
 
@@ -572,7 +572,7 @@ def test_a_comparison_from_others_writes_through_no_link(name, compared, tmp_pat
         assert not path.is_symlink()
     else:
         assert ended.code == 6
-        assert f"received/{name}: is a symbolic link" in ended.err
+        assert f"received/{name}: " in ended.err
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["profile"]
     assert (tmp_path / "home" / "profile").read_text() == "mine\n"
 

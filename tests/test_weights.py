@@ -48,7 +48,7 @@ def network_of(weights):
 
 
 @pytest.mark.parametrize(("name", "attribute"), [("Tudui", "model1"), ("MyNet", "model"), ("Net", "layers")])
-def test_the_files_of_the_courses_scripts(name, attribute, tmp_path):
+def test_the_files_of_the_courses_scripts(name, attribute, tmp_path, sentence):
     (tmp_path / "model.py").write_text(COURSE_SCRIPT.format(name=name, attribute=attribute))
     subprocess.run([sys.executable, "model.py"], check=True, cwd=tmp_path)  # class __main__.NAME
     torch.manual_seed(7)
@@ -58,8 +58,9 @@ def test_the_files_of_the_courses_scripts(name, attribute, tmp_path):
         weights = read_weights(tmp_path / file)
         assert torch.equal(network_of(weights)(images), expected(images)), file
         assert weights.preparation is None
-    with pytest.raises(WeightsError, match=r"whole modules in the format before PyTorch 1\.6.*save model\.state_dict"):
+    with pytest.raises(WeightsError) as error:
         read_weights(tmp_path / "old.pth")
+    sentence(error.value)
 
 
 def test_a_class_saved_under_a_module_name(tmp_path):
@@ -94,13 +95,15 @@ class Malicious:
         return os.system, ("touch executed",)
 
 
-def test_code_is_refused_by_name_and_not_run(tmp_path):
+def test_code_is_refused_by_name_and_not_run(tmp_path, sentence):
     torch.save({"conv1.weight": Malicious()}, tmp_path / "evil.pt")
-    with pytest.raises(WeightsError, match=r"refused, because it holds posix\.system"):
+    with pytest.raises(WeightsError, match=r"posix\.system") as error:
         read_weights(tmp_path / "evil.pt")
+    sentence(error.value)
     torch.save(Malicious(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
-    with pytest.raises(WeightsError, match="refused"):
+    with pytest.raises(WeightsError) as error:
         read_weights(tmp_path / "old.pt")
+    sentence(error.value)
     (tmp_path / "plain.pkl").write_bytes(pickle.dumps(Malicious()))
     with pytest.raises(WeightsError):
         read_weights(tmp_path / "plain.pkl")
@@ -109,34 +112,28 @@ def test_code_is_refused_by_name_and_not_run(tmp_path):
 
 def test_other_modules_are_refused_by_name(tmp_path):
     torch.save(nn.Sequential(nn.Conv2d(3, 32, 5, padding=2), nn.ReLU()), tmp_path / "relu.pt")
-    with pytest.raises(
-        WeightsError, match=r"torch\.nn\.modules\.activation\.ReLU, which the Tudui network does not need"
-    ):
+    with pytest.raises(WeightsError, match=r"torch\.nn\.modules\.activation\.ReLU"):
         read_weights(tmp_path / "relu.pt")
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    "content",
     [
-        ({"a": torch.zeros(1)}, "another network"),
-        ({}, "another network"),
-        ([1, 2], "holds a list, not weights"),
-        (nn.Sequential(nn.Linear(3, 4)), "another network"),
-        ({**tudui_network(10).state_dict(), "extra.weight": torch.zeros(1)}, "11 tensors, expected 10"),
-        (
-            {**tudui_network(10).state_dict(), "conv1.weight": torch.zeros(32, 1, 5, 5)},
-            r"conv1\.weight is \[32, 1, 5, 5\], expected",
-        ),
-        (
-            collections.OrderedDict(tudui_network(10).state_dict(), **{"linear2.bias": torch.zeros(9)}),
-            r"linear2\.weight is \[10, 64\], expected \[9, 64\]",
-        ),
+        {"a": torch.zeros(1)},
+        {},
+        [1, 2],
+        nn.Sequential(nn.Linear(3, 4)),
+        {**tudui_network(10).state_dict(), "extra.weight": torch.zeros(1)},
+        {**tudui_network(10).state_dict(), "conv1.weight": torch.zeros(32, 1, 5, 5)},
+        collections.OrderedDict(tudui_network(10).state_dict(), **{"linear2.bias": torch.zeros(9)}),
     ],
+    ids=["one tensor", "nothing", "a list", "another module", "one more", "one channel", "nine classes"],
 )
-def test_weights_that_do_not_fit(content, says, tmp_path):
+def test_weights_that_do_not_fit(content, tmp_path, sentence):
     torch.save(content, tmp_path / "weights.pt")
-    with pytest.raises(WeightsError, match=says):
+    with pytest.raises(WeightsError) as error:
         read_weights(tmp_path / "weights.pt")
+    sentence(error.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x80\x02}q\x00.", b"PK\x03\x04 broken", bytes(range(256)) * 8])
@@ -179,11 +176,11 @@ def test_evaluate_shows_a_table(trained, tudui):
         assert part in answer.out
 
 
-def test_course_weights_say_what_they_need(tmp_path, tudui):
+def test_course_weights_say_what_they_need(tmp_path, tudui, sentence):
     torch.save(course_network(), tmp_path / "tudui_9.pth")
     answer = tudui("evaluate", "tudui_9.pth")
     assert answer.code == 2
-    assert "give --data" in answer.err
+    sentence(answer.err)
     answer = tudui("evaluate", "tudui_9.pth", "--data", "digits", "--normalize", "none")
     assert answer.code == 0
     assert "whole saved module" in answer.out
@@ -191,25 +188,25 @@ def test_course_weights_say_what_they_need(tmp_path, tudui):
     torch.save(other.state_dict(), tmp_path / "seven.pth")
     answer = tudui("evaluate", "seven.pth", "--data", "digits")
     assert answer.code == 5
-    assert "7 classes, the data has 10" in answer.err
+    sentence(answer.err)
 
 
-def test_a_mistyped_data_set_and_an_unknown_preparation(trained, tmp_path, tudui):
+def test_a_mistyped_data_set_and_an_unknown_preparation(trained, tmp_path, tudui, sentence):
     answer = tudui("evaluate", trained, "--data", "cifar-10")
     assert answer.code == 2
-    assert "--data cifar-10: data.name: must be one of" in answer.err
+    sentence(answer.err)
     photograph(0).save(tmp_path / "zero.png")
     assert tudui("predict", trained, "zero.png", "--normalize", "standardize").code == 0
     torch.save(course_network().state_dict(), tmp_path / "plain.pth")
     answer = tudui("predict", "plain.pth", "zero.png", "--normalize", "standardize")
     assert answer.code == 2
-    assert "weights alone do not say how" in answer.err
+    sentence(answer.err)
 
 
-def test_best_is_of_a_run(trained, tudui):
+def test_best_is_of_a_run(trained, tudui, sentence):
     answer = tudui("evaluate", trained / "checkpoints" / "last.pt", "--best")
     assert answer.code == 2
-    assert "last.pt: a file has one set of weights; leave --best out" in answer.err
+    sentence(answer.err)
 
 
 def test_a_file_that_cannot_be_read(tudui):
