@@ -72,7 +72,7 @@ docs: reference  ## the site, in docs/_build/html
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
-reference: tools  ## docs/configuration.md, the picture of the rooms, and the pages that only the site has
+reference: tools  ## docs/configuration.md, docs/commands.md, the picture of the rooms, and the pages that only the site has
 	$(BIN)/python scripts/make_reference.py
 
 linkcheck: reference  ## whether the links to other sites still lead somewhere; needs the network

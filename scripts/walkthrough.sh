@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The README's seven steps, its very commands in its order, as a new user would type them: with what it says of each checked.
+# Type the commands of the first steps as a new user would, in the order of the page, and check what the page says of each.
 #
-#     scripts/walkthrough.sh [README.md|README.zh-CN.md]
+#     scripts/walkthrough.sh [docs/first-steps.md|docs/first-steps.zh-CN.md]
 #
 # What a reader has of their own (pictures, weights of the course, CIFAR-10) is made here. Everything lies in a temporary folder.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
-readme=$repository/${1:-README.md}
+page=$repository/${1:-docs/first-steps.md}
 work=$(mktemp -d)
 export TUDUI_CACHE=$work/cache
 
@@ -18,14 +18,14 @@ leave() {
 }
 trap leave EXIT
 
-# Show a command, which must stand in the README.
+# Show a command, which must be on the page.
 announce() {
-    grep -qxF "    $1" "$readme" || { echo "not in $readme: $1" >&2; exit 1; }
+    grep -qxF "    $1" "$page" || { echo "not in $page: $1" >&2; exit 1; }
     echo
     echo "\$ $1"
 }
 
-# Run a command of the README as it stands, and keep what it prints.
+# Run a command of the page unchanged, and keep what it prints.
 type_in() {
     announce "$1"
     bash -c "$1" 2>&1 | tee "$work/shown"
@@ -34,7 +34,7 @@ type_in() {
 # End with a message unless the last command printed a text.
 expect() { grep -qF -- "$1" "$work/shown" || { echo "walkthrough: expected: $1" >&2; exit 1; }; }
 
-# Begin a command of the README in the background, where Ctrl-C reaches it as in a terminal; a script's caller may ignore it.
+# Start a command of the page in the background, where Ctrl-C reaches it as in a terminal; a script's caller may ignore it.
 begin() {
     announce "$1"
     python -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
@@ -60,9 +60,9 @@ wait_for() {
     exit 1
 }
 
-# The fenced block of the README that holds a text.
+# The fenced block of the page that contains a text.
 block() { awk -v text="$1" '/^```/ { if (inside && index(kept, text)) printf "%s", kept; inside = !inside; kept = ""; next }
-    inside { kept = kept $0 "\n" }' "$readme"; }
+    inside { kept = kept $0 "\n" }' "$page"; }
 
 cd "$repository"
 type_in "make train"
@@ -156,4 +156,4 @@ test "$go_on" = "tudui train --resume runs/long"
 expect "test accuracy"
 
 echo
-echo "all seven steps went as the README says"
+echo "all seven steps went as the page says"

@@ -1,4 +1,4 @@
-"""The README in both languages: the same commands, and the seven steps that scripts/walkthrough.sh walks."""
+"""README and first steps in both languages: the same content, and the steps that scripts/walkthrough.sh walks."""
 
 import re
 import tomllib
@@ -8,57 +8,59 @@ import pytest
 
 from tests.conftest import ROOT
 
-ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
+README, STEPS = ROOT / "README.md", ROOT / "docs" / "first-steps.md"
 INDENTED = re.compile(r"^    (\S.*)$", re.MULTILINE)
+BLOCK = re.compile(r"^```\w*\n.*?^```$", re.MULTILINE | re.DOTALL)
 
 
-def code(page: Path) -> list[str]:
-    """Return everything on a page that is code: blocks, indented lines, and what stands between backticks in tables."""
-    text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\w*\n.*?^```$", text, flags=re.MULTILINE | re.DOTALL)
-    lines = [line.split("  ")[0] for line in INDENTED.findall(text) if not any(line in block for block in blocks)]
-    cells = re.findall(r"^\| (`.*?)\s\|", text, flags=re.MULTILINE)
-    return [*blocks, *lines, *cells]
+def chinese(page: Path) -> Path:
+    return page.with_suffix(".zh-CN.md")
 
 
-def test_both_languages_show_the_same_commands():
-    assert len(code(ENGLISH)) > 30
-    assert code(CHINESE) == code(ENGLISH)
+def typed(page: Path) -> list[str]:
+    """Return the indented lines of a page outside of its blocks, without their comments."""
+    return [line.split("  ")[0] for line in INDENTED.findall(BLOCK.sub("", page.read_text(encoding="utf-8")))]
 
 
-def test_both_languages_show_the_same_pictures_and_figures():
-    shown = [
-        (re.findall(r"\]\((docs/pictures/[^)]+)\)", text), re.findall(r"\d+\.\d ± \d\.\d %", text))
-        for text in (page.read_text(encoding="utf-8") for page in (ENGLISH, CHINESE))
+@pytest.mark.parametrize("page", [README, STEPS], ids=["readme", "steps"])
+def test_both_languages_have_the_same_commands_blocks_and_links(page):
+    """A link may lead to the Chinese page of the same name."""
+    texts = [it.read_text(encoding="utf-8") for it in (page, chinese(page))]
+    blocks = [BLOCK.findall(text) for text in texts]
+    links = [
+        sorted(target.replace(".zh-CN", "") for target in re.findall(r"\]\(([^)]+)\)", text) if page.stem not in target)
+        for text in texts
     ]
-    assert shown[0] == shown[1]
-    assert all(shown[0])
+    assert typed(page) == typed(chinese(page))
+    assert blocks[0] == blocks[1]
+    assert links[0] == links[1]
+    assert all([*blocks, *links])
+    assert [len(re.findall("^#", text, flags=re.MULTILINE)) for text in texts] == [texts[0].count("\n#") + 1] * 2
 
 
-@pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=["en", "zh"])
-def test_the_walkthrough_types_the_seven_steps(page):
+def test_the_readme_is_short():
+    text = README.read_text()
+    assert len(text.splitlines()) <= 90
+    assert len(text.split()) <= 900
+    assert len(chinese(README).read_text(encoding="utf-8").splitlines()) <= 90
+
+
+@pytest.mark.parametrize("page", [STEPS, chinese(STEPS)], ids=["en", "zh"])
+def test_the_walkthrough_types_the_first_steps(page):
     """Read here so that it is noticed without the minutes that the walk takes; .ci/run walks it."""
-    text = page.read_text(encoding="utf-8")
-    begin = text.index("    source .venv/bin/activate")
-    steps = re.sub(r"^```.*?^```$", "", text[begin : text.index("\n## ", begin)], flags=re.MULTILINE | re.DOTALL)
     script = (ROOT / "scripts" / "walkthrough.sh").read_text()
-    typed = re.findall(r"""^\s*(?:type_in|begin) ["'](.+)["']$|^(source .*)$""", script, flags=re.MULTILINE)
-    typed = [first or second for first, second in typed]
-    typed[typed.index("$go_on")] = "tudui train --resume runs/long"
-    assert typed == ["make train", *INDENTED.findall(steps)]
+    walked = re.findall(r"""^\s*(?:type_in|begin) ["'](.+)["']$|^(source .*)$""", script, flags=re.MULTILINE)
+    walked = [first or second for first, second in walked]
+    walked[walked.index("$go_on")] = "tudui train --resume runs/long"
+    assert walked == typed(page)
 
 
-@pytest.mark.parametrize("page", [ENGLISH, CHINESE], ids=["en", "zh"])
-def test_every_package_that_is_needed_has_its_row(page):
+def test_every_package_that_is_needed_has_its_row():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = [
         *project["dependencies"],
         *(name for extra in ("onnx", "ray") for name in project["optional-dependencies"][extra]),
     ]
-    rows = re.findall(r"^\| ([^|]+) \|", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    listed = {
-        name.split(" ")[0].rstrip(",")
-        for row in rows
-        for name in row.replace("，", ", ").replace("、", ", ").split(", ")
-    }
+    rows = re.findall(r"^\| ([^|]+) \|", (ROOT / "docs" / "installing.md").read_text(), flags=re.MULTILINE)
+    listed = {name.split(" ")[0].rstrip(",") for row in rows for name in row.split(", ")}
     assert {re.split("[><=]", name)[0] for name in needed} <= listed
