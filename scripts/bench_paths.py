@@ -27,6 +27,7 @@ from tudui.losses import build_loss
 from tudui.run_folder import RunFolder
 from tudui.sinks.jsonl import jsonl_sink
 from tudui.sinks.tensorboard import tensorboard_sink
+from tudui.tasks import Classes
 from tudui.training.device import keep_memory, resolve_machine
 from tudui.training.engine import fit
 from tudui.training.gradients import fill_gradients
@@ -49,8 +50,8 @@ def data_set(images: np.ndarray, labels: np.ndarray, classes: int = 10) -> Datas
     store, rows = torch.from_numpy(images), torch.arange(len(images))
     split = Split(store, rows, torch.from_numpy(labels), rows)
     few = Split(store, rows[:1000], split.targets[:1000], rows[:1000])
-    names = tuple(str(number) for number in range(classes))
-    return Dataset("bench", names, split, None, few, Preparation((0.5,) * 3, (0.25,) * 3))
+    task = Classes(tuple(str(number) for number in range(classes)))
+    return Dataset("bench", task, split, None, few, Preparation((0.5,) * 3, (0.25,) * 3))
 
 
 def bench_config(precision: str, batch: int, *, file: Path | None = None, **settings: Any) -> Config:

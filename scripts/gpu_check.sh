@@ -13,6 +13,6 @@ if ! "$python" -c 'import importlib.metadata; importlib.metadata.version("tudui"
         "$python" -m zipfile -e "$wheel" "$site"
     done
     # the code of this checkout; the packed Tudui adds its entry points
-    export PYTHONPATH=$PWD:$site
+    export PYTHONPATH=$PWD:$site${PYTHONPATH:+:$PYTHONPATH}
 fi
 PYTHONUNBUFFERED=1 "$python" scripts/gpu_check.py --out "$OUT" "$@"
