@@ -50,7 +50,7 @@ def data_set(images: np.ndarray, labels: np.ndarray, classes: int = 10) -> Datas
     store, rows = torch.from_numpy(images), torch.arange(len(images))
     split = Split(store, rows, torch.from_numpy(labels), rows)
     few = Split(store, rows[:1000], split.targets[:1000], rows[:1000])
-    task = Classes(tuple(str(number) for number in range(classes)))
+    task = Classes(names=tuple(str(number) for number in range(classes)))
     return Dataset("bench", task, split, None, few, Preparation((0.5,) * 3, (0.25,) * 3))
 
 

@@ -128,7 +128,7 @@ class Check:
 
     def speed(self) -> None:
         """Images per second of loops and steps, alternating; peak memory of each."""
-        rounds, number, every = (1, 640, 5) if self.quick else (3, IMAGES, EVERY)
+        rounds, number, every = (1, 320, 5) if self.quick else (3, IMAGES, EVERY)
         for batch in BATCHES[:1] if self.quick else BATCHES:
             paths = self._paths(batch, number, every)
             steps = number // batch
@@ -185,7 +185,7 @@ class Check:
 
     def lockstep(self) -> None:
         """4 losses x 5 seeds together, against one run, and against the same runs one after another."""
-        data = data_set(*self._images(640 if self.quick else None)).to(torch.device(DEVICE))
+        data = data_set(*self._images(256 if self.quick else None)).to(torch.device(DEVICE))
         seeds = range(1 if self.quick else SEEDS)
         settings = {"device": DEVICE, "log.every": 50, "train.epochs": 1 if self.quick else 6}
 
@@ -277,7 +277,7 @@ class Check:
         kind = ProfilerActivity.CUDA if CUDA else ProfilerActivity.CPU
         texts = []
         for batch in BATCHES[:1] if self.quick else BATCHES:
-            number, every = (640, 5) if self.quick else (IMAGES, EVERY)
+            number, every = (320, 5) if self.quick else (IMAGES, EVERY)
             events = loop(self._paths(batch, number, every), captured=True)
             go_on(events, number // batch // every)  # the capture
             with profile(activities=[kind]) as found:
