@@ -1,11 +1,11 @@
 """Tudui's speed, side by side with what it is compared with; every figure a median of alternating measurements.
 
-    python scripts/bench.py [--quick] [--json FILE] [--part paths|growth|start|gpu]
+    python scripts/bench.py [--quick] [--json FILE] [--part paths|growth|start]
 
 paths: images per second of the bare step, Tudui's loop and the tutorial's, at each precision and batch size.
 growth: how the time per image grows with data, classes, log points and image files. start: from typing the command to
-the first step. gpu: what capture and lockstep gain, where there is a GPU. The images are CIFAR-10's where
-../shared/data has them, else random bytes; what is learnt does not matter here.
+the first step. The images are CIFAR-10's where ../shared/data has them, else random bytes; what is learnt does not
+matter here. What a GPU gains is measured by `gpu_check.py`.
 """
 
 import json
@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import torch
 import typer
-from bench_gpu import gpu
 from bench_growth import growth
 from bench_paths import PATHS, measure
 from bench_start import start
@@ -29,7 +27,7 @@ from rich.table import Table
 from tudui.config import load_config
 from tudui.training.device import hardware, native_bf16, resolve_machine, versions
 
-PARTS = {"growth": growth, "start": start, "gpu": gpu}
+PARTS = {"growth": growth, "start": start}
 QUOTIENTS = (
     ("step", "bare"), ("loop", "bare"), ("loop", "step"), ("logged", "bare"), ("logged", "loop"),
     ("logged", "tutorial"), ("logged", "histograms"),
@@ -81,7 +79,7 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="A few steps, to see that it works.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures here.")] = None,
     part: Annotated[
-        Literal["paths", "growth", "start", "gpu"] | None, typer.Option(help="Only this part.  [default: all]")
+        Literal["paths", "growth", "start"] | None, typer.Option(help="Only this part.  [default: all]")
     ] = None,
 ) -> None:
     """Measure, print, and write the figures down."""
@@ -91,10 +89,7 @@ def main(
     console.print(figures)
     if not native_bf16("cpu"):
         console.print("bf16 is left out: this processor does not compute it natively")
-    for name in (part,) if part else ("paths", "growth", "start", "gpu"):
-        if name == "gpu" and not torch.cuda.is_available() and not quick:
-            console.print("gpu: there is none here, so what it gains is not measured")
-            continue
+    for name in (part,) if part else ("paths", "growth", "start"):
         if name == "paths":
             figures[name] = paths(quick=quick)
             tables = paths_tables(figures[name])

@@ -27,6 +27,7 @@ from tudui.losses import build_loss
 from tudui.run_folder import RunFolder
 from tudui.sinks.jsonl import jsonl_sink
 from tudui.sinks.tensorboard import tensorboard_sink
+from tudui.tasks import Classes
 from tudui.training.device import keep_memory, resolve_machine
 from tudui.training.engine import fit
 from tudui.training.gradients import fill_gradients
@@ -49,8 +50,8 @@ def data_set(images: np.ndarray, labels: np.ndarray, classes: int = 10) -> Datas
     store, rows = torch.from_numpy(images), torch.arange(len(images))
     split = Split(store, rows, torch.from_numpy(labels), rows)
     few = Split(store, rows[:1000], split.targets[:1000], rows[:1000])
-    names = tuple(str(number) for number in range(classes))
-    return Dataset("bench", names, split, None, few, Preparation((0.5,) * 3, (0.25,) * 3))
+    task = Classes(names=tuple(str(number) for number in range(classes)))
+    return Dataset("bench", task, split, None, few, Preparation((0.5,) * 3, (0.25,) * 3))
 
 
 def bench_config(precision: str, batch: int, *, file: Path | None = None, **settings: Any) -> Config:
@@ -70,12 +71,12 @@ def bench_config(precision: str, batch: int, *, file: Path | None = None, **sett
 
 
 class Paths:
-    """Every path on the same images, precision and batch size."""
+    """Every path on the same images, precision and batch size; other settings as in a config."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, precision: str, batch: int) -> None:
+    def __init__(self, images: np.ndarray, labels: np.ndarray, precision: str, batch: int, **settings: Any) -> None:
         self.images, self.labels, self.batch = images, labels, batch
-        self.config = bench_config(precision, batch)
-        self.data = data_set(images, labels)
+        self.config = bench_config(precision, batch, **settings)
+        self.data = data_set(images, labels).to(torch.device(self.config.device))
         self.loss = build_loss(self.config.loss, self.data.task)
 
     def losses(self, path: str) -> Iterator[float]:
@@ -86,7 +87,9 @@ class Paths:
             yield from self._bare(new_state(self.config, self.data))
         elif path == "step":
             keep_memory()
-            yield from self._step(new_state(self.config, self.data))
+            step = self.step(new_state(self.config, self.data))
+            while True:
+                yield step().item()
         else:
             yield from self._tutorial(histograms=path == "histograms")
 
@@ -107,19 +110,23 @@ class Paths:
             optimizer.step()
             yield loss.item()
 
-    def _step(self, state: TrainState) -> Iterator[float]:
+    def step(self, state: TrainState) -> Callable[[], torch.Tensor]:
+        """Return the step on one fixed batch, with Tudui's update; it returns the loss, float32 []."""
         inputs, labels = self._fixed_batch(state)
-        while True:
+
+        def step() -> torch.Tensor:
             with state.network.arithmetic():
                 logits = state.network.model(inputs)
             loss = self.loss(logits.float(), labels).mean()
             fill_gradients(loss, state.optimizer.parameters)
             state.optimizer.step()
-            yield loss.item()
+            return loss.detach()
+
+        return step
 
     def _loop(self, *, logged: bool) -> Iterator[float]:
         keep_memory()
-        while True:  # an epoch a time, so that what an epoch's end costs is paid too
+        while True:  # run after run, so that what an epoch's end costs is paid too
             state = new_state(self.config, self.data)
             with ExitStack() as stack:
                 sinks = []

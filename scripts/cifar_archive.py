@@ -1,6 +1,7 @@
-"""CIFAR-10's images for measurements, from the JPEG copy in ../shared/data; random bytes where it is missing."""
+"""CIFAR-10's images for measurements, from a JPEG copy (see ARCHIVE); random bytes if it is missing."""
 
 import io
+import pickle
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +10,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ARCHIVE = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "cifar10-jpeg.tar.gz"
+ROOT = Path(__file__).resolve().parent.parent
+PACKED = ROOT / "gpu-pack" / "cifar10-jpeg.tar.gz"  # what scripts/gpu_pack.sh takes along
+ARCHIVE = PACKED if PACKED.exists() else ROOT.parent / "shared" / "data" / PACKED.name
+
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 
 def read_files(number: int, part: str = "train") -> Iterator[tuple[str, bytes]]:
@@ -50,3 +55,21 @@ def read_images(number: int, part: str = "train") -> tuple[np.ndarray, np.ndarra
     classes = sorted(set(names))
     labels = np.array([classes.index(name) for name in names], dtype=np.int64)
     return np.stack(pictures)[order], labels[order]
+
+
+def write_batches(root: Path, train: int, test: int) -> None:
+    """Write so many images as `tudui train --data cifar10 --data-dir ROOT` reads them, and for training as NumPy files.
+
+    The layout is that of CIFAR-10's archive for Python (https://www.cs.toronto.edu/~kriz/cifar.html): five batches of
+    training images, one of test images.
+    """
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    images, labels = read_images(train)
+    np.save(root / "images.npy", images)
+    np.save(root / "labels.npy", labels)
+    parts = {f"data_batch_{number}": (images[number - 1 :: 5], labels[number - 1 :: 5]) for number in range(1, 6)}
+    for name, (pixels, classes) in {**parts, "test_batch": read_images(test, "test")}.items():
+        content = {"data": pixels.reshape(len(pixels), -1), "labels": classes.tolist()}
+        (folder / name).write_bytes(pickle.dumps(content, protocol=2))
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": CLASSES}, protocol=2))

@@ -17,8 +17,6 @@ from tudui.training.engine import fit, fit_together
 from tudui.training.state import new_state
 from tudui.training.step import Lockstep, Training
 
-NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: a captured step needs one")
-
 # what a comparison varies, and what it does not
 RUNS = (
     ("loss=ce",),
@@ -110,7 +108,7 @@ def test_optimizers_are_torchs(section, kind, settings):
         assert torch.allclose(ours, parameter, rtol=1e-5, atol=1e-7)
 
 
-@NEEDS_GPU
+@pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_captured_step_is_the_eager_one(precision):
     shared = (*SHARED, "device=cuda", f"precision={precision}")
@@ -133,7 +131,7 @@ def test_a_captured_step_is_the_eager_one(precision):
         assert run.state.progress.step == eager.state.progress.step
 
 
-@NEEDS_GPU
+@pytest.mark.gpu
 def test_deterministic_runs_on_a_gpu_are_the_same_bit_for_bit():
     settings = (*SHARED, "device=cuda", "precision=bf16", "deterministic=true")
     (first, events), (second, again) = alone(*settings), alone(*settings)
