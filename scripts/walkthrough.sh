@@ -147,7 +147,7 @@ type_in 'tudui loss value cubed --input "2,1,0" --target 0'
 expect "cubed: mean 0.0529"
 
 echo "--- 7. a run resumed after Ctrl-C"
-begin "tudui train --epochs 200 --run-dir runs/long"
+begin "tudui train --epochs 50 --run-dir runs/long"
 wait_for '"epoch_done": true' runs/long/metrics.jsonl
 press_ctrl_c
 go_on=$(grep -o 'tudui train --resume .*' shown | tail -1)
