@@ -6,7 +6,7 @@ PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
 # what trains much or starts many processes
 LONGER := api browser cli comparison comparison_report dashboards disk distributed docs export extending fixed_point fuzz \
-	lockstep ray release run scripts security tensorboard terminal
+	lockstep ray release run scripts security tensorboard terminal weights
 
 .PHONY: setup tools train compare test test-slow test-all quick sentences lint types check release-check audit bench docs reference \
 	linkcheck tutorial notebook tensorboard clean
