@@ -4,6 +4,10 @@ BIN := .venv/bin
 # each worker takes one core, and half a gigabyte of memory or more
 PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 
+# what trains much or starts many processes
+LONGER := api browser cli comparison comparison_report dashboards disk distributed docs export extending fixed_point fuzz \
+	lockstep ray release run scripts security tensorboard terminal weights
+
 .PHONY: setup tools train compare test test-slow test-all quick sentences lint types check release-check audit bench docs reference \
 	linkcheck tutorial notebook tensorboard clean
 
@@ -36,10 +40,11 @@ test-slow: tools  ## the slow ones
 
 test-all: test test-slow  ## all tests
 
-quick: tools  ## the tests that take a moment each, for the loop while editing
-	$(PYTEST) -m "not slow and not process"
+quick: tools  ## the tests that train little and start few processes, for the loop while editing
+	$(PYTEST) -m "not slow" $(LONGER:%=--ignore=tests/test_%.py)
 
 sentences: tools  ## takes the sentences that tests/sentences.json holds from today's code; see them by git diff
+	echo '{}' > tests/sentences.json
 	$(PYTEST) --keep-sentences
 
 lint: tools

@@ -27,6 +27,7 @@ from tudui.errors import ConfigError
 from tudui.training.checkpoint import load_checkpoint
 
 NO_TENSORBOARD = ("--set", "log.tensorboard=false")
+IN_THIS_PROCESS = (*NO_TENSORBOARD, "--executor", "stacked")  # no worker has to import torch
 
 
 def plan_of(*settings: str):
@@ -372,7 +373,7 @@ def test_called_again_it_goes_on_and_repeats_nothing(compared, tmp_path, tudui, 
 def test_a_diverged_run_is_a_row(tmp_path, tudui):
     answer = tudui(
         "compare-losses", "--losses", "ce,mse", "--seeds", 2, "--lr", "same", "--set", "optimizer.lr=1e18",
-        "--set", "train.clip=null", *QUICK, *NO_TENSORBOARD, "-o", "wild",
+        "--set", "train.clip=null", *QUICK, *IN_THIS_PROCESS, "-o", "wild",
     )  # fmt: skip
     assert answer.code == 0, answer.err
     values = values_of(Path("wild"))
@@ -390,7 +391,7 @@ def test_the_same_function_twice_is_not_a_difference_and_a_crippled_one_is_worse
         "    huge: {name: huber, delta: 1.0e6, scale: 2.0}\n    crippled: {name: mse, scale: 0.01}\n"
         "train: {epochs: 1, clip: null}\noptimizer: {lr: 0.01}\n"
     )
-    answer = tudui("compare-losses", "-c", "plan.yaml", "--lr", "same", *NO_TENSORBOARD, "-o", "same")
+    answer = tudui("compare-losses", "-c", "plan.yaml", "--lr", "same", *IN_THIS_PROCESS, "-o", "same")
     assert answer.code == 0, answer.err
     verdicts = {pair["variant"]: pair["verdict"] for pair in values_of(Path("same"))["pairs"]}
     assert verdicts["huge"] in ("identical", "not_distinguishable")
@@ -400,7 +401,7 @@ def test_the_same_function_twice_is_not_a_difference_and_a_crippled_one_is_worse
 def test_tuned_rates_are_chosen_on_validation_and_the_curve_is_kept(tmp_path, tudui):
     answer = tudui(
         "compare-losses", "--losses", "ce,mse", "--seeds", 2, "--lr", "tuned",
-        "--set", "comparison.rates=[0.001, 0.02, 0.05]", *QUICK, *NO_TENSORBOARD, "-o", "tuned",
+        "--set", "comparison.rates=[0.001, 0.02, 0.05]", *QUICK, *IN_THIS_PROCESS, "-o", "tuned",
     )  # fmt: skip
     assert answer.code == 0, answer.err
     values = values_of(Path("tuned"))
@@ -421,7 +422,7 @@ def test_json_is_one_object(compared, tudui):
 
 
 def test_one_seed_has_no_interval_and_says_so(tmp_path, tudui):
-    assert tudui("compare-losses", "--losses", "ce,mse", "--seeds", 1, *QUICK, *NO_TENSORBOARD, "-o", "one").code == 0
+    assert tudui("compare-losses", "--losses", "ce,mse", "--seeds", 1, *QUICK, *IN_THIS_PROCESS, "-o", "one").code == 0
     values = values_of(Path("one"))
     assert values["rows"][0]["accuracy"]["interval"] is None
     assert values["pairs"][0]["p"] is None
@@ -548,7 +549,7 @@ def test_what_a_run_warned_of_is_in_the_report(tmp_path, tudui):
     Path("plan.yaml").write_text(
         "comparison:\n  seeds: 1\n  variants: {ce: ce, odd: {name: huber, input: probabilities}}\ntrain: {epochs: 1}\n"
     )
-    answer = tudui("compare-losses", "-c", "plan.yaml", *NO_TENSORBOARD, "-o", "warned")
+    answer = tudui("compare-losses", "-c", "plan.yaml", *IN_THIS_PROCESS, "-o", "warned")
     assert answer.code == 0, answer.err
     assert "is exactly MSE/2" in " ".join(answer.out.split())
     assert any("is exactly MSE/2" in text for text in values_of(Path("warned"))["warnings"])

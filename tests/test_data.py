@@ -456,7 +456,7 @@ def test_images_without_folders_of_classes(class_folders, tudui, sentence):
     answer = tudui("data", "check", class_folders / "odd")
     assert answer.code == 3
     sentence(answer.err)
-    answer = tudui("train", "--data", class_folders)
+    answer = tudui("train", "--data", "pictures")
     assert answer.code == 2
     sentence(answer.err)
 
