@@ -1,4 +1,4 @@
-"""What every loss refuses: shapes and labels that torch would broadcast or read past."""
+"""Checks for every loss: shapes that torch would broadcast, and labels out of range."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def checked(loss: "Loss", name: str, classes: int) -> "Loss":
-    """Return the loss behind a check of its arguments and of its result's shape."""
+    """Return the loss with checks of its arguments and of its result's shape; ValueError if one fails."""
     import torch
 
     def call(logits: "Tensor", labels: "Tensor") -> "Tensor":
@@ -22,10 +22,10 @@ def checked(loss: "Loss", name: str, classes: int) -> "Loss":
                 f"{name}: labels must be int64 [{len(logits)}], one class per row of logits "
                 f"(got {labels.dtype} {list(labels.shape)})"
             )
-        # on a GPU this look would make the CPU wait; the data set's labels were checked when it was loaded
+        # on a GPU this check would make the CPU wait; the data set's labels were checked when it was loaded
         if labels.device.type == "cpu" and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
             raise ValueError(
-                f"{name}: labels must lie in 0 to {classes - 1} (got {int(labels.min())} to {int(labels.max())})"
+                f"{name}: labels must be from 0 to {classes - 1} (got {int(labels.min())} to {int(labels.max())})"
             )
         values = loss(logits, labels)
         if values.shape != labels.shape:

@@ -68,7 +68,7 @@ CE = LossSpec(
     name="ce",
     title="cross entropy",
     formula="-log p_y, p = softmax(logits)",
-    robust_to="neither wrong labels nor overconfidence; its gradient p - onehot never vanishes on a wrong class",
+    robust_to="neither wrong labels nor overconfidence; its gradient p - onehot does not vanish on a wrong prediction",
     source="torch.nn.functional.cross_entropy; Bishop, Pattern Recognition and Machine Learning, 4.3.4",
     parameters=CrossEntropyParameters,
     build=build,
