@@ -98,7 +98,8 @@ def _spec(function: str, *, own: tuple[str, ...] = (), **about: Any) -> LossSpec
         from torch.nn import functional
 
         values = {name: getattr(parameters, name) for name in own}
-        return getattr(functional, function)(prediction, target, reduction="none", **values)
+        terms: Tensor = getattr(functional, function)(prediction, target, reduction="none", **values)
+        return terms
 
     def build(parameters: ResidualParameters, task: "Classes") -> "Loss":
         from torch.nn import functional

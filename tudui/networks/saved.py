@@ -23,9 +23,7 @@ def network_from(section: Any, path: Path) -> NetworkParameters:
     try:
         return network_spec(str(section["name"])).parameters.model_validate(section)
     except (LookupError, TypeError, ValidationError):
-        raise WeightsError(
-            f"{path}: its description of the network is damaged; use another copy"
-        ) from None
+        raise WeightsError(f"{path}: its description of the network is damaged; use another copy") from None
     except TuduiError as error:
         raise WeightsError(f"{path}: {error}; install the package of this network") from None
 
