@@ -104,6 +104,7 @@ def _packages(extra: str = "") -> Iterator[tuple[str, str, str]]:
 
 def _devices() -> Iterator[Row]:
     import torch
+
     from tudui.training.device import native_bf16, processor_name
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
