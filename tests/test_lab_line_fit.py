@@ -222,7 +222,7 @@ def test_a_residual_of_zero_is_said(tudui, tmp_path):
         (("--losses", ","), "names nothing"),
         (("--losses", "ce"), "--losses ce: compares logits with a class"),
         (("--delta", "-1"), "loss.delta: should be greater than 0"),
-        (("--losses", "mse", "--delta", "1"), "mse has no parameter delta; losses that have one: huber"),
+        (("--losses", "mse", "--delta", "1"), "mse has no parameter delta; losses that have it: huber"),
         (("--delta", "1", "--choose-delta", "1,2"), "give one of the two"),
         (("--choose-delta", "1,-2"), "--choose-delta -2: loss.delta: should be greater than 0"),
         (("--choose-delta", ""), "--choose-delta: empty"),

@@ -54,9 +54,9 @@ def by_hand(chosen: ChosenLoss, *, inputs: np.ndarray, target: float, seed: int 
     weights = _draw_weights(outputs, seed)
     x1, x2 = inputs.tolist()
     leaf = {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in weights.items()}
-    a = {f"a{j}": leaf[f"b{j}"] + leaf[f"w{j}1"] * x1 + leaf[f"w{j}2"] * x2 for j in (1, 2)}
+    a = {f"a{j}": leaf[f"w{j}1"] * x1 + leaf[f"w{j}2"] * x2 + leaf[f"b{j}"] for j in (1, 2)}
     h = {f"h{j}": a[f"a{j}"].tanh() for j in (1, 2)}
-    o = torch.stack([leaf[f"c{k}"] + leaf[f"v{k}1"] * h["h1"] + leaf[f"v{k}2"] * h["h2"] for k in outputs])
+    o = torch.stack([leaf[f"v{k}1"] * h["h1"] + leaf[f"v{k}2"] * h["h2"] + leaf[f"c{k}"] for k in outputs])
     o.retain_grad()
     loss = _loss_of(chosen, o, target)
     loss.backward()

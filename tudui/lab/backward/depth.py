@@ -41,7 +41,7 @@ def _orthogonal(weight: Tensor) -> None:
 
 INITIALISATIONS: dict[str, tuple[str, Callable[[Tensor], object]]] = {
     "default": (
-        "Uniform, deviation 1 / sqrt(3 fan_in): the default of nn.Conv2d.",
+        "Uniform, deviation 1 / sqrt(3 fan_in): what nn.Conv2d draws.",
         lambda weight: nn.init.kaiming_uniform_(weight, a=5**0.5),
     ),
     "small": ("Normal, deviation 0.5 / sqrt(fan_in).", _normal(0.5)),
