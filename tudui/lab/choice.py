@@ -55,21 +55,14 @@ def choose_loss(name: str, *, overrides: Sequence[Override] = ()) -> ChosenLoss:
             raise UsageError(
                 f"{override.origin}: only parameters of the loss can be set here, for example loss.delta=2"
             )
-        _check_parameter(name, spec, parameter, override.origin)
+        if parameter not in spec.parameters.model_fields:
+            having = [other for other in loss_specs() if has_parameter(other, parameter)]
+            hint = f"; losses that have it: {', '.join(having)}" if having else ""
+            raise UsageError(f"{override.origin}: {name} has no parameter {parameter}{hint}")
+        if spec.elementwise is not None and parameter in ResidualParameters.model_fields:
+            raise UsageError(f"{override.origin}: {parameter} has no effect on plain numbers; leave it out")
     parameters = load_loss([Override("loss", name, name), *overrides])
     return ChosenLoss(label=name, spec=spec, parameters=parameters)
-
-
-def _check_parameter(name: str, spec: LossSpec, parameter: str, origin: str) -> None:
-    known = spec.parameters.model_fields
-    if parameter not in known:
-        having = [other for other in loss_specs() if has_parameter(other, parameter)]
-        hint = f"; losses that have it: {', '.join(having)}" if having else ""
-        raise UsageError(f"{origin}: {name} has no parameter {parameter}{hint}")
-    if spec.elementwise is not None and parameter in ResidualParameters.model_fields:
-        raise UsageError(
-            f"{origin}: {parameter} has no effect on plain numbers, only on the loss of a classifier; leave it out"
-        )
 
 
 def describe_losses() -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tudui.config.loss_spec import LossParameters
 from tudui.lab.choice import ChosenLoss
 from tudui.losses import build_loss, numbered_classes
 from tudui.losses.residual import ResidualParameters
@@ -44,20 +43,14 @@ def class_curve(chosen: ChosenLoss, *, label: str, classes: int = 10, points: in
     logits = torch.zeros(points, classes, dtype=torch.float64)
     logits[:, 0] = torch.log(probability / (1 - probability) * (classes - 1))
     logits.requires_grad_()
-    loss = build_loss(on_probabilities(chosen), numbered_classes(classes))
-    values = loss(logits, torch.zeros(points, dtype=torch.int64))
+    parameters = chosen.parameters
+    if isinstance(parameters, ResidualParameters):
+        given = chosen.own_parameters() | {"name": parameters.name, "input": "probabilities", "true_class_weight": 1.0}
+        parameters = type(parameters).model_validate(given)
+    values = build_loss(parameters, numbered_classes(classes))(logits, torch.zeros(points, dtype=torch.int64))
     (gradient,) = torch.autograd.grad(values.sum(), logits)
     derivative = gradient[:, 0].numpy()
     return Curve(label=label, place=probability.numpy(), loss=values.detach().numpy(), derivative=derivative)
-
-
-def on_probabilities(chosen: ChosenLoss) -> LossParameters:
-    """Return the parameters that make a residual loss compare probabilities; those of other losses unchanged."""
-    parameters = chosen.parameters
-    if not isinstance(parameters, ResidualParameters):
-        return parameters
-    given = chosen.own_parameters() | {"name": parameters.name, "input": "probabilities", "true_class_weight": 1.0}
-    return type(parameters).model_validate(given)
 
 
 def curve_label(chosen: ChosenLoss) -> str:

@@ -33,7 +33,8 @@ def read_numbers(given: "str | ArrayLike", *, flag: str) -> np.ndarray:
     except OSError as error:
         raise UsageError(f"{where}: cannot be read: {error.strerror or error}; {HOW}") from None
     except Exception as error:  # random bytes make numpy raise almost anything
-        raise UsageError(f"{where}: {_one_line(error)}; {HOW}") from None
+        kinds = {UnicodeDecodeError: "not a text file", json.JSONDecodeError: f"not JSON: {error}"}
+        raise UsageError(f"{where}: {kinds.get(type(error), in_a_line(error))}; {HOW}") from None
     if values.size == 0:
         raise UsageError(f"{where}: contains no numbers; {HOW}")
     if not np.isfinite(values).all():
@@ -96,14 +97,6 @@ def _read_npy(path: Path) -> np.ndarray:
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
         raise ValueError(f"must be one array of numbers (got {getattr(values, 'dtype', 'several arrays')})")
     return values.astype(np.float64)
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "not a text file"
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON: {error}"
-    return in_a_line(error)
 
 
 READERS: dict[str, Callable[[Path], np.ndarray]] = {".json": _read_json, ".csv": _read_csv, ".npy": _read_npy}

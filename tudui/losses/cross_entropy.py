@@ -32,26 +32,17 @@ def build(parameters: CrossEntropyParameters, task: "Classes") -> "Loss":
 
     from tudui.errors import ConfigError
 
-    weights: Tensor | None = None
-    if parameters.class_weights == "balanced":
+    factors, problem = parameters.class_weights, ""
+    if factors == "balanced":
         if len(task.counts) != task.outputs:
-            raise ConfigError(
-                [
-                    f"loss.class_weights: balanced needs the training images of each of {task.outputs} classes "
-                    f"(got {len(task.counts)}); give them as class_counts"
-                ]
-            )
-        total = sum(task.counts)
-        weights = torch.tensor([total / (task.outputs * max(count, 1)) for count in task.counts])
-    elif parameters.class_weights is not None:
-        if len(parameters.class_weights) != task.outputs:
-            raise ConfigError(
-                [
-                    f"loss.class_weights: {len(parameters.class_weights)} weights for {task.outputs} classes; "
-                    f"give one for each of {', '.join(task.names[:12])}"
-                ]
-            )
-        weights = torch.tensor(parameters.class_weights)
+            problem = f"balanced needs class_counts, the number of training images of each of {task.outputs} classes"
+        factors = tuple(sum(task.counts) / (task.outputs * max(count, 1)) for count in task.counts)
+    elif factors is not None and len(factors) != task.outputs:
+        names = ", ".join(task.names[:12])
+        problem = f"{len(factors)} weights for {task.outputs} classes; give one for each of {names}"
+    if problem:
+        raise ConfigError([f"loss.class_weights: {problem}"])
+    weights = None if factors is None else torch.tensor(factors)
 
     def cross_entropy(logits: "Tensor", labels: "Tensor") -> "Tensor":
         nonlocal weights

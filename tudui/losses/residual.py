@@ -56,8 +56,7 @@ class L1Parameters(ResidualParameters):
 
     name: Literal["l1"] = "l1"
     true_class_weight: PositiveNumber | Literal["balanced"] = Field(
-        "balanced",
-        description="factor of the true class's term; balanced: K - 1; without it every output tends to 0",
+        "balanced", description="factor of the true class's term; balanced: K - 1; without it every output tends to 0"
     )
 
 
@@ -91,14 +90,15 @@ class SmoothL1Parameters(ResidualParameters):
     beta: PositiveNumber = Field(1.0, description="residual at which the parabola becomes a line of slope 1")
 
 
-def _spec(function: str, *, own: tuple[str, ...] = (), **about: Any) -> LossSpec:
-    """Return the spec of a loss of torch.nn.functional, which takes the parameters `own`."""
+def _spec(name: str, parameters: type[ResidualParameters], **about: Any) -> LossSpec:
+    """Return the spec of a loss of torch.nn.functional, which takes the parameters that others do not have."""
+    own = parameters.model_fields.keys() - ResidualParameters.model_fields.keys()
 
     def elementwise(parameters: ResidualParameters, prediction: "Tensor", target: "Tensor") -> "Tensor":
         from torch.nn import functional
 
-        values = {name: getattr(parameters, name) for name in own}
-        terms: Tensor = getattr(functional, function)(prediction, target, reduction="none", **values)
+        values = {one: getattr(parameters, one) for one in own}
+        terms: Tensor = getattr(functional, f"{name}_loss")(prediction, target, reduction="none", **values)
         return terms
 
     def build(parameters: ResidualParameters, task: "Classes") -> "Loss":
@@ -118,47 +118,41 @@ def _spec(function: str, *, own: tuple[str, ...] = (), **about: Any) -> LossSpec
 
         return residual_loss
 
-    return LossSpec(build=build, elementwise=elementwise, **about)
+    return LossSpec(name=name, parameters=parameters, build=build, elementwise=elementwise, **about)
 
 
 L1 = _spec(
-    "l1_loss",
-    name="l1",
+    "l1",
+    L1Parameters,
     title="absolute error (L1, MAE)",
     formula="|r|, r = output - target",
     robust_to="large residuals: every gradient has the same size; not to leverage",
     source="torch.nn.functional.l1_loss; on probabilities: Ghosh, Kumar, Sastry 2017",
-    parameters=L1Parameters,
 )
 
 MSE = _spec(
-    "mse_loss",
-    name="mse",
+    "mse",
+    MseParameters,
     title="squared error (MSE, L2, Brier score on probabilities)",
     formula="r², r = output - target",
     robust_to="nothing: the gradient grows with the residual; with one-hot targets residuals stay small",
     source="torch.nn.functional.mse_loss; on logits: Hui, Belkin 2020",
-    parameters=MseParameters,
 )
 
 HUBER = _spec(
-    "huber_loss",
-    own=("delta",),
-    name="huber",
+    "huber",
+    HuberParameters,
     title="Huber",
     formula="r²/2 if |r| <= delta, else delta (|r| - delta/2), r = output - target",
     robust_to="residuals beyond delta, whose gradient stays at delta; below delta it is MSE/2",
     source="torch.nn.functional.huber_loss; Huber 1964",
-    parameters=HuberParameters,
 )
 
 SMOOTH_L1 = _spec(
-    "smooth_l1_loss",
-    own=("beta",),
-    name="smooth_l1",
+    "smooth_l1",
+    SmoothL1Parameters,
     title="smooth L1",
     formula="r²/(2 beta) if |r| < beta, else |r| - beta/2, r = output - target",
     robust_to="residuals beyond beta; it is Huber / beta, so its slope stays 1 as beta goes to 0",
     source="torch.nn.functional.smooth_l1_loss; Girshick 2015, Fast R-CNN",
-    parameters=SmoothL1Parameters,
 )

@@ -25,11 +25,7 @@ USUAL_PAIRS = (
 
 
 def wrong_labels(
-    targets: Mapping[str, Tensor],
-    index: Mapping[str, Tensor],
-    names: tuple[str, ...],
-    config: DataConfig,
-    seed: int,
+    targets: Mapping[str, Tensor], index: Mapping[str, Tensor], names: tuple[str, ...], config: DataConfig, seed: int
 ) -> dict[str, Tensor]:
     """Return labels of training and validation with the noise that the config asks for; {} without; DataError.
 

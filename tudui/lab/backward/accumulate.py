@@ -39,7 +39,11 @@ def accumulate(batch: FirstBatch) -> Accumulation:
     model.zero_grad()
     zeroed = next(model.parameters()).grad
 
-    halves = _of_two_halves(batch)
+    for part in torch.arange(len(batch.labels)).tensor_split(2):
+        if len(part):  # each half has the weight of its size
+            losses = batch.loss(batch.network(batch.images[part]), batch.labels[part])
+            (losses.sum() / len(batch.labels)).backward()
+    halves = [gradient.clone() for gradient in gradients_of(model)]
     model.zero_grad()
     mean = batch.mean_loss()
     mean.backward(retain_graph=True)
@@ -67,13 +71,3 @@ def accumulate(batch: FirstBatch) -> Accumulation:
         freed_graph_error=freed,
         retained_is_double=retained,
     )
-
-
-def _of_two_halves(batch: FirstBatch) -> list[torch.Tensor]:
-    """Return the sum of the gradients of both halves of the batch, each weighted by its size."""
-    total = len(batch.labels)
-    for part in torch.arange(total).tensor_split(2):
-        if len(part):
-            losses = batch.loss(batch.network(batch.images[part]), batch.labels[part])
-            (losses.sum() / total).backward()
-    return [gradient.clone() for gradient in gradients_of(batch.model)]

@@ -51,22 +51,18 @@ class ChosenDelta:
         }
 
 
-def folds_of(points: int, *, folds: int, seed: int) -> list[np.ndarray]:
-    """Return shuffled positions, split into folds whose sizes differ by at most one."""
+def choose_delta(deltas: Sequence[float], data: LineData, *, folds: int, seed: int) -> ChosenDelta:
+    """Return the δ with the least mean score, the smallest of equal ones; UsageError if the folds do not fit the data.
+
+    The score is a median, because the points left out contain outliers too, and these must not choose δ.
+    """
+    points = len(data.x)
     if points < 4:
         raise UsageError(f"--choose-delta: {points} points are too few; give 4 or more")
     if not 2 <= folds <= points // 2:
         raise UsageError(f"--folds {folds}: must be from 2 to {points // 2} for {points} points")
-    return np.array_split(np.random.default_rng(seed).permutation(points), folds)
-
-
-def choose_delta(deltas: Sequence[float], data: LineData, *, folds: int, seed: int) -> ChosenDelta:
-    """Return the δ with the least mean score; the smallest of equal ones; UsageError.
-
-    The median, because the points left out contain outliers too, and these must not choose δ.
-    """
-    parts = folds_of(len(data.x), folds=folds, seed=seed)
-    rest = [np.setdiff1d(np.arange(len(data.x)), part) for part in parts]
+    parts = np.array_split(np.random.default_rng(seed).permutation(points), folds)
+    rest = [np.setdiff1d(np.arange(points), part) for part in parts]
     if any(np.ptp(data.x[kept]) == 0 for kept in rest):
         raise UsageError(f"--folds {folds}: without one of the folds all x are equal; use more folds or more points")
     candidates = []

@@ -39,10 +39,10 @@ def _draw_points(axes: Axes, experiment: Experiment) -> None:
 
 def _draw_line(axes: Axes, experiment: Experiment, line: Line, label: str, index: int) -> None:
     ends = np.array([experiment.data.x.min(), experiment.data.x.max()])
+    state = f"slope {line.slope:.2f}"
     if not np.abs(line.at(ends)).max() <= FAR * max(np.abs(experiment.data.y).max(), 1.0):
-        axes.plot([], [], label=f"{label}: diverged", **line_style(index))
-        return
-    axes.plot(ends, line.at(ends), label=f"{label}: slope {line.slope:.2f}", **line_style(index))
+        ends, state = ends[:0], "diverged"
+    axes.plot(ends, line.at(ends), label=f"{label}: {state}", **line_style(index))
 
 
 def losses_picture(experiment: Experiment) -> Figure:
