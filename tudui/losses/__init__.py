@@ -9,7 +9,11 @@ from pydantic import ValidationError
 from tudui.config import Override
 from tudui.config.describe import shorten
 from tudui.config.load import load_loss
-from tudui.config.loss_spec import LossParameters, LossSpec, loss_section, loss_spec, loss_specs
+from tudui.config.loss_spec import LossParameters as LossParameters
+from tudui.config.loss_spec import LossSpec as LossSpec
+from tudui.config.loss_spec import loss_section
+from tudui.config.loss_spec import loss_spec as loss_spec
+from tudui.config.loss_spec import loss_specs as loss_specs
 from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
 from tudui.errors import UsageError
 from tudui.tasks import Classes, Task
@@ -18,18 +22,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tudui.config.loss_spec import Loss
-
-__all__ = [
-    "LossParameters",
-    "LossSpec",
-    "build_every_loss",
-    "build_loss",
-    "get",
-    "loss_spec",
-    "loss_specs",
-    "register",
-    "registered_here",
-]
 
 _REGISTERED: set[str] = set()
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from tudui.config.loss_spec import LossParameters, LossSpec
 
@@ -12,15 +12,13 @@ if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
     from tudui.tasks import Classes
 
-PositiveNumber = Annotated[float, Field(gt=0)]
-
 
 class CrossEntropyParameters(LossParameters):
     """Parameters of `ce`."""
 
     name: Literal["ce"] = "ce"
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
-    class_weights: Annotated[tuple[PositiveNumber, ...], Field(strict=False)] | Literal["balanced"] | None = Field(
+    class_weights: Annotated[tuple[PositiveFloat, ...], Field(strict=False)] | Literal["balanced"] | None = Field(
         None, description="a factor per class, in the classes' order; balanced: N / (K x images of the class)"
     )
 

@@ -1,9 +1,9 @@
 """Losses that tolerate wrong labels: each bounds or flattens cross entropy if the true class is improbable."""
 
 from math import log
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat
 
 from tudui.config.loss_spec import LossParameters, LossSpec
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tudui.config.loss_spec import Loss
     from tudui.tasks import Classes
-
-NotNegativeNumber = Annotated[float, Field(ge=0)]
 
 
 class GceParameters(LossParameters):
@@ -29,8 +27,8 @@ class SceParameters(LossParameters):
     """Parameters of `sce`."""
 
     name: Literal["sce"] = "sce"
-    alpha: NotNegativeNumber = Field(0.1, description="factor of cross entropy")
-    beta: NotNegativeNumber = Field(1.0, description="factor of reverse cross entropy")
+    alpha: NonNegativeFloat = Field(0.1, description="factor of cross entropy")
+    beta: NonNegativeFloat = Field(1.0, description="factor of reverse cross entropy")
     log_zero: float = Field(
         -4.0, lt=0, description="replaces log 0 in the reverse term: -4 in the paper, log(1e-4) = -9.2 in public code"
     )
@@ -40,8 +38,8 @@ class NceMaeParameters(LossParameters):
     """Parameters of `nce+mae`."""
 
     name: Literal["nce+mae"] = "nce+mae"
-    alpha: NotNegativeNumber = Field(1.0, description="factor of normalised cross entropy")
-    beta: NotNegativeNumber = Field(1.0, description="factor of 1 - p_y")
+    alpha: NonNegativeFloat = Field(1.0, description="factor of normalised cross entropy")
+    beta: NonNegativeFloat = Field(1.0, description="factor of 1 - p_y")
 
 
 class PhuberCeParameters(LossParameters):

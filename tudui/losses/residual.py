@@ -1,8 +1,8 @@
 """Regression losses (L1, MSE, Huber, smooth L1) and their form for classifiers, on one-hot targets."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from tudui.config.loss_spec import LossParameters, LossSpec
 
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from tudui.config.loss_spec import Loss
     from tudui.tasks import Classes
-
-PositiveNumber = Annotated[float, Field(gt=0)]
 
 # What torch.nn.L1Loss, MSELoss, HuberLoss and SmoothL1Loss do on one-hot targets.
 PLAIN: dict[str, Any] = {
@@ -29,11 +27,11 @@ class ResidualParameters(LossParameters):
 
     input: Literal["logits", "probabilities"] = Field("logits", description="what is compared with the one-hot target")
     classes: Literal["sum", "mean"] = Field("sum", description="how the terms of the K classes are combined")
-    true_class_weight: PositiveNumber | Literal["balanced"] = Field(
+    true_class_weight: PositiveFloat | Literal["balanced"] = Field(
         1.0, description="factor of the true class's term; balanced: K - 1"
     )
-    target_scale: PositiveNumber = Field(1.0, description="value M of the true class in the target")
-    scale: PositiveNumber = Field(1.0, description="factor of the whole loss")
+    target_scale: PositiveFloat = Field(1.0, description="value M of the true class in the target")
+    scale: PositiveFloat = Field(1.0, description="factor of the whole loss")
 
     @model_validator(mode="before")
     @classmethod
@@ -55,7 +53,7 @@ class L1Parameters(ResidualParameters):
     """Parameters of `l1`."""
 
     name: Literal["l1"] = "l1"
-    true_class_weight: PositiveNumber | Literal["balanced"] = Field(
+    true_class_weight: PositiveFloat | Literal["balanced"] = Field(
         "balanced", description="factor of the true class's term; balanced: K - 1; without it every output tends to 0"
     )
 
@@ -70,7 +68,7 @@ class HuberParameters(ResidualParameters):
     """Parameters of `huber`."""
 
     name: Literal["huber"] = "huber"
-    delta: PositiveNumber = Field(1.0, description="residual at which the parabola becomes a line")
+    delta: PositiveFloat = Field(1.0, description="residual at which the parabola becomes a line")
 
     def warnings(self) -> tuple[str, ...]:
         """Warn if no residual can reach the linear part."""
@@ -87,7 +85,7 @@ class SmoothL1Parameters(ResidualParameters):
     """Parameters of `smooth_l1`."""
 
     name: Literal["smooth_l1"] = "smooth_l1"
-    beta: PositiveNumber = Field(1.0, description="residual at which the parabola becomes a line of slope 1")
+    beta: PositiveFloat = Field(1.0, description="residual at which the parabola becomes a line of slope 1")
 
 
 def _spec(name: str, parameters: type[ResidualParameters], **about: Any) -> LossSpec:

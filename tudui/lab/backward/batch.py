@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class FirstBatch:
     """Everything one backward needs, without an optimizer, which is slow to import."""
 
@@ -28,6 +28,7 @@ class FirstBatch:
     loss: "Loss"
     images: Tensor  # uint8 [B, 3, 32, 32]
     labels: Tensor  # int64 [B]
+    batches: int  # in an epoch
 
     @property
     def model(self) -> nn.Module:
@@ -42,12 +43,6 @@ class FirstBatch:
         """Return prepared images float32 [N, 3, 32, 32] and labels [N] of the first samples."""
         return self.network.preparation(self.images[:number]), self.labels[:number]
 
-    @property
-    def batches(self) -> int:
-        """Batches of an epoch."""
-        images, size = len(self.data.train), self.config.train.batch_size
-        return images // size if self.config.train.drop_last else -(-images // size)
-
     def losses_of_batches(self, number: int) -> list[float]:
         """Return the mean loss of each of the epoch's first batches, before the first step."""
         size, values = self.config.train.batch_size, []
@@ -61,10 +56,7 @@ class FirstBatch:
 def first_batch(config: Config) -> FirstBatch:
     """Return the first batch of a run of the course's network; UsageError for another network or too few images."""
     if config.network.name != "tudui":
-        raise UsageError(
-            f"network.name: {config.network.name}; this command needs the layers of the network tudui: "
-            f"--set network=tudui"
-        )
+        raise UsageError(f"network.name: {config.network.name}; this command needs tudui: --set network=tudui")
     threads = config.train.threads
     # one batch is little work: on a busy machine two threads mostly wait for each other
     torch.set_num_threads(1 if threads == "auto" else threads)
@@ -74,13 +66,9 @@ def first_batch(config: Config) -> FirstBatch:
     data = load_data(config.data, config.seed).to(torch.device(config.device))
     size = config.train.batch_size
     if size > len(data.train):
-        raise UsageError(
-            f"train.batch_size: {size} is more than the {len(data.train)} training images; set a smaller number"
-        )
+        raise UsageError(f"train.batch_size: {size} is more than the {len(data.train)} training images; lower it")
     training = prepare(config, data)
-    network = training.state.network
-    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(network.device)
+    state = training.state
+    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(state.network.device)
     images, labels = draw.batch(data.train, 0, size)
-    return FirstBatch(
-        config=config, data=data, draw=draw, network=network, loss=training.loss, images=images, labels=labels
-    )
+    return FirstBatch(config, data, draw, state.network, training.loss, images, labels, state.steps_per_epoch)

@@ -35,12 +35,10 @@ def check_gradients(batch: FirstBatch, *, entries: int = ENTRIES) -> tuple[Check
     inputs, labels = batch.first(IMAGES)
     batch.loss(model(inputs.double()), labels).mean().backward()
     generator = torch.Generator().manual_seed(batch.config.seed)
-    found = []
+    found, signal = [], inputs.double()
     with torch.no_grad():
-        signal = inputs.double()
-        layers = list(model.named_children())
-        for place, (layer_name, layer) in enumerate(layers):
-            rest = nn.Sequential(*(layer for _, layer in layers[place:]))  # the layers before are computed once
+        for place, (layer_name, layer) in enumerate(model.named_children()):
+            rest = nn.Sequential(*list(model.children())[place:])  # the layers before are computed once
             for name, parameter in layer.named_parameters():
                 chosen = torch.randperm(parameter.numel(), generator=generator)[:entries]
                 found.append(_check(f"{layer_name}.{name}", parameter, chosen, rest, signal, labels, batch))
