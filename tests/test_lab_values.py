@@ -218,4 +218,4 @@ def test_bad_input_is_one_clear_line(tudui, tmp_path, arguments, says):
 def test_an_overflow_is_a_mistake_and_not_a_result(tudui):
     answer = tudui("loss", "value", "mse", "--input", "1e300", "--target=-1e300")
     assert answer.code == 2
-    assert "overflows; these numbers are too large" in answer.err
+    assert "overflows; scale these numbers down" in answer.err

@@ -36,9 +36,8 @@ def residual_value(
 ) -> LossValue:
     """Return a residual loss between numbers of one shape; UsageError if the shapes differ."""
     if inputs.shape != targets.shape:
-        raise UsageError(
-            f"--input has shape {list(inputs.shape)} and --target {list(targets.shape)}; give one target for each input"
-        )
+        shapes = f"--input has shape {list(inputs.shape)} and --target {list(targets.shape)}"
+        raise UsageError(f"{shapes}; give one target for each input")
     return _value(chosen, chosen.elementwise, inputs, targets, reduction)
 
 
@@ -47,10 +46,8 @@ def class_value(
 ) -> LossValue:
     """Return a loss between logits [B, K] and classes int64 [B]; UsageError if the numbers of rows differ."""
     if len(logits) != len(classes):
-        raise UsageError(
-            f"--input has shape {list(logits.shape)} and --target {list(classes.shape)}; "
-            f"give one class for each row of logits"
-        )
+        shapes = f"--input has shape {list(logits.shape)} and --target {list(classes.shape)}"
+        raise UsageError(f"{shapes}; give one class for each row of logits")
     loss = build_loss(chosen.parameters, numbered_classes(logits.shape[1], (1,) * logits.shape[1]))
     return _value(chosen, loss, logits, classes, reduction, torch.from_numpy(logits).softmax(1).numpy())
 
@@ -68,9 +65,7 @@ def _value(
     reduced = terms.mean() if reduction == "mean" else terms.sum()
     (gradient,) = torch.autograd.grad(reduced, leaf)
     if not (terms.isfinite().all() and gradient.isfinite().all() and reduced.isfinite()):
-        raise UsageError(
-            f"{chosen.label}: the loss or its gradient overflows; these numbers are too large, scale them down"
-        )
+        raise UsageError(f"{chosen.label}: the loss or its gradient overflows; scale these numbers down")
     return LossValue(
         loss=chosen.label,
         inputs=inputs,

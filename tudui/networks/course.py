@@ -34,10 +34,9 @@ def build(parameters: NetworkParameters, shape: Shape) -> "nn.Sequential":
     from torch import nn
 
     if shape.input != IMAGE_SHAPE:
-        raise UsageError(
-            f"network.name: {parameters.name} takes images of {' x '.join(map(str, IMAGE_SHAPE))} "
-            f"(got {' x '.join(map(str, shape.input))}); take other images, or another network"
-        )
+        needed, got = (" x ".join(map(str, size)) for size in (IMAGE_SHAPE, shape.input))
+        problem = f"{parameters.name} takes images of {needed} (got {got})"
+        raise UsageError(f"network.name: {problem}; use other images or another network")
     return nn.Sequential(
         OrderedDict(
             conv1=nn.Conv2d(3, 32, 5, padding=2),

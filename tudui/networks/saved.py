@@ -48,16 +48,12 @@ def state_dict_of(
         if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.dtype not in kinds:
             raise WeightsError(f"{path}: {name} is not a plain tensor of numbers ({tensor.dtype}, {tensor.layout})")
         if tensor.shape != expected[name].shape:
-            raise WeightsError(
-                f"{path}: {name} is {list(tensor.shape)}, expected {list(expected[name].shape)} "
-                f"for {shape.outputs} classes: another network"
-            )
+            wanted = f"{list(expected[name].shape)} for {shape.outputs} classes"
+            raise WeightsError(f"{path}: {name} is {list(tensor.shape)}, expected {wanted}: another network")
         read[name] = tensor.detach().to(expected[name].dtype).contiguous()
     if broken := [name for name, tensor in read.items() if not tensor.isfinite().all()]:
-        raise WeightsError(
-            f"{path}: values that are not finite (NaN or infinity) in {', '.join(broken)}; "
-            f"take weights from before the training diverged"
-        )
+        problem = f"values that are not finite (NaN or infinity) in {', '.join(broken)}"
+        raise WeightsError(f"{path}: {problem}; take weights from before the training diverged")
     return read
 
 
@@ -83,10 +79,9 @@ def _named(tensors: Mapping[str, Any], expected: Sequence[str], path: Path) -> d
             if old := ends.get(name) or ends.get(f"{numbered.get(layer)}.{kind}"):
                 found[name] = found.pop(old)
     if not set(expected) <= set(found):
-        raise WeightsError(
-            f"{path}: another network: expected {len(expected)} tensors ({', '.join(expected[:2])}, ...; "
-            f"or numbered as in a Sequential), got {', '.join(list(found)[:4]) or 'none'}"
-        )
+        wanted = f"{len(expected)} tensors ({', '.join(expected[:2])}, ...; or numbered as in a Sequential)"
+        got = ", ".join(list(found)[:4]) or "none"
+        raise WeightsError(f"{path}: another network: expected {wanted}, got {got}")
     if len(found) != len(expected):
         raise WeightsError(f"{path}: another network: {len(found)} tensors, expected {len(expected)}")
     return {name: found[name] for name in expected}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from tudui.errors import DataError
 from tudui.tasks.metric import NATS, PERCENT, PLAIN, Figure, Metric
@@ -109,13 +109,6 @@ class _Details(BaseModel):
     per_class_accuracy: dict[str, Annotated[float, Field(ge=0, le=1)] | None]
     confusion: list[list[Annotated[int, Field(ge=0, lt=2**53)]]]
 
-    @model_validator(mode="after")
-    def _square(self) -> "_Details":
-        classes = len(self.per_class_accuracy)
-        if len(self.confusion) != classes or any(len(row) != classes for row in self.confusion):
-            raise ValueError("the confusion matrix does not have a row and a column per class")
-        return self
-
 
 @dataclass(frozen=True, kw_only=True)
 class Classes:
@@ -177,9 +170,9 @@ class Classes:
         smallest, largest = min(self.counts), max(self.counts)
         if largest <= UNEQUAL * smallest:
             return ()
+        few, many = (self.names[self.counts.index(count)] for count in (smallest, largest))
         return (
-            f"{where}: classes are very unequal, {smallest} ({self.names[self.counts.index(smallest)]}) to "
-            f"{largest} ({self.names[self.counts.index(largest)]}) training images; "
+            f"{where}: classes are very unequal, {smallest} ({few}) to {largest} ({many}) training images; "
             f"look at the balanced accuracy, or set loss.class_weights=balanced (loss ce)",
         )
 
@@ -212,6 +205,8 @@ class Classes:
             raise DataError(f"{where}: damaged: {in_a_line(error.errors()[0]['msg'])}") from None
         if tuple(found.per_class_accuracy) != self.names:
             raise DataError(f"{where}: damaged: its scores belong to other classes")
+        if {len(found.confusion), *map(len, found.confusion)} != {self.outputs}:
+            raise DataError(f"{where}: damaged: its confusion matrix must have a row and a column per class")
 
     def collapse(self, outputs: "Tensor") -> str | None:
         """Return the class that every sample is predicted as; None if there are two or more."""

@@ -35,7 +35,7 @@ def wrong_labels(
     if config.noise_manifest:
         flips = _read_manifest(Path(config.noise_manifest), names, pool, index)
         given = {name: torch.tensor([flips.get(number, -1) for number in index[name].tolist()]) for name in pool}
-        return {name: torch.where(given[name] >= 0, given[name], labels) for name, labels in pool.items()}
+        return {name: given[name].where(given[name] >= 0, labels) for name, labels in pool.items()}
     if not config.label_noise:
         return {}
     shares = _wrong_shares(config, names)
@@ -57,8 +57,8 @@ def flipped(labels: Tensor, shares: Tensor, *, rate: float, seed: int) -> Tensor
     noisy = labels.clone()
     for label in labels.unique().tolist():
         positions = (labels == label).nonzero().flatten()
-        total = float(shares[label].sum())
-        first = positions[rank[positions].argsort()][: round(rate * total * len(positions))]
+        number = round(rate * float(shares[label].sum()) * len(positions))
+        first = positions[rank[positions].argsort()][:number]
         if len(first):
             cumulative = shares[label].cumsum(0)
             noisy[first] = torch.searchsorted(cumulative / cumulative[-1], draw[first], right=True)
@@ -78,10 +78,8 @@ def _wrong_shares(config: DataConfig, classes: tuple[str, ...]) -> Tensor:
             for true, wrong in pairs.items():
                 shares[classes.index(true), classes.index(wrong)] = 1
             return shares
-    raise DataError(
-        f"data.noise_kind asymmetric: no pairs are known for the classes {', '.join(classes[:12])}; "
-        f"set data.noise_matrix=FILE.csv to a confusion matrix"
-    )
+    problem = f"no pairs are known for the classes {', '.join(classes[:12])}"
+    raise DataError(f"data.noise_kind asymmetric: {problem}; set data.noise_matrix=FILE.csv to a confusion matrix")
 
 
 def _read_matrix(path: Path, classes: tuple[str, ...]) -> Tensor:
@@ -93,10 +91,8 @@ def _read_matrix(path: Path, classes: tuple[str, ...]) -> Tensor:
         problem = "must be numbers separated by commas, without names"
         raise DataError(f"{where}: {problem}: {in_a_line(error)}") from None
     if len(rows) != number or any(len(row) != number for row in rows):
-        raise DataError(
-            f"{where}: must be {number} rows of {number} numbers, "
-            f"in the order {', '.join(classes[:12])} (got {len(rows)} rows of {sorted({len(row) for row in rows})})"
-        )
+        order, got = ", ".join(classes[:12]), f"{len(rows)} rows of {sorted({len(row) for row in rows})}"
+        raise DataError(f"{where}: must be {number} rows of {number} numbers, in the order {order} (got {got})")
     for line, row in enumerate(rows, start=1):
         if not (all(0 <= cell <= 1 for cell in row) and abs(sum(row) - 1) < 1e-3):
             raise DataError(f"{where}: row {line} must be shares that sum to 1 (sum {sum(row):g})")
@@ -165,15 +161,11 @@ def _read_manifest(
     if values["classes"] != list(classes):
         known = in_a_line(", ".join(map(str, values["classes"][:12])))
         raise DataError(f"{where}: made for the classes {known}; use the manifest of this data set")
-    label_of = {
-        number: label
-        for name, labels in pool.items()
-        for number, label in zip(index[name].tolist(), labels.tolist(), strict=True)
-    }
+    label_of: dict[int, int] = {}
+    for name, labels in pool.items():
+        label_of |= zip(index[name].tolist(), labels.tolist(), strict=True)
     for number, true, given in zip(*columns, strict=True):
         if label_of.get(number) != true or not 0 <= given < len(classes):
-            raise DataError(
-                f"{where}: image {number} is not of class {true} in these training images; "
-                f"use the manifest of this data set"
-            )
+            problem = f"image {number} is not of class {true} in these training images"
+            raise DataError(f"{where}: {problem}; use the manifest of this data set")
     return dict(zip(columns[0], columns[2], strict=True))

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from tudui.lab.backward.batch import FirstBatch
 
 STEP = 1e-6
-ENTRIES = 20
 IMAGES = 4
 
 
@@ -25,7 +24,7 @@ class Checked:
     central: float
 
 
-def check_gradients(batch: FirstBatch, *, entries: int = ENTRIES) -> tuple[Checked, ...]:
+def check_gradients(batch: FirstBatch, *, entries: int = 20) -> tuple[Checked, ...]:
     """Compare random entries of every parameter, on the first images of the batch.
 
     A difference near 1 can also mean that the step crossed a kink of max pooling or of an absolute value.

@@ -52,24 +52,23 @@ def tutorial_data(seed: int, *, points: int = 40, outliers: int = 5, shift: floa
 
 def csv_data(path: Path) -> LineData:
     """Return the columns x and y of a file; UsageError names a wrong line."""
-    x: list[float] = []
-    y: list[float] = []
+    points: dict[str, list[float]] = {"x": [], "y": []}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
             names = [name.strip().lower() for name in rows.fieldnames or []]
             if "x" not in names or "y" not in names:
-                raise UsageError(
-                    f"--csv {path}: needs columns x and y (got {in_a_line(', '.join(names) or 'nothing')})"
-                )
+                got = in_a_line(", ".join(names) or "nothing")
+                raise UsageError(f"--csv {path}: needs columns x and y (got {got})")
             rows.fieldnames = names
             for row in rows:
-                for name, column in (("x", x), ("y", y)):
+                for name, column in points.items():
                     column.append(_number(row[name], f"--csv {path}:{rows.line_num}: {name}"))
     except OSError as error:
         raise UsageError(f"--csv {path}: cannot be read: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error):
         raise UsageError(f"--csv {path}: not a text file of comma-separated values") from None
+    x, y = points.values()
     if len(x) > MAX_POINTS:
         raise UsageError(
             f"--csv {path}: contains {len(x):,} points; at most {MAX_POINTS:,} can be fitted, take a sample"

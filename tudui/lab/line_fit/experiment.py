@@ -67,7 +67,7 @@ class Experiment:
 
 @dataclass(frozen=True, kw_only=True)
 class Influence:
-    """How far each best line moves while the last point moves away from the others."""
+    """The distance that each best line moves while the last point moves away from the others."""
 
     moved: np.ndarray  # [P]
     followed: dict[str, np.ndarray]  # loss -> distance [P] of its line from the first one

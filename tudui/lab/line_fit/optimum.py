@@ -58,8 +58,7 @@ def _newton(loss: LineLoss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         (curvatures,) = torch.autograd.grad(slopes.sum(), prediction)
         slope, residual = slopes.detach().numpy(), design @ weights - y
         gradient = design.T @ slope
-        safe = np.where(residual == 0, 1.0, residual)
-        influence = np.where(residual == 0, curvatures.numpy(), slope / safe)
+        influence = np.divide(slope, residual, out=curvatures.numpy().copy(), where=residual != 0)
         for factors in (curvatures.numpy(), influence):
             matrix = design.T @ (factors[:, None] * design)
             if np.linalg.cond(matrix) > 1e12:
