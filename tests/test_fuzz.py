@@ -135,7 +135,7 @@ def test_weights_that_are_not_finite_are_said(value, tmp_path, tudui, class_fold
     for command in commands:
         answer = tudui(*command)
         assert answer.code == 5
-        assert re.fullmatch(r"error: weights\.pt: conv2\.weight holds values that are not finite .*\n", answer.err)
+        assert re.fullmatch(r"error: weights\.pt: values that are not finite .* in conv2\.weight; .*\n", answer.err)
 
 
 @pytest.mark.parametrize(

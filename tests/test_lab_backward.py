@@ -266,7 +266,7 @@ def test_the_net_by_hand_is_that_of_numpy(tudui):
         (("depth", "--out", "depth.gif"), 2, "--out depth.gif: must end with .png, .svg or .pdf"),
         (("precision", "--scale", "0"), 2, "--scale 0: must be greater than 0"),
         (("precision", "--scale", "nan"), 2, "--scale nan"),
-        (("by-hand", "--input", "1,2,3"), 2, "--input has shape [3]; the net has two inputs"),
+        (("by-hand", "--input", "1,2,3"), 2, "--input has shape [3]; give two numbers"),
         (("by-hand", "--input", "1,x"), 2, "--input: 'x' is not a number"),
         (("by-hand", "--target", "nan"), 2, "--target nan: must be a finite number"),
         (("by-hand", "--loss", "ce", "--target", "2"), 2, "compares two logits with a class, 0 or 1"),

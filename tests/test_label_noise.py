@@ -113,7 +113,7 @@ def test_bad_matrices_are_refused(text, says, tmp_path):
 
 
 def test_asymmetric_noise_of_unknown_classes_asks_for_a_matrix(class_folders):
-    with pytest.raises(DataError, match=r"no usual pairs.*even, odd.*data\.noise_matrix"):
+    with pytest.raises(DataError, match=r"no pairs.*even, odd.*data\.noise_matrix"):
         noisy(0.2, name=f"folder:{class_folders}", noise_kind="asymmetric")
 
 
@@ -142,9 +142,9 @@ def test_bad_manifests_are_refused(tmp_path):
     good = json.loads(Path("run/label_noise.json").read_text())
     some = dict(good, index=good["index"][1:], true=good["true"][1:], given=good["given"][1:])
     bad = {
-        "its sha256 does not fit": some,
+        "its sha256 does not match": some,
         "not a manifest of format 1": dict(good, format=2),
-        "must be lists of whole numbers": dict(good, index=[1.5]),
+        "must be lists of integers": dict(good, index=[1.5]),
         "not JSON": "{",
     }
     for says, values in bad.items():

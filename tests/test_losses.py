@@ -220,7 +220,7 @@ def test_values_and_gradients_stay_finite_at_certainty(name):
         (torch.zeros(4, K - 1), torch.zeros(4, dtype=torch.int64), rf"logits must be float \[batch, {K}\]"),
         (torch.zeros(K), torch.zeros(1, dtype=torch.int64), r"logits must be float"),
         (torch.zeros(4, K, dtype=torch.int64), torch.zeros(4, dtype=torch.int64), r"logits must be float"),
-        (torch.zeros(2, K), torch.tensor([0, K]), rf"labels must lie in 0 to {K - 1} \(got 0 to {K}\)"),
+        (torch.zeros(2, K), torch.tensor([0, K]), rf"labels must be from 0 to {K - 1} \(got 0 to {K}\)"),
         (torch.zeros(2, K), torch.tensor([-100, 1]), r"got -100 to 1"),
     ],
 )

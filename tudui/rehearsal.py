@@ -1,4 +1,4 @@
-"""What a run would be: its first batches and its first step, without a run folder."""
+"""Dry run: the first batches and the first step of a run, without a run folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from tudui.training.engine import fit
 
 
 def _unwritten(config: Config) -> tuple[Run, EpochDraw, list[str]]:
-    """Return a run before its first step that has no folder, the draw of its epoch, and what `auto` became."""
+    """Return a run without a folder before its first step, the draw of its epoch, and the choices for `auto`."""
     config, reasons = resolve_machine(config)
     (data,) = load_datasets([config])
     run = Run(prepare(config, data), RunFolder(Path()))
@@ -26,7 +26,7 @@ def _unwritten(config: Config) -> tuple[Run, EpochDraw, list[str]]:
 
 
 def check(config: Config) -> dict[str, Any]:
-    """Do everything up to the first step, and one step, without writing anything; return what was found."""
+    """Do everything up to and including the first step, write nothing, and return the results as plain values."""
     every_step = config.log.model_copy(update={"every": 1})
     run, draw, reasons = _unwritten(uncached(config).model_copy(update={"log": every_step}))
     config, data = run.config, run.data
@@ -46,7 +46,7 @@ def check(config: Config) -> dict[str, Any]:
 
 
 def first_batches(config: Config, count: int) -> Iterator[tuple[torch.Tensor, torch.Tensor, float]]:
-    """Yield outputs [B, K], targets [B] and the mean loss of the first batches, as the untrained network sees them."""
+    """Yield outputs [B, K] of the untrained network, targets [B] and the mean loss of each of the first batches."""
     run, draw, _ = _unwritten(config)
     size = run.config.train.batch_size
     for number in range(min(count, run.state.steps_per_epoch)):

@@ -1,1 +1,1 @@
-"""The loss lab: values, curves, a line fit and backpropagation, on the very losses that training uses."""
+"""The loss lab: values, curves, a line fit and backpropagation, with the losses that training uses."""

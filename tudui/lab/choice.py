@@ -1,4 +1,4 @@
-"""Which loss a lab command means, with its parameters checked as those of a config are. No torch."""
+"""Chooses the loss of a lab command and checks its parameters, as for a config. No torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenLoss:
-    """A loss under the name it was asked for."""
+    """A loss, its checked parameters, and the name that the user gave."""
 
     label: str
     spec: LossSpec
@@ -24,16 +24,16 @@ class ChosenLoss:
 
     @property
     def on_numbers(self) -> bool:
-        """Whether it compares number with number, rather than logits with a class."""
+        """True for a loss of numbers, False for a loss of logits and a class."""
         return self.spec.elementwise is not None
 
     def elementwise(self, prediction: "Tensor", target: "Tensor") -> "Tensor":
-        """Return the loss of every element, of one shape with both arguments."""
+        """Return the loss of every element; both arguments and the result have the same shape."""
         assert self.spec.elementwise is not None, f"{self.label} is a loss of classes"
         return self.spec.elementwise(self.parameters, prediction, target)
 
     def own_parameters(self) -> dict[str, Any]:
-        """Return the parameters that change this loss on plain numbers or on logits, by name."""
+        """Return by name the parameters that have an effect on this loss in the lab."""
         left_out = set(ResidualParameters.model_fields) if self.on_numbers else {"name", "form"}
         return {name: value for name, value in self.parameters.model_dump().items() if name not in left_out}
 
@@ -44,30 +44,25 @@ def has_parameter(name: str, parameter: str) -> bool:
 
 
 def choose_loss(name: str, *, overrides: Sequence[Override] = ()) -> ChosenLoss:
-    """Return a loss with the parameters that are set, by keys such as loss.delta.
+    """Return a loss with parameters from overrides, for example of the key loss.delta.
 
-    UsageError for an unknown loss, a parameter that it does not have, and a value out of its range.
+    UsageError for an unknown loss, an unknown parameter, or a value out of range.
     """
     spec = loss_spec(name)
     for override in overrides:
         section, _, parameter = override.key.partition(".")
         if section != "loss" or not parameter:
-            raise UsageError(f"{override.origin}: only parameters of the loss can be set here, such as loss.delta=2")
-        _check_parameter(name, spec, parameter, override.origin)
+            raise UsageError(
+                f"{override.origin}: only parameters of the loss can be set here, for example loss.delta=2"
+            )
+        if parameter not in spec.parameters.model_fields:
+            having = [other for other in loss_specs() if has_parameter(other, parameter)]
+            hint = f"; losses that have it: {', '.join(having)}" if having else ""
+            raise UsageError(f"{override.origin}: {name} has no parameter {parameter}{hint}")
+        if spec.elementwise is not None and parameter in ResidualParameters.model_fields:
+            raise UsageError(f"{override.origin}: {parameter} has no effect on plain numbers; leave it out")
     parameters = load_loss([Override("loss", name, name), *overrides])
     return ChosenLoss(label=name, spec=spec, parameters=parameters)
-
-
-def _check_parameter(name: str, spec: LossSpec, parameter: str, origin: str) -> None:
-    known = spec.parameters.model_fields
-    if parameter not in known:
-        having = [
-            other for other, others_spec in loss_specs().items() if parameter in others_spec.parameters.model_fields
-        ]
-        where = f"; losses that have one: {', '.join(having)}" if having else ""
-        raise UsageError(f"{origin}: {name} has no parameter {parameter}{where}")
-    if spec.elementwise is not None and parameter in ResidualParameters.model_fields:
-        raise UsageError(f"{origin}: {parameter} has no effect on plain numbers; it shapes the loss of a classifier")
 
 
 def describe_losses() -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Losses as curves with their derivatives: over the residual, and over the true class's probability."""
+"""Curves of losses and their derivatives, over the residual and over the true class's probability."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tudui.config.loss_spec import LossParameters
 from tudui.lab.choice import ChosenLoss
 from tudui.losses import build_loss, numbered_classes
 from tudui.losses.residual import ResidualParameters
 
-LARGEST_REACH = 1e6  # its square is still far from what float64 can hold
+LARGEST_REACH = 1e6  # its square is still far below the largest float64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,14 +18,14 @@ class Curve:
     """One loss over one axis; all arrays float64 [N]."""
 
     label: str
-    place: np.ndarray  # residual, or probability of the true class
+    place: np.ndarray  # the residual, or the probability of the true class
     loss: np.ndarray
-    derivative: np.ndarray  # with respect to the output, or to the true class's logit
+    derivative: np.ndarray  # with respect to the output, or the true class's logit
 
 
 def residual_curve(chosen: ChosenLoss, *, label: str, reach: float, points: int = 801) -> Curve:
-    """Return a residual loss at residuals -reach to reach."""
-    # an odd number of points: 0 is one of them, where torch says that the derivative of |r| is 0
+    """Return a residual loss for residuals from -reach to reach."""
+    # an odd number of points: 0 is one of them; there torch's derivative of |r| is 0
     residual = torch.linspace(-reach, reach, points, dtype=torch.float64)
     residual[points // 2] = 0.0
     output = residual.clone().requires_grad_()
@@ -36,42 +35,31 @@ def residual_curve(chosen: ChosenLoss, *, label: str, reach: float, points: int 
 
 
 def class_curve(chosen: ChosenLoss, *, label: str, classes: int = 10, points: int = 197) -> Curve:
-    """Return a loss of a classifier at probabilities 0.01 to 0.99 of the true class, the others sharing the rest.
+    """Return the loss of a classifier for probabilities 0.01 to 0.99 of the true class; the others share the rest.
 
-    A residual loss is taken on softmax probabilities, summed over the classes, each counting the same.
+    A residual loss compares softmax probabilities and sums over the classes with equal weights.
     """
     probability = torch.linspace(0.01, 0.99, points, dtype=torch.float64)
     logits = torch.zeros(points, classes, dtype=torch.float64)
     logits[:, 0] = torch.log(probability / (1 - probability) * (classes - 1))
     logits.requires_grad_()
-    values = build_loss(on_probabilities(chosen), numbered_classes(classes))(
-        logits, torch.zeros(points, dtype=torch.int64)
-    )
-    (gradient,) = torch.autograd.grad(values.sum(), logits)
-    return Curve(
-        label=label,
-        place=probability.numpy(),
-        loss=values.detach().numpy(),
-        derivative=gradient[:, 0].numpy(),
-    )
-
-
-def on_probabilities(chosen: ChosenLoss) -> LossParameters:
-    """Return the parameters with which a residual loss compares probabilities; those of other losses unchanged."""
     parameters = chosen.parameters
-    if not isinstance(parameters, ResidualParameters):
-        return parameters
-    given = chosen.own_parameters() | {"name": parameters.name, "input": "probabilities", "true_class_weight": 1.0}
-    return type(parameters).model_validate(given)
+    if isinstance(parameters, ResidualParameters):
+        given = chosen.own_parameters() | {"name": parameters.name, "input": "probabilities", "true_class_weight": 1.0}
+        parameters = type(parameters).model_validate(given)
+    values = build_loss(parameters, numbered_classes(classes))(logits, torch.zeros(points, dtype=torch.int64))
+    (gradient,) = torch.autograd.grad(values.sum(), logits)
+    derivative = gradient[:, 0].numpy()
+    return Curve(label=label, place=probability.numpy(), loss=values.detach().numpy(), derivative=derivative)
 
 
 def curve_label(chosen: ChosenLoss) -> str:
-    """Return the name of a curve: the loss, and its δ where it has one."""
+    """Return the name of a curve: the loss and, if it has one, its δ."""
     delta = getattr(chosen.parameters, "delta", None)
     return chosen.label if delta is None else f"{chosen.label} δ={delta:g}"
 
 
 def reach_of(chosen: Sequence[ChosenLoss]) -> float:
-    """Return the largest residual worth drawing: well beyond the largest δ."""
+    """Return the largest residual to draw: 1.5 times the largest δ, at least 3."""
     deltas = [getattr(loss.parameters, "delta", 1.0) for loss in chosen]
     return min(max(3.0, 1.5 * max(deltas, default=1.0)), LARGEST_REACH)

@@ -1,4 +1,4 @@
-"""Numbers as a user gives them: typed as `1,2,3;4,5,6`, or in a .json, .csv or .npy file."""
+"""Reads a user's numbers: typed as `1,2,3;4,5,6`, or from a .json, .csv or .npy file."""
 
 import csv
 import json
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tudui.errors import UsageError
+from tudui.text import in_a_line
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-from tudui.text import in_a_line
 
-HOW = "give numbers such as 1,2,3 (rows separated by ;), or a .json, .csv or .npy file"
+HOW = "give numbers, for example 1,2,3 (rows separated by ;), or a .json, .csv or .npy file"
 
 
 def read_numbers(given: "str | ArrayLike", *, flag: str) -> np.ndarray:
-    """Return float64 of any shape; UsageError for what is empty, ragged, not finite or not a number."""
+    """Return float64 of any shape; UsageError if it is empty, ragged, not finite or not numbers."""
     path = Path(given.strip()) if isinstance(given, str) else Path()
     reader = READERS.get(path.suffix.lower())
     where = f"{flag} {path}" if reader else flag
@@ -33,21 +33,24 @@ def read_numbers(given: "str | ArrayLike", *, flag: str) -> np.ndarray:
     except OSError as error:
         raise UsageError(f"{where}: cannot be read: {error.strerror or error}; {HOW}") from None
     except Exception as error:  # random bytes make numpy raise almost anything
-        raise UsageError(f"{where}: {_one_line(error)}; {HOW}") from None
+        kinds = {UnicodeDecodeError: "not a text file", json.JSONDecodeError: f"not JSON: {error}"}
+        raise UsageError(f"{where}: {kinds.get(type(error), in_a_line(error))}; {HOW}") from None
     if values.size == 0:
-        raise UsageError(f"{where}: holds no numbers; {HOW}")
+        raise UsageError(f"{where}: contains no numbers; {HOW}")
     if not np.isfinite(values).all():
-        raise UsageError(f"{where}: holds a value that is not finite (NaN or infinity); leave it out or replace it")
+        raise UsageError(f"{where}: contains a value that is not finite (NaN or infinity); remove or replace it")
     return values
 
 
 def read_classes(given: "str | ArrayLike", *, flag: str, classes: int) -> np.ndarray:
-    """Return int64 [B] of classes 0 to `classes` - 1, separated by `,` or `;` or in a file; UsageError for others."""
+    """Return int64 [B] of classes 0 to `classes` - 1, separated by `,` or `;` or in a file; UsageError."""
     given = given.replace(";", ",") if isinstance(given, str) else given
     values = read_numbers(given, flag=flag).reshape(-1)
     for value in values:
         if value != round(value) or not 0 <= value < classes:
-            raise UsageError(f"{flag}: {value:g} is not a class; the {classes} logits stand for 0 to {classes - 1}")
+            raise UsageError(
+                f"{flag}: {value:g} is not a class; the {classes} logits are for the classes 0 to {classes - 1}"
+            )
     return values.astype(np.int64)
 
 
@@ -58,7 +61,7 @@ def _parse_rows(rows: list[list[str]]) -> np.ndarray:
     numbers = [[_number(cell) for cell in row] for row in rows]
     lengths = sorted({len(row) for row in numbers})
     if len(lengths) > 1:
-        raise ValueError(f"rows differ in length ({' and '.join(str(length) for length in lengths)} numbers)")
+        raise ValueError(f"rows differ in length ({' and '.join(map(str, lengths))} numbers)")
     return np.array(numbers, dtype=np.float64)
 
 
@@ -80,28 +83,20 @@ def _check_lists(values: Any) -> None:
         for inside in values:
             _check_lists(inside)
     elif isinstance(values, bool) or not isinstance(values, int | float):
-        raise ValueError(f"must be a list of numbers, or of lists of them (holds {type(values).__name__})")
+        raise ValueError(f"must be a list of numbers, or of lists of them (got {type(values).__name__})")
 
 
 def _read_csv(path: Path) -> np.ndarray:
     with path.open(newline="", encoding="utf-8") as file:
         values = _parse_rows([row for row in csv.reader(file) if row])
-    return values.reshape(-1) if 1 in values.shape else values  # a row or a column is a list of numbers
+    return values.reshape(-1) if 1 in values.shape else values  # one row or column is a list of numbers
 
 
 def _read_npy(path: Path) -> np.ndarray:
     values = np.load(path, allow_pickle=False)
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
-        raise ValueError(f"must be one array of numbers (holds {getattr(values, 'dtype', 'several arrays')})")
+        raise ValueError(f"must be one array of numbers (got {getattr(values, 'dtype', 'several arrays')})")
     return values.astype(np.float64)
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "not a text file"
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON: {error}"
-    return in_a_line(error)
 
 
 READERS: dict[str, Callable[[Path], np.ndarray]] = {".json": _read_json, ".csv": _read_csv, ".npy": _read_npy}

@@ -9,13 +9,11 @@ from pydantic import ValidationError
 from tudui.config import Override
 from tudui.config.describe import shorten
 from tudui.config.load import load_loss
-from tudui.config.loss_spec import (
-    LossParameters,
-    LossSpec,
-    loss_section,
-    loss_spec,
-    loss_specs,
-)
+from tudui.config.loss_spec import LossParameters as LossParameters
+from tudui.config.loss_spec import LossSpec as LossSpec
+from tudui.config.loss_spec import loss_section
+from tudui.config.loss_spec import loss_spec as loss_spec
+from tudui.config.loss_spec import loss_specs as loss_specs
 from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
 from tudui.errors import UsageError
 from tudui.tasks import Classes, Task
@@ -25,23 +23,14 @@ if TYPE_CHECKING:
 
     from tudui.config.loss_spec import Loss
 
-__all__ = [
-    "LossParameters",
-    "LossSpec",
-    "build_every_loss",
-    "build_loss",
-    "get",
-    "loss_spec",
-    "loss_specs",
-    "register",
-    "registered_here",
-]
-
 _REGISTERED: set[str] = set()
 
 
 def register(spec: LossSpec) -> None:
-    """Make a loss known to this process, as in a notebook; again replaces it. An entry point makes it known to all."""
+    """Make a loss known to this process, for example in a notebook; a second call replaces it.
+
+    An entry point makes a loss known to every process. UsageError for a bad name or that of an installed loss.
+    """
     if not SAFE_NAME.fullmatch(spec.name):
         raise UsageError(f"{spec.name!r}: a loss's name {WHAT_A_NAME_IS}")
     if spec.name in loss_specs() and spec.name not in _REGISTERED:
@@ -51,12 +40,12 @@ def register(spec: LossSpec) -> None:
 
 
 def registered_here(names: Iterable[str]) -> list[str]:
-    """Return those losses that no other process knows."""
+    """Return the names of losses that only this process knows."""
     return [name for name in names if name in _REGISTERED]
 
 
 def get(name: str, *, class_counts: Sequence[int] | None = None, **parameters: Any) -> "Loss":
-    """Return a loss (logits [B, K] float, labels [B] int64) -> loss per sample [B], such as get("huber", delta=2).
+    """Return a loss (logits [B, K] float, labels [B] int64) -> loss per sample [B]: `get("huber", delta=2)`.
 
     Parameters are those of `tudui loss list`; ConfigError for unknown names and values out of range. K is that of the
     logits. `class_counts`, the training images of each class, is what class_weights="balanced" needs.
@@ -76,7 +65,7 @@ def get(name: str, *, class_counts: Sequence[int] | None = None, **parameters: A
 
 
 def numbered_classes(number: int, counts: Sequence[int] = ()) -> Classes:
-    """Return the task of classes that are named by their numbers."""
+    """Return the task of classes that have numbers as names."""
     return Classes(names=tuple(map(str, range(number))), counts=tuple(counts))
 
 
@@ -88,7 +77,7 @@ def build_loss(parameters: LossParameters, task: Task) -> "Loss":
 
 
 def build_every_loss(task: Task) -> "dict[str, Loss]":
-    """Return each registered loss at its defaults, by name; one that has parameters without a default is left out."""
+    """Return each registered loss with default parameters, by name, except those with a required parameter."""
     losses = {}
     for name, spec in loss_specs().items():
         try:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from tudui.config.loss_spec import LossParameters, LossSpec
 
@@ -12,15 +12,13 @@ if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
     from tudui.tasks import Classes
 
-PositiveNumber = Annotated[float, Field(gt=0)]
-
 
 class CrossEntropyParameters(LossParameters):
     """Parameters of `ce`."""
 
     name: Literal["ce"] = "ce"
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
-    class_weights: Annotated[tuple[PositiveNumber, ...], Field(strict=False)] | Literal["balanced"] | None = Field(
+    class_weights: Annotated[tuple[PositiveFloat, ...], Field(strict=False)] | Literal["balanced"] | None = Field(
         None, description="a factor per class, in the classes' order; balanced: N / (K x images of the class)"
     )
 
@@ -32,26 +30,17 @@ def build(parameters: CrossEntropyParameters, task: "Classes") -> "Loss":
 
     from tudui.errors import ConfigError
 
-    weights: Tensor | None = None
-    if parameters.class_weights == "balanced":
+    factors, problem = parameters.class_weights, ""
+    if factors == "balanced":
         if len(task.counts) != task.outputs:
-            raise ConfigError(
-                [
-                    f"loss.class_weights: balanced needs the training images of each of {task.outputs} classes "
-                    f"(got {len(task.counts)}); give them as class_counts"
-                ]
-            )
-        total = sum(task.counts)
-        weights = torch.tensor([total / (task.outputs * max(count, 1)) for count in task.counts])
-    elif parameters.class_weights is not None:
-        if len(parameters.class_weights) != task.outputs:
-            raise ConfigError(
-                [
-                    f"loss.class_weights: {len(parameters.class_weights)} weights for {task.outputs} classes; "
-                    f"give one for each of {', '.join(task.names[:12])}"
-                ]
-            )
-        weights = torch.tensor(parameters.class_weights)
+            problem = f"balanced needs class_counts, the number of training images of each of {task.outputs} classes"
+        factors = tuple(sum(task.counts) / (task.outputs * max(count, 1)) for count in task.counts)
+    elif factors is not None and len(factors) != task.outputs:
+        names = ", ".join(task.names[:12])
+        problem = f"{len(factors)} weights for {task.outputs} classes; give one for each of {names}"
+    if problem:
+        raise ConfigError([f"loss.class_weights: {problem}"])
+    weights = None if factors is None else torch.tensor(factors)
 
     def cross_entropy(logits: "Tensor", labels: "Tensor") -> "Tensor":
         nonlocal weights
@@ -68,7 +57,7 @@ CE = LossSpec(
     name="ce",
     title="cross entropy",
     formula="-log p_y, p = softmax(logits)",
-    robust_to="neither wrong labels nor overconfidence; its gradient p - onehot never vanishes on a wrong class",
+    robust_to="neither wrong labels nor overconfidence; its gradient p - onehot does not vanish on a wrong prediction",
     source="torch.nn.functional.cross_entropy; Bishop, Pattern Recognition and Machine Learning, 4.3.4",
     parameters=CrossEntropyParameters,
     build=build,

@@ -1,9 +1,8 @@
-"""Losses of a residual (L1, MSE, Huber, smooth L1), made losses of a classifier by a one-hot target."""
+"""Regression losses (L1, MSE, Huber, smooth L1) and their form for classifiers, on one-hot targets."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from tudui.config.loss_spec import LossParameters, LossSpec
 
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
 
     from tudui.config.loss_spec import Loss
     from tudui.tasks import Classes
-
-PositiveNumber = Annotated[float, Field(gt=0)]
 
 # What torch.nn.L1Loss, MSELoss, HuberLoss and SmoothL1Loss do on one-hot targets.
 PLAIN: dict[str, Any] = {
@@ -26,15 +23,15 @@ PLAIN: dict[str, Any] = {
 
 
 class ResidualParameters(LossParameters):
-    """What makes a residual loss one of a classifier."""
+    """How a residual loss compares the outputs of a classifier with one-hot targets."""
 
     input: Literal["logits", "probabilities"] = Field("logits", description="what is compared with the one-hot target")
-    classes: Literal["sum", "mean"] = Field("sum", description="how the terms of the K classes become one")
-    true_class_weight: PositiveNumber | Literal["balanced"] = Field(
+    classes: Literal["sum", "mean"] = Field("sum", description="how the terms of the K classes are combined")
+    true_class_weight: PositiveFloat | Literal["balanced"] = Field(
         1.0, description="factor of the true class's term; balanced: K - 1"
     )
-    target_scale: PositiveNumber = Field(1.0, description="the one-hot target's height M")
-    scale: PositiveNumber = Field(1.0, description="factor of the whole loss")
+    target_scale: PositiveFloat = Field(1.0, description="value M of the true class in the target")
+    scale: PositiveFloat = Field(1.0, description="factor of the whole loss")
 
     @model_validator(mode="before")
     @classmethod
@@ -43,12 +40,12 @@ class ResidualParameters(LossParameters):
             return values
         for name, plain in PLAIN.items():
             if values.get(name, plain) != plain:
-                raise ValueError(f"form: plain fixes {name} to {plain}; leave one of the two out")
+                raise ValueError(f"form: plain sets {name} to {plain}; remove form or {name}")
         return values | PLAIN
 
     @property
     def variant(self) -> str:
-        """Probabilities need other rates than logits."""
+        """The name in the recipe table; probabilities need other rates than logits."""
         return "probabilities" if self.input == "probabilities" else self.form
 
 
@@ -56,9 +53,8 @@ class L1Parameters(ResidualParameters):
     """Parameters of `l1`."""
 
     name: Literal["l1"] = "l1"
-    true_class_weight: PositiveNumber | Literal["balanced"] = Field(
-        "balanced",
-        description="factor of the true class's term; balanced: K - 1, without which every output tends to 0",
+    true_class_weight: PositiveFloat | Literal["balanced"] = Field(
+        "balanced", description="factor of the true class's term; balanced: K - 1; without it every output tends to 0"
     )
 
 
@@ -72,56 +68,34 @@ class HuberParameters(ResidualParameters):
     """Parameters of `huber`."""
 
     name: Literal["huber"] = "huber"
-    delta: PositiveNumber = Field(1.0, description="residual at which the parabola becomes a straight line")
+    delta: PositiveFloat = Field(1.0, description="residual at which the parabola becomes a line")
 
     def warnings(self) -> tuple[str, ...]:
-        """Say when no residual can reach the straight part."""
+        """Warn if no residual can reach the linear part."""
         largest = max(self.target_scale, 1.0)
         if self.input == "logits" or self.delta < largest:
             return ()
-        return (
-            f"huber with delta {self.delta:g} on probabilities is exactly MSE/2: no residual exceeds {largest:g}; "
-            f"take a smaller delta, or mse",
-        )
+        problem = f"huber with delta {self.delta:g} on probabilities is exactly MSE/2: no residual exceeds {largest:g}"
+        return (f"{problem}; set a smaller delta, or take mse",)
 
 
 class SmoothL1Parameters(ResidualParameters):
     """Parameters of `smooth_l1`."""
 
     name: Literal["smooth_l1"] = "smooth_l1"
-    beta: PositiveNumber = Field(1.0, description="residual at which the parabola becomes a straight line of slope 1")
+    beta: PositiveFloat = Field(1.0, description="residual at which the parabola becomes a line of slope 1")
 
 
-def l1(parameters: L1Parameters, prediction: "Tensor", target: "Tensor") -> "Tensor":
-    """Return |prediction - target|, elementwise."""
-    from torch.nn import functional
+def _spec(name: str, parameters: type[ResidualParameters], **about: Any) -> LossSpec:
+    """Return the spec of a loss of torch.nn.functional, which takes the parameters that others do not have."""
+    own = parameters.model_fields.keys() - ResidualParameters.model_fields.keys()
 
-    return functional.l1_loss(prediction, target, reduction="none")
+    def elementwise(parameters: ResidualParameters, prediction: "Tensor", target: "Tensor") -> "Tensor":
+        from torch.nn import functional
 
-
-def mse(parameters: MseParameters, prediction: "Tensor", target: "Tensor") -> "Tensor":
-    """Return (prediction - target)², elementwise."""
-    from torch.nn import functional
-
-    return functional.mse_loss(prediction, target, reduction="none")
-
-
-def huber(parameters: HuberParameters, prediction: "Tensor", target: "Tensor") -> "Tensor":
-    """Return r²/2 where |r| <= delta, else delta (|r| - delta/2), elementwise."""
-    from torch.nn import functional
-
-    return functional.huber_loss(prediction, target, reduction="none", delta=parameters.delta)
-
-
-def smooth_l1(parameters: SmoothL1Parameters, prediction: "Tensor", target: "Tensor") -> "Tensor":
-    """Return r²/(2 beta) where |r| < beta, else |r| - beta/2, elementwise."""
-    from torch.nn import functional
-
-    return functional.smooth_l1_loss(prediction, target, reduction="none", beta=parameters.beta)
-
-
-def build_with(elementwise: "Callable[[Any, Tensor, Tensor], Tensor]") -> "Callable[[Any, Classes], Loss]":
-    """Return the builder that puts an elementwise loss between outputs and one-hot targets."""
+        values = {one: getattr(parameters, one) for one in own}
+        terms: Tensor = getattr(functional, f"{name}_loss")(prediction, target, reduction="none", **values)
+        return terms
 
     def build(parameters: ResidualParameters, task: "Classes") -> "Loss":
         from torch.nn import functional
@@ -140,49 +114,41 @@ def build_with(elementwise: "Callable[[Any, Tensor, Tensor], Tensor]") -> "Calla
 
         return residual_loss
 
-    return build
+    return LossSpec(name=name, parameters=parameters, build=build, elementwise=elementwise, **about)
 
 
-L1 = LossSpec(
-    name="l1",
+L1 = _spec(
+    "l1",
+    L1Parameters,
     title="absolute error (L1, MAE)",
     formula="|r|, r = output - target",
-    robust_to="wild residuals: every gradient has the same size; not to leverage",
+    robust_to="large residuals: every gradient has the same size; not to leverage",
     source="torch.nn.functional.l1_loss; on probabilities: Ghosh, Kumar, Sastry 2017",
-    parameters=L1Parameters,
-    build=build_with(l1),
-    elementwise=l1,
 )
 
-MSE = LossSpec(
-    name="mse",
+MSE = _spec(
+    "mse",
+    MseParameters,
     title="squared error (MSE, L2, Brier score on probabilities)",
     formula="r², r = output - target",
     robust_to="nothing: the gradient grows with the residual; with one-hot targets residuals stay small",
     source="torch.nn.functional.mse_loss; on logits: Hui, Belkin 2020",
-    parameters=MseParameters,
-    build=build_with(mse),
-    elementwise=mse,
 )
 
-HUBER = LossSpec(
-    name="huber",
+HUBER = _spec(
+    "huber",
+    HuberParameters,
     title="Huber",
-    formula="r²/2 where |r| <= delta, else delta (|r| - delta/2), r = output - target",
-    robust_to="residuals beyond delta, whose gradient is held at delta; below it is MSE/2",
+    formula="r²/2 if |r| <= delta, else delta (|r| - delta/2), r = output - target",
+    robust_to="residuals beyond delta, whose gradient stays at delta; below delta it is MSE/2",
     source="torch.nn.functional.huber_loss; Huber 1964",
-    parameters=HuberParameters,
-    build=build_with(huber),
-    elementwise=huber,
 )
 
-SMOOTH_L1 = LossSpec(
-    name="smooth_l1",
+SMOOTH_L1 = _spec(
+    "smooth_l1",
+    SmoothL1Parameters,
     title="smooth L1",
-    formula="r²/(2 beta) where |r| < beta, else |r| - beta/2, r = output - target",
-    robust_to="residuals beyond beta; it is Huber / beta, so its slope stays 1 where Huber's goes to 0 with delta",
+    formula="r²/(2 beta) if |r| < beta, else |r| - beta/2, r = output - target",
+    robust_to="residuals beyond beta; it is Huber / beta, so its slope stays 1 as beta goes to 0",
     source="torch.nn.functional.smooth_l1_loss; Girshick 2015, Fast R-CNN",
-    parameters=SmoothL1Parameters,
-    build=build_with(smooth_l1),
-    elementwise=smooth_l1,
 )

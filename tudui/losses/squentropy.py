@@ -1,4 +1,4 @@
-"""Squentropy: cross entropy, and the wrong classes' logits squared."""
+"""Squentropy: cross entropy plus the squared logits of the wrong classes."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class SquentropyParameters(LossParameters):
-    """Squentropy has no parameters of its own."""
+    """Parameters of `squentropy`."""
 
     name: Literal["squentropy"] = "squentropy"
 
 
 def build(parameters: SquentropyParameters, task: "Classes") -> "Loss":
-    """Return -log p_y + the mean over the K - 1 wrong classes of their squared logits."""
+    """Return -log p_y + the mean of the K - 1 wrong classes' squared logits."""
     from torch.nn import functional
 
     def squentropy(logits: "Tensor", labels: "Tensor") -> "Tensor":
@@ -33,7 +33,7 @@ SQUENTROPY = LossSpec(
     name="squentropy",
     title="squentropy",
     formula="-log p_y + mean over the wrong classes of z_k²",
-    robust_to="overconfidence: wrong logits are held near 0, so calibration is better than cross entropy's",
+    robust_to="overconfidence: wrong logits stay near 0, so calibration is better than with cross entropy",
     source="Hui, Belkin, Wright 2023, Cut your Losses with Squentropy",
     parameters=SquentropyParameters,
     build=build,

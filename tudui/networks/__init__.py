@@ -2,13 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tudui.config.network_spec import (
-    NetworkParameters,
-    NetworkSpec,
-    Shape,
-    network_spec,
-    network_specs,
-)
+from tudui.config.network_spec import NetworkParameters, NetworkSpec, Shape, network_spec, network_specs
 from tudui.seeding import derive_seed
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The tensors of a file as the state_dict of a network, or what does not fit."""
+"""Turns the tensors of a file into the state_dict of a network, and reports those that do not fit."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from tudui.networks.course import IMAGE_SHAPE
 
 MAX_CLASSES = 100_000  # rows of the last layer; a tensor may claim any number of them
 NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-COURSE = NetworkParameters(name="tudui")  # what a file of a script must be, which does not name its network
+COURSE = NetworkParameters(name="tudui")  # a file of a script does not name its network: it must be this one
 
 
 def network_from(section: Any, path: Path) -> NetworkParameters:
@@ -23,13 +23,13 @@ def network_from(section: Any, path: Path) -> NetworkParameters:
     try:
         return network_spec(str(section["name"])).parameters.model_validate(section)
     except (LookupError, TypeError, ValidationError):
-        raise WeightsError(f"{path}: damaged: what it says of its network is not whole") from None
+        raise WeightsError(f"{path}: its description of the network is damaged; use another copy") from None
     except TuduiError as error:
-        raise WeightsError(f"{path}: {error}; install the package that it comes from") from None
+        raise WeightsError(f"{path}: {error}; install the package of this network") from None
 
 
 def shape_of_course(tensors: Mapping[str, Any], path: Path) -> Shape:
-    """Return the shape of the course's network, whose last tensor says how many classes there are."""
+    """Return the shape of the course's network from its last tensor, a bias for each class."""
     *_, last = _named(tensors, list(_expected(COURSE, Shape(IMAGE_SHAPE, 2), path)), path).values()
     outputs = len(last) if last.dim() else 0
     if not 2 <= outputs <= MAX_CLASSES:
@@ -40,24 +40,20 @@ def shape_of_course(tensors: Mapping[str, Any], path: Path) -> Shape:
 def state_dict_of(
     tensors: Mapping[str, Any], network: NetworkParameters, shape: Shape, path: Path
 ) -> dict[str, Tensor]:
-    """Return the state_dict of a network from a file's tensors; WeightsError says which one does not fit."""
+    """Return the state_dict of a network from a file's tensors; WeightsError names one that does not fit."""
     expected = _expected(network, shape, path)
     read: dict[str, Tensor] = {}
     for name, tensor in _named(tensors, list(expected), path).items():
         kinds = NUMBERS if expected[name].is_floating_point() else (expected[name].dtype,)
         if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.dtype not in kinds:
-            raise WeightsError(f"{path}: {name} is no tensor of plain numbers ({tensor.dtype}, {tensor.layout})")
+            raise WeightsError(f"{path}: {name} is not a plain tensor of numbers ({tensor.dtype}, {tensor.layout})")
         if tensor.shape != expected[name].shape:
-            raise WeightsError(
-                f"{path}: {name} is {list(tensor.shape)}, expected {list(expected[name].shape)} "
-                f"for {shape.outputs} classes: another network"
-            )
+            wanted = f"{list(expected[name].shape)} for {shape.outputs} classes"
+            raise WeightsError(f"{path}: {name} is {list(tensor.shape)}, expected {wanted}: another network")
         read[name] = tensor.detach().to(expected[name].dtype).contiguous()
     if broken := [name for name, tensor in read.items() if not tensor.isfinite().all()]:
-        raise WeightsError(
-            f"{path}: {', '.join(broken)} {'holds' if len(broken) == 1 else 'hold'} values that are not finite "
-            f"(NaN or infinity); take weights from before the training diverged"
-        )
+        problem = f"values that are not finite (NaN or infinity) in {', '.join(broken)}"
+        raise WeightsError(f"{path}: {problem}; take weights from before the training diverged")
     return read
 
 
@@ -71,7 +67,7 @@ def _expected(network: NetworkParameters, shape: Shape, path: Path) -> dict[str,
 
 
 def _named(tensors: Mapping[str, Any], expected: Sequence[str], path: Path) -> dict[str, Tensor]:
-    """Return the tensors under the expected names, whatever prefix or numbers they had."""
+    """Return the tensors by their expected names; in the file they may have a prefix, or numbers."""
     found = {name: value for name, value in tensors.items() if isinstance(name, str) and isinstance(value, Tensor)}
     if not set(expected) <= set(found):
         ends = {".".join(name.split(".")[-2:]): name for name in found}
@@ -83,10 +79,9 @@ def _named(tensors: Mapping[str, Any], expected: Sequence[str], path: Path) -> d
             if old := ends.get(name) or ends.get(f"{numbered.get(layer)}.{kind}"):
                 found[name] = found.pop(old)
     if not set(expected) <= set(found):
-        raise WeightsError(
-            f"{path}: another network: expected {len(expected)} tensors ({', '.join(expected[:2])}, ...; "
-            f"or numbered as in a Sequential), got {', '.join(list(found)[:4]) or 'none'}"
-        )
+        wanted = f"{len(expected)} tensors ({', '.join(expected[:2])}, ...; or numbered as in a Sequential)"
+        got = ", ".join(list(found)[:4]) or "none"
+        raise WeightsError(f"{path}: another network: expected {wanted}, got {got}")
     if len(found) != len(expected):
         raise WeightsError(f"{path}: another network: {len(found)} tensors, expected {len(expected)}")
     return {name: found[name] for name in expected}

@@ -1,4 +1,4 @@
-"""Tasks: what outputs and targets mean, and what a network is scored by."""
+"""Tasks: what outputs and targets mean, and how a network is scored."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,10 +16,10 @@ _KINDS: dict[str, TypeAdapter[Task]] = {"classes": TypeAdapter(Classes)}
 
 
 def task_from(about: Mapping[str, Any], where: str) -> Task:
-    """Return the task that `Task.about` described; DataError, which begins with `where`, if nothing did."""
+    """Return the task from the values of `Task.about`; DataError, which begins with `where`, if they are damaged."""
     kind = about.get("kind")
     if kind not in _KINDS:
-        raise DataError(f"{where}: has a task of an unknown kind")
+        raise DataError(f"{where}: its task is of an unknown kind")
     values = {name: value for name, value in about.items() if name != "kind"}
     try:
         return _KINDS[kind].validate_python(values)

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from tudui.errors import DataError
 from tudui.tasks.metric import NATS, PERCENT, PLAIN, Figure, Metric
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
     from tudui.config.schema import DataConfig
 
 CALIBRATION_BINS = 15
-FEWEST_FOR_TOP5 = 6  # of five classes or fewer, every image would be right
-UNEQUAL = 3  # a largest class this many times the smallest is worth a note
+FEWEST_FOR_TOP5 = 6  # with five classes or fewer, every image would be right
+UNEQUAL = 3  # the largest class is this many times the smallest: print a note
 
 
 def is_right(outputs: "Tensor", targets: "Tensor") -> "Tensor":
-    """Return bool [N]: whether the largest of the logits [N, K] is the target's."""
+    """Return bool [N]: whether the target's logit is the largest of [N, K]."""
     return outputs.argmax(1) == targets
 
 
@@ -76,7 +77,7 @@ def calibration_error(outputs: "Tensor", targets: "Tensor") -> float:
 
 
 def _counts(outputs: "Tensor", targets: "Tensor") -> tuple["Tensor", "Tensor", "Tensor"]:
-    """Return int64 [K] each: the right ones, the true ones and the predicted ones of each class."""
+    """Return int64 [K] each: of each class, the samples that are right, true and predicted."""
     number, predicted = outputs.shape[1], outputs.argmax(1)
     groups = (targets[predicted == targets], targets, predicted)
     hits, true, predicted = (group.bincount(minlength=number) for group in groups)
@@ -88,12 +89,9 @@ def _shares(hits: "Tensor", total: "Tensor") -> list[float | None]:
     return [hit / all_of if all_of else None for hit, all_of in zip(hits.tolist(), total.tolist(), strict=True)]
 
 
-ACCURACY = Metric(
-    name="accuracy", title="accuracy", of=is_right, better="more", unit=PERCENT, step=0.01, proportion=True
-)
-TOP5 = Metric(
-    name="top5", title="top-5 accuracy", of=is_among_top5, better="more", unit=PERCENT, step=0.01, proportion=True
-)
+_share = partial(Metric, better="more", unit=PERCENT, step=0.01, proportion=True)
+ACCURACY = _share(name="accuracy", title="accuracy", of=is_right)
+TOP5 = _share(name="top5", title="top-5 accuracy", of=is_among_top5)
 NLL = Metric(name="nll", title="NLL", of=negative_log_likelihood, better="less", unit=NATS)
 ECE = Figure(name="ece", title="ECE", of=calibration_error, better="less", unit=PLAIN)
 FIGURES = (
@@ -104,26 +102,19 @@ FIGURES = (
 
 
 class _Details(BaseModel):
-    """What `Classes.details` returned, read back from a record."""
+    """The values of `Classes.details`, read from a record."""
 
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
 
     per_class_accuracy: dict[str, Annotated[float, Field(ge=0, le=1)] | None]
     confusion: list[list[Annotated[int, Field(ge=0, lt=2**53)]]]
 
-    @model_validator(mode="after")
-    def _square(self) -> "_Details":
-        classes = len(self.per_class_accuracy)
-        if len(self.confusion) != classes or any(len(row) != classes for row in self.confusion):
-            raise ValueError("the confusion matrix has not a row and a column per class")
-        return self
-
 
 @dataclass(frozen=True, kw_only=True)
 class Classes:
     """One of K classes per sample."""
 
-    # a complaint about each of millions of damaged names would fill the memory
+    # an error for each of millions of damaged names would fill the memory
     names: Annotated[tuple[str, ...], FailFast()]
     counts: tuple[int, ...] = ()  # training samples per class; () if they are not known
 
@@ -134,12 +125,12 @@ class Classes:
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """Accuracy first; top-5 accuracy only where it can be wrong."""
+        """Accuracy first; top-5 accuracy only if it can be below 100 %."""
         return (ACCURACY, TOP5, NLL) if self.outputs >= FEWEST_FOR_TOP5 else (ACCURACY, NLL)
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        """Figures of all samples at once."""
+        """The other scores."""
         return FIGURES
 
     @property
@@ -148,21 +139,20 @@ class Classes:
         return (ACCURACY, NLL, ECE)
 
     def about(self) -> dict[str, Any]:
-        """Return plain values from which `task_from` makes the task again."""
+        """Return plain values; `task_from` makes the task from them."""
         return {"kind": "classes", "names": list(self.names), "counts": list(self.counts)}
 
     def check(self, targets: "Tensor", where: str) -> None:
-        """Raise DataError unless targets are int64 [N], each the number of a class, and names differ."""
+        """Raise DataError unless targets are int64 [N], each from 0 to K - 1, and all names differ."""
         import torch
 
         if len(set(self.names)) < len(self.names):
             raise DataError(f"{where}: two classes have the same name")
         if targets.dtype != torch.int64 or targets.ndim != 1:
-            raise DataError(
-                f"{where}: labels must be int64 [N], one per image (got {targets.dtype} {list(targets.shape)})"
-            )
+            found = f"{targets.dtype} {list(targets.shape)}"
+            raise DataError(f"{where}: labels must be int64 [N], one per image (got {found})")
         if len(targets) and not 0 <= int(targets.min()) <= int(targets.max()) < self.outputs:
-            raise DataError(f"{where}: labels must be from 0 to {self.outputs - 1}, a number for each of the classes")
+            raise DataError(f"{where}: labels must be from 0 to {self.outputs - 1}, one number per class")
 
     def strata(self, targets: "Tensor") -> "Tensor":
         """Return the labels: every class gives the same share to every split."""
@@ -176,20 +166,20 @@ class Classes:
         return replace(self, counts=counts)
 
     def remarks(self, where: str) -> tuple[str, ...]:
-        """Return a note if classes are very unequal."""
+        """Return a note if the sizes of classes are very unequal."""
         smallest, largest = min(self.counts), max(self.counts)
         if largest <= UNEQUAL * smallest:
             return ()
+        few, many = (self.names[self.counts.index(count)] for count in (smallest, largest))
         return (
-            f"{where}: classes are very unequal, {smallest} ({self.names[self.counts.index(smallest)]}) to "
-            f"{largest} ({self.names[self.counts.index(largest)]}) training images; "
-            f"look at the balanced accuracy, or give the rare ones weight with loss.class_weights=balanced (ce)",
+            f"{where}: classes are very unequal, {smallest} ({few}) to {largest} ({many}) training images; "
+            f"look at the balanced accuracy, or set loss.class_weights=balanced (loss ce)",
         )
 
     def spoil(
         self, targets: "Mapping[str, Tensor]", index: "Mapping[str, Tensor]", data: "DataConfig", seed: int
     ) -> "dict[str, Tensor]":
-        """Return labels of training and validation of which some are wrong, as `data` asks; {} without label noise."""
+        """Return labels of training and validation with the label noise that `data` asks for; {} without."""
         from tudui.tasks.label_noise import wrong_labels
 
         return wrong_labels(targets, index, self.names, data, seed)
@@ -208,13 +198,15 @@ class Classes:
         }
 
     def check_details(self, details: Mapping[str, Any], where: str) -> None:
-        """Raise DataError unless details that were read back are of these classes and whole."""
+        """Raise DataError unless details from a file are complete and of these classes."""
         try:
             found = _Details.model_validate(details)
         except ValidationError as error:
             raise DataError(f"{where}: damaged: {in_a_line(error.errors()[0]['msg'])}") from None
         if tuple(found.per_class_accuracy) != self.names:
-            raise DataError(f"{where}: damaged: its scores are of other classes")
+            raise DataError(f"{where}: damaged: its scores belong to other classes")
+        if {len(found.confusion), *map(len, found.confusion)} != {self.outputs}:
+            raise DataError(f"{where}: damaged: its confusion matrix must have a row and a column per class")
 
     def collapse(self, outputs: "Tensor") -> str | None:
         """Return the class that every sample is predicted as; None if there are two or more."""

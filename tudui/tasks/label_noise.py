@@ -1,4 +1,4 @@
-"""Wrong labels on purpose: drawn from (seed, split), nested over rates, and listed in a manifest."""
+"""Label noise: wrong labels drawn from (seed, split), nested over rates, and listed in a manifest."""
 
 import csv
 import hashlib
@@ -16,7 +16,7 @@ from tudui.seeding import derive_seed
 from tudui.text import in_a_line
 
 FORMAT = 1
-MAX_BYTES = 32 * 2**20  # of a manifest or matrix; of about a million wrong labels
+MAX_BYTES = 32 * 2**20  # of a manifest or matrix; enough for about a million wrong labels
 # Pairs that people confuse, by class name: Patrini, Rozza, Menon, Nock, Qu 2017, section 5.
 USUAL_PAIRS = (
     {"truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"},
@@ -25,21 +25,17 @@ USUAL_PAIRS = (
 
 
 def wrong_labels(
-    targets: Mapping[str, Tensor],
-    index: Mapping[str, Tensor],
-    names: tuple[str, ...],
-    config: DataConfig,
-    seed: int,
+    targets: Mapping[str, Tensor], index: Mapping[str, Tensor], names: tuple[str, ...], config: DataConfig, seed: int
 ) -> dict[str, Tensor]:
-    """Return the labels of training and validation, of which some are wrong as the config asks; {} if it asks for none.
+    """Return labels of training and validation with the noise that the config asks for; {} without; DataError.
 
-    Both mappings are by split; `index` holds the numbers of the images in their source.
+    Both mappings are by split; `index` contains the numbers of the images in their source.
     """
     pool = {name: targets[name] for name in ("train", "validation") if name in targets}
     if config.noise_manifest:
         flips = _read_manifest(Path(config.noise_manifest), names, pool, index)
         given = {name: torch.tensor([flips.get(number, -1) for number in index[name].tolist()]) for name in pool}
-        return {name: torch.where(given[name] >= 0, given[name], labels) for name, labels in pool.items()}
+        return {name: given[name].where(given[name] >= 0, labels) for name, labels in pool.items()}
     if not config.label_noise:
         return {}
     shares = _wrong_shares(config, names)
@@ -50,11 +46,10 @@ def wrong_labels(
 
 
 def flipped(labels: Tensor, shares: Tensor, *, rate: float, seed: int) -> Tensor:
-    """Return labels [N] of which some are wrong.
+    """Return labels [N], some of them wrong.
 
-    Of class c, `rate * shares[c].sum()` of the images become wrong (rounded to whole images), as other classes in the
-    proportions of `shares` [K, K], whose diagonal is 0. What is wrong at one rate is wrong in the same way at any
-    higher one.
+    Of class c, `rate * shares[c].sum()` of the images (rounded to whole images) get another class, in the proportions
+    of `shares` [K, K], whose diagonal is 0. A wrong label at one rate is the same at any higher rate.
     """
     generator = torch.Generator().manual_seed(seed)
     rank = torch.randperm(len(labels), generator=generator)
@@ -62,16 +57,16 @@ def flipped(labels: Tensor, shares: Tensor, *, rate: float, seed: int) -> Tensor
     noisy = labels.clone()
     for label in labels.unique().tolist():
         positions = (labels == label).nonzero().flatten()
-        total = float(shares[label].sum())
-        first = positions[rank[positions].argsort()][: round(rate * total * len(positions))]
+        number = round(rate * float(shares[label].sum()) * len(positions))
+        first = positions[rank[positions].argsort()][:number]
         if len(first):
-            ladder = shares[label].cumsum(0)
-            noisy[first] = torch.searchsorted(ladder / ladder[-1], draw[first], right=True)
+            cumulative = shares[label].cumsum(0)
+            noisy[first] = torch.searchsorted(cumulative / cumulative[-1], draw[first], right=True)
     return noisy
 
 
 def _wrong_shares(config: DataConfig, classes: tuple[str, ...]) -> Tensor:
-    """Return [K, K]: which share of each class gets which wrong label at rate 1."""
+    """Return [K, K]: the share of each class (row) that gets each wrong label (column) at rate 1."""
     number = len(classes)
     if config.noise_kind == "symmetric":
         return (torch.ones(number, number, dtype=torch.float64) - torch.eye(number)) / max(number - 1, 1)
@@ -83,56 +78,49 @@ def _wrong_shares(config: DataConfig, classes: tuple[str, ...]) -> Tensor:
             for true, wrong in pairs.items():
                 shares[classes.index(true), classes.index(wrong)] = 1
             return shares
-    raise DataError(
-        f"data.noise_kind asymmetric: no usual pairs are known for the classes {', '.join(classes[:12])}; "
-        f"give a confusion matrix with data.noise_matrix=FILE.csv"
-    )
+    problem = f"no pairs are known for the classes {', '.join(classes[:12])}"
+    raise DataError(f"data.noise_kind asymmetric: {problem}; set data.noise_matrix=FILE.csv to a confusion matrix")
 
 
 def _read_matrix(path: Path, classes: tuple[str, ...]) -> Tensor:
     """Return the confusion matrix of a CSV file (row: true class, column: label given) without its diagonal."""
-    number = len(classes)
+    number, where = len(classes), f"data.noise_matrix {path}"
     try:
-        text = _bounded_text(path)
-        rows = [[float(cell) for cell in row] for row in csv.reader(text.splitlines()) if row]
-    except OSError as error:
-        raise DataError(f"data.noise_matrix {path}: cannot be read: {error.strerror}") from None
+        rows = [[float(cell) for cell in row] for row in csv.reader(_text(path, where).splitlines()) if row]
     except (ValueError, csv.Error) as error:  # UnicodeDecodeError is a ValueError
-        raise DataError(
-            f"data.noise_matrix {path}: must be numbers separated by commas, without names: {in_a_line(error)}"
-        ) from None
+        problem = "must be numbers separated by commas, without names"
+        raise DataError(f"{where}: {problem}: {in_a_line(error)}") from None
     if len(rows) != number or any(len(row) != number for row in rows):
-        raise DataError(
-            f"data.noise_matrix {path}: must be {number} rows of {number} numbers, "
-            f"in the order {', '.join(classes[:12])} (got {len(rows)} rows of {sorted({len(row) for row in rows})})"
-        )
+        order, got = ", ".join(classes[:12]), f"{len(rows)} rows of {sorted({len(row) for row in rows})}"
+        raise DataError(f"{where}: must be {number} rows of {number} numbers, in the order {order} (got {got})")
     for line, row in enumerate(rows, start=1):
         if not (all(0 <= cell <= 1 for cell in row) and abs(sum(row) - 1) < 1e-3):
-            raise DataError(f"data.noise_matrix {path}: row {line} must be shares that sum to 1 (sum {sum(row):g})")
+            raise DataError(f"{where}: row {line} must be shares that sum to 1 (sum {sum(row):g})")
     matrix = torch.tensor(rows, dtype=torch.float64)
     return matrix - matrix.diag().diag()
 
 
-def _bounded_text(path: Path) -> str:
-    with path.open(encoding="utf-8") as file:
-        text = file.read(MAX_BYTES + 1)
+def _text(path: Path, where: str) -> str:
+    """Return the text of a file; DataError if it is too long or cannot be read, ValueError if it is not UTF-8."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read: {error.strerror}") from None
     if len(text) > MAX_BYTES:
-        raise DataError(f"{path}: longer than the {MAX_BYTES:,} bytes that wrong labels may take")
+        raise DataError(f"{where}: longer than {MAX_BYTES:,} bytes; use a smaller file")
     return text
 
 
 def manifest(
     spoiled: Mapping[str, tuple[Tensor, Tensor, Tensor]], names: tuple[str, ...], config: DataConfig, seed: int
 ) -> dict[str, Any]:
-    """Return which images were given which wrong label, by their number in the source.
+    """Return the wrong labels by the number of the image in the source, as plain values.
 
-    `spoiled` has for each split the index of its images, their true labels and those they were given, int64 [N].
+    `spoiled` contains for each split the index of its images, their true labels and the given ones, int64 [N].
     """
-    flips: list[tuple[int, int, int]] = []
-    for index, true, given in spoiled.values():
-        wrong = (given != true).nonzero().flatten()
-        flips += zip(index[wrong].tolist(), true[wrong].tolist(), given[wrong].tolist(), strict=True)
-    flips.sort()
+    rows = torch.cat([torch.stack(columns, dim=1) for columns in spoiled.values()])  # index, true, given
+    flips = sorted(rows[rows[:, 1] != rows[:, 2]].tolist())
     values: dict[str, Any] = {
         "format": FORMAT,
         "data": config.name,
@@ -156,35 +144,28 @@ def _digest(values: Mapping[str, Any]) -> str:
 def _read_manifest(
     path: Path, classes: tuple[str, ...], pool: Mapping[str, Tensor], index: Mapping[str, Tensor]
 ) -> dict[int, int]:
-    """Return wrong label by image number; DataError where the file is damaged or belongs to other images."""
+    """Return the wrong label by image number; DataError if the file is damaged or belongs to other images."""
     where = f"data.noise_manifest {path}"
     try:
-        values = json.loads(_bounded_text(path))
-    except OSError as error:
-        raise DataError(f"{where}: cannot be read: {error.strerror}") from None
+        values = json.loads(_text(path, where))
     except (ValueError, RecursionError):
-        raise DataError(f"{where}: not JSON; give a label_noise.json of a run folder") from None
+        raise DataError(f"{where}: not JSON; give the label_noise.json of a run folder") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise DataError(f"{where}: not a manifest of format {FORMAT}; give a label_noise.json of a run folder")
+        raise DataError(f"{where}: not a manifest of format {FORMAT}; give the label_noise.json of a run folder")
     columns: list[Any] = [values.get(name) for name in ("index", "true", "given")]
     whole = all(isinstance(column, list) and all(type(cell) is int for cell in column) for column in columns)
     if not whole or len({len(column) for column in columns}) != 1 or not isinstance(values.get("classes"), list):
-        raise DataError(f"{where}: index, true and given must be lists of whole numbers of one length")
+        raise DataError(f"{where}: index, true and given must be lists of integers of the same length")
     if _digest(values) != values.get("sha256"):
-        raise DataError(f"{where}: its sha256 does not fit its content: it was changed or cut; take an unchanged copy")
+        raise DataError(f"{where}: its sha256 does not match its content: it was changed or cut; use an unchanged copy")
     if values["classes"] != list(classes):
-        raise DataError(
-            f"{where}: made for the classes {in_a_line(', '.join(map(str, values['classes'][:12])))}, not these"
-        )
-    label_of = {
-        number: label
-        for name, labels in pool.items()
-        for number, label in zip(index[name].tolist(), labels.tolist(), strict=True)
-    }
+        known = in_a_line(", ".join(map(str, values["classes"][:12])))
+        raise DataError(f"{where}: made for the classes {known}; use the manifest of this data set")
+    label_of: dict[int, int] = {}
+    for name, labels in pool.items():
+        label_of |= zip(index[name].tolist(), labels.tolist(), strict=True)
     for number, true, given in zip(*columns, strict=True):
         if label_of.get(number) != true or not 0 <= given < len(classes):
-            raise DataError(
-                f"{where}: image {number} is not one of class {true} among these training images; "
-                f"the manifest belongs to other data"
-            )
+            problem = f"image {number} is not of class {true} in these training images"
+            raise DataError(f"{where}: {problem}; use the manifest of this data set")
     return dict(zip(columns[0], columns[2], strict=True))

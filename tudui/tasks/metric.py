@@ -1,4 +1,4 @@
-"""What a network is scored by. A metric has a value for each sample, a figure one value of all samples at once."""
+"""Scores of a network. A metric has a value for each sample, a figure one value for all samples."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -17,10 +17,10 @@ Better = Literal["more", "less"]
 class Unit:
     """How a value and a difference are written."""
 
-    value: str = ""  # the word behind a value
-    difference: str = ""  # the word behind a difference
-    scale: float = 1.0  # what a value is multiplied by
-    digits: int = 3  # behind the decimal point
+    value: str = ""  # follows a value
+    difference: str = ""  # follows a difference
+    scale: float = 1.0  # factor of a value
+    digits: int = 3  # after the decimal point
 
     def text(self, value: float | None, digits: int | None = None) -> str:
         """Return a value with its unit, for example `97.12 %`; a dash if it is not known."""
@@ -44,11 +44,11 @@ class Metric:
     of: "Callable[[Tensor, Tensor], Tensor]"  # (outputs [N, K], targets [N, ...]) -> [N]
     better: Better
     unit: Unit
-    step: float | None = None  # a difference worth seeing; None: 5 % of the baseline's value
+    step: float | None = None  # the smallest difference that matters; None: 5 % of the baseline's value
     proportion: bool = False  # 0 or 1 per sample
 
     def is_better(self, value: float, than: float | None) -> bool:
-        """Return whether a score is better than another one; a first one always is, NaN never."""
+        """Return whether a score is better than another one; the first one always is, NaN never."""
         if than is None:
             return not math.isnan(value)
         return value > than if self.better == "more" else value < than
@@ -60,7 +60,7 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One value of all samples at once: mean and deviation over seeds, no verdict."""
+    """One value for all samples: mean and deviation over seeds, no verdict."""
 
     name: str
     title: str
@@ -78,5 +78,5 @@ def metric_named(metrics: Iterable[Metric], name: str | None, *, figures: Iterab
         return by_name[name]
     known = f"metrics: {', '.join(by_name)}"
     if name in {figure.name for figure in figures}:
-        raise UsageError(f"--metric {name}: has one value of all samples, so it gives no verdict; {known}")
+        raise UsageError(f"--metric {name}: has one value for all samples, so it gives no verdict; {known}")
     raise UsageError(f"--metric {name}: unknown here{did_you_mean(name, by_name)}; {known}")

@@ -1,4 +1,4 @@
-"""What a task is to the rest of Tudui."""
+"""The interface of a task for the rest of Tudui."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -13,85 +13,69 @@ if TYPE_CHECKING:
 
 
 class Task(Protocol):
-    """What outputs and targets mean. The loop, the comparison and the report know nothing else of them."""
+    """What outputs and targets mean. The training loop, the comparison and the report know them only by this."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """A name for each output."""
-        ...
 
     @property
     def outputs(self) -> int:
         """Width of the network's last layer."""
-        ...
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The first one selects checkpoints, stops early and tunes; it gives the verdict unless --metric names one."""
-        ...
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        """What else is measured."""
-        ...
+        """The other scores."""
 
     @property
     def brief(self) -> tuple[Metric | Figure, ...]:
         """The scores of a short table, the deciding one first."""
-        ...
 
     def about(self) -> dict[str, Any]:
-        """Return plain values from which `task_from` makes the task again."""
-        ...
+        """Return plain values; `task_from` makes the task from them."""
 
     def check(self, targets: "Tensor", where: str) -> None:
-        """Raise DataError, which begins with `where`, if targets [N, ...] are none of this task."""
-        ...
+        """Raise DataError, which begins with `where`, if targets [N, ...] do not belong to this task."""
 
     def strata(self, targets: "Tensor") -> "Tensor":
-        """Return int64 [N]: groups of samples, each of which gives the same share to every split."""
-        ...
+        """Return int64 [N], the group of each sample; each group gives the same share to every split."""
 
     def fitted(self, targets: "Tensor", where: str) -> Self:
-        """Return the task with what training targets [N, ...] say of it; DataError if they cannot be trained on."""
-        ...
+        """Return the task with facts from training targets [N, ...]; DataError if they cannot be trained on."""
 
     def remarks(self, where: str) -> tuple[str, ...]:
         """Return what the user should know about the training targets."""
-        ...
 
     def spoil(
         self, targets: "Mapping[str, Tensor]", index: "Mapping[str, Tensor]", data: "DataConfig", seed: int
     ) -> "dict[str, Tensor]":
         """Return the targets of training and validation, some of them wrong as `data` asks; {} if it asks for none.
 
-        Both mappings are by split; `index` holds the numbers of the samples in their source.
+        Both mappings are by split; `index` contains the numbers of the samples in their source.
         """
-        ...
 
     def columns(self, outputs: "Tensor") -> "dict[str, Tensor]":
-        """Return what is kept of outputs [N, K] for each sample: `predicted` [N, ...] first."""
-        ...
+        """Return what is saved of outputs [N, K] for each sample: `predicted` [N, ...] first."""
 
     def details(self, outputs: "Tensor", targets: "Tensor") -> dict[str, Any]:
-        """Return plain values that say where outputs [N, K] are wrong."""
-        ...
+        """Return plain values that show which outputs [N, K] are wrong."""
 
     def check_details(self, details: Mapping[str, Any], where: str) -> None:
-        """Raise DataError, which begins with `where`, if details that were read back are not whole."""
-        ...
+        """Raise DataError, which begins with `where`, if details from a file are incomplete."""
 
     def collapse(self, outputs: "Tensor") -> str | None:
-        """Return how all outputs [N, K] are the same, in words that follow `every image is`; None if they differ."""
-        ...
+        """Return how all outputs [N, K] are the same, to print after `every image is`; None if they differ."""
 
     def words(self, outputs: "Tensor", top: int) -> list[tuple[tuple[str, float], ...]]:
         """Return for each row of outputs [N, K] what `predict` prints."""
-        ...
 
 
 def check_scores(task: Task, scores: Mapping[str, float | None], where: str) -> None:
-    """Raise DataError, which begins with `where`, if scores that were read back are not whole."""
+    """Raise DataError, which begins with `where`, if scores from a file are incomplete."""
     for metric in task.metrics:
         value = scores.get(metric.name)
         if value is None or (metric.proportion and not 0 <= value <= 1):

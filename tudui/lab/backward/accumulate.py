@@ -1,4 +1,4 @@
-"""Gradients add up until they are zeroed, and a graph is gone after its backward."""
+"""Gradients add up until they are zeroed, and backward frees its graph."""
 
 from dataclasses import dataclass
 
@@ -16,30 +16,34 @@ class Accumulated:
     once: float  # norm
     twice: float
     exactly_double: bool  # every entry, bit for bit
-    halves: float  # largest difference of two half batches' sum / 2 from the whole batch, as a share of the largest
+    halves: float  # largest difference between two half batches and the whole one, as a share of the largest gradient
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accumulation:
-    """What repeated backwards do."""
+    """Results of repeated backwards."""
 
     layers: tuple[Accumulated, ...]
     grad_after_zeroing: float | None  # norm of the first parameter's; None: there is no gradient
     freed_graph_error: str
-    retained_is_double: bool  # two backwards through one graph that is kept
+    retained_is_double: bool  # two backwards through one retained graph
 
 
 def accumulate(batch: FirstBatch) -> Accumulation:
     """Call backward once, again without zeroing, and again through a graph that has been freed."""
-    model = batch.model
-    batch.mean_loss().backward()
-    once = [gradient.clone() for gradient in gradients_of(model)]
-    batch.mean_loss().backward()
-    twice = [gradient.clone() for gradient in gradients_of(model)]
+    model, copies = batch.model, []
+    for _ in range(2):
+        batch.mean_loss().backward()
+        copies.append([gradient.clone() for gradient in gradients_of(model)])
+    once, twice = copies
     model.zero_grad()
     zeroed = next(model.parameters()).grad
 
-    halves = _of_two_halves(batch)
+    for part in torch.arange(len(batch.labels)).tensor_split(2):
+        if len(part):  # each half has the weight of its size
+            losses = batch.loss(batch.network(batch.images[part]), batch.labels[part])
+            (losses.sum() / len(batch.labels)).backward()
+    halves = [gradient.clone() for gradient in gradients_of(model)]
     model.zero_grad()
     mean = batch.mean_loss()
     mean.backward(retain_graph=True)
@@ -67,13 +71,3 @@ def accumulate(batch: FirstBatch) -> Accumulation:
         freed_graph_error=freed,
         retained_is_double=retained,
     )
-
-
-def _of_two_halves(batch: FirstBatch) -> list[torch.Tensor]:
-    """Return the gradients of both halves of the batch, summed by two backwards, each weighted by its size."""
-    total = len(batch.labels)
-    for part in torch.arange(total).tensor_split(2):
-        if len(part):
-            losses = batch.loss(batch.network(batch.images[part]), batch.labels[part])
-            (losses.sum() / total).backward()
-    return [gradient.clone() for gradient in gradients_of(batch.model)]

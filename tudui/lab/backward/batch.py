@@ -1,4 +1,4 @@
-"""The network, the loss and the first batch of the first epoch, as training would meet them."""
+"""The network, the loss and the first batch of the first epoch, as in training."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class FirstBatch:
-    """Everything one backward needs; an optimizer is made where a step is taken, since it is slow to import."""
+    """Everything one backward needs, without an optimizer, which is slow to import."""
 
     config: Config
     data: Dataset
@@ -28,28 +28,23 @@ class FirstBatch:
     loss: "Loss"
     images: Tensor  # uint8 [B, 3, 32, 32]
     labels: Tensor  # int64 [B]
+    batches: int  # in an epoch
 
     @property
     def model(self) -> nn.Module:
-        """The network's layers, as they are before the first step."""
+        """The network's layers before the first step."""
         return self.network.model
 
     def mean_loss(self) -> Tensor:
-        """Return the mean loss of the batch, the root of a new graph."""
+        """Return the mean loss of the batch, with a new graph."""
         return self.loss(self.network(self.images), self.labels).mean()
 
     def first(self, number: int) -> tuple[Tensor, Tensor]:
         """Return prepared images float32 [N, 3, 32, 32] and labels [N] of the first samples."""
         return self.network.preparation(self.images[:number]), self.labels[:number]
 
-    @property
-    def batches(self) -> int:
-        """Batches of an epoch."""
-        images, size = len(self.data.train), self.config.train.batch_size
-        return images // size if self.config.train.drop_last else -(-images // size)
-
     def losses_of_batches(self, number: int) -> list[float]:
-        """Return the mean loss of the epoch's first batches, all seen by the network before its first step."""
+        """Return the mean loss of each of the epoch's first batches, before the first step."""
         size, values = self.config.train.batch_size, []
         for start in range(0, min(number, self.batches) * size, size):
             images, labels = self.draw.batch(self.data.train, start, start + size)
@@ -59,14 +54,11 @@ class FirstBatch:
 
 
 def first_batch(config: Config) -> FirstBatch:
-    """Return the first batch of a run of the course's network; UsageError for others, or too few images for a batch."""
+    """Return the first batch of a run of the course's network; UsageError for another network or too few images."""
     if config.network.name != "tudui":
-        raise UsageError(
-            f"network.name: {config.network.name}; backpropagation is shown on the layers of tudui, the course's "
-            f"network: --set network=tudui"
-        )
+        raise UsageError(f"network.name: {config.network.name}; this command needs tudui: --set network=tudui")
     threads = config.train.threads
-    # one batch is too little work to share: on a busy machine two threads mostly wait for each other
+    # one batch is little work: on a busy machine two threads mostly wait for each other
     torch.set_num_threads(1 if threads == "auto" else threads)
     # auto is the CPU here: on a GPU, gradients may differ in their last bits from one backward to the next
     config = config.model_copy(update={"device": "cpu"}) if config.device == "auto" else config
@@ -74,17 +66,9 @@ def first_batch(config: Config) -> FirstBatch:
     data = load_data(config.data, config.seed).to(torch.device(config.device))
     size = config.train.batch_size
     if size > len(data.train):
-        raise UsageError(f"train.batch_size: {size} is more than the {len(data.train)} training images; take fewer")
+        raise UsageError(f"train.batch_size: {size} is more than the {len(data.train)} training images; lower it")
     training = prepare(config, data)
-    network = training.state.network
-    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(network.device)
+    state = training.state
+    draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data).to(state.network.device)
     images, labels = draw.batch(data.train, 0, size)
-    return FirstBatch(
-        config=config,
-        data=data,
-        draw=draw,
-        network=network,
-        loss=training.loss,
-        images=images,
-        labels=labels,
-    )
+    return FirstBatch(config, data, draw, state.network, training.loss, images, labels, state.steps_per_epoch)

@@ -1,4 +1,4 @@
-"""Each layer's gradient against central differences, in float64."""
+"""Compares each layer's gradient with central differences, in float64."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from tudui.lab.backward.batch import FirstBatch
 
 STEP = 1e-6
-ENTRIES = 20
 IMAGES = 4
 
 
@@ -19,30 +18,26 @@ class Checked:
 
     name: str
     entries: int
-    difference: float  # the largest
-    entry: tuple[int, ...]  # where it is
+    difference: float  # the largest one
+    entry: tuple[int, ...]  # index of the largest difference
     autograd: float
     central: float
 
 
-def check_gradients(batch: FirstBatch, *, entries: int = ENTRIES) -> tuple[Checked, ...]:
+def check_gradients(batch: FirstBatch, *, entries: int = 20) -> tuple[Checked, ...]:
     """Compare random entries of every parameter, on the first images of the batch.
 
-    A difference near 1 can also mean that the step crossed a kink: of max pooling, or of an absolute value.
+    A difference near 1 can also mean that the step crossed a kink of max pooling or of an absolute value.
     """
-    # in the plain memory format a weight can be looked at as one row
+    # in this memory format, view(-1) of a weight is possible
     model = deepcopy(batch.model).double().to(memory_format=torch.contiguous_format)
     inputs, labels = batch.first(IMAGES)
     batch.loss(model(inputs.double()), labels).mean().backward()
     generator = torch.Generator().manual_seed(batch.config.seed)
-    found = []
+    found, signal = [], inputs.double()
     with torch.no_grad():
-        signal = inputs.double()
-        layers = list(model.named_children())
-        for place, (layer_name, layer) in enumerate(layers):
-            rest = nn.Sequential(
-                *(layer for _, layer in layers[place:])
-            )  # what comes before the layer does not change, and is computed once
+        for place, (layer_name, layer) in enumerate(model.named_children()):
+            rest = nn.Sequential(*list(model.children())[place:])  # the layers before are computed once
             for name, parameter in layer.named_parameters():
                 chosen = torch.randperm(parameter.numel(), generator=generator)[:entries]
                 found.append(_check(f"{layer_name}.{name}", parameter, chosen, rest, signal, labels, batch))
@@ -55,9 +50,9 @@ def _check(
 ) -> Checked:
     assert parameter.grad is not None
     flat, gradient = parameter.view(-1), parameter.grad.reshape(-1)
-    # a gradient far below the layer's largest is all rounding in a difference of two losses
+    # below this, the difference of two losses is only rounding
     floor = 1e-6 * float(gradient.abs().max()) + 1e-12
-    worst: tuple[float, int, float, float] = (-1.0, 0, 0.0, 0.0)
+    differences = []
     for index in chosen.tolist():
         value = float(flat[index])
         sides = []
@@ -66,8 +61,7 @@ def _check(
             sides.append(float(batch.loss(rest(signal), labels).mean()))
         flat[index] = value
         central, exact = (sides[0] - sides[1]) / (2 * STEP), float(gradient[index])
-        difference = abs(central - exact) / max(abs(central), abs(exact), floor)
-        worst = max(worst, (difference, index, exact, central))
-    difference, index, exact, central = worst
+        differences.append((abs(central - exact) / max(abs(central), abs(exact), floor), index, exact, central))
+    difference, index, exact, central = max(differences)
     entry = tuple(int(place) for place in torch.unravel_index(torch.tensor(index), parameter.shape))
     return Checked(name=name, entries=len(chosen), difference=difference, entry=entry, autograd=exact, central=central)

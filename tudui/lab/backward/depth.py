@@ -1,4 +1,4 @@
-"""Vanishing and exploding gradients: one convolution repeated many times, and what its initialisation changes."""
+"""Vanishing and exploding gradients: one convolution, repeated many times, under several initialisations."""
 
 import itertools
 import math
@@ -16,7 +16,7 @@ IMAGES = 16  # more would change little and take longer
 
 @dataclass(frozen=True, kw_only=True)
 class Depth:
-    """Norm of the gradient of what enters each repetition; index 0 is what leaves the last."""
+    """Norm of the gradient at the input of each repetition; index 0 is the output of the last."""
 
     initialisation: str
     meaning: str
@@ -25,61 +25,49 @@ class Depth:
 
     @property
     def factor(self) -> float:
-        """By how much one repetition multiplies the norm, on geometric average, as far as numbers reach."""
-        held = list(itertools.takewhile(lambda norm: 0 < norm < math.inf, self.norms))
-        return (held[-1] / held[0]) ** (1 / (len(held) - 1)) if len(held) > 1 else math.nan
+        """The factor of one repetition on the norm, geometric mean over all norms before 0 or infinity."""
+        finite = list(itertools.takewhile(lambda norm: 0 < norm < math.inf, self.norms))
+        return (finite[-1] / finite[0]) ** (1 / (len(finite) - 1)) if len(finite) > 1 else math.nan
 
 
-def pytorch_default(weight: Tensor) -> None:
-    """Uniform, deviation 1 / sqrt(3 fan_in): what nn.Conv2d draws."""
-    nn.init.kaiming_uniform_(weight, a=5**0.5)
+def _normal(factor: float) -> Callable[[Tensor], Tensor]:
+    return lambda weight: nn.init.normal_(weight, std=factor * weight[0].numel() ** -0.5)
 
 
-def too_small(weight: Tensor) -> None:
-    """Normal, deviation 0.5 / sqrt(fan_in)."""
-    nn.init.normal_(weight, std=0.5 * _fan_in(weight) ** -0.5)
+def _orthogonal(weight: Tensor) -> None:
+    centre = nn.init.orthogonal_(torch.empty(CHANNELS, CHANNELS))
+    weight.zero_()[:, :, WIDTH // 2, WIDTH // 2] = centre
 
 
-def too_large(weight: Tensor) -> None:
-    """Normal, deviation 2 / sqrt(fan_in)."""
-    nn.init.normal_(weight, std=2 * _fan_in(weight) ** -0.5)
-
-
-def xavier(weight: Tensor) -> None:
-    """Normal, deviation 1 / sqrt(fan_in): keeps the variance, for a network without activations."""
-    nn.init.xavier_normal_(weight)
-
-
-def orthogonal(weight: Tensor) -> None:
-    """An orthogonal matrix at the kernel's centre, 0 around it: keeps every norm exactly."""
-    nn.init.zeros_(weight)
-    nn.init.orthogonal_(centre := torch.empty(CHANNELS, CHANNELS))
-    with torch.no_grad():
-        weight[:, :, WIDTH // 2, WIDTH // 2] = centre
-
-
-INITIALISATIONS: dict[str, Callable[[Tensor], None]] = {
-    "default": pytorch_default,
-    "small": too_small,
-    "large": too_large,
-    "xavier": xavier,
-    "orthogonal": orthogonal,
+INITIALISATIONS: dict[str, tuple[str, Callable[[Tensor], object]]] = {
+    "default": (
+        "Uniform, deviation 1 / sqrt(3 fan_in): what nn.Conv2d draws.",
+        lambda weight: nn.init.kaiming_uniform_(weight, a=5**0.5),
+    ),
+    "small": ("Normal, deviation 0.5 / sqrt(fan_in).", _normal(0.5)),
+    "large": ("Normal, deviation 2 / sqrt(fan_in).", _normal(2)),
+    "xavier": (
+        "Normal, deviation 1 / sqrt(fan_in): keeps the variance, for a network without activations.",
+        nn.init.xavier_normal_,
+    ),
+    "orthogonal": ("An orthogonal matrix at the kernel's centre, 0 around it: keeps every norm exactly.", _orthogonal),
 }
 
 
 def over_depth(batch: FirstBatch, *, depth: int = 32) -> tuple[Depth, ...]:
-    """Put `depth` convolutions 32 -> 32 behind the first pooling of the network, and go back through all of them.
+    """Insert `depth` convolutions 32 -> 32 after the first pooling of the network, and call backward through them.
 
-    Each has weights of its own, drawn in the same way, and no bias; the rest of the network is as it is.
+    Each has its own weights, from the same initialisation, and no bias; the rest of the network is unchanged.
     """
-    torch.set_flush_denormal(True)  # a vanishing signal passes through the least of all numbers, which are slow
+    torch.set_flush_denormal(True)  # a vanishing signal becomes subnormal, which is slow
     try:
-        return tuple(_measure(batch, name, draw, depth) for name, draw in INITIALISATIONS.items())
+        return tuple(_measure(batch, name, depth) for name in INITIALISATIONS)
     finally:
         torch.set_flush_denormal(False)
 
 
-def _measure(batch: FirstBatch, name: str, draw: Callable[[Tensor], None], depth: int) -> Depth:
+def _measure(batch: FirstBatch, name: str, depth: int) -> Depth:
+    meaning, draw = INITIALISATIONS[name]
     layers = list(batch.model.children())
     start, rest = nn.Sequential(*layers[:2]), nn.Sequential(*layers[2:])
     inputs, labels = batch.first(IMAGES)
@@ -97,11 +85,7 @@ def _measure(batch: FirstBatch, name: str, draw: Callable[[Tensor], None], depth
     gradients = torch.autograd.grad(mean, signals)
     return Depth(
         initialisation=name,
-        meaning=(draw.__doc__ or "").strip(),
+        meaning=meaning,
         norms=tuple(float(gradient.norm()) for gradient in reversed(gradients)),
         loss=float(mean.detach()),
     )
-
-
-def _fan_in(weight: Tensor) -> int:
-    return weight[0].numel()

@@ -11,11 +11,11 @@ from tudui.training.optimizer import Optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class LayerStep:
-    """One parameter in one step; `entry` is the place of its largest gradient, and the last four values are there."""
+    """One parameter in one step; `entry` is the index of its largest gradient, and the last four values are there."""
 
     name: str
     shape: tuple[int, ...]
-    gradient_before: float | None  # norm; None, as `.grad` is before the first backward
+    gradient_before: float | None  # norm; None before the first backward
     norm: float
     mean: float  # of the absolute values
     largest: float
@@ -37,7 +37,7 @@ class Step:
     batch_losses: list[float]
     batch_size: int
     batches: int  # in an epoch
-    dropped: int  # images of an epoch that fill no batch
+    dropped: int  # images of an epoch after its last full batch
     optimizer: str
     learning_rate: float
     layers: tuple[LayerStep, ...]
@@ -46,12 +46,13 @@ class Step:
 def one_step(batch: FirstBatch, *, samples: int = 4, batches: int = 5) -> Step:
     """Forward, backward and one optimizer step at the peak learning rate."""
     batch_losses = batch.losses_of_batches(batches)
-    rate = float(batch.config.optimizer.lr)
-    before = [(name, parameter, _norm(parameter.grad)) for name, parameter in batch.model.named_parameters()]
+    rate, settings = float(batch.config.optimizer.lr), batch.config.optimizer.model_dump(exclude={"name", "lr"})
+    parameters = dict(batch.model.named_parameters())
+    gradients = [None if one.grad is None else float(one.grad.norm()) for one in parameters.values()]
+    weights = [one.detach().clone() for one in parameters.values()]
     logits = batch.network(batch.images)
     mean = batch.loss(logits, batch.labels).mean()
     mean.backward()
-    weights = [parameter.detach().clone() for _, parameter, _ in before]
     Optimizer(batch.model, batch.config.optimizer).step()
     return Step(
         outputs=logits.detach()[:samples].tolist(),
@@ -61,11 +62,11 @@ def one_step(batch: FirstBatch, *, samples: int = 4, batches: int = 5) -> Step:
         batch_size=len(batch.labels),
         batches=batch.batches,
         dropped=max(0, len(batch.data.train) - batch.batches * batch.config.train.batch_size),
-        optimizer=_describe_optimizer(batch),
+        optimizer=", ".join([batch.config.optimizer.name, *(f"{name} {value}" for name, value in settings.items())]),
         learning_rate=rate,
         layers=tuple(
             _layer(name, parameter, gradient_before, old=old, rate=rate)
-            for (name, parameter, gradient_before), old in zip(before, weights, strict=True)
+            for (name, parameter), gradient_before, old in zip(parameters.items(), gradients, weights, strict=True)
         ),
     )
 
@@ -88,12 +89,3 @@ def _layer(name: str, parameter: Tensor, gradient_before: float | None, *, old: 
         change=float(new[entry].double() - old[entry].double()),
         rate_times_gradient=rate * float(gradient[entry]),
     )
-
-
-def _norm(gradient: Tensor | None) -> float | None:
-    return None if gradient is None else float(gradient.norm())
-
-
-def _describe_optimizer(batch: FirstBatch) -> str:
-    settings = batch.config.optimizer.model_dump(exclude={"name", "lr"})
-    return ", ".join([batch.config.optimizer.name, *(f"{name} {value}" for name, value in settings.items())])

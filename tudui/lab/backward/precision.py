@@ -1,6 +1,6 @@
-"""How many gradient values a half precision format loses, with and without loss scaling."""
+"""Counts the gradient values that a half precision format loses, with and without loss scaling."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -9,21 +9,21 @@ from tudui.lab.backward.batch import FirstBatch
 from tudui.training.gradients import gradients_of, layer_names
 
 FORMATS = {"bf16": torch.bfloat16, "fp16": torch.float16}
-SCALE = 65536.0  # what torch.amp.GradScaler begins with
+SCALE = 65536.0  # the initial scale of torch.amp.GradScaler
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lost:
-    """What becomes of one tensor's nonzero gradient values in one format, as shares of them."""
+    """Shares of one tensor's nonzero gradient values that one format loses."""
 
-    underflow: float  # rounded to 0
-    coarse: float  # so small that digits are lost
-    overflow: float  # became infinite
+    underflow: float  # become 0
+    coarse: float  # become subnormal and lose digits
+    overflow: float  # become infinite
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One gradient tensor: that of a parameter, or that of a layer's output."""
+    """One gradient tensor: of a parameter or of a layer's output."""
 
     name: str
     values: int  # entries
@@ -37,7 +37,7 @@ class Precision:
     """All gradients of one batch."""
 
     scale: float
-    smallest: dict[str, float]  # the least positive number of each format
+    smallest: dict[str, float]  # the smallest positive number of each format
     largest: dict[str, float]
     parameters: tuple[Measured, ...]
     outputs: tuple[Measured, ...]
@@ -46,38 +46,28 @@ class Precision:
 def underflow(batch: FirstBatch, *, scale: float = SCALE) -> Precision:
     """Round the fp32 gradients of the loss, and of the loss times `scale`, to each format and count what is lost.
 
-    The gradients of the layers' outputs are counted too: they are what travels back through the network, and the
-    smallest of all. The backward itself is fp32, since that of an fp16 convolution is very slow on a CPU.
+    The gradients of the layers' outputs are counted too: backward passes them through the network, and they are the
+    smallest. The backward itself is fp32, because an fp16 convolution is very slow on a CPU.
     """
-    outputs: dict[str, Tensor] = {}
-    batch = replace(batch, network=replace(batch.network, autocast=None))
-
-    def keep(name: str, output: Tensor) -> None:
-        output.retain_grad()
-        outputs[name] = output
-
-    hooks = [
-        layer.register_forward_hook(lambda _, __, output, name=name: keep(name, output))
-        for name, layer in batch.model.named_children()
-        if not isinstance(layer, nn.Flatten | nn.MaxPool2d)  # these only pass values on
-    ]
-    batch.mean_loss().backward()
-    for hook in hooks:
-        hook.remove()
-    travelling = [(name, output.grad) for name, output in outputs.items() if output.grad is not None]
+    signal, outputs = batch.first(len(batch.labels))[0], {}
+    for name, layer in batch.model.named_children():
+        signal = layer(signal)
+        if not isinstance(layer, nn.Flatten | nn.MaxPool2d):  # these only pass values on
+            signal.retain_grad()
+            outputs[f"{name} output"] = signal
+    batch.loss(signal, batch.labels).mean().backward()
+    parameters = zip(layer_names(batch.model), gradients_of(batch.model), strict=True)
     return Precision(
         scale=scale,
         smallest={name: torch.finfo(kind).smallest_normal * torch.finfo(kind).eps for name, kind in FORMATS.items()},
         largest={name: torch.finfo(kind).max for name, kind in FORMATS.items()},
-        parameters=tuple(
-            _measure(name, gradient, scale)
-            for name, gradient in zip(layer_names(batch.model), gradients_of(batch.model), strict=True)
-        ),
-        outputs=tuple(_measure(f"{name} output", gradient, scale) for name, gradient in travelling),
+        parameters=tuple(_measure(name, gradient, scale) for name, gradient in parameters),
+        outputs=tuple(_measure(name, output.grad, scale) for name, output in outputs.items()),
     )
 
 
-def _measure(name: str, gradient: Tensor, scale: float) -> Measured:
+def _measure(name: str, gradient: Tensor | None, scale: float) -> Measured:
+    assert gradient is not None
     nonzero = gradient[gradient != 0]
     return Measured(
         name=name,
@@ -93,12 +83,7 @@ def _measure(name: str, gradient: Tensor, scale: float) -> Measured:
 
 
 def _lost(nonzero: Tensor, kind: torch.dtype) -> Lost:
-    if not len(nonzero):
-        return Lost(underflow=0.0, coarse=0.0, overflow=0.0)
     rounded = nonzero.to(kind).float()
     coarse = (rounded != 0) & (rounded.abs() < torch.finfo(kind).smallest_normal)
-    return Lost(
-        underflow=float((rounded == 0).double().mean()),
-        coarse=float(coarse.double().mean()),
-        overflow=float(rounded.isinf().double().mean()),
-    )
+    lost = {"underflow": rounded == 0, "coarse": coarse, "overflow": rounded.isinf()}
+    return Lost(**{name: int(which.sum()) / max(len(nonzero), 1) for name, which in lost.items()})

@@ -1,4 +1,4 @@
-"""δ chosen by shuffled cross-validation: fit on all folds but one, score on the one, for every δ on the same folds."""
+"""Chooses δ by shuffled cross-validation: fit on all folds but one, score on that one; every δ has the same folds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from tudui.lab.line_fit.optimum import best_line
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One δ; a score is the median absolute error of the points of a fold that were left out of the fit."""
+    """One δ; a score is the median absolute error on a fold that was left out of the fit."""
 
     delta: float
     scores: tuple[float, ...]  # one per fold
@@ -33,13 +33,13 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class ChosenDelta:
-    """Every δ that was tried, and the best."""
+    """Every δ, and the best."""
 
     candidates: tuple[Candidate, ...]
     best: Candidate
 
     def values(self) -> dict[str, Any]:
-        """Return plain values, as in delta.json."""
+        """Return the plain values of delta.json."""
         return {
             "folds": len(self.best.scores),
             "score": "median absolute error",
@@ -51,24 +51,20 @@ class ChosenDelta:
         }
 
 
-def folds_of(points: int, *, folds: int, seed: int) -> list[np.ndarray]:
-    """Return shuffled positions, split into folds whose sizes differ by at most one."""
-    if points < 4:
-        raise UsageError(f"--choose-delta: {points} points are too few to leave some out; give 4 or more")
-    if not 2 <= folds <= points // 2:
-        raise UsageError(f"--folds {folds}: must lie in 2 to {points // 2} for {points} points")
-    return np.array_split(np.random.default_rng(seed).permutation(points), folds)
-
-
 def choose_delta(deltas: Sequence[float], data: LineData, *, folds: int, seed: int) -> ChosenDelta:
-    """Return the δ with the least mean score; the smallest such δ where several are equal.
+    """Return the δ with the least mean score, the smallest of equal ones; UsageError if the folds do not fit the data.
 
-    Median rather than mean, since the points left out have outliers too, which no δ should be chosen to please.
+    The score is a median, because the points left out contain outliers too, and these must not choose δ.
     """
-    parts = folds_of(len(data.x), folds=folds, seed=seed)
-    rest = [np.setdiff1d(np.arange(len(data.x)), part) for part in parts]
+    points = len(data.x)
+    if points < 4:
+        raise UsageError(f"--choose-delta: {points} points are too few; give 4 or more")
+    if not 2 <= folds <= points // 2:
+        raise UsageError(f"--folds {folds}: must be from 2 to {points // 2} for {points} points")
+    parts = np.array_split(np.random.default_rng(seed).permutation(points), folds)
+    rest = [np.setdiff1d(np.arange(points), part) for part in parts]
     if any(np.ptp(data.x[kept]) == 0 for kept in rest):
-        raise UsageError(f"--folds {folds}: without one of the folds all x are equal; take more folds, or more points")
+        raise UsageError(f"--folds {folds}: without one of the folds all x are equal; use more folds or more points")
     candidates = []
     for delta in sorted(set(deltas)):
         chosen = choose_loss("huber", overrides=[Override("loss.delta", delta, f"--choose-delta {delta:g}")])

@@ -1,4 +1,4 @@
-"""The points of the outlier experiment: the tutorial's, or those of a CSV file."""
+"""The points of the outlier experiment: the tutorial's, or from a CSV file."""
 
 import csv
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ import numpy as np
 from tudui.errors import UsageError
 from tudui.text import in_a_line
 
-MAX_POINTS = 2_000  # more would make the direct solvers slow and the picture black
-LARGEST = 1e6  # beyond it, sums of squares are no longer good to the digits shown
+MAX_POINTS = 2_000  # with more, the solvers are slow and the picture is black
+LARGEST = 1e6  # with larger numbers, sums of squares are wrong in the digits shown
 
 
 @dataclass(frozen=True, kw_only=True)
 class LineData:
-    """Points (x, y), float64 [N], and what is known of their outliers."""
+    """Points (x, y), float64 [N], and their outliers, if known."""
 
     x: np.ndarray
     y: np.ndarray
@@ -23,7 +23,7 @@ class LineData:
 
     @property
     def outliers(self) -> np.ndarray:
-        """Which points were shifted, bool [N]."""
+        """True for each shifted point, bool [N]."""
         return np.zeros(len(self.x), dtype=bool) if self.unshifted_y is None else self.y != self.unshifted_y
 
     @property
@@ -36,11 +36,11 @@ class LineData:
 def tutorial_data(seed: int, *, points: int = 40, outliers: int = 5, shift: float = -8.0) -> LineData:
     """Return x evenly from 1 to 20, y = x + an integer of 0 to 3, the last `outliers` points moved by `shift`."""
     if not 2 <= points <= MAX_POINTS:
-        raise UsageError(f"--points {points}: must lie in 2 to {MAX_POINTS:,}")
+        raise UsageError(f"--points {points}: must be from 2 to {MAX_POINTS:,}")
     if not 0 <= outliers <= points:
-        raise UsageError(f"--outliers {outliers}: must lie in 0 to {points}, the number of points")
+        raise UsageError(f"--outliers {outliers}: must be from 0 to {points}, the number of points")
     if not abs(shift) <= LARGEST:
-        raise UsageError(f"--shift {shift:g}: must lie in -{LARGEST:g} to {LARGEST:g}")
+        raise UsageError(f"--shift {shift:g}: must be from -{LARGEST:g} to {LARGEST:g}")
     if seed < 0:
         raise UsageError(f"--seed {seed}: must be 0 or greater")
     x = np.linspace(1, 20, points)
@@ -51,29 +51,30 @@ def tutorial_data(seed: int, *, points: int = 40, outliers: int = 5, shift: floa
 
 
 def csv_data(path: Path) -> LineData:
-    """Return the columns x and y of a file; UsageError names the line that is wrong."""
-    x: list[float] = []
-    y: list[float] = []
+    """Return the columns x and y of a file; UsageError names a wrong line."""
+    points: dict[str, list[float]] = {"x": [], "y": []}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
             names = [name.strip().lower() for name in rows.fieldnames or []]
             if "x" not in names or "y" not in names:
-                raise UsageError(
-                    f"--csv {path}: needs columns x and y (has {in_a_line(', '.join(names) or 'nothing')})"
-                )
+                got = in_a_line(", ".join(names) or "nothing")
+                raise UsageError(f"--csv {path}: needs columns x and y (got {got})")
             rows.fieldnames = names
             for row in rows:
-                for name, column in (("x", x), ("y", y)):
+                for name, column in points.items():
                     column.append(_number(row[name], f"--csv {path}:{rows.line_num}: {name}"))
     except OSError as error:
         raise UsageError(f"--csv {path}: cannot be read: {error.strerror or error}") from None
     except (UnicodeDecodeError, csv.Error):
         raise UsageError(f"--csv {path}: not a text file of comma-separated values") from None
+    x, y = points.values()
     if len(x) > MAX_POINTS:
-        raise UsageError(f"--csv {path}: holds {len(x):,} points; at most {MAX_POINTS:,} can be fitted, take a sample")
+        raise UsageError(
+            f"--csv {path}: contains {len(x):,} points; at most {MAX_POINTS:,} can be fitted, take a sample"
+        )
     if len(set(x)) < 2:
-        raise UsageError(f"--csv {path}: a line needs points at two different x at least (has {len(set(x))})")
+        raise UsageError(f"--csv {path}: a line needs at least two different x (got {len(set(x))}); add points")
     return LineData(x=np.array(x), y=np.array(y), unshifted_y=None)
 
 
@@ -83,5 +84,5 @@ def _number(text: str | None, where: str) -> float:
     except ValueError:
         value = float("nan")
     if not abs(value) <= LARGEST:
-        raise UsageError(f"{where}: must be a number in -{LARGEST:g} to {LARGEST:g} (got {text!r})")
+        raise UsageError(f"{where}: must be a number from -{LARGEST:g} to {LARGEST:g} (got {text!r})")
     return value

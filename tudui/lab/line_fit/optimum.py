@@ -1,6 +1,4 @@
-"""The best line under a loss, from a direct solver: what gradient steps would reach if they had the time."""
-
-from collections.abc import Callable
+"""The best line under a loss, from a direct solver: the limit of gradient steps."""
 
 import numpy as np
 import torch
@@ -16,11 +14,15 @@ ROUNDS = 2_000
 def best_line(chosen: ChosenLoss, x: np.ndarray, y: np.ndarray) -> Line:
     """Return the line of least mean loss: closed form for mse, linear program for l1, Newton's method for the others.
 
-    For a loss that is not convex this is a local optimum, the one that is reached from the least squares line.
+    For a loss that is not convex this is the local optimum reached from the least squares line.
     """
     centre, spread = x.mean(), x.std()
-    across = (x - centre) / spread  # years, say, lie so far from 0 that the solvers would lose all digits
-    height, slope = SOLVERS.get(chosen.spec.name, _newton)(LineLoss(chosen, across, y), across, y)
+    across = (x - centre) / spread  # far from 0, for example years, the solvers would lose all digits
+    if chosen.spec.name == "mse":
+        height, slope = least_squares(across, y)
+    else:
+        solve = _least_absolute if chosen.spec.name == "l1" else _newton
+        height, slope = solve(LineLoss(chosen, across, y), across, y)
     return LineLoss(chosen, x, y).line(np.array([height - slope / spread * centre, slope / spread]))
 
 
@@ -31,12 +33,8 @@ def least_squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.array([y.mean() - slope * x.mean(), slope])
 
 
-def _least_squares(loss: LineLoss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return least_squares(x, y)
-
-
 def _least_absolute(loss: LineLoss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Minimise sum(above + below) where line + above - below = y, and above, below >= 0."""
+    """Minimise sum(above + below) subject to line + above - below = y and above, below >= 0."""
     number = len(x)
     cost = np.concatenate([np.zeros(2), np.ones(2 * number)])
     constraints = hstack([loss.design.numpy(), eye(number), -eye(number)], format="csr")
@@ -47,9 +45,9 @@ def _least_absolute(loss: LineLoss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _newton(loss: LineLoss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Newton steps where they help, else reweighted least squares, which never makes a Huber-like loss worse.
+    """Newton steps if they help, else reweighted least squares, which never makes a Huber-like loss worse.
 
-    Slope and curvature of every term come from autograd on the loss itself.
+    Autograd computes slope and curvature of every term from the loss itself.
     """
     design = loss.design.numpy()
     weights = least_squares(x, y)
@@ -60,8 +58,7 @@ def _newton(loss: LineLoss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         (curvatures,) = torch.autograd.grad(slopes.sum(), prediction)
         slope, residual = slopes.detach().numpy(), design @ weights - y
         gradient = design.T @ slope
-        safe = np.where(residual == 0, 1.0, residual)
-        influence = np.where(residual == 0, curvatures.numpy(), slope / safe)
+        influence = np.divide(slope, residual, out=curvatures.numpy().copy(), where=residual != 0)
         for factors in (curvatures.numpy(), influence):
             matrix = design.T @ (factors[:, None] * design)
             if np.linalg.cond(matrix) > 1e12:
@@ -72,11 +69,5 @@ def _newton(loss: LineLoss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
                 weights, here = candidate, there
                 break
         else:
-            return weights  # neither step helps any more: this is the optimum, up to rounding
+            break  # neither step helps: this is the optimum, up to rounding
     return weights
-
-
-SOLVERS: dict[str, Callable[[LineLoss, np.ndarray, np.ndarray], np.ndarray]] = {
-    "mse": _least_squares,
-    "l1": _least_absolute,
-}

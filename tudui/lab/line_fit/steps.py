@@ -1,6 +1,9 @@
-"""Gradient steps of a line under a loss; the gradients come from autograd on the loss that training uses."""
+"""Gradient steps of a line under a loss; autograd computes the gradients from the loss that training uses."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from math import isfinite
 
 import numpy as np
 import torch
@@ -9,8 +12,8 @@ from torch import Tensor
 from tudui.lab.choice import ChosenLoss
 from tudui.lab.line_fit.data import LineData
 
-# Half the mean square, whose gradient is the mean of r (1, x). The whole one, torch.nn.MSELoss, is past the
-# stability limit at the tutorial's rate: 0.01 x its largest eigenvalue is 2.85, and steps are stable below 2.
+# Half the mean square, whose gradient is the mean of r (1, x). The mean square, torch.nn.MSELoss, is unstable
+# at the tutorial's rate: 0.01 x its largest eigenvalue is 2.85, and steps are stable below 2.
 FACTORS = {"mse": 0.5}
 LIMIT = 10_000  # steps after which the optimum counts as not reached
 NEAR = 0.01  # within 1 % of the loss at the optimum
@@ -31,11 +34,11 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Descent:
-    """What gradient steps from (0, 0) came to."""
+    """Results of gradient steps from (0, 0)."""
 
     line: Line
     losses: tuple[float, ...]  # before the first step, then after each
-    zero_residuals: int  # residuals of exactly 0 met on the way, whose sign is a matter of taste
+    zero_residuals: int  # residuals of exactly 0 during the steps; l1 has no gradient there
 
 
 class LineLoss:
@@ -61,41 +64,42 @@ class LineLoss:
         return Line(intercept=float(weights[0]), slope=float(weights[1]), loss=loss)
 
 
+def _descent(loss: LineLoss, rate: float) -> Iterator[tuple[Tensor, float]]:
+    """Yield the weights and their loss from (0, 0) on, with a gradient step on all points between two."""
+    weights = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    while True:
+        value = loss(weights)
+        yield weights.detach(), float(value.detach())
+        (gradient,) = torch.autograd.grad(value, weights)
+        with torch.no_grad():
+            weights -= rate * gradient
+
+
 def descend(chosen: ChosenLoss, data: LineData, *, steps: int, rate: float) -> Descent:
     """Take gradient steps from (0, 0), each on all points."""
     loss = LineLoss(chosen, data.x, data.y)
-    weights = torch.zeros(2, dtype=torch.float64, requires_grad=True)
     losses, zeros = [], 0
-    for _ in range(steps):
-        value = loss(weights)
-        losses.append(float(value.detach()))
-        (gradient,) = torch.autograd.grad(value, weights)
-        with torch.no_grad():
+    for weights, value in islice(_descent(loss, rate), steps + 1):
+        losses.append(value)
+        if len(losses) <= steps:
             zeros += int((loss.design @ weights == loss.y).sum())
-            weights -= rate * gradient
-    line = loss.line(weights.detach().numpy())
-    return Descent(line=line, losses=(*losses, line.loss), zero_residuals=zeros)
+    line = loss.line(weights.numpy())
+    return Descent(line=line, losses=tuple(losses), zero_residuals=zeros)
 
 
-def steps_to(chosen: ChosenLoss, data: LineData, *, rate: float, optimum: float, limit: int = LIMIT) -> int | None:
-    """Return after how many steps the loss is first within 1 % of the optimum's; None where it is not by the limit."""
-    loss = LineLoss(chosen, data.x, data.y)
-    weights = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+def steps_to(chosen: ChosenLoss, data: LineData, *, rate: float, optimum: float) -> int | None:
+    """Return the number of steps until the loss is within 1 % of the optimum's; None if LIMIT steps are too few."""
     near_enough = optimum * (1 + NEAR) + 1e-12  # points on one line have an optimum of 0
-    for step in range(limit + 1):
-        value = loss(weights)
-        here = float(value.detach())
-        if here <= near_enough:
+    descent = _descent(LineLoss(chosen, data.x, data.y), rate)
+    for step, (_, value) in enumerate(islice(descent, LIMIT + 1)):
+        if value <= near_enough:
             return step
-        if not np.isfinite(here):
-            return None
-        (gradient,) = torch.autograd.grad(value, weights)
-        with torch.no_grad():
-            weights -= rate * gradient
+        if not isfinite(value):
+            break
     return None
 
 
 def stability(data: LineData, *, rate: float) -> float:
-    """Return rate x largest eigenvalue of half the mean square; from 2 on its steps explode."""
+    """Return rate x largest eigenvalue of half the mean square; at 2 and above, its steps explode."""
     design = np.stack([np.ones_like(data.x), data.x], axis=1)
     return float(rate * np.linalg.eigvalsh(design.T @ design / len(data.x))[-1])
