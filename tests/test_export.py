@@ -265,7 +265,7 @@ def test_the_card_of_the_best_weights_has_their_accuracy(class_folders, tmp_path
     assert "those of the last epoch (8)" in card
     assert f"**Test accuracy {100 * last['accuracy']:.2f} %" in card
     assert tudui("export", "run/checkpoints/last.pt", "-o", "alone.pt").code == 0
-    assert "**Not known**: a file comes without the record of its run." in Path("alone.pt.md").read_text()
+    assert "**Not known**: a file has no record of its run." in Path("alone.pt.md").read_text()
     record = run / "metrics.jsonl"
     record.write_text(record.read_text()[:-20])
     answer = tudui("export", "run", "-o", "damaged.pt")

@@ -1,7 +1,7 @@
-"""Weights from anywhere: a run, a checkpoint, an export; of the course's network also a state_dict or a saved module.
+"""Weights of a run, a checkpoint or an export; for the course's network also a state_dict or a saved module.
 
-Nothing in a file is executed: it is read by safetensors, or by torch's weights-only unpickler, with the classes of the
-course's network allowed.
+Nothing in a file is executed: safetensors reads it, or torch's weights-only unpickler, which allows the classes of the
+course's network.
 """
 
 import pickle
@@ -34,10 +34,13 @@ from tudui.training.checkpoint import (
     newest_checkpoint,
 )
 
+# No class of these packages is the user's own network
+NOT_THE_USERS = {"torch", "torchvision", "numpy", "builtins"} | sys.stdlib_module_names
+
 
 @dataclass(frozen=True)
 class Weights:
-    """The network's tensors, and what their origin tells about them."""
+    """The network's tensors, and what their origin says about them."""
 
     tensors: dict[str, Tensor]  # the state_dict of the network
     origin: str
@@ -46,8 +49,8 @@ class Weights:
     preparation: Preparation | None = None  # None: the file does not say
     classes: tuple[str, ...] | None = None
     config: Mapping[str, Any] | None = None
-    data: str | None = None  # fingerprint of the data set that it was trained on
-    epoch: int | None = None  # epochs done; None in the middle of one, as after Ctrl-C
+    data: str | None = None  # fingerprint of the training data
+    epoch: int | None = None  # epochs done; None in the middle of one, for example after Ctrl-C
 
     @property
     def number_of_classes(self) -> int:
@@ -56,13 +59,13 @@ class Weights:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """A name for each class, made up where the file has none."""
+        """The names of the classes; `class 0` and so on if the file has none."""
         return self.classes or tuple(f"class {index}" for index in range(self.number_of_classes))
 
     def check_fits(self, shape: Shape, network: NetworkParameters | None = None) -> None:
-        """Raise WeightsError if the data has images or classes of another number, or the network is another one."""
+        """Raise WeightsError if the network, the image size or the number of classes differ."""
         if network is not None and network != self.network:
-            raise WeightsError(f"{self.origin}: of the network {_told(self.network)}, and not {_told(network)}")
+            raise WeightsError(f"{self.origin}: of the network {_named(self.network)}, and not {_named(network)}")
         if self.shape.outputs != shape.outputs:
             raise WeightsError(
                 f"{self.origin}: its last layer has {self.number_of_classes} classes, the data has {shape.outputs}; "
@@ -79,39 +82,41 @@ class Weights:
         return model.eval()
 
 
-def _told(network: NetworkParameters) -> str:
-    name, *rest = (f"{key} {value}" for key, value in network.model_dump(mode="json").items())
-    return ", ".join([name.removeprefix("name "), *rest])
+def _named(network: NetworkParameters) -> str:
+    settings = network.model_dump(mode="json")
+    return ", ".join([settings.pop("name"), *(f"{key} {value}" for key, value in settings.items())])
 
 
 def read_weights(path: Path, *, best: bool = False) -> Weights:
-    """Read the weights of a run folder or file; WeightsError says what is wrong with it."""
+    """Read the weights of a run folder or file; WeightsError says why they cannot be used."""
     if path.is_dir():
-        return _from_checkpoint(_of_run(path, best=best))
-    if path.is_file():
-        if best:
-            raise UsageError(f"{path}: a file has one set of weights; leave --best out, or name the run's folder")
-        try:
-            return _from_file(path)
-        except OSError as error:
-            raise WeightsError(f"{path}: cannot be read: {error.strerror}; allow it, or take another copy") from None
-    raise WeightsError(f"{path}: no such file or run folder; list runs with: {tudui_command()} runs")
+        return _from_run(path, best=best)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file or run folder; list runs with: {tudui_command()} runs")
+    if best:
+        raise UsageError(f"{path}: a file has one set of weights; remove --best, or name the run's folder")
+    try:
+        return _from_file(path)
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: cannot be read: {error.strerror}; change its permissions, or use another copy"
+        ) from None
 
 
-def _of_run(path: Path, *, best: bool) -> Checkpoint:
-    folder = RunFolder(path)
-    if best and (folder.checkpoints / BEST).exists():
-        return load_checkpoint(folder.checkpoints / BEST)
-    checkpoint, _ = newest_checkpoint(folder.checkpoints)
-    if checkpoint is None and is_comparison(path):
-        raise WeightsError(f"{path}: a comparison and not a run; name one of those below {path / 'runs'}")
-    if checkpoint is None:
-        raise WeightsError(f"{path}: no checkpoint in {folder.checkpoints}; is it a run folder that was trained?")
-    return checkpoint
+def _from_run(path: Path, *, best: bool) -> Weights:
+    folder = RunFolder(path).checkpoints
+    if best and (folder / BEST).exists():
+        return _from_checkpoint(load_checkpoint(folder / BEST))
+    checkpoint, _ = newest_checkpoint(folder)
+    if checkpoint is not None:
+        return _from_checkpoint(checkpoint)
+    if is_comparison(path):
+        raise WeightsError(f"{path}: a comparison and not a run; name one of the runs in {path / 'runs'}")
+    raise WeightsError(f"{path}: no checkpoint in {folder}; name the folder of a trained run")
 
 
 def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
-    section = checkpoint.config.get("network", {"name": "tudui"})  # there was one network once
+    section = checkpoint.config.get("network", {"name": "tudui"})  # old versions had only this network
     network, shape = network_from(section, checkpoint.path), Shape(checkpoint.input, checkpoint.task.outputs)
     progress = checkpoint.state["progress"]
     return Weights(
@@ -127,67 +132,55 @@ def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     )
 
 
-def _from_export(tensors: Mapping[str, Any], description: Description, path: Path) -> Weights:
-    network, shape = network_from(description.network, path), Shape(description.image, len(description.classes))
-    return Weights(
-        state_dict_of(tensors, network, shape, path),
-        f"{path} (exported from {description.origin})",
-        network,
-        shape,
-        description.preparation,
-        description.classes,
-    )
+def _from_export(tensors: Mapping[str, Any], about: Description, path: Path) -> Weights:
+    network, shape = network_from(about.network, path), Shape(about.image, len(about.classes))
+    origin, tensors = f"{path} (exported from {about.origin})", state_dict_of(tensors, network, shape, path)
+    return Weights(tensors, origin, network, shape, about.preparation, about.classes)
+
+
+def _of_course(tensors: Mapping[str, Any], path: Path, kind: str = "a state_dict") -> Weights:
+    shape = shape_of_course(tensors, path)
+    return Weights(state_dict_of(tensors, COURSE, shape, path), f"{path} ({kind})", COURSE, shape)
 
 
 class _SavedModule(nn.Module):
-    """Stands for the class under which a script saved its network; only its tensors are looked at."""
+    """Replaces the class of a saved network; only its tensors are read."""
 
 
 def _from_file(path: Path) -> Weights:
     check_size(path)
     with path.open("rb") as file:
         start = file.read(9)
-    if start[8:] == b"{":  # the length of a header, and the header
+    if start[8:] == b"{":  # safetensors: the length of a header, and the header
         tensors, description = read_safetensors(path)
-        return _from_export(tensors, description, path) if description else _plain(tensors, path)
+        return _from_export(tensors, description, path) if description else _of_course(tensors, path)
     if path.suffix == ".onnx":
-        raise WeightsError(f"{path}: an ONNX file is for other programs; Tudui reads the run, .safetensors and .pt")
+        raise WeightsError(f"{path}: Tudui does not read ONNX files; use the run, a .safetensors or a .pt file")
     content = _load(path)
-    if isinstance(content, dict) and "format" in content and "state" in content:
-        return _from_checkpoint(checkpoint_from(content, path))
     if isinstance(content, nn.Module):
         try:
             tensors = _tensors_in(content)
-        except Exception as error:  # its attributes are what the file says
-            raise WeightsError(f"{path}: not a whole module ({in_a_line(error)}); save model.state_dict()") from None
-        return _of_course(tensors, f"{path} (a whole saved module)", path)
-    if isinstance(content, dict):
-        if KEY in content and isinstance(content.get("state_dict"), dict):
-            return _from_export(content["state_dict"], Description.read(content[KEY], path), path)
-        for key in ("state_dict", "model_state_dict", "model"):  # what scripts call the weights beside other values
-            if isinstance(content.get(key), dict):
-                content = content[key]
-                break
-        return _plain(content, path)
-    raise WeightsError(f"{path}: holds a {type(content).__name__}, not weights; save model.state_dict()")
-
-
-def _plain(tensors: Mapping[str, Any], path: Path) -> Weights:
-    return _of_course(tensors, f"{path} (a state_dict)", path)
-
-
-def _of_course(tensors: Mapping[str, Any], origin: str, path: Path) -> Weights:
-    shape = shape_of_course(tensors, path)
-    return Weights(state_dict_of(tensors, COURSE, shape, path), origin, COURSE, shape)
+        except Exception as error:  # the file decides about its attributes
+            raise WeightsError(f"{path}: not a complete module ({in_a_line(error)}); save model.state_dict()") from None
+        return _of_course(tensors, path, "a whole saved module")
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path}: contains a {type(content).__name__}, not weights; save model.state_dict()")
+    if "format" in content and "state" in content:
+        return _from_checkpoint(checkpoint_from(content, path))
+    if KEY in content and isinstance(content.get("state_dict"), dict):
+        return _from_export(content["state_dict"], Description.read(content[KEY], path), path)
+    # scripts save weights under these names beside other values
+    candidates = (content.get(key) for key in ("state_dict", "model_state_dict", "model"))
+    return _of_course(next((found for found in candidates if isinstance(found, dict)), content), path)
 
 
 def _tensors_in(module: nn.Module) -> dict[str, Any]:
-    """Return a saved module's parameters by name; whatever else it holds is not looked at."""
+    """Return a saved module's parameters by name; nothing else in it is read."""
     tensors: dict[str, Any] = {}
     waiting, seen = [("", module)], set()
     while waiting:
         prefix, inside = waiting.pop()
-        if not isinstance(inside, nn.Module) or id(inside) in seen:  # a module may lie within itself
+        if not isinstance(inside, nn.Module) or id(inside) in seen:  # a damaged module may contain itself
             continue
         seen.add(id(inside))
         parameters, modules = (vars(inside).get(kind) for kind in ("_parameters", "_modules"))
@@ -198,36 +191,25 @@ def _tensors_in(module: nn.Module) -> dict[str, Any]:
     return tensors
 
 
-def _load(path: Path) -> Any:
-    """Read a file with the classes of this network allowed, and one class of the user's own, replaced by a stand-in."""
+def _load(path: Path, own: str | None = None) -> Any:
+    """Read a file; allow the classes of the course's network, and a stand-in for the user's `own` class."""
     course = build_network(COURSE, Shape(IMAGE_SHAPE, 2), seed=0)
-    modules = list({type(module): None for module in course.modules()})
-    allowed: list[Any] = [*modules]
-    while True:
-        try:
-            with torch.serialization.safe_globals(allowed):
-                return load_whole(path)
-        except WeightsError:
-            raise
-        except pickle.UnpicklingError as error:
-            found = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]+)", str(error))
-            if found and len(allowed) == len(modules) and _may_be_a_users_class(found[1]):
-                allowed.append((_SavedModule, found[1]))
-                continue
-            if found:
-                what = f"it holds {found[1]}, which the Tudui network does not need"
-            elif "Only persistent_load of storage" in str(error):
-                what = "whole modules in the format before PyTorch 1.6 cannot be read without executing them"
-            else:
-                what = "it is no weights file"
-            raise WeightsError(f"{path}: refused, because {what}; save model.state_dict() instead") from None
-        except Exception as error:  # random bytes make the loader raise almost anything
-            raise WeightsError(
-                f"{path}: cannot be read as weights ({in_a_line(error)}); save model.state_dict()"
-            ) from None
-
-
-def _may_be_a_users_class(name: str) -> bool:
-    package = name.partition(".")[0]
-    installed_with_tudui = {"torch", "torchvision", "numpy", "builtins"}
-    return package not in installed_with_tudui and package not in sys.stdlib_module_names
+    allowed: list[Any] = [*{type(module) for module in course.modules()}, *([(_SavedModule, own)] if own else [])]
+    try:
+        with torch.serialization.safe_globals(allowed):
+            return load_whole(path)
+    except WeightsError:
+        raise
+    except pickle.UnpicklingError as error:
+        found = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]+)", str(error))
+        if found and not own and found[1].partition(".")[0] not in NOT_THE_USERS:
+            return _load(path, found[1])
+        if found:
+            what = f"it contains {found[1]}, which the Tudui network does not need"
+        elif "Only persistent_load of storage" in str(error):
+            what = "whole modules in the format before PyTorch 1.6 cannot be read without executing them"
+        else:
+            what = "it is no weights file"
+        raise WeightsError(f"{path}: refused, because {what}; save model.state_dict() instead") from None
+    except Exception as error:  # the loader raises almost anything for random bytes
+        raise WeightsError(f"{path}: cannot be read as weights ({in_a_line(error)}); save model.state_dict()") from None

@@ -1,1 +1,1 @@
-"""What is done with trained weights: scores, predictions, tables of runs; handing a model on, with its card."""
+"""Trained weights: scores, predictions, tables of runs, export with a model card."""

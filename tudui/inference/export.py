@@ -1,9 +1,8 @@
-"""A model handed on: its file in one of three formats, read back and compared before it takes its name."""
+"""Export: write a model in one of three formats; read it back and compare before the file gets its name."""
 
 import hashlib
 import io
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,28 +25,28 @@ from tudui.weights import Weights, read_weights
 
 ENDINGS = {"safetensors": (".safetensors",), "onnx": (".onnx",), "torch": (".pt", ".pth")}
 TOLERANCE = 1e-4  # of the largest logit: fp32 on a CPU, sums in another order
-IMAGES = 256  # that both compute
+IMAGES = 256  # for the comparison
 
 
 @dataclass(frozen=True)
 class Check:
-    """How far the file that was written, read back, is from the weights that it was made of."""
+    """The difference between the exported weights and the written file, read back."""
 
     images: int
-    of: str  # what images these are
-    difference: float  # largest between two logits
-    largest: float  # logit, in absolute value
+    of: str  # kind of images
+    difference: float  # largest, of a logit
+    largest: float  # absolute logit
     tolerance: float = TOLERANCE  # of the largest logit
 
     @property
     def passed(self) -> bool:
-        """Whether the difference is rounding."""
+        """Whether the difference is within the tolerance."""
         return self.difference <= self.tolerance * self.largest
 
 
 @dataclass(frozen=True)
 class Export:
-    """What was written."""
+    """The written files and their check."""
 
     path: Path
     card: Path
@@ -58,28 +57,28 @@ class Export:
 
 
 def place_of(source: Path, out: Path | None, format: str | None) -> tuple[Path, str]:
-    """Return the file to write and its format, each decided by the other where it is not given."""
+    """Return the file to write and its format; a missing one follows from the other. UsageError if they differ."""
     if format is None:
         ending = out.suffix.lower() if out else ".safetensors"
         format = next((name for name, endings in ENDINGS.items() if ending in endings), "")
         if not format:
             known = ", ".join(ending for endings in ENDINGS.values() for ending in endings)
-            raise UsageError(f"--out {out}: must end with {known}, or be given with --format")
+            raise UsageError(f"--out {out}: must end with {known}; or add --format")
     if out is None:
         name = source.resolve().name if source.is_dir() else source.stem
         out = Path((re.sub(r"[^\w+.-]+", "-", name).lstrip("-.") or "model") + ENDINGS[format][0])
     elif out.suffix.lower() not in ENDINGS[format]:
-        raise UsageError(f"--out {out}: a file in the format {format} ends with {' or '.join(ENDINGS[format])}")
+        raise UsageError(f"--out {out}: a {format} file must end with {' or '.join(ENDINGS[format])}")
     return out, format
 
 
 def card_of(out: Path) -> Path:
-    """Return where the model card of an export lies."""
+    """Return the path of the model card of an exported file."""
     return out.with_name(f"{out.name}.md")
 
 
 def export_model(source: Path, out: Path, *, format: str, best: bool = False) -> Export:
-    """Write the weights of a run or file, and their card; WeightsError where what was written computes otherwise."""
+    """Write the weights of a run or file, and their card; WeightsError if the file, read back, gives other logits."""
     if format == "onnx":
         require_onnx()
     weights = read_weights(source, best=best)
@@ -89,30 +88,31 @@ def export_model(source: Path, out: Path, *, format: str, best: bool = False) ->
     if history.problem:
         notes.append(f"the card says nothing of accuracy, because {history.problem}")
     expected = logits_of(weights, description.preparation, images)
-    content = _WRITERS[format](weights, description)
+    content = _content(format, weights, description)
     with written_aside(out) as file:
         with disk_errors(out):
             file.write(content)
             file.flush()
-        found = _READERS[format](Path(file.name), images)
+        found = (onnx_logits if format == "onnx" else _logits_in)(Path(file.name), images)
         check = Check(len(images), of, float((found - expected).abs().max()), float(expected.abs().max()))
         if not check.passed:
             raise WeightsError(
                 f"{out}: not written: read back, its logits differ by up to {check.difference:.2g} "
-                f"({TOLERANCE:g} of the largest, {check.largest:.3g}, is allowed); try another --format"
+                f"(allowed: {TOLERANCE:g} of the largest, {check.largest:.3g}); try another --format"
             )
     card = card_of(out)
-    told = (
+    about_file = (
         f"sha256: {hashlib.sha256(content).hexdigest()}",
-        f"checked: read back on {check.images} {check.of}, where its logits differ by at most {check.difference:.2g} "
+        f"checked: read back on {check.images} {check.of}; its logits differ by at most {check.difference:.2g} "
         f"(the largest is {check.largest:.3g})",
     )
-    write_text(card, model_card(weights, description, config, history, format=format, out=out, file=told, best=best))
+    text = model_card(weights, description, config, history, format=format, out=out, about_file=about_file, best=best)
+    write_text(card, text)
     return Export(out, card, format, len(content), check, tuple(notes))
 
 
 def describe(weights: Weights, source: Path) -> Description:
-    """Return what an exported file says of weights; WeightsError where they have names that steer a terminal."""
+    """Return the description of weights; WeightsError if a name contains control characters."""
     preparation = weights.preparation or Preparation()
     file, (_, height, width) = Path(weights.origin).name, weights.shape.input
     origin = f"{source.resolve().name}/checkpoints/{file}" if source.is_dir() else source.name
@@ -133,42 +133,33 @@ def logits_of(weights: Weights, preparation: Preparation, images: Tensor) -> Ten
 
 
 def _images_to_check(config: Config | None, shape: Shape) -> tuple[Tensor, str, list[str]]:
-    """Return some test images of the run's own data; random bytes where there are none, and a word on why."""
+    """Return test images of the run's data with their kind; if there are none, random bytes and the reason."""
     why = "a weights file does not say what it was trained on"
     if config is not None and would_be_fetched(config.data):
         why = f"{config.data.name} is not on this machine"
     elif config is not None:
         try:
             test = load_data(config.data, config.seed).test
-        except TuduiError as error:
-            why = str(error).splitlines()[0]
-        else:
             rows = test.rows[:: max(1, len(test) // IMAGES)][:IMAGES]
             return test.store[rows], "test images of the run's own data", []
+        except TuduiError as error:
+            why = str(error).splitlines()[0]
     size = (IMAGES, *shape.input)
     random = torch.randint(256, size, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return random, "images of random bytes", [f"checked on images of random bytes, because {why}"]
 
 
-def _torch_bytes(weights: Weights, description: Description) -> bytes:
+def _content(format: str, weights: Weights, description: Description) -> bytes:
+    if format == "onnx":
+        return onnx_bytes(weights, description)
+    if format == "safetensors":
+        return safetensors_bytes(weights.tensors, description)
     whole = io.BytesIO()
-    torch.save({KEY: description.values(), "state_dict": weights.tensors}, whole)
+    torch.save({KEY: description.model_dump(mode="json"), "state_dict": weights.tensors}, whole)
     return whole.getvalue()
 
 
-def _read_back(path: Path, images: Tensor) -> Tensor:
-    again = read_weights(path)
-    assert again.preparation is not None
-    return logits_of(again, again.preparation, images)
-
-
-_WRITERS: dict[str, Callable[[Weights, Description], bytes]] = {
-    "safetensors": lambda weights, description: safetensors_bytes(weights.tensors, description),
-    "onnx": onnx_bytes,
-    "torch": _torch_bytes,
-}
-_READERS: dict[str, Callable[[Path, Tensor], Tensor]] = {
-    "safetensors": _read_back,
-    "onnx": onnx_logits,
-    "torch": _read_back,
-}
+def _logits_in(path: Path, images: Tensor) -> Tensor:
+    weights = read_weights(path)
+    assert weights.preparation is not None
+    return logits_of(weights, weights.preparation, images)

@@ -1,4 +1,4 @@
-"""What a run recorded of the weights that are handed on."""
+"""The scores and warnings that a run recorded for exported weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,32 +17,27 @@ from tudui.weights import Weights
 
 @dataclass(frozen=True)
 class History:
-    """Scores of these very weights and what the run said of its data; empty where nothing is known."""
+    """The scores of these weights and the run's warnings; empty if nothing is known."""
 
     images: Mapping[str, int] = field(default_factory=dict)  # split -> number of images
     test: Evaluated | None = None
     validation: Evaluated | None = None
     warnings: tuple[str, ...] = ()
     result: Result | None = None
-    unknown: str = (
-        "the run has no test scores of these weights (it is not finished, or it diverged)"  # if `test` is None
-    )
-    problem: str | None = None  # what is wrong with the record of a run
+    unknown: str = "the run has no test scores of these weights (it is not finished, or it diverged)"  # why no `test`
+    problem: str | None = None  # why the record of the run cannot be used
 
 
 def history_of(source: Path, weights: Weights) -> History:
-    """Return what the folder of a run tells about its weights; a file has no history."""
+    """Return what a run's folder recorded about its weights; a file has no history."""
     folder = RunFolder(source)
     if not source.is_dir():
-        return History(unknown="a file comes without the record of its run")
+        return History(unknown="a file has no record of its run")
     try:
         lines = read_record(folder.record)
         result = read_result(folder.result) if folder.result.exists() else None
-    except DataError as error:
-        return History(unknown="the record of the run is damaged", problem=str(error))
-    scores = {line.split: line for line in lines if isinstance(line, Evaluated) and line.epoch == weights.epoch}
-    started = next((line for line in lines if isinstance(line, RunStarted)), None)
-    try:
+        scores = {line.split: line for line in lines if isinstance(line, Evaluated) and line.epoch == weights.epoch}
+        started = next((line for line in lines if isinstance(line, RunStarted)), None)
         task = task_from(started.task if started else {}, str(folder.record))
         for line in scores.values():
             check_scores(task, line.scores, str(folder.record))
@@ -60,7 +55,7 @@ def history_of(source: Path, weights: Weights) -> History:
 
 
 def without_paths(text: str, config: Config) -> str:
-    """Return a text of the run for other people: where its data lay on this machine is left out."""
+    """Return a text of the run for other people, without the folders of this machine."""
     for place in (config.data.name.removeprefix(FOLDER), config.data.dir or ""):
         for written in (place.rstrip("/"), str(Path(place))):
             if (name := Path(written).name) and name != written:

@@ -1,4 +1,4 @@
-"""How an exported file is loaded without Tudui; docs/handing-on.md shows the same lines, and a test runs them."""
+"""Code that loads an exported file without Tudui; docs/handing-on.md shows the same, and a test runs it."""
 
 import json
 
@@ -6,7 +6,13 @@ from torch import nn
 
 from tudui.weights import Weights
 
-_NETWORK = """\
+_IMPORTS = """\
+from collections import OrderedDict
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+"""
+_PREDICT = """\
 NETWORK
 network.load_state_dict(tensors)
 mean, std = (torch.tensor(about[name]).view(3, 1, 1) for name in ("mean", "std"))
@@ -18,12 +24,9 @@ print(about["classes"][int(probabilities.argmax())], float(probabilities.max()))
 """
 
 _LOADING = {
-    "safetensors": """\
-import json
-from collections import OrderedDict
-import numpy as np
-import torch
-from PIL import Image, ImageOps
+    "safetensors": "import json\n"
+    + _IMPORTS
+    + """\
 from safetensors import safe_open
 from torch import nn
 
@@ -32,19 +35,16 @@ with safe_open("model.safetensors", framework="pt") as file:
     tensors = {name: file.get_tensor(name) for name in file.keys()}
 
 """
-    + _NETWORK,
-    "torch": """\
-from collections import OrderedDict
-import numpy as np
-import torch
-from PIL import Image, ImageOps
+    + _PREDICT,
+    "torch": _IMPORTS
+    + """\
 from torch import nn
 
 content = torch.load("model.pt", weights_only=True)
 about, tensors = content["tudui"], content["state_dict"]
 
 """
-    + _NETWORK,
+    + _PREDICT,
     "onnx": """\
 import json
 import numpy as np
@@ -62,7 +62,7 @@ print(about["classes"][int(probabilities.argmax())], float(probabilities.max()))
 
 
 def loading_code(format: str, name: str, weights: Weights) -> str | None:
-    """Return Python that loads a file of this name and prints a picture's class; None if it takes more than torch."""
+    """Return Python that loads a file of this name and prints an image's class; None if torch alone cannot do it."""
     network = "" if format == "onnx" else _network_code(weights.model())
     if network is None:
         return None

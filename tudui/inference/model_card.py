@@ -1,4 +1,4 @@
-"""The model card: what a model was trained on, by which recipe, how good it was found, and what it cannot do."""
+"""The model card: training data, recipe, measured accuracy and limits of an exported model."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ from tudui.inference.loading import loading_code
 from tudui.text import markdown_text, printable
 from tudui.weights import Weights
 
-MAX_ROWS = 100  # of the table of classes; with more, the least accurate
+MAX_ROWS = 100  # of the table of classes; with more, only the LEAST accurate
 LEAST = 20
 MAX_WARNINGS = 20
-PATHS = ("train.init_from", "data.noise_matrix", "data.noise_manifest")  # of which only the name is told
-UNTOLD = ("log.", "checkpoint.", "device", "expect", "data.name", "data.dir", "data.cache", "data.on_bad_image")
+PATHS = ("train.init_from", "data.noise_matrix", "data.noise_manifest")  # the card shows their names only
+LEFT_OUT = ("log.", "checkpoint.", "device", "expect", "data.name", "data.dir", "data.cache", "data.on_bad_image")
 
 Lines = Iterator[str]
 
@@ -34,74 +34,63 @@ def model_card(
     *,
     format: str,
     out: Path,
-    file: Sequence[str],
+    about_file: Sequence[str],
     best: bool,
 ) -> str:
-    """Return the Markdown of a card; `config` is None for weights that come without their run.
+    """Return the Markdown of a card; `config` is None for weights without their run.
 
-    `file` says of the exported file what only its writer knows, a line each; `best`, that validation chose the weights.
+    `about_file` has lines that only the writer of the file knows; with `best`, validation chose the weights.
     """
-    sections = (
-        _head(weights, out, file, description),
-        _data(weights, config, history),
-        _recipe(config, history),
-        _accuracy(config, history, best=best),
-        _limits(weights, config, history),
-        _rest(weights, format, out),
-    )
-    return "\n\n".join("\n".join(lines) for lines in sections) + "\n"
+    sections = {
+        f"# {markdown_text(out.stem)}": _head(weights, out, about_file, description),
+        "## Data": _data(weights, config, history),
+        "## Recipe": _recipe(config, history),
+        "## Accuracy": _accuracy(config, history, best=best),
+        "## Limits": _limits(weights, config, history),
+        "## Licence": ["Not stated. Before you share this file, choose its terms and check those of the images."],
+        "## Loading it": _loading(weights, format, out),
+    }
+    return "\n\n".join("\n".join([title, "", *lines]) for title, lines in sections.items()) + "\n"
 
 
-def _head(weights: Weights, out: Path, file: Sequence[str], description: Description) -> Lines:
+def _head(weights: Weights, out: Path, about_file: Sequence[str], description: Description) -> Lines:
     parameters = sum(tensor.numel() for tensor in weights.tensors.values())
-    yield f"# {markdown_text(out.stem)}"
-    yield ""
-    yield f"A network that puts a picture into one of {weights.number_of_classes} classes ({parameters:,} parameters)."
+    epoch = "" if weights.epoch is None else f", the weights after epoch {weights.epoch}"
+    network = network_spec(weights.network.name)
+    mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (description.mean, description.std))
+    yield f"A network that classifies images into {weights.number_of_classes} classes ({parameters:,} parameters)."
     yield ""
     yield f"- file: {markdown_text(out.name)}, by Tudui {description.version}"
-    yield f"- made from: {markdown_text(description.origin)}{_epochs(weights)}"
-    yield from (f"- {line}" for line in file)
-    network = network_spec(weights.network.name)
+    yield f"- made from: {markdown_text(description.origin)}{epoch}"
+    yield from (f"- {line}" for line in about_file)
     yield f"- network: {markdown_text(network.name)}, {markdown_text(network.title)}"
     yield f"- input: {description.input}"
-    yield f"- mean {_numbers(description.mean)}; std {_numbers(description.std)}"
+    yield f"- mean {mean}; std {std}"
     if weights.preparation is None:
         yield "- how pixels were prepared in training is **not known**: [0, 1] is assumed, as in the course's scripts"
 
 
-def _epochs(weights: Weights) -> str:
-    return "" if weights.epoch is None else f", the weights after epoch {weights.epoch}"
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:.4g}" for value in values)
-
-
 def _data(weights: Weights, config: Config | None, history: History) -> Lines:
-    yield "## Data"
-    yield ""
     if config is None:
-        yield "**Not known**: the weights came without their run, so what they were trained on is not told here."
+        yield "**Not known**: a weights file does not say what it was trained on."
     else:
         name = config.data.name
-        shown = f"{FOLDER}{Path(name.removeprefix(FOLDER)).name}" if name.startswith(FOLDER) else name
+        shown = f"{FOLDER}{Path(name).name}" if name.startswith(FOLDER) else name
         yield f"- data set: {markdown_text(shown)}"
         if history.images:
             yield f"- images: {', '.join(f'{count:,} {split}' for split, count in history.images.items())}"
-        yield f"- fingerprint (sha256 of classes, labels and some 500 images of each split): {weights.data}"
-        noise = config.data.label_noise
-        if noise:
-            kind = config.data.noise_kind
-            yield f"- **wrong labels on purpose** ({kind}): {noise:g} of those of training and validation, none in test"
-        elif config.data.noise_manifest:
-            yield "- **wrong labels on purpose** in training and validation, those of another run; none in test"
-    names = weights.class_names[:MAX_ROWS]
-    more = f", and {weights.number_of_classes - MAX_ROWS:,} more" if weights.number_of_classes > MAX_ROWS else ""
-    yield f"- classes: {', '.join(markdown_text(name) for name in names)}{more}"
+        yield f"- fingerprint (sha256 of classes, labels and about 500 images of each split): {weights.data}"
+        if config.data.has_wrong_labels:
+            noise, kind = config.data.label_noise, config.data.noise_kind
+            share = f"{noise:g} of the labels ({kind})" if noise else "the labels of another run's manifest"
+            yield f"- **wrong labels on purpose** in training and validation: {share}; none in test"
+    count = weights.number_of_classes
+    more = f", and {count - MAX_ROWS:,} more" if count > MAX_ROWS else ""
+    yield f"- classes: {', '.join(map(markdown_text, weights.class_names[:MAX_ROWS]))}{more}"
     if weights.classes is None:
-        yield "- the names of the classes are **not known**; these were made up, in the order of the outputs"
+        yield "- the names of the classes are **not known**; these only number the outputs"
     if config and history.warnings:
-        yield "- what the run said:"
+        yield "- warnings of the run:"
         for message in history.warnings[:MAX_WARNINGS]:
             yield f"    - {markdown_text(without_paths(message, config)[:400])}"
         if len(history.warnings) > MAX_WARNINGS:
@@ -109,10 +98,8 @@ def _data(weights: Weights, config: Config | None, history: History) -> Lines:
 
 
 def _recipe(config: Config | None, history: History) -> Lines:
-    yield "## Recipe"
-    yield ""
     if config is None:
-        yield "**Not known**: neither loss nor settings are told by the file."
+        yield "**Not known**: a weights file contains neither loss nor settings."
         return
     spec = loss_spec(config.loss.name)
     yield f"Loss: {markdown_text(spec.title)}, {markdown_text(spec.formula)}; form {config.loss.form}."
@@ -120,45 +107,37 @@ def _recipe(config: Config | None, history: History) -> Lines:
     yield "| setting | value |"
     yield "| :--- | :--- |"
     for key, value in flatten(config).items():
-        if not key.startswith(UNTOLD):
-            told = Path(value).name if key in PATHS and value else value
-            yield f"| {key} | {markdown_text(_setting(told))} |"
+        if not key.startswith(LEFT_OUT):
+            yield f"| {key} | {markdown_text(_setting(Path(value).name if key in PATHS and value else value))} |"
     if history.result:
         hardware = history.result.hardware
-        where = f"{hardware.gpu or hardware.cpu}, {hardware.threads} threads, {hardware.precision}"
+        machine = f"{hardware.gpu or hardware.cpu}, {hardware.threads} threads, {hardware.precision}"
         versions = ", ".join(f"{name} {number}" for name, number in history.result.versions.items())
         yield ""
-        yield f"Computed on {markdown_text(where)}; {markdown_text(versions)}."
+        yield f"Computed on {markdown_text(machine)}; {markdown_text(versions)}."
 
 
 def _setting(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _accuracy(config: Config | None, history: History, *, best: bool) -> Lines:
-    yield "## Accuracy"
-    yield ""
-    test = history.test
-    if config is None:
-        yield "**Not known**: measure it on images that the network has never seen, with `tudui evaluate`."
+    test, validation = history.test, history.validation
+    if config is None or test is None or test.images == 0:
+        unknown = history.unknown if config else "a weights file contains no accuracy"
+        yield f"**Not known**: {unknown}. Measure it on images that are new to the network, with `tudui evaluate`."
         return
-    if test is None or test.images == 0:
-        yield f"**Not known**: {history.unknown}. `tudui evaluate` measures them."
-        return
-    yield f"**Test accuracy {_share(_hits(test), test.images)}**. The interval is Wilson's; it holds for the"
-    yield "draw of test images alone."
+    yield f"**Test accuracy {_share(_hits(test), test.images)}**. The interval (Wilson) covers only the random choice"
+    yield "of test images."
     yield ""
     yield f"- protocol: {_protocol(config)}"
     chosen = "those of the epoch with the best validation accuracy" if best else "those of the last epoch"
     yield f"- weights: {chosen} ({test.epoch}), scored once, when the run had ended"
-    yield f"- n = 1: one run with seed {config.seed}. Another seed gives other weights and another accuracy; how far"
-    yield "  they spread is not in the interval, and is measured by `tudui compare-losses`"
-    if history.validation:
-        validation = history.validation
+    yield f"- n = 1: one run with seed {config.seed}. Other seeds give other accuracies; this spread is not in the"
+    yield "  interval. `tudui compare-losses` measures it."
+    if validation:
         caution = "; these weights were chosen by it, so it is too high" if best else ""
         wrong = " (its labels are partly wrong on purpose)" if config.data.has_wrong_labels else ""
         yield f"- validation accuracy: {_share(_hits(validation), validation.images)}{wrong}{caution}"
@@ -166,21 +145,21 @@ def _accuracy(config: Config | None, history: History, *, best: bool) -> Lines:
     yield f"- calibration on the test images: expected error {ece:.4f} over 15 bins (0 is perfect; do not trust the"
     yield f"  probabilities beyond this error), NLL {nll:.4f}"
     if config.precision != "fp32":
-        yield f"- the run computed in {config.precision}; what loads this file may compute in fp32 and differ slightly"
+        yield f"- the run computed in {config.precision}; a program that loads this file in fp32 may differ slightly"
     yield ""
     yield from _classes(test)
 
 
 def _protocol(config: Config) -> str:
     if config.data.name == "digits":
-        held = "a stratified fifth of the digits, the same for every seed"
+        images = "a stratified fifth of the digits, the same for every seed"
     elif config.data.name in SETS:
-        held = f"the official test images of {config.data.name}"
+        images = f"the official test images of {config.data.name}"
     else:
-        held = "the data set's own test images; where it has none, a stratified fifth, the same for every seed"
+        images = "the data set's own test images or, if it has none, a stratified fifth, the same for every seed"
     return (
-        f"{held}. The run trained on none of them and chose no weights by them; "
-        f"whether people chose its settings by them, it cannot know"
+        f"{images}. The run did not train on them or choose weights by them; "
+        f"whether people chose its settings by them is unknown"
     )
 
 
@@ -192,60 +171,46 @@ def _share(hits: int, images: int) -> str:
     """Return a share with its 95 % interval (Wilson 1927)."""
     from scipy.stats import binomtest
 
-    interval = binomtest(hits, images).proportion_ci(0.95, method="wilson")
-    low, high = 100 * interval.low, 100 * interval.high
-    return f"{100 * hits / images:.2f} % ({hits:,} of {images:,}; 95 % interval {low:.1f} to {high:.1f} %)"
+    low, high = binomtest(hits, images).proportion_ci(0.95, method="wilson")
+    return f"{100 * hits / images:.2f} % ({hits:,} of {images:,}; 95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
 
 
 def _classes(test: Evaluated) -> Lines:
-    confusion = test.details["confusion"]
     names = [markdown_text(name) for name in test.details["per_class_accuracy"]]
-    rows = [(index, row[index], sum(row)) for index, row in enumerate(confusion) if sum(row)]
+    rows = [(index, row) for index, row in enumerate(test.details["confusion"]) if sum(row)]
     if len(rows) > MAX_ROWS:
-        rows = sorted(rows, key=lambda row: row[1] / row[2])[:LEAST]
+        rows = sorted(rows, key=lambda item: item[1][item[0]] / sum(item[1]))[:LEAST]
         yield f"The {LEAST} least accurate of {len(names)} classes:"
         yield ""
-    yield "| class | test accuracy | most often taken for |"
+    yield "| class | test accuracy | most often predicted as |"
     yield "| :--- | :--- | :--- |"
-    for index, hits, images in rows:
-        others = {other: count for other, count in enumerate(confusion[index]) if other != index and count}
-        worst = max(others, key=lambda other: others[other], default=None)
-        taken = "" if worst is None else f"{names[worst]} ({others[worst]})"
-        yield f"| {names[index]} | {_share(hits, images)} | {taken} |"
+    for index, row in rows:
+        count, other = max((count, -other) for other, count in enumerate(row) if other != index)
+        wrong = f"{names[-other]} ({count})" if count else ""
+        yield f"| {names[index]} | {_share(row[index], sum(row))} | {wrong} |"
 
 
 def _limits(weights: Weights, config: Config | None, history: History) -> Lines:
     _, height, width = weights.shape.input
-    yield "## Limits"
-    yield ""
-    yield f"- It sees {width} x {height} pixels: a picture is scaled until it covers them, and its centre is cut out."
-    yield "- It knows its classes only. A picture of anything else is put into one of them as well, often with a high"
-    yield "  probability; nothing in the file tells such a picture from others."
-    yield "- Its accuracy holds for pictures made as those of the test were. Other cameras, sizes, crops or times are"
-    yield "  other data, on which it has to be measured again."
+    yield f"- Its input is {width} x {height} pixels: images are scaled to cover them, and the centre is cut out."
+    yield "- It knows its classes only. It assigns an image of anything else to one of them, often with a high"
+    yield "  probability, and cannot detect such an image."
+    yield "- Its accuracy is for images like those of the test. Measure it again for other cameras, sizes or crops."
     if config is not None:
         yield "- It is one run with one seed, not the best or the mean of several."
         if config.data.has_wrong_labels:
-            yield "- It was trained on labels that are partly wrong, on purpose: for comparing losses, not for use."
+            yield "- Some training labels were wrong on purpose: use it to compare losses, not in practice."
     if history.test and history.test.images < 1000:
-        yield f"- The test is small ({history.test.images} images): look at the interval and not at the accuracy alone."
-    yield "- The labels of the test images were taken to be right; those of most data sets are not all."
+        yield f"- The test is small ({history.test.images} images): read the interval, not only the accuracy."
+    yield "- The test labels were assumed to be right; most data sets contain some wrong ones."
 
 
-def _rest(weights: Weights, format: str, out: Path) -> Lines:
+def _loading(weights: Weights, format: str, out: Path) -> Lines:
     code = loading_code(format, printable(out.name), weights)
-    yield "## Licence"
-    yield ""
-    yield "Not stated. Whoever hands this file on says under which terms, and whether the images' own terms allow it."
-    yield ""
-    yield "## Loading it"
-    yield ""
     if code is None:
         yield f"With Tudui and the package of the network {weights.network.name}: `tudui predict FILE IMAGE`."
         return
     if format != "onnx":
         yield "With Tudui: `tudui predict FILE IMAGE`. Without it:"
         yield ""
-    yield "```python"
-    yield code.rstrip()
-    yield "```"
+    yield from ("```python", code.rstrip(), "```")

@@ -1,4 +1,4 @@
-"""The network as an ONNX file, from bytes to probabilities; and what onnxruntime makes of such a file."""
+"""The network as an ONNX file, from bytes to probabilities; and the logits that onnxruntime computes."""
 
 from pathlib import Path
 from types import ModuleType
@@ -6,19 +6,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tudui.errors import UsageError
 from tudui.exported import KEY, Description
 from tudui.weights import Weights
 
-OPSET, IR = 17, 8  # of 2022, so that runtimes of that age read the file
-BATCH = "batch"  # the name of the axis of any length
+OPSET, IR = 17, 8  # of 2022, so that older runtimes can read the file
+BATCH = "batch"  # name of the axis of variable length
 
 
 def require_onnx() -> tuple[ModuleType, ModuleType]:
-    """Return onnx and onnxruntime; UsageError where they are not installed."""
+    """Return onnx and onnxruntime; UsageError if one is not installed."""
     try:
         import onnx
         import onnxruntime
@@ -34,28 +33,24 @@ def onnx_bytes(weights: Weights, description: Description) -> bytes:
     nodes: list[Any] = []
 
     def then(operation: str, *others: str, output: str | None = None, **settings: Any) -> None:
+        before = nodes[-1].output[0] if nodes else "images"
         name = output or f"{operation.lower()}{len(nodes)}"
-        nodes.append(helper.make_node(operation, [nodes[-1].output[0], *others], [name], **settings))
+        nodes.append(helper.make_node(operation, [before, *others], [name], **settings))
 
-    nodes.append(helper.make_node("Cast", ["images"], ["pixels"], to=types.FLOAT))
+    then("Cast", output="pixels", to=types.FLOAT)
     then("Div", "white")
     then("Sub", "mean")
     then("Div", "std")
     model = weights.model()
     for layer, module in model.named_children() if isinstance(model, nn.Sequential) else [("", model)]:
         operation, settings = _operation(module)
-        names = [f"{layer}.{name}" for name, _ in module.named_parameters()]
-        then(operation, *names, **settings)
+        then(operation, *(f"{layer}.{name}" for name, _ in module.named_parameters()), **settings)
     nodes[-1].output[0] = "logits"
     then("Softmax", axis=1, output="probabilities")
-
-    def per_channel(values: tuple[float, ...]) -> NDArray[np.float32]:
-        return np.array(values, np.float32).reshape(3, 1, 1)
-
     constants = {
         "white": np.array(255, np.float32),
-        "mean": per_channel(description.mean),
-        "std": per_channel(description.std),
+        "mean": np.array(description.mean, np.float32).reshape(3, 1, 1),
+        "std": np.array(description.std, np.float32).reshape(3, 1, 1),
         **{name: tensor.numpy() for name, tensor in weights.tensors.items()},
     }
     shape = [BATCH, weights.number_of_classes]
@@ -66,13 +61,8 @@ def onnx_bytes(weights: Weights, description: Description) -> bytes:
         [helper.make_tensor_value_info(name, types.FLOAT, shape) for name in ("logits", "probabilities")],
         [onnx.numpy_helper.from_array(values, name) for name, values in constants.items()],
     )
-    whole = helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR,
-        producer_name="tudui",
-        producer_version=description.version,
-    )
+    producer = {"producer_name": "tudui", "producer_version": description.version}
+    whole = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, **producer)
     helper.set_model_props(whole, {KEY: description.text()})
     onnx.checker.check_model(whole, full_check=True)
     content: bytes = whole.SerializeToString()
@@ -80,7 +70,7 @@ def onnx_bytes(weights: Weights, description: Description) -> bytes:
 
 
 def _operation(module: nn.Module) -> tuple[str, dict[str, Any]]:
-    """Return ONNX's name and settings of a layer; UsageError for a layer that is not one of the course's kinds."""
+    """Return ONNX's name and settings of a layer; UsageError if the course's network has no such layer."""
     match module:
         case nn.Conv2d(padding_mode="zeros", groups=1, dilation=(1, 1), padding=(down, across)):
             pads = [down, across, down, across]
@@ -92,13 +82,13 @@ def _operation(module: nn.Module) -> tuple[str, dict[str, Any]]:
         case nn.Linear():
             return "Gemm", {"transB": 1}
     raise UsageError(
-        f"--format onnx: writes a chain of convolutions, max pooling and linear layers, and no "
+        f"--format onnx: supports a chain of convolutions, max pooling and linear layers, and no "
         f"{type(module).__name__}; take --format safetensors"
     )
 
 
 def onnx_logits(path: Path, images: Tensor) -> Tensor:
-    """Return what onnxruntime computes on the CPU: logits [N, K] of images uint8 [N, 3, H, W]."""
+    """Return the logits [N, K] that onnxruntime computes on the CPU from images uint8 [N, 3, H, W]."""
     _, onnxruntime = require_onnx()
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (logits,) = session.run(["logits"], {"images": images.numpy()})

@@ -1,4 +1,4 @@
-"""The classes that a network sees in image files, batch by batch, so that any number of them fits into memory."""
+"""Predict the classes of image files, batch by batch, so that any number of files fits into memory."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image file, and the names of the folders between it and the one that was asked for."""
+    """An image file, and the names of the folders between it and the named folder."""
 
     path: Path
     folders: tuple[str, ...] = ()
@@ -28,11 +28,11 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Prediction:
-    """An image file, and its likeliest classes with their probabilities, highest first."""
+    """An image file, and its most likely classes with their probabilities, highest first."""
 
     path: Path
     classes: tuple[tuple[str, float], ...]
-    expected: str | None  # the class that a folder is named after
+    expected: str | None  # class whose name its folder has
 
 
 @dataclass(frozen=True)
@@ -44,33 +44,30 @@ class Unreadable:
 
 
 def find_images(paths: Iterable[Path]) -> list[ImageFile]:
-    """Return the files, and the images below the folders, in order; DataError where a folder has none."""
+    """Return the files, and the images below the folders, in order; DataError if a folder has none."""
     found: list[ImageFile] = []
     for path in paths:
         if not path.is_dir():
             found.append(ImageFile(path))
-            continue
-        inside = images_below(path)
-        if not inside:
-            raise DataError(f"{path}: no images in this folder (endings: {' '.join(sorted(ENDINGS))})")
-        found += [ImageFile(image, image.relative_to(path).parts[:-1]) for image in inside]
+        elif inside := images_below(path):
+            found += [ImageFile(image, image.relative_to(path).parts[:-1]) for image in inside]
+        else:
+            raise DataError(f"{path}: no images in this folder; their names must end with {', '.join(sorted(ENDINGS))}")
     return found
 
 
 def predict_files(
     weights: Weights, files: Sequence[ImageFile], *, top: int = 3, normalize: str | None = None
 ) -> Iterator[Prediction | Unreadable]:
-    """Yield the `top` likeliest classes of each image in turn, or why it cannot be read."""
-    names = weights.class_names
-    _, height, width = weights.shape.input
+    """Yield the `top` most likely classes of each image in order, or why it cannot be read."""
+    names, size = weights.class_names, weights.shape.input[1:]
     network = network_of(weights, preparation=preparation_of(weights, normalize, None))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside Python's lock
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
         for start in range(0, len(files), BATCH):
             batch = files[start : start + BATCH]
-            decoded = list(pool.map(lambda file: decode_or_reason(file.path, (height, width)), batch))
-            pixels = [image for image in decoded if not isinstance(image, str)]
+            decoded = list(pool.map(lambda file: decode_or_reason(file.path, size), batch))
             likeliest: Iterator[tuple[tuple[str, float], ...]] = iter(())
-            if pixels:
+            if pixels := [image for image in decoded if not isinstance(image, str)]:
                 with torch.inference_mode():
                     outputs = network(torch.from_numpy(np.stack(pixels)).to(network.device)).cpu()
                 likeliest = iter(Classes(names=names).words(outputs, top))
@@ -84,7 +81,7 @@ def predict_files(
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network sees in image files, computed anew by each loop over it."""
+    """Predictions for image files; each loop computes them again."""
 
     weights: Weights
     files: Sequence[ImageFile]
@@ -96,5 +93,5 @@ class Predictions:
         return len(self.files)
 
     def __iter__(self) -> Iterator[Prediction | Unreadable]:
-        """Yield the likeliest classes of each image in turn, or why it cannot be read."""
+        """Yield what `predict_files` yields."""
         return predict_files(self.weights, self.files, top=self.top, normalize=self.normalize)

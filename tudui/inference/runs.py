@@ -12,10 +12,10 @@ from tudui.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run; fractions are None where they are not known (yet)."""
+    """One run; scores are fractions, None if not known (yet)."""
 
     name: str
-    status: str  # finished, diverged, not finished, or damaged: its result cannot be read
+    status: str  # finished, diverged, not finished, or damaged (unreadable result)
     loss: str
     data: str
     seed: int
@@ -27,7 +27,7 @@ class RunRow:
 
 
 def list_runs(root: Path) -> list[RunRow]:
-    """Return every run below a folder, by name; folders that are no runs are passed over."""
+    """Return every run below a folder, by name; other folders are ignored."""
     return [row for path in sorted(root.rglob("config.yaml")) if (row := _row(RunFolder(path.parent), root))]
 
 
@@ -41,18 +41,18 @@ def _row(folder: RunFolder, root: Path) -> RunRow | None:
     if not (isinstance(loss, str) and isinstance(data, str) and isinstance(seed, int) and isinstance(planned, int)):
         return None
     name = folder.root.relative_to(root).as_posix() if folder.root != root else folder.root.name
-    if not folder.result.is_file():
-        epoch, validation = _progress(folder)
-        return RunRow(name, "not finished", loss, data, seed, epoch, planned, validation, None, None)
     try:
-        result = read_result(folder.result)
+        result = read_result(folder.result) if folder.result.is_file() else None
+        status = result.status if result else "not finished"
     except DataError:
-        epoch, validation = _progress(folder)
-        return RunRow(name, "damaged", loss, data, seed, epoch, planned, validation, None, None)
-    validation, test = (None if split is None else split.get("accuracy") for split in (result.validation, result.test))
-    return RunRow(
-        name, result.status, loss, data, seed, result.epochs, planned, validation, test, result.timing.seconds
-    )
+        result, status = None, "damaged"
+    test = seconds = None
+    if result:
+        validation, test = ((split or {}).get("accuracy") for split in (result.validation, result.test))
+        epochs, seconds = result.epochs, result.timing.seconds
+    else:
+        epochs, validation = _progress(folder)
+    return RunRow(name, status, loss, data, seed, epochs, planned, validation, test, seconds)
 
 
 def _progress(folder: RunFolder) -> tuple[int, float | None]:

@@ -1,4 +1,4 @@
-"""Weights of any origin, scored on any data set."""
+"""Score weights of any origin on any data set."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ UNPREPARED = "pixels in [0, 1], as in the course's scripts; other weights may ne
 
 @dataclass(frozen=True)
 class Scored:
-    """The scores of weights, and what they were computed from."""
+    """The scores of weights, with the weights and the task."""
 
     weights: Weights
     evaluated: Evaluated
@@ -29,25 +29,25 @@ class Scored:
     def __repr__(self) -> str:
         """Return the main scores in a line."""
         found = self.evaluated
-        scores = ", ".join(
-            f"{metric.title} {metric.unit.text(found.scores[metric.name])}" for metric in self.task.metrics
-        )
+        scores = ", ".join(f"{one.title} {one.unit.text(found.scores[one.name])}" for one in self.task.metrics)
         return f"<{self.weights.origin}: {found.images:,} {found.split} images, {scores}>"
 
 
 def network_of(weights: Weights, *, preparation: Preparation) -> Network:
-    """Return the network as it was trained: a run's own precision and memory format, else fp32."""
+    """Return the network in the precision and memory format of its run; without a run, in fp32."""
     config = config_from(weights.config, weights.origin) if weights.config else Config()
     config, _ = resolve_machine(config.model_copy(update={"device": "auto"}))
     return Network.of(weights.model(), preparation, config)
 
 
 def preparation_of(weights: Weights, normalize: str | None, standardizing: Preparation | None) -> Preparation:
-    """Return how inputs are prepared: as asked for, else as the weights say, else not at all."""
+    """Return the preparation asked for, else that of the weights, else none; UsageError if it is not known."""
     if normalize == "standardize":
         found = standardizing or weights.preparation
         if found is None:
-            raise UsageError("--normalize standardize: weights alone do not say how; evaluate them with --data")
+            raise UsageError(
+                "--normalize standardize: these weights have no mean and std; use tudui evaluate with --data"
+            )
         return found
     if normalize is None and weights.preparation is not None:
         return weights.preparation
@@ -63,10 +63,15 @@ def evaluate_weights(
     normalize: str | None = None,
     best: bool = False,
 ) -> Scored:
-    """Score the weights of a run or file on a split of its own data or of another data set."""
+    """Score the weights of a run or file on a split of its own data or of another data set.
+
+    UsageError, WeightsError or DataError if weights, data and split do not fit.
+    """
     weights = read_weights(path, best=best)
     if weights.config is None and data is None:
-        raise UsageError(f"{path}: a weights file does not say what it was trained on; give --data, such as cifar10")
+        raise UsageError(
+            f"{path}: a weights file does not say what it was trained on; add --data, for example --data cifar10"
+        )
     flags = {"data.name": ("--data", data), "data.dir": ("--data-dir", data_dir)}
     overrides = [Override(key, value, f"{flag} {value}") for key, (flag, value) in flags.items() if value is not None]
     config = config_from(weights.config or {}, weights.origin, overrides)
@@ -77,7 +82,7 @@ def evaluate_weights(
         raise UsageError(f"--split {split}: {dataset.name} has only {', '.join(dataset.splits())}")
     notes = [*dataset.notes]
     if weights.data is not None and data is None and weights.data != dataset.fingerprint():
-        notes.append(f"{dataset.name} has changed since the training: images that were trained on may be among these")
+        notes.append(f"{dataset.name} has changed since the training: training images may be among these")
     if weights.preparation is None and normalize is None:
         notes.append(UNPREPARED)
     if weights.classes and weights.classes != dataset.task.names:

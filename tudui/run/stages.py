@@ -283,10 +283,7 @@ class Run:
             **values,
             "versions": versions(),
             "hardware": {**hardware(self.config), "processes": self.world.size},
-            "timing": {
-                "seconds": progress.seconds,
-                "images_per_second": progress.images / max(progress.seconds, 1e-9),
-            },
+            "timing": {"seconds": progress.seconds, "images_per_second": progress.images / max(progress.seconds, 1e-9)},
         }
         self.emit(RunEnded(step=progress.step, status=status, result=result))
         if self.world.is_first:

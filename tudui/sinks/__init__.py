@@ -1,4 +1,4 @@
-"""Where events go: the record in JSON lines, TensorBoard, the terminal."""
+"""Receivers of events: the record in JSON lines, TensorBoard, the terminal."""
 
 from collections.abc import Callable
 

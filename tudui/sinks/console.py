@@ -1,4 +1,4 @@
-"""A run on the terminal or in a notebook: a progress bar where there is one, plain lines elsewhere."""
+"""A run on the terminal or in a notebook with a progress bar, elsewhere in plain lines."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -11,7 +11,7 @@ from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.sinks import Sink
 from tudui.sinks.notebook import Page
 from tudui.sinks.printable import plain_table
-from tudui.tasks import Metric, Task, task_from
+from tudui.tasks import Task, task_from
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def console_sink(console: Console) -> Iterator[Sink]:
 def _columns() -> list[ProgressColumn]:
     return [
         TextColumn("{task.fields[epoch]}"),
-        BarColumn(bar_width=14),  # so that all of it has place in 80 columns
+        BarColumn(bar_width=14),  # fits into 80 columns
         TextColumn("{task.percentage:>3.0f}%"),
         TextColumn("{task.fields[scores]}"),
         TimeRemainingColumn(compact=True),
@@ -44,7 +44,7 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.pending: StepEnd | None = None
-        self.task: Task | None = None  # known from the first event on
+        self.task: Task  # of the first event
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -73,15 +73,10 @@ class _Lines:
             f"images: {images}"
         )
 
-    @property
-    def metric(self) -> Metric:
-        """The metric that decides."""
-        assert self.task is not None, "RunStarted comes first"
-        return self.task.metrics[0]
-
     def score(self, scores: Mapping[str, float]) -> str:
-        """Return its value with its unit."""
-        return self.metric.unit.text(scores[self.metric.name], 1)
+        """Return the value of the task's first metric with its unit."""
+        metric = self.task.metrics[0]
+        return metric.unit.text(scores[metric.name], 1)
 
     def steps(self, event: StepEnd) -> None:
         if event.epoch_done:
@@ -89,13 +84,13 @@ class _Lines:
             self.pending = event
 
     def epoch_line(self, validation: str = "") -> None:
-        """Print the line of the epoch that is done, once its validation is known or something else follows."""
-        if (event := self.pending) is None:
+        """Print the line of a finished epoch, when its validation or another event follows."""
+        event, self.pending = self.pending, None
+        if event is None:
             return
-        self.pending = None
         self.console.print(
             f"epoch {event.epoch:>3}/{event.epochs_planned}  loss {event.epoch_loss:.4f}  "
-            f"{self.metric.title} {self.score(event.epoch_scores)}{validation}  "
+            f"{self.task.metrics[0].title} {self.score(event.epoch_scores)}{validation}  "
             f"{event.timing.images_per_second:,.0f} images/s",
             soft_wrap=True,
         )
@@ -103,7 +98,6 @@ class _Lines:
     def ended(self, event: RunEnded) -> None:
         result = event.result
         title = f"{result['loss']}, seed {result['seed']}: {event.status}"
-        assert self.task is not None, "RunStarted comes first"
         table = plain_table("", *(column.title for column in self.task.brief), "loss", title=title)
         for labels, name in (("right", "clean"), ("wrong", "flipped")):
             if (result["train"] or {}).get(name, {}).get("images"):
@@ -119,7 +113,7 @@ class _Lines:
 
 
 class _Bar(_Lines):
-    """A bar that moves with every event, and the finished epochs above it."""
+    """A bar for every event, below the lines of finished epochs."""
 
     def __init__(self, console: Console, progress: Progress) -> None:
         super().__init__(console)
@@ -133,13 +127,13 @@ class _Bar(_Lines):
             total=event.steps_planned,
             completed=event.step,
             epoch=f"epoch {event.epoch}/{event.epochs_planned}",
-            scores=f"loss {event.epoch_loss:.3f} {self.metric.title} {self.score(event.epoch_scores)} "
+            scores=f"loss {event.epoch_loss:.3f} {self.task.metrics[0].title} {self.score(event.epoch_scores)} "
             f"{event.timing.images_per_second:,.0f} img/s",
         )
 
 
 class _InNotebook(_Bar):
-    """The same in the output of a notebook's cell."""
+    """The bar in the output of a notebook's cell."""
 
     def __init__(self, page: Page) -> None:
         super().__init__(page.console, Progress(*_columns(), console=page.console))

@@ -1,4 +1,4 @@
-"""TensorBoard's event file, written by the run itself and not by a thread: a full disk is an error of the run."""
+"""TensorBoard's event file, written without a thread, so that a full disk is an error of the run."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ PREFIX = "events.out.tfevents"
 
 
 class EventFile:
-    """Appends to one event file; DiskError where that is not possible."""
+    """Appends to one event file; DiskError if that fails."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path, self.file = path, file
@@ -32,7 +32,7 @@ class EventFile:
         self.write(Event(summary=together, step=step))
 
     def write(self, event: Event) -> None:
-        """Write an event, with the time of now."""
+        """Write an event with the current time."""
         event.wall_time = time.time()
         with disk_errors(self.path):
             self.records.write(event.SerializeToString())
@@ -41,10 +41,10 @@ class EventFile:
 
 @contextmanager
 def event_file(folder: Path, *, purge_step: int | None = None) -> Iterator[EventFile]:
-    """Begin a new event file in the folder; a server forgets what it has read of `purge_step` and later."""
+    """Open a new event file in the folder; TensorBoard discards earlier events from `purge_step` on."""
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        # files are read in the order of their names, also where the clock was set back between two of them
+        # TensorBoard reads files by name; the number grows even if the clock was set back
         stamps = (path.name.split(".")[3] for path in folder.glob(f"{PREFIX}.*"))
         number = max([int(time.time()), *(int(stamp) + 1 for stamp in stamps if stamp.isdigit())])
     path = folder / f"{PREFIX}.{number:010d}.{socket.gethostname()}.{os.getpid()}"

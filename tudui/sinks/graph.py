@@ -1,6 +1,6 @@
 """The network as a graph for TensorBoard: a scope per layer, with its parameters inside and shapes on the edges.
 
-torch's own graph comes from `torch.jit.trace`: deprecated, 1.5 s at the start of a run, and a node for every constant.
+torch's own graph uses `torch.jit.trace`: deprecated, 1.5 s at the start of a run, and a node for every constant.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,14 +18,14 @@ from tudui.networks import Shape
 
 
 def network_graph(model: nn.Module, shape: Shape) -> GraphDef:
-    """Return the layers of any network, from images to outputs; one image tells the shapes.
+    """Return the layers of any network, from images to outputs; a forward pass of one image gives the shapes.
 
-    A node is a module without modules inside it. What is computed between two of them is an edge.
+    A node is a module without submodules. Operations between two of them become an edge.
     """
     model = deepcopy(model).cpu().eval()
-    images = torch.zeros(1, *shape.input, requires_grad=True) * 1  # so that it has a grad_fn
+    images = torch.zeros(1, *shape.input, requires_grad=True) * 1  # gives it a grad_fn
     nodes = [_node("images", "Input", [], (-1, *shape.input))]
-    made = {images.grad_fn: "images"}  # what computed a tensor: the node that it is part of
+    made = {images.grad_fn: "images"}  # grad_fn of a tensor -> its node
 
     def record(scope: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         kind, known = type(module).__name__, {node.name for node in nodes}
@@ -56,7 +56,7 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 
 
 def _sources(tensor: Tensor, made: dict[Any, str]) -> Iterator[str]:
-    """Yield the nodes whose outputs a tensor was computed from, the functions between them left out."""
+    """Yield the nodes whose outputs a tensor was computed from, without the functions between."""
     waiting, seen = [tensor.grad_fn], set()
     while waiting:
         function = waiting.pop()
@@ -68,7 +68,7 @@ def _sources(tensor: Tensor, made: dict[Any, str]) -> Iterator[str]:
 
 
 def _node(name: str, kind: str, inputs: Sequence[str], shape: Sequence[int]) -> NodeDef:
-    """Return a node whose output has a shape, -1 for the images of a batch."""
+    """Return a node with the shape of its output; -1 is the batch."""
     node = NodeDef(name=name, op=kind, input=inputs)
     if shape:
         dimensions = [TensorShapeProto.Dim(size=size) for size in shape]

@@ -1,4 +1,4 @@
-"""The record of a run: one event per line. Everything else that is shown is a view of it."""
+"""The record of a run: one event per line. Everything else that Tudui shows is computed from it."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tudui.sinks import Sink
 
 @contextmanager
 def jsonl_sink(path: Path) -> Iterator[Sink]:
-    """Append events to the record; DiskError where that is not possible, or where the record is no longer there."""
+    """Append events to the record; DiskError if that fails or the record was moved."""
     with appended(path) as file:
 
         def emit(event: Event) -> None:
@@ -21,6 +21,6 @@ def jsonl_sink(path: Path) -> Iterator[Sink]:
                 file.write(json_text(to_json(event)).encode() + b"\n")
                 file.flush()
                 if not os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                    raise FileNotFoundError(ENOENT, "the folder was moved or removed while the run was going on")
+                    raise FileNotFoundError(ENOENT, "the folder was moved or removed during the run")
 
         yield emit

@@ -1,4 +1,4 @@
-"""One output of a notebook's cell that changes in place; Rich's live display needs widgets there."""
+"""One output of a notebook's cell that is updated in place; Rich's live display needs widgets."""
 
 import time
 from io import StringIO
@@ -8,27 +8,27 @@ from rich.console import Console, RenderableType
 from tudui.sinks.printable import printable_console
 
 WIDTH = 100
-PATIENCE = 0.2  # seconds between two changes: a notebook keeps up with no more
+PATIENCE = 0.2  # seconds between two updates; a notebook is too slow for more
 PRE = "margin:0; white-space:pre; overflow-x:auto; line-height:normal; font-family:monospace"
 
 
 class Page:
-    """What its console printed and, below that, what changes; the cell keeps what is there when the block ends."""
+    """Lines that its console printed and, below them, one renderable that changes."""
 
     def __init__(self) -> None:
         self.console = _recording()
         self.below: RenderableType | None = None
-        self.name: str | None = None  # of the output, once there is one
+        self.name: str | None = None  # display id of the output
         self.shown = 0.0
 
     def show(self, below: RenderableType | None) -> None:
-        """Show what was printed, and this below it."""
+        """Show the printed lines, and `below` under them."""
         self.below = below
         if time.monotonic() > self.shown + PATIENCE:
             self.close()
 
     def close(self) -> None:
-        """Show everything as it is now, without waiting."""
+        """Update the output immediately."""
         from IPython.display import display
 
         changing = _recording()
@@ -40,10 +40,8 @@ class Page:
             "text/html": f'<pre style="{PRE}">{markup}</pre>',
             "text/plain": "".join(console.export_text(clear=False) for console in both),
         }
-        if self.name is None:
-            self.name = display(content, raw=True, display_id=True).display_id
-        else:
-            display(content, raw=True, display_id=self.name, update=True)
+        shown = display(content, raw=True, display_id=self.name or True, update=self.name is not None)
+        self.name = self.name or shown.display_id
         self.shown = time.monotonic()
 
 

@@ -1,46 +1,45 @@
 """Pictures for TensorBoard: images with their classes, and the confusion matrix."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tudui.style import FAINT, INK, RIGHT, WRONG
 
-SIDE, FRAME, GAP, COLUMNS = 96, 4, 4, 4  # narrow, since TensorBoard shrinks a picture to its card, some 320 pixels wide
-LINE = 19  # of text, in pixels
+SIDE, FRAME, GAP, COLUMNS = 96, 4, 4, 4  # TensorBoard shrinks a picture to about 320 pixels
+LINE = 19  # height of a text line, in pixels
 
 
 def prediction_grid(
     images: np.ndarray, labels: Sequence[int], predicted: Sequence[int], classes: Sequence[str]
 ) -> np.ndarray:
-    """Return uint8 [H, W, 3]: images [N, 3, H, W] in a green frame or, with what was predicted, in a red one."""
+    """Return uint8 [H, W, 3]: images [N, 3, H, W] in green frames or, if wrong, in red ones with the prediction."""
     columns = min(COLUMNS, len(images))
     rows = -(-len(images) // columns)
-    width, height = SIDE + 2 * (FRAME + GAP), SIDE + 2 * (FRAME + GAP) + 2 * LINE
+    framed = SIDE + 2 * FRAME
+    width, height = framed + 2 * GAP, framed + 2 * GAP + 2 * LINE
     canvas = Image.new("RGB", (columns * width, rows * height), "white")
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(15)
     for index, (image, label, guess) in enumerate(zip(images, labels, predicted, strict=True)):
         x, y = (index % columns) * width + GAP, (index // columns) * height + GAP
         colour = RIGHT if guess == label else WRONG
-        draw.rectangle((x, y, x + SIDE + 2 * FRAME - 1, y + SIDE + 2 * FRAME - 1), fill=colour)
+        draw.rectangle((x, y, x + framed - 1, y + framed - 1), fill=colour)
         tile = Image.fromarray(image.transpose(1, 2, 0)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
         canvas.paste(tile, (x + FRAME, y + FRAME))
-        below = y + SIDE + 2 * FRAME
-        draw.text((x, below), _fit(draw, classes[label], font, SIDE), INK, font)
+        draw.text((x, y + framed), _fit(draw, classes[label], font, SIDE), INK, font)
         verdict = "right" if guess == label else f"saw {classes[guess]}"
-        draw.text((x, below + LINE), _fit(draw, verdict, font, width - GAP), colour, font)
+        draw.text((x, y + framed + LINE), _fit(draw, verdict, font, width - GAP), colour, font)
     return np.asarray(canvas)
 
 
 def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> np.ndarray:
-    """Return uint8 [H, W, 3]: rows are true classes, columns predicted ones, each cell a share of its row."""
+    """Return uint8 [H, W, 3]: rows are true classes, columns predicted ones, cells shares of their row."""
     counts = np.asarray(confusion, dtype=np.float64)
     shares = counts / counts.sum(1, keepdims=True).clip(min=1)
     number = len(classes)
     side = max(6, min(56, 900 // number))
-    font = ImageFont.load_default(max(6, min(22, side - 4)))  # large, since the picture is shown at half its size
+    font = ImageFont.load_default(max(6, min(22, side - 4)))  # large, because TensorBoard halves the picture
     small = ImageFont.load_default(20)
     probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     longest = round(max(probe.textlength(name, font) for name in classes)) + 16 if side >= 10 else 0
@@ -68,30 +67,26 @@ def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]
 
 
 def _shade(share: float) -> tuple[int, int, int]:
-    """Return a blue that gets darker evenly, also in grey print."""
-    stops = ((247, 250, 255), (158, 202, 225), (49, 130, 189), (8, 48, 107))
-    place = min(max(share, 0.0), 1.0) * (len(stops) - 1)
-    low, high = list(pairwise(stops))[min(int(place), len(stops) - 2)]
-    part = place - min(int(place), len(stops) - 2)
-    red, green, blue = (round(a + (b - a) * part) for a, b in zip(low, high, strict=True))
+    """Return a blue whose lightness falls evenly from share 0 to 1."""
+    channels = (247, 158, 49, 8), (250, 202, 130, 48), (255, 225, 189, 107)
+    red, green, blue = (round(float(np.interp(share, np.linspace(0, 1, 4), stops))) for stops in channels)
     return red, green, blue
 
 
 def _vertical(
     canvas: Image.Image, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, x: int, y: int
 ) -> None:
-    """Write text upwards from the point."""
+    """Write text upwards from a point."""
     width, height = round(ImageDraw.Draw(canvas).textlength(text, font)) + 2, 28
     label = Image.new("RGB", (width, height), "white")
     ImageDraw.Draw(label).text((0, height / 2), text, INK, font, "lm")
-    turned = label.rotate(90, expand=True)
-    canvas.paste(turned, (x - height // 2, y - width))
+    canvas.paste(label.rotate(90, expand=True), (x - height // 2, y - width))
 
 
 def _fit(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
     """Shorten text to a width in pixels."""
-    if draw.textlength(text, font) <= width:
-        return text
-    while text and draw.textlength(f"{text}…", font) > width:
+    shorter = text
+    while text and draw.textlength(shorter, font) > width:
         text = text[:-1]
-    return f"{text}…"
+        shorter = f"{text}…"
+    return shorter

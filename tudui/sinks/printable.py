@@ -1,4 +1,4 @@
-"""A console on which no name from a file steers the terminal, which Rich would let it do; and its plain tables."""
+"""A console that replaces control characters in names from files, which Rich does not; and plain tables."""
 
 import re
 from typing import IO, Any, cast
@@ -12,7 +12,7 @@ BLANK_ENDS = re.compile(" +$", re.MULTILINE)
 
 
 def printable_console(file: IO[str], **options: Any) -> Console:
-    """Return a console that writes to the file, or into the cell of a notebook; in a file or pipe lines stay whole."""
+    """Return a console that writes to the file, or to a notebook's cell; lines are not wrapped in a file or pipe."""
     whole = not file.isatty()
     file = cast("IO[str]", _WithoutBlankEnds(file)) if whole else file
     console = Console(file=file, highlight=False, **{"soft_wrap": whole, **options})
@@ -21,7 +21,7 @@ def printable_console(file: IO[str], **options: Any) -> Console:
 
 
 def plain_table(*columns: str, left: int = 1, title: str | None = None, gap: int = 2) -> Table:
-    """Return a table without lines, its first columns to the left, a gap of so many spaces between columns."""
+    """Return a table without rules; its first `left` columns are left-aligned, with `gap` spaces between columns."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, gap, 0, 0))
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < left else "right")
@@ -29,7 +29,7 @@ def plain_table(*columns: str, left: int = 1, title: str | None = None, gap: int
 
 
 class _WithoutBlankEnds:
-    """A file whose lines do not end with the blanks that fill a table's last column."""
+    """A file that removes the blanks after a table's last column."""
 
     def __init__(self, file: IO[str]) -> None:
         self.file = file

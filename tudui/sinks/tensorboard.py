@@ -1,4 +1,4 @@
-"""A run as TensorBoard shows it: one event folder, one tag per curve, one entry among the hyper-parameters."""
+"""A run in TensorBoard: one event folder, one tag per curve, one entry among the hyper-parameters."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,25 +14,26 @@ from torch import nn
 from torch.utils.tensorboard.summary import custom_scalars, histogram_raw, hparams, image, scalar, text
 
 from tudui.data import Dataset
-from tudui.events import Evaluated, Event, Histogram, RunEnded, RunStarted, StepEnd, Warned
+from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.sinks import Sink
 from tudui.sinks.event_file import EventFile, event_file
 from tudui.sinks.graph import network_graph
 from tudui.sinks.pictures import confusion_picture, prediction_grid
 
-# settings that are no hyper-parameters: how the run is computed, saved and logged, and where its images lie
+# settings that are no hyper-parameters: computation, checkpoints, log, and the folder of the images
 NO_HPARAMS = re.compile(
     r"log\.|checkpoint\.|data\.(dir|cache|on_bad_image|noise_matrix|noise_manifest)$|train\.(threads|channels_last)$|"
     r"(device|deterministic|expect)$"
 )
 MAX_CLASSES_SHOWN = 100
+SPLITS = ("train", "validation", "test")
 
 
 @contextmanager
 def tensorboard_sink(
     folder: Path, *, model: nn.Module, data: Dataset, config: Mapping[str, Any], config_text: str, last_step: int
 ) -> Iterator[Sink]:
-    """Write events to the folder; what an earlier process wrote after `last_step` is withdrawn."""
+    """Write events to the folder; TensorBoard discards events of an earlier process after `last_step`."""
     with event_file(folder, purge_step=last_step + 1 if last_step else None) as events:
 
         def emit(event: Event) -> None:
@@ -56,39 +57,33 @@ def tensorboard_sink(
 
 
 def _verbatim(shown: str) -> str:
-    """Return Markdown that shows text as it stands: names in it may look like markup, pictures or links."""
+    """Return Markdown that shows text unchanged: names in it may look like markup, images or links."""
     lines = [part for line in shown.splitlines() for part in wrap(line, 120, drop_whitespace=False) or [""]]
     return "\n".join(f"    {line}" for line in lines)
 
 
 def _start(events: EventFile, model: nn.Module, graph: GraphDef, config: Mapping[str, Any], config_text: str) -> None:
-    # without an experiment of its own: then TensorBoard puts what differs between the runs first
+    # no experiment of its own: TensorBoard then shows first what differs between the runs
     _, session, _ = hparams({key: _hparam(value) for key, value in config.items() if not NO_HPARAMS.match(key)}, {})
     events.add(session)
     events.add(text("config", _verbatim(config_text)), 0)
     events.write(TensorBoardEvent(graph_def=graph.SerializeToString()))
-    layers = [name for name, _ in model.named_parameters()]
-    layout = {
-        "loss and accuracy": {
-            "loss": ["Multiline", ["loss/train", "loss/validation", "loss/test"]],
-            "accuracy": ["Multiline", ["accuracy/train", "accuracy/validation", "accuracy/test"]],
-        },
+    layers = [name for name, _ in model.named_parameters() if name.endswith("weight")]
+    charts = {
+        "loss and accuracy": {name: [f"{name}/{split}" for split in SPLITS] for name in ("loss", "accuracy")},
         "gradients": {
-            "gradient norm of the weights": [
-                "Multiline", [f"gradient_norm/{layer}" for layer in layers if layer.endswith("weight")]
-            ],
-            "total gradient norm": ["Multiline", ["gradient_norm/total"]],
-            "change of the weights per step": [
-                "Multiline", [f"update_ratio/{layer}" for layer in layers if layer.endswith("weight")]
-            ],
+            "gradient norm of the weights": [f"gradient_norm/{layer}" for layer in layers],
+            "total gradient norm": ["gradient_norm/total"],
+            "change of the weights per step": [f"update_ratio/{layer}" for layer in layers],
         },
-        "learning rate": {"learning rate": ["Multiline", ["learning_rate"]]},
-    }  # fmt: skip
+        "learning rate": {"learning rate": ["learning_rate"]},
+    }
+    layout = {row: {name: ["Multiline", tags] for name, tags in lines.items()} for row, lines in charts.items()}
     events.add(custom_scalars(layout))
 
 
 def _hparam(value: Any) -> float | str:
-    """Return numbers with a point as such; what is counted reads better as a word, since TensorBoard shows 64.000."""
+    """Return floats unchanged; other values as text, because TensorBoard shows 64 as 64.000."""
     return value if isinstance(value, float) else str(value).lower()
 
 
@@ -104,20 +99,9 @@ def _steps(event: StepEnd) -> Iterator[Summary]:
     for tag, value in scalars.items():
         yield scalar(tag, value)
     for tag, counted in event.histograms.items():
-        yield _histogram(tag, counted)
-
-
-def _histogram(tag: str, counted: Histogram) -> Summary:
-    return histogram_raw(
-        tag,
-        min=counted.edges[0],
-        max=counted.edges[-1],
-        num=sum(counted.counts),
-        sum=counted.total,
-        sum_squares=counted.total_of_squares,
-        bucket_limits=list(counted.edges[1:]),
-        bucket_counts=list(counted.counts),
-    )
+        edges, counts = list(counted.edges), list(counted.counts)
+        sums = {"num": sum(counts), "sum": counted.total, "sum_squares": counted.total_of_squares}
+        yield histogram_raw(tag, edges[0], edges[-1], bucket_limits=edges[1:], bucket_counts=counts, **sums)
 
 
 def _scores(event: Evaluated, data: Dataset) -> Iterator[Summary]:
@@ -127,9 +111,8 @@ def _scores(event: Evaluated, data: Dataset) -> Iterator[Summary]:
     for name, accuracy in event.details["per_class_accuracy"].items():
         if event.split == "validation" and accuracy is not None and len(names) <= MAX_CLASSES_SHOWN:
             yield scalar(f"per_class_accuracy/{name}", accuracy)
-    if event.predicted:
+    if shown := len(event.predicted):
         split = data.splits()[event.split]
-        shown = len(event.predicted)
         images = split.store[split.rows[:shown]].cpu().numpy()
         picture = prediction_grid(images, split.targets[:shown].tolist(), event.predicted, names)
         yield image(f"predictions/{event.split}", picture, dataformats="HWC")

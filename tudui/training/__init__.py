@@ -1,1 +1,1 @@
-"""The loop, and what it is made of: the step, gradients, schedules, evaluation, checkpoints."""
+"""The loop and its parts: step, gradients, schedules, evaluation, checkpoints."""

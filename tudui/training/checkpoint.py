@@ -1,9 +1,10 @@
-"""Checkpoints: last, the one before it, and the best; read without executing anything in them."""
+"""Checkpoints: last, previous and best. Reading one executes nothing in it."""
 
 import io
 import shlex
 import warnings
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,10 +23,10 @@ from tudui.tasks import Task, task_from
 from tudui.text import in_a_line
 from tudui.training.state import Progress, TrainState
 
-FORMAT = 3  # progress and task are written otherwise than in formats 1 and 2; the weights are the same
+FORMAT = 3  # 1 and 2 have other names in progress and task; the weights are the same
 MAX_BYTES = 64 * 2**20  # with 10,000 classes and Adam a checkpoint has 9 MB
-ZIP = b"PK\x03\x04"  # how torch tells its two formats apart
-ANOTHER_COPY = "; take another copy"
+ZIP = b"PK\x03\x04"  # torch's format since 1.6 begins with it
+ANOTHER_COPY = "; use another copy"
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 
 _Positive = Annotated[float, Field(gt=0)]
@@ -33,7 +34,7 @@ _Positive = Annotated[float, Field(gt=0)]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint file holds."""
+    """What a checkpoint file contains."""
 
     path: Path
     format: int
@@ -46,11 +47,9 @@ class Checkpoint:
     lengths: dict[str, int]  # of the files that grow with the run, when the state was saved
 
 
-class _Checked(BaseModel):
+class _Preparation(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
-
-class _Preparation(_Checked):
     mean: tuple[float, float, float]
     std: tuple[_Positive, _Positive, _Positive]
 
@@ -60,9 +59,7 @@ class _State(BaseModel):
     progress: Progress
 
 
-class _Content(_Checked):
-    """What must be true of a checkpoint's values besides its tensors."""
-
+class _Content(BaseModel):
     state: _State
     config: dict[str, Any]
     preparation: _Preparation
@@ -75,7 +72,7 @@ class _Content(_Checked):
 def save_checkpoint(
     path: Path, state: TrainState, data: Dataset, config: dict[str, Any], *, lengths: dict[str, int]
 ) -> None:
-    """Write a checkpoint; `last.pt` leaves the one it replaces as `previous.pt`."""
+    """Write a checkpoint; the old `last.pt` is kept as `previous.pt`. DiskError if it cannot be written."""
     content = {
         "format": FORMAT,
         "state": state.state_dict(),
@@ -87,7 +84,7 @@ def save_checkpoint(
         "lengths": lengths,
     }
     keep = path.with_name(PREVIOUS) if path.name == LAST else None
-    whole = io.BytesIO()  # straight to a full disk, torch.save fails in ways of its own
+    whole = io.BytesIO()  # torch.save raises errors of its own on a full disk
     torch.save(content, whole)
     with written_aside(path, keep=keep) as file:
         file.write(whole.getbuffer())
@@ -105,40 +102,37 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def load_whole(path: Path) -> Any:
-    """Return what torch saved in a file; WeightsError where it is too large, or does not fit its checksums.
+    """Return what torch saved in a file; WeightsError if it is too large or does not match its checksums.
 
-    torch does not compare them. The format before PyTorch 1.6 has none.
+    torch does not compare checksums. The format before PyTorch 1.6 has none.
     """
     size = check_size(path)
     with path.open("rb") as file:
-        if file.read(len(ZIP)) == ZIP:
-            _check_sums(path, size)
-    with warnings.catch_warnings(action="ignore"):  # of what a damaged file seems to be
+        zipped = file.read(len(ZIP)) == ZIP
+    if zipped:
+        with zipfile.ZipFile(path) as archive:
+            # torch does not compress, so a larger content was not saved by torch
+            fits = sum(entry.file_size for entry in archive.infolist()) <= size
+            damaged = archive.testzip() if fits else "its size"
+        if damaged:
+            raise WeightsError(f"{path}: damaged: {damaged} does not fit its checksum{ANOTHER_COPY}")
+    with warnings.catch_warnings(action="ignore"):  # a damaged file causes unrelated ones
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def check_size(path: Path) -> int:
-    """Return a file's size in bytes; WeightsError where there is none, or one too large for this network."""
+    """Return a file's size in bytes; WeightsError if it does not exist or is too large."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
     if size > MAX_BYTES:
-        raise WeightsError(f"{path}: {size:,} bytes are too many for weights of this network ({MAX_BYTES:,} allowed)")
+        raise WeightsError(f"{path}: {size:,} bytes are too many for weights ({MAX_BYTES:,} allowed)")
     return size
 
 
-def _check_sums(path: Path, size: int) -> None:
-    with zipfile.ZipFile(path) as archive:
-        # what unpacks to more than it is was not saved by torch
-        fits = sum(entry.file_size for entry in archive.infolist()) <= size
-        damaged = archive.testzip() if fits else "its size"
-    if damaged:
-        raise WeightsError(f"{path}: damaged: {damaged} does not fit its checksum{ANOTHER_COPY}")
-
-
 def checkpoint_from(content: Any, path: Path) -> Checkpoint:
-    """Return what was read from a file as a checkpoint; WeightsError where it is none."""
+    """Return the content of a file as a checkpoint; WeightsError if it is not one."""
     if not isinstance(content, dict) or type(content.get("format")) is not int:
         raise WeightsError(f"{path}: not a checkpoint of Tudui")
     if not 1 <= content["format"] <= FORMAT:
@@ -149,7 +143,7 @@ def checkpoint_from(content: Any, path: Path) -> Checkpoint:
         checked = _Content.model_validate(content if content["format"] == FORMAT else _of_today(content))
     except ValidationError as error:
         wrong = ".".join(map(str, error.errors()[0]["loc"]))
-        raise WeightsError(f"{path}: not a whole checkpoint of Tudui ({wrong} is missing or wrong)") from None
+        raise WeightsError(f"{path}: not a complete checkpoint of Tudui ({wrong} is missing or wrong)") from None
     try:
         task = task_from(checked.task, str(path))
     except DataError as error:
@@ -168,18 +162,18 @@ def checkpoint_from(content: Any, path: Path) -> Checkpoint:
 
 
 def _of_today(content: dict[str, Any]) -> dict[str, Any]:
-    """Return what a checkpoint of Tudui 0.1 (format 1 or 2) holds, under today's names."""
+    """Return the content of a checkpoint of Tudui 0.1 (format 1 or 2) under today's names."""
     state: Any = content.get("state")
     progress = state.get("progress") if isinstance(state, dict) else None
     if not isinstance(progress, dict):
         return content
-    kept = {name: value for name, value in progress.items() if name not in ("epoch_correct", "best_accuracy")}
+    kept = {name: progress[name] for name in progress.keys() - {"epoch_correct", "best_accuracy"}}
     task = {"kind": "classes", "names": content.get("classes")}
     return {**content, "state": {**state, "progress": kept}, "task": task}
 
 
 def restore_state(state: TrainState, checkpoint: Checkpoint) -> None:
-    """Put a state back to where it was saved; WeightsError where the checkpoint is of another network or optimizer."""
+    """Restore a saved state; WeightsError if the checkpoint has another format, network or optimizer."""
     if checkpoint.format != FORMAT:
         raise WeightsError(
             f"{checkpoint.path}: has format {checkpoint.format} of Tudui 0.1, which this version cannot resume; "
@@ -189,34 +183,30 @@ def restore_state(state: TrainState, checkpoint: Checkpoint) -> None:
         state.load_state_dict(checkpoint.state)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise WeightsError(
-            f"{checkpoint.path}: not a checkpoint of this run ({in_a_line(error)}); bring back the one that was there"
+            f"{checkpoint.path}: not a checkpoint of this run ({in_a_line(error)}); restore the original file"
         ) from None
 
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, str | None]:
-    """Return the newest readable checkpoint of a folder, or None, and a word where the newest was not readable."""
+    """Return the newest readable checkpoint of a folder, if any, and a warning if a newer one is unreadable.
+
+    WeightsError if the folder has checkpoints and none is readable.
+    """
     problems: list[str] = []
     for name in (LAST, PREVIOUS):
-        if not (folder / name).exists():
-            continue
-        try:
-            checkpoint = load_checkpoint(folder / name)
-        except WeightsError as error:
-            problems.append(str(error).removesuffix(ANOTHER_COPY))
-            continue
-        return checkpoint, f"{problems[0]}; going on from {folder / name}" if problems else None
-    if problems:
-        raise WeightsError(f"no checkpoint is whole: {'; '.join(problems)}; {_way_without_checkpoint(folder)}")
-    return None, None
-
-
-def _way_without_checkpoint(folder: Path) -> str:
-    """Return what can be done with a run whose last checkpoints are damaged."""
-    run = folder.parent
-    anew = f"{tudui_command()} train --config {shlex.quote(str(run / 'config.yaml'))}"
-    try:
+        if (folder / name).exists():
+            try:
+                checkpoint = load_checkpoint(folder / name)
+            except WeightsError as error:
+                problems.append(str(error).removesuffix(ANOTHER_COPY))
+            else:
+                return checkpoint, f"{problems[0]}; resuming from {folder / name}" if problems else None
+    if not problems:
+        return None, None
+    again = f"{tudui_command()} train --config {shlex.quote(str(folder.parent / 'config.yaml'))}"
+    with suppress(WeightsError):
         load_checkpoint(folder / BEST)
-    except WeightsError:
-        return f"put a copy of one back, or train anew with: {anew}"
-    best = shlex.quote(str(folder / BEST))
-    return f"put a copy of one back, or train anew, from the weights of {BEST} if you like: {anew} --init-from {best}"
+        again += f" --init-from {shlex.quote(str(folder / BEST))}"
+    raise WeightsError(
+        f"no checkpoint is readable: {'; '.join(problems)}; restore a copy, or train again with: {again}"
+    )

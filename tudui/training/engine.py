@@ -1,4 +1,4 @@
-"""The one loop: `fit` yields what happened, `evaluate` scores a network. Nothing else in Tudui trains."""
+"""The training loop: `fit` yields events, `predict` and `score` evaluate. Nothing else in Tudui trains."""
 
 import math
 import time
@@ -21,39 +21,39 @@ from tudui.training.step import Lockstep, Measures, Training
 if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
 
-EVALUATION_BATCH = {"cpu": 250, "cuda": 10_000}  # images at a time; on a CPU, what its caches hold
+EVALUATION_BATCH = {"cpu": 250, "cuda": 10_000}  # images per batch; on a CPU they fit into its caches
 
 
 def fit(state: TrainState, data: Dataset, loss: "Loss", config: Config) -> Iterator[StepEnd]:
-    """Train on from where the state is; yield every `log.every` steps and at each epoch's end.
+    """Train from the current state; yield every `log.every` steps and at each epoch's end.
 
-    At every yield the state is whole and nothing unfetched is left on the device. A run whose loss or gradient stops
-    being finite yields a last event with `diverged` set.
+    At every yield the state is complete and all measures are fetched from the device. If the loss or a gradient is no
+    longer finite, the last event has `diverged` set.
     """
     for (event,) in fit_together([Training(state, data, loss, config)]):
-        assert event is not None, "one run alone is over when its loop is"
+        assert event is not None, "a single run ends with its loop"
         yield event
 
 
 def fit_together(
     trainings: Sequence[Training], lockstep: Lockstep | None = None
 ) -> Iterator[tuple[StepEnd | None, ...]]:
-    """Train runs in lockstep as `fit` trains one; yield an event for each, None for one that is over.
+    """Train runs in lockstep as `fit` trains one; yield an event for each, None for a run that is over.
 
-    Loss, rate, seed, data and clipping may differ from run to run; steps, batch size and schedule are the first one's.
+    Loss, rate, seed, data and clipping may differ between runs; steps, batch size and schedule are those of the first.
     """
     first, config = trainings[0].state, trainings[0].config
-    assert all(t.state.progress.step == first.progress.step for t in trainings), "runs in lockstep are as far"
+    assert all(t.state.progress.step == first.progress.step for t in trainings), "runs in lockstep are at the same step"
     batch_size, steps = config.train.batch_size, first.steps_per_epoch
     every, images_per_epoch = config.log.every, len(trainings[0].data.train)
-    watch = _Stopwatch()
+    started = time.perf_counter()
     taking_part = trainings if lockstep else ()
     epoch, done = first.progress.epoch, first.progress.step
     while epoch < config.train.epochs:
-        if not (going_on := [t for t in trainings if not t.over]):
+        if not (active := [t for t in trainings if not t.over]):
             return
-        if lockstep is None or len(going_on) < len(taking_part):
-            taking_part, lockstep = going_on, Lockstep(going_on)
+        if lockstep is None or len(active) < len(taking_part):
+            taking_part, lockstep = active, Lockstep(active)
         for training in taking_part:
             training.state.network.model.train()
         lockstep.begin_epoch(
@@ -70,8 +70,8 @@ def fit_together(
             done += 1
             if not yields:
                 continue
-            fetched = _fetch(rows)  # the one place where the device is waited for
-            seconds = watch.seconds() / len(taking_part)  # a run's share, so that shares add up to the time gone by
+            fetched = _fetch(rows)  # the only place that waits for the device
+            seconds = (time.perf_counter() - started) / len(taking_part)  # the shares add up to the elapsed time
             detailed = epoch_done and (epoch + 1) % config.log.details_every == 0
             events: list[StepEnd | None] = [None] * len(trainings)
             for number, training in enumerate(taking_part):
@@ -84,21 +84,8 @@ def fit_together(
             yield tuple(events)
             if all(training.over for training in trainings):
                 return
-            watch.restart()
+            started = time.perf_counter()
         epoch += 1
-
-
-class _Stopwatch:
-    """Counts the time inside the loop, without what happens between a yield and the next step."""
-
-    def __init__(self) -> None:
-        self.restart()
-
-    def restart(self) -> None:
-        self.started = time.perf_counter()
-
-    def seconds(self) -> float:
-        return time.perf_counter() - self.started
 
 
 def _fetch(rows: list[Tensor]) -> list[list[list[float]]]:
@@ -116,11 +103,12 @@ def _step_end(
     seconds: float,
     detailed: bool,
 ) -> StepEnd:
-    """Bring a run's progress up to date with its fetched steps and return what they were."""
+    """Add fetched steps to a run's progress and return their event."""
     state, metric = training.state, training.data.task.metrics[0].name
     progress, peak = state.progress, state.optimizer.peak
     layers = layer_names(state.network.model)
-    steps = [Measures.read(row, len(layers)) for row in rows]
+    count = len(layers)
+    steps = [Measures(loss, score, rest[:count], rest[count:]) for loss, score, *rest in rows]
     loss_sum = math.fsum(step.loss * images for step, images in zip(steps, images_seen, strict=True))
     score_sum = math.fsum(step.score for step in steps)
     images = sum(images_seen)
@@ -166,14 +154,14 @@ def _divergence(state: TrainState, layers: tuple[str, ...], steps: list[Measures
             return Divergence(step=number, what="loss", layer=largest, learning_rate=rate)
         bad = [layer for layer, norm in norms_by_layer.items() if not math.isfinite(norm)]
         if bad and state.scaler is None:  # with fp16 the scaler skips such steps and lowers its scale
-            # backward meets the layers from the last to the first
+            # backward goes from the last layer to the first
             return Divergence(step=number, what="gradient", layer=bad[-1], learning_rate=rate)
         largest = max(norms_by_layer, key=norms_by_layer.__getitem__)
     return None
 
 
 def predict(network: Network, split: Split, world: World = ALONE) -> Tensor:
-    """Return outputs float32 [N, K] of all images of a split, on the split's device; processes share them."""
+    """Return outputs float32 [N, K] of all images of a split, on its device; the processes share the work."""
     size = EVALUATION_BATCH.get(network.device.type, 250)
     with torch.inference_mode():
         own = split.rows[world.share(0, len(split))]
@@ -194,7 +182,7 @@ def score(
     step: int = 0,
     predictions_shown: int = 0,
 ) -> Evaluated:
-    """Return the scores of outputs [N, K] against targets [N, ...], fractions and not percent."""
+    """Return the scores of outputs [N, K] against targets [N, ...]; shares are fractions."""
     return Evaluated(
         split=split,
         epoch=epoch,

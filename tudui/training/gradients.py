@@ -1,4 +1,4 @@
-"""What is measured of gradients and weights, per layer, on the device."""
+"""Gradients and their measures, per layer, on the device."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ BINS = 64
 
 
 def trained(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters that are not frozen, by name, in the order of all measures here."""
+    """Return the parameters that are not frozen by name; all measures here use this order."""
     return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def layer_names(model: nn.Module) -> tuple[str, ...]:
-    """Return their names, for example `conv1.weight`."""
+    """Return the names of the trained parameters, for example `conv1.weight`."""
     return tuple(trained(model))
 
 
@@ -28,16 +28,13 @@ def gradients_of(model: nn.Module) -> list[Tensor]:
 def fill_gradients(loss: Tensor, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
     """Set every `.grad` to the gradient of the loss, in its parameter's memory layout, and return them.
 
-    That of a parameter which the loss does not depend on is 0.
+    A parameter that the loss does not depend on gets a gradient of 0.
     """
     found = torch.autograd.grad(loss, list(parameters), allow_unused=True, materialize_grads=True)
-    gradients = [
-        gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
-        for gradient, parameter in zip(found, parameters, strict=True)
-    ]
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = gradient
-    return gradients
+    for parameter, gradient in zip(parameters, found, strict=True):
+        same = gradient.stride() == parameter.stride()
+        parameter.grad = gradient if same else torch.empty_like(parameter).copy_(gradient)
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
 def norms(tensors: Sequence[Tensor]) -> Tensor:
@@ -46,26 +43,26 @@ def norms(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def clip_(gradients: Sequence[Tensor], layer_norms: Tensor, largest: float) -> None:
-    """Shorten the gradients in place so that their total norm is at most `largest`, as clip_grad_norm_ does."""
+    """Scale the gradients in place so that their total norm is at most `largest`, like torch's clip_grad_norm_."""
     factor = (largest / (torch.linalg.vector_norm(layer_norms) + 1e-6)).clamp(max=1.0)
     torch._foreach_mul_(list(gradients), factor)
 
 
 def histogram(values: Tensor) -> Histogram | None:
-    """Return the histogram of a tensor's finite values; None where there is none."""
+    """Return the histogram of a tensor's finite values; None if it has none."""
     values = values.detach().float().flatten().cpu()  # small, and CUDA has no deterministic histc
     values = values[values.isfinite()]
     if not len(values):
         return None
     low, high = values.aminmax()
-    spread = max(abs(float(low)), 1e-12) * 1e-6 if low == high else 0.0  # one value still needs a bin of some width
+    spread = max(abs(float(low)), 1e-12) * 1e-6 if low == high else 0.0  # a bin needs a width
     low, high = low - spread, high + spread
     counts = torch.histc(values, BINS, float(low), float(high))
     edges = torch.linspace(float(low), float(high), BINS + 1, dtype=torch.float64)
     doubles = values.double()
     return Histogram(
         edges=tuple(edges.tolist()),
-        counts=tuple(int(count) for count in counts.tolist()),
+        counts=tuple(counts.int().tolist()),
         total=float(doubles.sum()),
         total_of_squares=float(doubles.square().sum()),
     )

@@ -1,4 +1,4 @@
-"""What a run began from, as sha256: two runs that share these differ in nothing but what their configs differ in."""
+"""Hashes of what a run starts from. If two runs share them, only the difference of their configs can matter."""
 
 import hashlib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tudui.config import Config
 from tudui.data import Dataset, draw_epoch
 
-EPOCHS = 100  # whose draws are hashed; later ones follow from the same seed
+EPOCHS = 100  # number of epochs whose draws are hashed; the seed determines the later ones
 
 
 def begun_from(config: Config, data: Dataset, model: nn.Module) -> dict[str, str]:
@@ -16,8 +16,7 @@ def begun_from(config: Config, data: Dataset, model: nn.Module) -> dict[str, str
     draws = (
         tensor
         for epoch in range(min(config.train.epochs, EPOCHS))
-        for draw in [draw_epoch(len(data.train), seed=config.seed, epoch=epoch, data=config.data)]
-        for tensor in draw.tensors()
+        for tensor in draw_epoch(len(data.train), seed=config.seed, epoch=epoch, data=config.data).tensors()
     )
     learned_from = [split for name, split in data.splits().items() if name != "test"]
     return {

@@ -1,4 +1,4 @@
-"""A model together with the way its inputs are prepared and its arithmetic is done."""
+"""A model with the preparation of its inputs, its device and its precision."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tudui.training.device import AUTOCAST
 
 @dataclass(frozen=True)
 class Network:
-    """From bytes to logits, the same in training, evaluation and prediction."""
+    """Computes logits from bytes, in the same way for training, evaluation and prediction."""
 
     model: nn.Module
     preparation: Preparation
@@ -23,7 +23,7 @@ class Network:
 
     @classmethod
     def of(cls, model: nn.Module, preparation: Preparation, config: Config) -> "Network":
-        """Return the model on the config's device, whose precision and memory format are decided."""
+        """Return the model on the device and in the precision of a resolved config."""
         device = torch.device(config.device)
         if config.train.channels_last:
             model = model.to(memory_format=torch.channels_last)

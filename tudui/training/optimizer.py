@@ -1,7 +1,7 @@
-"""SGD, Adam and AdamW as torch computes them, on tensors that stay where they are.
+"""SGD, Adam and AdamW as torch computes them, with state that keeps its addresses for CUDA graphs.
 
-These are torch.optim's own functions without its classes, whose first use imports a compiler and takes as long as
-importing torch. The rate is a tensor, so that a captured step reads the one of the moment.
+These are torch.optim's functions without its classes: their first use imports a compiler and takes as long as
+importing torch. The rate is a tensor, so that a captured step reads its current value.
 """
 
 from typing import Any
@@ -22,18 +22,18 @@ class Optimizer:
         assert config.lr != "auto", "load_config looks the rate up"
         self.config, self.peak = config, config.lr
         self.parameters = list(trained(model).values())
-        self.buffers = list(model.buffers())  # running means of normalisation, which a forward pass changes
-        self.rate = torch.full((), config.lr, dtype=torch.float32, device=self.parameters[0].device)  # of the moment
-        names: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
+        self.buffers = list(model.buffers())  # a forward pass changes them, for example running means
+        self.rate = torch.full((), config.lr, dtype=torch.float32, device=self.parameters[0].device)
+        names = ["exp_avg", "exp_avg_sq"]
         if isinstance(config, SgdConfig):
-            names = ("momentum",) if config.momentum else ()  # from zeros, as a first step without any
+            names = ["momentum"] if config.momentum else []  # zeros give the same first step as no momentum
         self.running = {name: [torch.zeros_like(p) for p in self.parameters] for name in names}
         if not isinstance(config, SgdConfig):
             self.running["step"] = [torch.zeros((), device=p.device) for p in self.parameters]
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """The parameters in the form in which `torch.amp.GradScaler` asks for them."""
+        """The parameters as `torch.amp.GradScaler` reads them."""
         return [{"params": self.parameters}]
 
     @torch.no_grad()

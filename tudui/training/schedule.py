@@ -1,9 +1,9 @@
-"""Learning-rate schedules: small functions from the number of the step to a factor of the peak rate."""
+"""Learning-rate schedules: functions from a step's number to a factor of the peak rate."""
 
 import math
 from collections.abc import Callable
 
-from tudui.config.schema import ConstantConfig, CosineConfig, OneCycleConfig, ScheduleConfig, StepConfig
+from tudui.config.schema import CosineConfig, OneCycleConfig, ScheduleConfig, StepConfig
 
 Schedule = Callable[[int], float]  # step, from 0 -> factor of the learning rate
 
@@ -13,19 +13,16 @@ def build_schedule(config: ScheduleConfig, *, steps: int, steps_per_epoch: int) 
     if isinstance(config, OneCycleConfig):
         return _one_cycle(config, steps)
     warmup = round(config.warmup * steps_per_epoch)
-    after = _after_warmup(config, steps, steps_per_epoch, warmup)
+
+    def after(step: int) -> float:
+        match config:
+            case CosineConfig(final=final):
+                return _cosine(1.0, final, min((step - warmup) / max(steps - warmup, 1), 1.0))
+            case StepConfig(factor=factor, every=every):
+                return factor ** (step // (every * steps_per_epoch))
+        return 1.0
+
     return lambda step: (step + 1) / warmup * after(warmup) if step < warmup else after(step)
-
-
-def _after_warmup(
-    config: ConstantConfig | CosineConfig | StepConfig, steps: int, steps_per_epoch: int, warmup: int
-) -> Schedule:
-    if isinstance(config, CosineConfig):
-        length = max(steps - warmup, 1)
-        return lambda step: _cosine(1.0, config.final, min((step - warmup) / length, 1.0))
-    if isinstance(config, StepConfig):
-        return lambda step: config.factor ** (step // (config.every * steps_per_epoch))
-    return lambda step: 1.0
 
 
 def _one_cycle(config: OneCycleConfig, steps: int) -> Schedule:

@@ -1,4 +1,4 @@
-"""All state of the loop under one name: made, saved and restored as one thing."""
+"""All state of the loop: created, saved and restored together."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ from tudui.training.schedule import Schedule, build_schedule
 
 @dataclass
 class Progress:
-    """Everything the loop knows besides tensors; whole at every yield."""
+    """The state of the loop besides tensors, complete at every yield."""
 
     epoch: int = 0  # epochs done
     step: int = 0  # steps done
@@ -26,7 +26,7 @@ class Progress:
     images: int = 0  # of all epochs
     best_epoch: int = 0
     best_score: float | None = None  # of that metric on validation
-    collapsed: bool = False  # said already
+    collapsed: bool = False  # the warning was given
     seconds: float = 0.0  # in the loop
 
 
@@ -67,22 +67,21 @@ class TrainState:
 
 
 def new_state(config: Config, data: Dataset) -> TrainState:
-    """Return the state before the first step of a run whose device, threads and precision are decided."""
+    """Return the state before the first step of a resolved config; UsageError if no batch is full."""
     images, batch = len(data.train), config.train.batch_size
     steps_per_epoch = images // batch if config.train.drop_last else -(-images // batch)
     if steps_per_epoch == 0:
         raise UsageError(
             f"train.batch_size: {batch} is more than the {images} training images, so no batch is ever full; "
-            f"take fewer, such as train.batch_size={max(images // 4, 1)}"
+            f"use a smaller one, for example train.batch_size={max(images // 4, 1)}"
         )
     model = build_network(config.network, data.shape, seed=config.seed)
     network = Network.of(model, data.preparation, config)
+    steps = config.train.epochs * steps_per_epoch
     return TrainState(
         network=network,
         optimizer=Optimizer(network.model, config.optimizer),
-        schedule=build_schedule(
-            config.schedule, steps=config.train.epochs * steps_per_epoch, steps_per_epoch=steps_per_epoch
-        ),
+        schedule=build_schedule(config.schedule, steps=steps, steps_per_epoch=steps_per_epoch),
         scaler=torch.amp.GradScaler(network.device.type) if network.autocast == torch.float16 else None,
         clip=config.train.clip,
         steps_per_epoch=steps_per_epoch,
@@ -91,11 +90,11 @@ def new_state(config: Config, data: Dataset) -> TrainState:
 
 
 def images_left_out(config: Config, data: Dataset) -> tuple[str, ...]:
-    """Say so where more than a tenth of the training images fill no batch."""
+    """Return a warning if drop_last leaves out more than a tenth of the training images."""
     images, rest = len(data.train), len(data.train) % config.train.batch_size
     if not config.train.drop_last or 10 * rest <= images:
         return ()
     return (
         f"{rest} of {images} training images fill no batch and are left out of each epoch; "
-        f"train.drop_last=false uses them",
+        f"use them with --set train.drop_last=false",
     )

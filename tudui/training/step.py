@@ -1,6 +1,6 @@
 """One step of training: batch, forward, loss, backward, optimizer. For one run, or for several in lockstep.
 
-On a GPU the whole step is captured as a CUDA graph, with a branch for each run; on a CPU the same code runs as it is.
+On a GPU the whole step is captured as a CUDA graph with a branch for each run; a CPU runs the same code directly.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,10 +19,10 @@ from tudui.training.state import TrainState
 if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
 
-WARM_UPS = 3  # before a capture, which must not meet anything for the first time
+WARM_UPS = 3  # steps before a capture, so that lazy initialisation is done
 
 
-@dataclass(eq=False)  # one is itself, whatever it holds
+@dataclass(eq=False)  # compare by identity, not by field values
 class Training:
     """One run as the loop sees it."""
 
@@ -31,26 +31,20 @@ class Training:
     loss: "Loss"
     config: Config
     world: World = ALONE  # the processes that share its batches
-    over: bool = False  # diverged, or stopped early: it takes part in no further epoch
+    over: bool = False  # finished, diverged or stopped early
 
 
 class Measures(NamedTuple):
-    """What one step measured, read from the row of numbers that stayed on the device until a yield."""
+    """The measures of one step: a row of numbers that stays on the device until a yield."""
 
     loss: float  # mean over the batch
     score: float  # sum over the batch of the task's first metric
     norms: list[float]  # [P] of each parameter's gradient, before clipping
-    ratios: list[float]  # [P] of each parameter's change over its weights; [] if the step was not measured
-
-    @classmethod
-    def read(cls, row: Sequence[float], parameters: int) -> "Measures":
-        """Return the measures of a row of `Lockstep`."""
-        loss, score, *rest = row
-        return cls(loss, score, rest[:parameters], rest[parameters:])
+    ratios: list[float]  # [P] norm of each parameter's change / norm of the parameter; [] if the step was not measured
 
 
 class RunStep:
-    """The step of one run. What changes from step to step lies in tensors that stay where they are."""
+    """The step of one run. Everything that changes between steps is in tensors with fixed addresses."""
 
     def __init__(self, training: Training, first: Tensor) -> None:
         self.training, self.first = training, first  # int64 []: position of the batch in the epoch
@@ -59,46 +53,41 @@ class RunStep:
         self.draw: EpochDraw | None = None
 
     def begin_epoch(self, draw: EpochDraw) -> None:
-        """Take the draw of an epoch in."""
+        """Use the draw of a new epoch."""
         if self.draw is None:
             self.draw = draw.to(self.first.device)
         else:
             self.draw.copy_(draw)
 
     def __call__(self, images: int, *, measured: bool) -> Tensor:
-        """Do the step on so many images; return its `Measures` as a row. But for fp16, nothing waits here."""
+        """Do the step on a number of images; return its `Measures` as a row. Only fp16 waits for the device."""
         assert self.draw is not None, "begin_epoch comes first"
         state, world = self.training.state, self.training.world
         optimizer, scaler = state.optimizer, state.scaler
         positions = self.first + torch.arange(images, device=self.first.device)[world.share(0, images)]
         inputs, targets = self.draw.at(self.training.data.train, positions)
         outputs = state.network(inputs)
-        mean = self.training.loss(outputs, targets).mean() / world.size  # equal shares, whose sum is the batch's mean
+        mean = self.training.loss(outputs, targets).mean() / world.size  # the sum over processes is the batch's mean
         gradients = fill_gradients(scaler.scale(mean) if scaler else mean, self.parameters)
         measures = torch.stack([mean.detach(), self.metric.of(outputs.detach(), targets).sum()])
         world.sum_([*gradients, measures])
-        as_torch_calls_it = cast("torch.optim.Optimizer", optimizer)  # a scaler asks for param_groups and step alone
+        for_scaler = cast("torch.optim.Optimizer", optimizer)  # a scaler uses only param_groups and step
         if scaler:
-            scaler.unscale_(as_torch_calls_it)
+            scaler.unscale_(for_scaler)
         layer_norms = norms(gradients)
         if state.clip is not None:
             clip_(gradients, layer_norms, state.clip)
         before = [parameter.detach().clone() for parameter in self.parameters] if measured else []
         if scaler:
-            scaler.step(as_torch_calls_it)
+            scaler.step(for_scaler)
             scaler.update()
         else:
             optimizer.step()
         row = [measures, layer_norms]
         if measured:
-            row.append(_update_ratios(before, self.parameters))
+            after = [parameter.detach() for parameter in self.parameters]
+            row.append(norms(torch._foreach_sub(after, before)) / norms(before).clamp(min=1e-12))
         return torch.cat(row)
-
-
-def _update_ratios(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
-    with torch.no_grad():
-        changes = norms(torch._foreach_sub(list(after), list(before)))
-        return changes / norms(before).clamp(min=1e-12)
 
 
 class Lockstep:
@@ -114,7 +103,7 @@ class Lockstep:
         self.rates = self.peaks.clone()
         for optimizer, rate in zip(optimizers, self.rates, strict=True):
             optimizer.rate = rate  # a view
-        # a scaler looks at its gradients, and several processes wait for each other in every step
+        # a scaler reads its gradients, and several processes wait for each other, in every step
         alone = trainings[0].world.size == 1
         self.captured = self.device.type == "cuda" and state.scaler is None and alone
         self.streams = [torch.cuda.Stream(self.device) for _ in self.runs] if self.captured else []
@@ -122,7 +111,7 @@ class Lockstep:
         self.graphs: dict[tuple[int, bool], Callable[[], Tensor]] = {}
 
     def begin_epoch(self, draws: Sequence[EpochDraw]) -> None:
-        """Take the draws of an epoch in, one for each run."""
+        """Use the draws of a new epoch, one for each run."""
         for run, draw in zip(self.runs, draws, strict=True):
             run.begin_epoch(draw)
 
@@ -138,7 +127,7 @@ class Lockstep:
         return self.graphs[shape]()
 
     def _capture(self, images: int, *, measured: bool) -> Callable[[], Tensor]:
-        """Return the step as one CUDA graph; making it leaves every run as it was."""
+        """Return the step as one CUDA graph; the state of every run is unchanged."""
         changed = [tensor for run in self.runs for tensor in run.training.state.optimizer.tensors()]
         before = [tensor.detach().clone() for tensor in changed]
         torch.cuda.synchronize(self.device)
@@ -153,19 +142,21 @@ class Lockstep:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self.pool):
             rows = self._branches(images, measured=measured)
-        # each graph has gradients of its own; those of a measured step are looked at before the next one
-        looked_at = [(parameter, parameter.grad) for run in self.runs for parameter in run.parameters if measured]
+        # each graph has its own gradients; those of a measured step are read before the next step
+        measured_gradients = [
+            (parameter, parameter.grad) for run in self.runs for parameter in run.parameters if measured
+        ]
 
         def replay() -> Tensor:
             graph.replay()
-            for parameter, gradient in looked_at:
+            for parameter, gradient in measured_gradients:
                 parameter.grad = gradient
-            return rows.clone()  # the next replay writes over them
+            return rows.clone()  # the next replay overwrites them
 
         return replay
 
     def _branches(self, images: int, *, measured: bool) -> Tensor:
-        """Do the step of each run on a stream of its own, so that small kernels of many runs share the device."""
+        """Do the step of each run on its own stream, so that small kernels of many runs share the device."""
         main = torch.cuda.current_stream(self.device)
         rows = []
         for run, stream in zip(self.runs, self.streams, strict=True):
