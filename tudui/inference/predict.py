@@ -60,12 +60,13 @@ def predict_files(
     weights: Weights, files: Sequence[ImageFile], *, top: int = 3, normalize: str | None = None
 ) -> Iterator[Prediction | Unreadable]:
     """Yield the `top` most likely classes of each image in order, or why it cannot be read."""
-    names, size = weights.class_names, weights.shape.input[1:]
+    names = weights.class_names
+    _, height, width = weights.shape.input
     network = network_of(weights, preparation=preparation_of(weights, normalize, None))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
         for start in range(0, len(files), BATCH):
             batch = files[start : start + BATCH]
-            decoded = list(pool.map(lambda file: decode_or_reason(file.path, size), batch))
+            decoded = list(pool.map(lambda file: decode_or_reason(file.path, (height, width)), batch))
             likeliest: Iterator[tuple[tuple[str, float], ...]] = iter(())
             if pixels := [image for image in decoded if not isinstance(image, str)]:
                 with torch.inference_mode():

@@ -41,13 +41,13 @@ def _row(folder: RunFolder, root: Path) -> RunRow | None:
     if not (isinstance(loss, str) and isinstance(data, str) and isinstance(seed, int) and isinstance(planned, int)):
         return None
     name = folder.root.relative_to(root).as_posix() if folder.root != root else folder.root.name
+    result, status, test, seconds = None, "not finished", None, None
     try:
         result = read_result(folder.result) if folder.result.is_file() else None
-        status = result.status if result else "not finished"
     except DataError:
-        result, status = None, "damaged"
-    test = seconds = None
+        status = "damaged"
     if result:
+        status = result.status
         validation, test = ((split or {}).get("accuracy") for split in (result.validation, result.test))
         epochs, seconds = result.epochs, result.timing.seconds
     else:

@@ -1,4 +1,4 @@
-"""What a run leaves besides scores: its wrong labels, predictions of the test images, and what was learned."""
+"""Results of a run besides test scores: its wrong labels, test predictions and training scores."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tudui.training.network import Network
 
 
 def wrong_labels_of(data: Dataset, config: DataConfig, seed: int) -> dict[str, Any]:
-    """Return which training and validation images were given which wrong label."""
+    """Return the manifest of wrong labels in training and validation."""
     spoiled = {
         name: (split.index, split.clean.cpu(), split.targets.cpu())
         for name, split in data.splits().items()
@@ -27,7 +27,7 @@ def wrong_labels_of(data: Dataset, config: DataConfig, seed: int) -> dict[str, A
 
 
 def write_predictions(path: Path, test: Split, outputs: torch.Tensor, task: Task) -> None:
-    """Keep for every test image its target, what was predicted, and its value of each metric, for paired tests."""
+    """Write target, prediction and value of each metric of every test image, for paired tests."""
     columns = {"index": test.index, "label": test.targets, **task.columns(outputs)}
     columns |= {metric.name: metric.of(outputs, test.targets) for metric in task.metrics}
     arrays: dict[str, Any] = {name: column.cpu().numpy() for name, column in columns.items()}
@@ -36,12 +36,10 @@ def write_predictions(path: Path, test: Split, outputs: torch.Tensor, task: Task
 
 
 def learned(network: Network, train: Split, metric: Metric, world: World) -> dict[str, Any] | None:
-    """Return how well the right targets were learned and, apart, those made wrong; None if none were made wrong."""
+    """Return the scores on right and on wrong training targets; None if no target was made wrong."""
     if train.clean is None:
         return None
-    network.model.eval()
     outputs = predict(network, train, world)
-    network.model.train()
     wrong = train.targets != train.clean
 
     def mean(values: torch.Tensor) -> float | None:
@@ -52,7 +50,7 @@ def learned(network: Network, train: Split, metric: Metric, world: World) -> dic
         "clean": {"images": int((~wrong).sum()), metric.name: mean(values[~wrong])},
         "flipped": {
             "images": int(wrong.sum()),
-            metric.name: mean(values[wrong]),  # wrong targets that were memorised
+            metric.name: mean(values[wrong]),  # memorised wrong targets
             f"true_{metric.name}": mean(metric.of(outputs, train.clean)[wrong]),
         },
     }

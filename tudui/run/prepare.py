@@ -1,4 +1,4 @@
-"""The one place that sets runs up: from configs to data, networks and losses that are ready for the first step."""
+"""Set up runs: from configs to data, networks and losses before the first step."""
 
 from collections.abc import Sequence
 
@@ -16,18 +16,18 @@ from tudui.training.step import Training
 def load_datasets(configs: Sequence[Config]) -> list[Dataset]:
     """Return the data of each run, on its device; the images are read once and shared.
 
-    Device, threads and precision of the configs are decided. They differ in loss, rate, seed and wrong labels at most.
+    The configs are resolved, and differ at most in loss, rate, seed and wrong labels.
     """
     first = configs[0]
     source = read_source(first.data)
-    set_up(first)  # not before the reading, whose freed memory need not be kept
+    set_up(first)  # after the reading, whose memory should be freed
     device = torch.device(first.device)
     store = source.store.to(device)
     return [dataset_of(source, config.data, config.seed).to(device, store) for config in configs]
 
 
 def uncached(config: Config) -> Config:
-    """Return the config of a run that leaves nothing in the user's cache."""
+    """Return the config without the cache of decoded images."""
     return config.model_copy(update={"data": config.data.model_copy(update={"cache": False})})
 
 

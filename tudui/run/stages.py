@@ -1,4 +1,4 @@
-"""What `train` does around the loop: begin, restore, end an epoch, end the run."""
+"""The stages of a run around the loop: begin, restore, end an epoch, end the run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,15 +18,7 @@ from tudui.losses import build_every_loss
 from tudui.run.outcome import learned, write_predictions, wrong_labels_of
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import Sink
-from tudui.training.checkpoint import (
-    BEST,
-    LAST,
-    PREVIOUS,
-    load_checkpoint,
-    newest_checkpoint,
-    restore_state,
-    save_checkpoint,
-)
+from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, restore_state, save_checkpoint
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict, score
 from tudui.training.hashes import begun_from
@@ -39,28 +31,31 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """What `train` does around the loop, event by event. It writes nothing before its first event."""
+    """A run around the loop, event by event. It writes nothing before its first event."""
 
     def __init__(self, training: Training, folder: RunFolder, *, cautions: Sequence[str] = ()) -> None:
         self.training, self.folder, self.cautions = training, folder, cautions
         self.config, self.data, self.loss = training.config, training.data, training.loss
         self.state, self.world = training.state, training.world
-        self.metric = self.data.task.metrics[0]  # which selects the best weights and stops early
+        self.metric = self.data.task.metrics[0]  # selects the best weights and stops early
         self.sinks: list[Sink] = []
         self.saved_step = -1
-        self.warning: str | None = None  # of a resumed run, for those who listen
+        self.warning: str | None = None  # of a resumed run, for the listeners
         if self.config.train.early_stopping and self.data.validation is None:
             raise UsageError("train.early_stopping: needs validation images; set data.validation above 0")
 
     def initialise(self) -> None:
-        """Begin with the weights that the config names, if it names any."""
+        """Load the weights of `train.init_from`, if it is set."""
         if self.config.train.init_from:
             weights = read_weights(Path(self.config.train.init_from))
             weights.check_fits(self.data.shape, self.config.network)
             self.state.network.model.load_state_dict(weights.tensors)
 
     def share_state(self) -> None:
-        """Begin in every process from what the first one has; the folder is read and written by that one alone."""
+        """Give every process the state of the first; only that one reads and writes the folder.
+
+        DataError if their device, precision or images differ.
+        """
         if self.world.size == 1:
             return
         mine = (self.config.device, self.config.precision, self.data.fingerprint())
@@ -69,26 +64,25 @@ class Run:
             if mine != first:
                 raise DataError(
                     f"device, precision and images are {', '.join(mine)} here, and {', '.join(first)} in the first "
-                    f"process; give all of them the same images, and --set device and precision"
+                    f"process; use the same images in all of them, and set device and precision with --set"
                 )
         self.state.load_state_dict(self.world.from_first(self.state.state_dict()))
 
     def restore(self) -> None:
-        """Go back to the newest checkpoint; where there is none, begin again."""
+        """Restore the newest checkpoint; if there is none, begin again. DataError if the images have changed."""
         checkpoint, self.warning = newest_checkpoint(self.folder.checkpoints)
         if checkpoint and checkpoint.data != self.data.fingerprint():
             raise DataError(
-                f"{self.folder.root}: {self.data.name} is not what it was when the run began; "
-                f"bring the images back as they were, or train again in another --run-dir"
+                f"{self.folder.root}: the images of {self.data.name} have changed since the run began; "
+                f"restore them, or train again in another --run-dir"
             )
-        began = config_from(checkpoint.config, str(checkpoint.path)) if checkpoint else self.config
-        if checkpoint:
-            restore_state(self.state, checkpoint)
-            if checkpoint.path.name == PREVIOUS:  # what replaces a damaged last.pt must not take its place
-                checkpoint.path.with_name(LAST).unlink(missing_ok=True)
-        else:
+        if not checkpoint:
             self.initialise()
-        self.folder.cut_back(checkpoint.lengths if checkpoint else {})
+            self.folder.cut_back({})
+            return
+        began = config_from(checkpoint.config, str(checkpoint.path))
+        restore_state(self.state, checkpoint)
+        self.folder.cut_back(checkpoint.lengths)
         if began.train.epochs != self.config.train.epochs:
             write_text(self.folder.config, to_yaml(self.config))
 
@@ -109,36 +103,28 @@ class Run:
         return [stack.enter_context(sink)]
 
     def emit(self, event: Event) -> None:
-        """Hand an event to every sink."""
+        """Send an event to every sink."""
         for sink in self.sinks:
             sink(event)
 
     def begin(self, *, listeners: Iterable[Sink]) -> None:
-        """Emit RunStarted for a new run. For a resumed run, tell it to the listeners but not to the record."""
-        if self.state.progress.step == 0:
-            if self.world.is_first:
-                self._start()
-        else:
-            events: list[Event] = [self._started(hashes={})]
+        """Emit RunStarted for a new run. For a resumed run, send it to the listeners but not to the record."""
+        step = self.state.progress.step
+        if step == 0 and self.world.is_first:
+            self._start()
+        for sink in listeners if step else ():
+            sink(self._started(hashes={}))
             if self.warning:
-                events.append(Warned(step=self.state.progress.step, message=self.warning))
-            for sink in listeners:
-                for event in events:
-                    sink(event)
+                sink(Warned(step=step, message=self.warning))
         self.training.over = self.is_over()
 
     def _start(self) -> None:
-        """Begin a run: the first event, and what the user should know."""
         if self.data.train.clean is not None:
             listed = wrong_labels_of(self.data, self.config.data, self.config.seed)
             write_text(self.folder.label_noise, json_text(listed) + "\n")
         self.emit(self._started(hashes=begun_from(self.config, self.data, self.state.network.model)))
-        for note in (
-            *self.cautions,
-            *images_left_out(self.config, self.data),
-            *self.config.loss.warnings(),
-            *self.data.notes,
-        ):
+        left_out, of_loss = images_left_out(self.config, self.data), self.config.loss.warnings()
+        for note in (*self.cautions, *left_out, *of_loss, *self.data.notes):
             self.emit(Warned(step=0, message=note))
 
     def _started(self, hashes: Mapping[str, str]) -> RunStarted:
@@ -154,7 +140,7 @@ class Run:
         )
 
     def end_epoch(self) -> None:
-        """Evaluate, remember the best, save."""
+        """Evaluate on validation and save checkpoints."""
         progress = self.state.progress
         if self.data.validation is not None:
             evaluated, outputs = self.evaluate("validation")
@@ -165,43 +151,36 @@ class Run:
                 progress.best_epoch, progress.best_score = progress.epoch, score
                 if self.config.checkpoint.best:
                     self.save(BEST)
-        ends = progress.epoch == self.config.train.epochs or self.patience_is_spent()
-        if ends or progress.epoch % self.config.checkpoint.every == 0:
+        if self.is_over() or progress.epoch % self.config.checkpoint.every == 0:
             self.save(LAST)
 
     def warn_of_collapse(self, evaluated: Evaluated, outputs: torch.Tensor) -> None:
-        """Warn if everything is predicted as the same, once until it is not."""
+        """Warn if all predictions are the same; again only after they were not."""
         collapsed = self.data.task.collapse(outputs)
         if collapsed and not self.state.progress.collapsed:
             message = (
                 f"collapsed in epoch {evaluated.epoch}: every {evaluated.split} image is {collapsed} "
                 f"(loss {self.config.loss.name}, peak learning rate {self.config.optimizer.lr:g}); "
-                f"try a lower --lr, clipping at less with --set train.clip, or another loss"
+                f"try a lower --lr, a lower --set train.clip, or another loss"
             )
             self.emit(Warned(step=evaluated.step, message=message))
         self.state.progress.collapsed = collapsed is not None
 
     def is_over(self) -> bool:
         """Return whether the run diverged, has done its epochs, or is ended by early stopping."""
-        return self.training.over or self.state.progress.epoch == self.config.train.epochs or self.patience_is_spent()
-
-    def patience_is_spent(self) -> bool:
-        """Return whether early stopping ends the run here."""
         patience, progress = self.config.train.early_stopping, self.state.progress
-        if patience is None:
-            return False
-        return progress.epoch_images == 0 and progress.epoch - progress.best_epoch >= patience
+        waited = 0 if progress.epoch_images else progress.epoch - progress.best_epoch  # it stops between epochs
+        stopped = patience is not None and waited >= patience
+        return self.training.over or progress.epoch == self.config.train.epochs or stopped
 
     def save(self, name: str) -> None:
-        """Write a checkpoint of the state as it is."""
-        if not self.world.is_first:
+        """Write a checkpoint of the current state, unless `last.pt` has it."""
+        step = self.state.progress.step
+        if not self.world.is_first or (name == LAST and self.saved_step == step):
             return
         if name == LAST:
-            if self.saved_step == self.state.progress.step:
-                return
-            self.saved_step = self.state.progress.step
-        path = self.folder.checkpoints / name
-        config = self.config.model_dump(mode="json")
+            self.saved_step = step
+        path, config = self.folder.checkpoints / name, self.config.model_dump(mode="json")
         save_checkpoint(path, self.state, self.data, config, lengths=self.folder.lengths())
 
     def evaluate(
@@ -209,9 +188,7 @@ class Run:
     ) -> tuple[Evaluated, torch.Tensor]:
         """Return the scores and outputs [N, K] of a split."""
         progress, images = self.state.progress, self.data.splits()[split]
-        model = self.state.network.model.eval()
         outputs = predict(self.state.network, images, self.world)
-        model.train()
         detailed = progress.epoch % self.config.log.details_every == 0
         evaluated = score(
             outputs,
@@ -228,15 +205,14 @@ class Run:
         return evaluated, outputs
 
     def end(self, diverged: Divergence | None = None) -> RunResult:
-        """Write the result of a run that is over."""
+        """Evaluate on test, unless the run diverged: the last weights and those selected on validation.
+
+        Write the result.
+        """
         self.training.over = True
         if diverged:
             nothing = dict.fromkeys(("train", "validation", "test", "best"))
             return self.write_result("diverged", {"diverged": asdict(diverged), **nothing})
-        return self.end_finished()
-
-    def end_finished(self) -> RunResult:
-        """Read the test images: once for the last weights, once for those selected on validation."""
         validation = self.evaluate("validation")[0] if self.data.validation is not None else None
         test, outputs = self.evaluate("test", losses=build_every_loss(self.data.task))
         self.emit(test)
@@ -255,23 +231,22 @@ class Run:
             self.state.network.model.load_state_dict(last_weights)
             selected_score = progress.best_score
             self.emit(best)
-        return self.write_result(
-            "finished",
-            {
-                "train": learned(self.state.network, self.data.train, self.metric, self.world),
-                "validation": validation.values() if validation else None,
-                "test": test.values(),
-                "best": {
-                    "epoch": best.epoch,
-                    f"validation_{metric}": selected_score,
-                    f"test_{metric}": best.scores[metric],
-                },
+        scores = {
+            "train": learned(self.state.network, self.data.train, self.metric, self.world),
+            "validation": validation.values() if validation else None,
+            "test": test.values(),
+            "best": {
+                "epoch": best.epoch,
+                f"validation_{metric}": selected_score,
+                f"test_{metric}": best.scores[metric],
             },
-        )
+        }
+        return self.write_result("finished", scores)
 
     def write_result(self, status: str, values: Mapping[str, Any]) -> RunResult:
-        """Emit the last event and write the result, last of all files."""
+        """Emit the last event, then write the result as the last file."""
         progress = self.state.progress
+        speed = progress.images / max(progress.seconds, 1e-9)
         result = {
             "status": status,
             "seed": self.config.seed,
@@ -283,7 +258,7 @@ class Run:
             **values,
             "versions": versions(),
             "hardware": {**hardware(self.config), "processes": self.world.size},
-            "timing": {"seconds": progress.seconds, "images_per_second": progress.images / max(progress.seconds, 1e-9)},
+            "timing": {"seconds": progress.seconds, "images_per_second": speed},
         }
         self.emit(RunEnded(step=progress.step, status=status, result=result))
         if self.world.is_first:

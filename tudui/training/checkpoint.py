@@ -185,6 +185,8 @@ def restore_state(state: TrainState, checkpoint: Checkpoint) -> None:
         raise WeightsError(
             f"{checkpoint.path}: not a checkpoint of this run ({in_a_line(error)}); restore the original file"
         ) from None
+    if checkpoint.path.name == PREVIOUS:  # the next save would rename a damaged last.pt to previous.pt
+        checkpoint.path.with_name(LAST).unlink(missing_ok=True)
 
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, str | None]:

@@ -163,10 +163,13 @@ def _divergence(state: TrainState, layers: tuple[str, ...], steps: list[Measures
 def predict(network: Network, split: Split, world: World = ALONE) -> Tensor:
     """Return outputs float32 [N, K] of all images of a split, on its device; the processes share the work."""
     size = EVALUATION_BATCH.get(network.device.type, 250)
+    was_training = network.model.training
+    network.model.eval()
     with torch.inference_mode():
         own = split.rows[world.share(0, len(split))]
-        outputs = [network(split.store.index_select(0, rows)) for rows in own.split(size)]
-        return world.put_together(torch.cat(outputs), len(split))
+        outputs = torch.cat([network(split.store.index_select(0, rows)) for rows in own.split(size)])
+    network.model.train(was_training)
+    return world.put_together(outputs, len(split))
 
 
 def score(
