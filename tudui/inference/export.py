@@ -68,7 +68,7 @@ def place_of(source: Path, out: Path | None, format: str | None) -> tuple[Path, 
         name = source.resolve().name if source.is_dir() else source.stem
         out = Path((re.sub(r"[^\w+.-]+", "-", name).lstrip("-.") or "model") + ENDINGS[format][0])
     elif out.suffix.lower() not in ENDINGS[format]:
-        raise UsageError(f"--out {out}: a {format} file must end with {' or '.join(ENDINGS[format])}")
+        raise UsageError(f"--out {out}: the ending of format {format} is {' or '.join(ENDINGS[format])}")
     return out, format
 
 

@@ -90,9 +90,7 @@ class Predictions:
     normalize: str | None = None
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.files)
 
     def __iter__(self) -> Iterator[Prediction | Unreadable]:
-        """Yield what `predict_files` yields."""
         return predict_files(self.weights, self.files, top=self.top, normalize=self.normalize)

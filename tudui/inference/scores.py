@@ -27,7 +27,6 @@ class Scored:
     notes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        """Return the main scores in a line."""
         found = self.evaluated
         scores = ", ".join(f"{one.title} {one.unit.text(found.scores[one.name])}" for one in self.task.metrics)
         return f"<{self.weights.origin}: {found.images:,} {found.split} images, {scores}>"

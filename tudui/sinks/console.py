@@ -74,7 +74,6 @@ class _Lines:
         )
 
     def score(self, scores: Mapping[str, float]) -> str:
-        """Return the value of the task's first metric with its unit."""
         metric = self.task.metrics[0]
         return metric.unit.text(scores[metric.name], 1)
 
@@ -84,7 +83,6 @@ class _Lines:
             self.pending = event
 
     def epoch_line(self, validation: str = "") -> None:
-        """Print the line of a finished epoch, when its validation or another event follows."""
         event, self.pending = self.pending, None
         if event is None:
             return

@@ -1,9 +1,11 @@
 """A console that replaces control characters in names from files, which Rich does not; and plain tables."""
 
 import re
+from collections.abc import Iterator
 from typing import IO, Any, cast
 
-from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 
 from tudui.text import printable
@@ -15,9 +17,7 @@ def printable_console(file: IO[str], **options: Any) -> Console:
     """Return a console that writes to the file, or to a notebook's cell; lines are not wrapped in a file or pipe."""
     whole = not file.isatty()
     file = cast("IO[str]", _WithoutBlankEnds(file)) if whole else file
-    console = Console(file=file, highlight=False, **{"soft_wrap": whole, **options})
-    console.push_render_hook(_OnlyPrintable())
-    return console
+    return _PrintableConsole(file=file, highlight=False, **{"soft_wrap": whole, **options})
 
 
 def plain_table(*columns: str, left: int = 1, title: str | None = None, gap: int = 2) -> Table:
@@ -41,15 +41,7 @@ class _WithoutBlankEnds:
         return getattr(self.file, name)
 
 
-class _OnlyPrintable(RenderHook):
-    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        return [_Printable(content) for content in renderables]
-
-
-class _Printable:
-    def __init__(self, content: ConsoleRenderable) -> None:
-        self.content = content
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for segment in console.render(self.content, options):
+class _PrintableConsole(Console):
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text))

@@ -5,12 +5,12 @@ import shlex
 import warnings
 import zipfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 
 from tudui.config.describe import shorten
 from tudui.config.network_spec import ImageSize
@@ -32,21 +32,6 @@ LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 _Positive = Annotated[float, Field(gt=0)]
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """What a checkpoint file contains."""
-
-    path: Path
-    format: int
-    state: dict[str, Any]  # as TrainState.state_dict returned it
-    config: dict[str, Any]
-    preparation: Preparation
-    task: Task
-    input: tuple[int, ...]  # size of one image
-    data: str  # fingerprint of the data set
-    lengths: dict[str, int]  # of the files that grow with the run, when the state was saved
-
-
 class _Preparation(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -59,14 +44,35 @@ class _State(BaseModel):
     progress: Progress
 
 
-class _Content(BaseModel):
-    state: _State
+def _complete(state: dict[str, Any]) -> dict[str, Any]:
+    return {**state, "progress": asdict(_State.model_validate(state).progress)}
+
+
+def _preparation(values: Any) -> Preparation:
+    checked = _Preparation.model_validate(values)
+    return Preparation(checked.mean, checked.std)
+
+
+def _task(about: Any, info: ValidationInfo) -> Task:
+    if not isinstance(about, dict):
+        raise ValueError("no task")
+    return task_from(about, str(info.data["path"]))
+
+
+class Checkpoint(BaseModel):
+    """The content of a checkpoint file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    format: int
+    state: Annotated[dict[str, Any], AfterValidator(_complete)]  # as TrainState.state_dict returned it
     config: dict[str, Any]
-    preparation: _Preparation
-    task: dict[str, Any]
-    input: ImageSize = IMAGE_SHAPE
-    data: str
-    lengths: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    preparation: Annotated[Preparation, PlainValidator(_preparation)]
+    task: Annotated[Task, PlainValidator(_task)]
+    input: ImageSize = IMAGE_SHAPE  # size of one image
+    data: str  # fingerprint of the data set
+    lengths: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(min_length=1)]  # bytes of the files that grow
 
 
 def save_checkpoint(
@@ -140,25 +146,13 @@ def checkpoint_from(content: Any, path: Path) -> Checkpoint:
             f"{path}: has format {shorten(content['format'])}; this version of Tudui reads 1 to {FORMAT}"
         )
     try:
-        checked = _Content.model_validate(content if content["format"] == FORMAT else _of_today(content))
+        today = content if content["format"] == FORMAT else _of_today(content)
+        return Checkpoint.model_validate({**today, "path": path})
     except ValidationError as error:
         wrong = ".".join(map(str, error.errors()[0]["loc"]))
         raise WeightsError(f"{path}: not a complete checkpoint of Tudui ({wrong} is missing or wrong)") from None
-    try:
-        task = task_from(checked.task, str(path))
     except DataError as error:
         raise WeightsError(str(error)) from None
-    return Checkpoint(
-        path=path,
-        format=content["format"],
-        state=content["state"] | {"progress": asdict(checked.state.progress)},
-        config=checked.config,
-        preparation=Preparation(checked.preparation.mean, checked.preparation.std),
-        task=task,
-        input=checked.input,
-        data=checked.data,
-        lengths=checked.lengths,
-    )
 
 
 def _of_today(content: dict[str, Any]) -> dict[str, Any]:
