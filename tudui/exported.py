@@ -33,10 +33,22 @@ _Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
 _Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 
-class Description(BaseModel):
-    """The origin of weights, their network and classes, and the preparation of pixels."""
+class Channels(BaseModel):
+    """Mean and deviation of each channel, as files contain them."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    mean: tuple[_Mean, _Mean, _Mean]
+    std: tuple[_Deviation, _Deviation, _Deviation]
+
+    @property
+    def preparation(self) -> Preparation:
+        """How bytes become the inputs of the network."""
+        return Preparation(self.mean, self.std)
+
+
+class Description(Channels):
+    """The origin of weights, their network and classes, and the preparation of pixels."""
 
     format: int = FORMAT
     version: _Text = __version__  # of Tudui
@@ -45,8 +57,6 @@ class Description(BaseModel):
     input: _Text = ""  # in words
     network: dict[str, Any] = Field(default_factory=lambda: {"name": "tudui"})  # its section of the config
     image: ImageSize = IMAGE_SHAPE
-    mean: tuple[_Mean, _Mean, _Mean]
-    std: tuple[_Deviation, _Deviation, _Deviation]
 
     @field_validator("classes", "origin")
     @classmethod
@@ -54,11 +64,6 @@ class Description(BaseModel):
         if not all(map(shown_as_it_is, [texts] if isinstance(texts, str) else texts)):
             raise ValueError("control characters")
         return texts
-
-    @property
-    def preparation(self) -> Preparation:
-        """How bytes become the inputs of the network."""
-        return Preparation(self.mean, self.std)
 
     @classmethod
     def read(cls, values: Any, path: Path) -> Self:

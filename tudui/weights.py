@@ -159,7 +159,7 @@ def _from_file(path: Path) -> Weights:
     content = _load(path)
     if isinstance(content, nn.Module):
         try:
-            tensors = _tensors_in(content)
+            tensors = dict(content.named_parameters())
         except Exception as error:  # the file decides about its attributes
             raise WeightsError(f"{path}: not a complete module ({in_a_line(error)}); save model.state_dict()") from None
         return _of_course(tensors, path, "a whole saved module")
@@ -172,23 +172,6 @@ def _from_file(path: Path) -> Weights:
     # scripts save weights under these names beside other values
     candidates = (content.get(key) for key in ("state_dict", "model_state_dict", "model"))
     return _of_course(next((found for found in candidates if isinstance(found, dict)), content), path)
-
-
-def _tensors_in(module: nn.Module) -> dict[str, Any]:
-    """Return a saved module's parameters by name; nothing else in it is read."""
-    tensors: dict[str, Any] = {}
-    waiting, seen = [("", module)], set()
-    while waiting:
-        prefix, inside = waiting.pop()
-        if not isinstance(inside, nn.Module) or id(inside) in seen:  # a damaged module may contain itself
-            continue
-        seen.add(id(inside))
-        parameters, modules = (vars(inside).get(kind) for kind in ("_parameters", "_modules"))
-        if isinstance(parameters, dict):
-            tensors |= {f"{prefix}{name}": value for name, value in parameters.items() if isinstance(name, str)}
-        if isinstance(modules, dict):
-            waiting += [(f"{name}.", value) for name, value in modules.items() if isinstance(name, str)]
-    return tensors
 
 
 def _load(path: Path, own: str | None = None) -> Any:

@@ -23,7 +23,7 @@ from tudui.text import printable
 from tudui.training.network import Network
 from tudui.weights import Weights, read_weights
 
-ENDINGS = {"safetensors": (".safetensors",), "onnx": (".onnx",), "torch": (".pt", ".pth")}
+FORMATS = {".safetensors": "safetensors", ".onnx": "onnx", ".pt": "torch", ".pth": "torch"}  # by ending
 TOLERANCE = 1e-4  # of the largest logit: fp32 on a CPU, sums in another order
 IMAGES = 256  # for the comparison
 
@@ -59,16 +59,15 @@ class Export:
 def place_of(source: Path, out: Path | None, format: str | None) -> tuple[Path, str]:
     """Return the file to write and its format; a missing one follows from the other. UsageError if they differ."""
     if format is None:
-        ending = out.suffix.lower() if out else ".safetensors"
-        format = next((name for name, endings in ENDINGS.items() if ending in endings), "")
-        if not format:
-            known = ", ".join(ending for endings in ENDINGS.values() for ending in endings)
-            raise UsageError(f"--out {out}: must end with {known}; or add --format")
+        format = FORMATS.get(out.suffix.lower() if out else ".safetensors")
+        if format is None:
+            raise UsageError(f"--out {out}: must end with {', '.join(FORMATS)}; or add --format")
+    endings = [ending for ending, name in FORMATS.items() if name == format]
     if out is None:
         name = source.resolve().name if source.is_dir() else source.stem
-        out = Path((re.sub(r"[^\w+.-]+", "-", name).lstrip("-.") or "model") + ENDINGS[format][0])
-    elif out.suffix.lower() not in ENDINGS[format]:
-        raise UsageError(f"--out {out}: the ending of format {format} is {' or '.join(ENDINGS[format])}")
+        out = Path((re.sub(r"[^\w+.-]+", "-", name).lstrip("-.") or "model") + endings[0])
+    elif out.suffix.lower() not in endings:
+        raise UsageError(f"--out {out}: the ending of format {format} is {' or '.join(endings)}")
     return out, format
 
 

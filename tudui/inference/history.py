@@ -44,11 +44,12 @@ def history_of(source: Path, weights: Weights) -> History:
             task.check_details(line.details, str(folder.record))
     except DataError as error:
         return History(unknown="the record of the run is damaged", problem=str(error))
-    known = task.names == weights.classes
+    if task.names != weights.classes:
+        scores = {}
     return History(
         images=started.images if started else {},
-        test=scores.get("test") if known else None,
-        validation=scores.get("validation") if known else None,
+        test=scores.get("test"),
+        validation=scores.get("validation"),
         warnings=tuple(line.message for line in lines if isinstance(line, Warned)),
         result=result,
     )

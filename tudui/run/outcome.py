@@ -41,16 +41,13 @@ def learned(network: Network, train: Split, metric: Metric, world: World) -> dic
         return None
     outputs = predict(network, train, world)
     wrong = train.targets != train.clean
-
-    def mean(values: torch.Tensor) -> float | None:
-        return float(values.double().sum()) / len(values) if len(values) else None
-
-    values = metric.of(outputs, train.targets)
+    values, true_values = metric.of(outputs, train.targets), metric.of(outputs, train.clean)
+    flipped = {metric.name: _mean(values[wrong]), f"true_{metric.name}": _mean(true_values[wrong])}
     return {
-        "clean": {"images": int((~wrong).sum()), metric.name: mean(values[~wrong])},
-        "flipped": {
-            "images": int(wrong.sum()),
-            metric.name: mean(values[wrong]),  # memorised wrong targets
-            f"true_{metric.name}": mean(metric.of(outputs, train.clean)[wrong]),
-        },
+        "clean": {"images": int((~wrong).sum()), metric.name: _mean(values[~wrong])},
+        "flipped": {"images": int(wrong.sum()), **flipped},
     }
+
+
+def _mean(values: torch.Tensor) -> float | None:
+    return float(values.double().sum()) / len(values) if len(values) else None

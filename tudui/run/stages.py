@@ -109,35 +109,34 @@ class Run:
 
     def begin(self, *, listeners: Iterable[Sink]) -> None:
         """Emit RunStarted for a new run. For a resumed run, send it to the listeners but not to the record."""
-        step = self.state.progress.step
-        if step == 0 and self.world.is_first:
-            self._start()
-        for sink in listeners if step else ():
-            sink(self._started(hashes={}))
+        step, model = self.state.progress.step, self.state.network.model
+        new = step == 0
+        started = RunStarted(
+            name=self.folder.root.name,
+            config=self.config.model_dump(mode="json"),
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            task=self.data.task.about(),
+            images={name: len(split) for name, split in self.data.splits().items()},
+            steps_planned=self.state.steps_planned,
+            hashes=begun_from(self.config, self.data, model) if new and self.world.is_first else {},
+            step=step,
+        )
+        if new and self.world.is_first:
+            self._start(started)
+        for sink in () if new else listeners:
+            sink(started)
             if self.warning:
                 sink(Warned(step=step, message=self.warning))
         self.training.over = self.is_over()
 
-    def _start(self) -> None:
+    def _start(self, started: RunStarted) -> None:
         if self.data.train.clean is not None:
             listed = wrong_labels_of(self.data, self.config.data, self.config.seed)
             write_text(self.folder.label_noise, json_text(listed) + "\n")
-        self.emit(self._started(hashes=begun_from(self.config, self.data, self.state.network.model)))
+        self.emit(started)
         left_out, of_loss = images_left_out(self.config, self.data), self.config.loss.warnings()
         for note in (*self.cautions, *left_out, *of_loss, *self.data.notes):
             self.emit(Warned(step=0, message=note))
-
-    def _started(self, hashes: Mapping[str, str]) -> RunStarted:
-        return RunStarted(
-            name=self.folder.root.name,
-            config=self.config.model_dump(mode="json"),
-            parameters=sum(parameter.numel() for parameter in self.state.network.model.parameters()),
-            task=self.data.task.about(),
-            images={name: len(split) for name, split in self.data.splits().items()},
-            steps_planned=self.state.steps_planned,
-            hashes=hashes,
-            step=self.state.progress.step,
-        )
 
     def end_epoch(self) -> None:
         """Evaluate on validation and save checkpoints."""

@@ -81,16 +81,15 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
 
 def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
     """Return runs at their last checkpoints, or before their first step; write the resolved configs."""
-    resolved = [resolve_machine(job.config) for job in jobs]
-    folders = [RunFolder(job.run_dir) for job in jobs]
-    for job, folder, (config, reasons) in zip(jobs, folders, resolved, strict=True):
+    resolved = [(job, RunFolder(job.run_dir), *resolve_machine(job.config)) for job in jobs]
+    for job, folder, config, reasons in resolved:
         if world.is_first:
             stack.enter_context(folder.claimed(config, resume=job.resume))
             if not folder.config.exists():
                 write_text(folder.config, to_yaml(config, {**(job.provenance or {}), **reasons}))
-    datasets = load_datasets([config for config, _ in resolved])
+    datasets = load_datasets([config for _, _, config, _ in resolved])
     runs: list[Run] = []
-    for job, folder, (config, reasons), data in zip(jobs, folders, resolved, datasets, strict=True):
+    for (job, folder, config, reasons), data in zip(resolved, datasets, strict=True):
         cautions = [text for text in reasons.values() if not text.startswith("auto")]
         run = Run(prepare(config, data, world), folder, cautions=cautions)
         runs.append(run)
@@ -101,7 +100,6 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
 
 
 def _interrupted(runs: Sequence[Run], signal_number: int) -> Interrupted:
-    """Save the runs and return the error to raise."""
     for run in runs:
         run.save(LAST)
     first = runs[0]

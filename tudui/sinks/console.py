@@ -39,8 +39,6 @@ def _columns() -> list[ProgressColumn]:
 
 
 class _Lines:
-    """One line per epoch."""
-
     def __init__(self, console: Console) -> None:
         self.console = console
         self.pending: StepEnd | None = None
@@ -131,8 +129,6 @@ class _Bar(_Lines):
 
 
 class _InNotebook(_Bar):
-    """The bar in the output of a notebook's cell."""
-
     def __init__(self, page: Page) -> None:
         super().__init__(page.console, Progress(*_columns(), console=page.console))
         self.page = page

@@ -49,18 +49,16 @@ def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]
     width = max(size, 16 + round(max(probe.textlength(note, small) for note in notes)))
     canvas = Image.new("RGB", (width, size + 26 * len(notes) + 8), "white")
     draw = ImageDraw.Draw(canvas)
-    for row in range(number):
-        for column in range(number):
-            share = shares[row, column]
-            x, y = margin + column * side, margin + row * side
-            draw.rectangle((x, y, x + side - 2, y + side - 2), fill=_shade(share))
-            if side >= 30 and counts[row, column]:
-                text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
-                draw.text((x + side / 2 - 1, y + side / 2 - 1), text, "white" if share > 0.5 else INK, font, "mm")
-        if side >= 10:
-            name = _fit(draw, classes[row], font, margin - 12)
-            draw.text((margin - 8, margin + row * side + side / 2), name, INK, font, "rm")
-            _vertical(canvas, name, font, margin + row * side + side // 2, margin - 6)
+    for (row, column), share in np.ndenumerate(shares):
+        x, y = margin + column * side, margin + row * side
+        draw.rectangle((x, y, x + side - 2, y + side - 2), fill=_shade(share))
+        if side >= 30 and share:
+            text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
+            draw.text((x + side / 2 - 1, y + side / 2 - 1), text, "white" if share > 0.5 else INK, font, "mm")
+    for row, name in enumerate(classes if side >= 10 else ()):
+        shown = _fit(draw, name, font, margin - 12)
+        draw.text((margin - 8, margin + row * side + side / 2), shown, INK, font, "rm")
+        _vertical(canvas, shown, font, margin + row * side + side // 2, margin - 6)
     for line, note in enumerate(notes):
         draw.text((min(margin, width - 8 - draw.textlength(note, small)), size + 4 + 26 * line), note, FAINT, small)
     return np.asarray(canvas)
@@ -76,7 +74,6 @@ def _shade(share: float) -> tuple[int, int, int]:
 def _vertical(
     canvas: Image.Image, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, x: int, y: int
 ) -> None:
-    """Write text upwards from a point."""
     width, height = round(ImageDraw.Draw(canvas).textlength(text, font)) + 2, 28
     label = Image.new("RGB", (width, height), "white")
     ImageDraw.Draw(label).text((0, height / 2), text, INK, font, "lm")
@@ -84,7 +81,6 @@ def _vertical(
 
 
 def _fit(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
-    """Shorten text to a width in pixels."""
     shorter = text
     while text and draw.textlength(shorter, font) > width:
         text = text[:-1]

@@ -64,7 +64,10 @@ def _verbatim(shown: str) -> str:
 
 def _start(events: EventFile, model: nn.Module, graph: GraphDef, config: Mapping[str, Any], config_text: str) -> None:
     # no experiment of its own: TensorBoard then shows first what differs between the runs
-    _, session, _ = hparams({key: _hparam(value) for key, value in config.items() if not NO_HPARAMS.match(key)}, {})
+    settings = {key: value for key, value in config.items() if not NO_HPARAMS.match(key)}
+    # text, because TensorBoard shows the number 64 as 64.000
+    shown = {key: value if isinstance(value, float) else str(value).lower() for key, value in settings.items()}
+    _, session, _ = hparams(shown, {})
     events.add(session)
     events.add(text("config", _verbatim(config_text)), 0)
     events.write(TensorBoardEvent(graph_def=graph.SerializeToString()))
@@ -80,11 +83,6 @@ def _start(events: EventFile, model: nn.Module, graph: GraphDef, config: Mapping
     }
     layout = {row: {name: ["Multiline", tags] for name, tags in lines.items()} for row, lines in charts.items()}
     events.add(custom_scalars(layout))
-
-
-def _hparam(value: Any) -> float | str:
-    """Return floats unchanged; other values as text, because TensorBoard shows 64 as 64.000."""
-    return value if isinstance(value, float) else str(value).lower()
 
 
 def _steps(event: StepEnd) -> Iterator[Summary]:

@@ -16,6 +16,7 @@ from tudui.config.describe import shorten
 from tudui.config.network_spec import ImageSize
 from tudui.data import Dataset, Preparation
 from tudui.errors import DataError, WeightsError
+from tudui.exported import Channels
 from tudui.files import written_aside
 from tudui.invocation import tudui_command
 from tudui.networks.course import IMAGE_SHAPE
@@ -25,18 +26,8 @@ from tudui.training.state import Progress, TrainState
 
 FORMAT = 3  # 1 and 2 have other names in progress and task; the weights are the same
 MAX_BYTES = 64 * 2**20  # with 10,000 classes and Adam a checkpoint has 9 MB
-ZIP = b"PK\x03\x04"  # torch's format since 1.6 begins with it
 ANOTHER_COPY = "; use another copy"
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
-
-_Positive = Annotated[float, Field(gt=0)]
-
-
-class _Preparation(BaseModel):
-    model_config = ConfigDict(allow_inf_nan=False)
-
-    mean: tuple[float, float, float]
-    std: tuple[_Positive, _Positive, _Positive]
 
 
 class _State(BaseModel):
@@ -48,9 +39,8 @@ def _complete(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "progress": asdict(_State.model_validate(state).progress)}
 
 
-def _preparation(values: Any) -> Preparation:
-    checked = _Preparation.model_validate(values)
-    return Preparation(checked.mean, checked.std)
+def _preparation(channels: Any) -> Preparation:
+    return Channels.model_validate(channels).preparation
 
 
 def _task(about: Any, info: ValidationInfo) -> Task:
@@ -113,9 +103,7 @@ def load_whole(path: Path) -> Any:
     torch does not compare checksums. The format before PyTorch 1.6 has none.
     """
     size = check_size(path)
-    with path.open("rb") as file:
-        zipped = file.read(len(ZIP)) == ZIP
-    if zipped:
+    if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             # torch does not compress, so a larger content was not saved by torch
             fits = sum(entry.file_size for entry in archive.infolist()) <= size
@@ -145,25 +133,15 @@ def checkpoint_from(content: Any, path: Path) -> Checkpoint:
         raise WeightsError(
             f"{path}: has format {shorten(content['format'])}; this version of Tudui reads 1 to {FORMAT}"
         )
+    if content["format"] < FORMAT:  # of Tudui 0.1; values of progress that are unknown today are ignored
+        content = {**content, "task": {"kind": "classes", "names": content.get("classes")}}
     try:
-        today = content if content["format"] == FORMAT else _of_today(content)
-        return Checkpoint.model_validate({**today, "path": path})
+        return Checkpoint.model_validate({**content, "path": path})
     except ValidationError as error:
         wrong = ".".join(map(str, error.errors()[0]["loc"]))
         raise WeightsError(f"{path}: not a complete checkpoint of Tudui ({wrong} is missing or wrong)") from None
     except DataError as error:
         raise WeightsError(str(error)) from None
-
-
-def _of_today(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of a checkpoint of Tudui 0.1 (format 1 or 2) under today's names."""
-    state: Any = content.get("state")
-    progress = state.get("progress") if isinstance(state, dict) else None
-    if not isinstance(progress, dict):
-        return content
-    kept = {name: progress[name] for name in progress.keys() - {"epoch_correct", "best_accuracy"}}
-    task = {"kind": "classes", "names": content.get("classes")}
-    return {**content, "state": {**state, "progress": kept}, "task": task}
 
 
 def restore_state(state: TrainState, checkpoint: Checkpoint) -> None:

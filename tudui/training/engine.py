@@ -72,14 +72,11 @@ def fit_together(
                 continue
             fetched = _fetch(rows)  # the only place that waits for the device
             seconds = (time.perf_counter() - started) / len(taking_part)  # the shares add up to the elapsed time
-            detailed = epoch_done and (epoch + 1) % config.log.details_every == 0
             events: list[StepEnd | None] = [None] * len(trainings)
             for number, training in enumerate(taking_part):
                 if not training.over:
                     own = [row[number] for row in fetched]
-                    events[trainings.index(training)] = _step_end(
-                        training, own, images_seen, epoch_done, seconds, detailed
-                    )
+                    events[trainings.index(training)] = _step_end(training, own, images_seen, epoch_done, seconds)
             rows, images_seen = [], []
             yield tuple(events)
             if all(training.over for training in trainings):
@@ -96,12 +93,7 @@ def _fetch(rows: list[Tensor]) -> list[list[list[float]]]:
 
 
 def _step_end(
-    training: Training,
-    rows: list[list[float]],
-    images_seen: list[int],
-    epoch_done: bool,
-    seconds: float,
-    detailed: bool,
+    training: Training, rows: list[list[float]], images_seen: list[int], epoch_done: bool, seconds: float
 ) -> StepEnd:
     """Add fetched steps to a run's progress and return their event."""
     state, metric = training.state, training.data.task.metrics[0].name
@@ -122,6 +114,7 @@ def _step_end(
     mean_norms = {layer: sum(step.norms[index] for step in steps) / len(steps) for index, layer in enumerate(layers)}
     diverged = _divergence(state, layers, steps, peak)
     training.over = diverged is not None
+    detailed = epoch_done and (progress.epoch + 1) % training.config.log.details_every == 0
     event = StepEnd(
         epoch=progress.epoch + 1,
         step=progress.step,

@@ -56,9 +56,8 @@ def histogram(values: Tensor) -> Histogram | None:
         return None
     low, high = values.aminmax()
     spread = max(abs(float(low)), 1e-12) * 1e-6 if low == high else 0.0  # a bin needs a width
-    low, high = low - spread, high + spread
-    counts = torch.histc(values, BINS, float(low), float(high))
-    edges = torch.linspace(float(low), float(high), BINS + 1, dtype=torch.float64)
+    ends = float(low - spread), float(high + spread)
+    counts, edges = torch.histc(values, BINS, *ends), torch.linspace(*ends, BINS + 1, dtype=torch.float64)
     doubles = values.double()
     return Histogram(
         edges=tuple(edges.tolist()),

@@ -42,20 +42,22 @@ class Optimizer:
         parameters: list[Tensor] = [*self.parameters]
         gradients = [p.grad for p in parameters if p.grad is not None]
         assert len(gradients) == len(parameters), "backward fills every gradient"
-        config = self.config
+        config, running = self.config, self.running
+        common: dict[str, Any] = {
+            "lr": self.rate,
+            "weight_decay": config.weight_decay,
+            "fused": True,
+            "maximize": False,
+        }
         if isinstance(config, SgdConfig):
-            buffers: list[Tensor | None] = [*self.running.get("momentum", [None] * len(parameters))]
-            sgd(
-                parameters, gradients, buffers, fused=True,
-                weight_decay=config.weight_decay, momentum=config.momentum, lr=self.rate,
-                dampening=0.0, nesterov=config.nesterov and config.momentum > 0, maximize=False,
-            )  # fmt: skip
+            buffers: list[Tensor | None] = [*running.get("momentum", [None] * len(parameters))]
+            nesterov = config.nesterov and config.momentum > 0
+            sgd(parameters, gradients, buffers, momentum=config.momentum, dampening=0.0, nesterov=nesterov, **common)
             return
+        beta1, beta2 = config.betas
         adam(
-            parameters, gradients, self.running["exp_avg"], self.running["exp_avg_sq"], [], self.running["step"],
-            fused=True, decoupled_weight_decay=config.name == "adamw", amsgrad=False,
-            beta1=config.betas[0], beta2=config.betas[1], lr=self.rate, weight_decay=config.weight_decay,
-            eps=1e-8, maximize=False,
+            parameters, gradients, running["exp_avg"], running["exp_avg_sq"], [], running["step"], amsgrad=False,
+            beta1=beta1, beta2=beta2, eps=1e-8, decoupled_weight_decay=config.name == "adamw", **common,
         )  # fmt: skip
 
     def tensors(self) -> list[Tensor]:

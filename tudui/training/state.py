@@ -89,12 +89,8 @@ def new_state(config: Config, data: Dataset) -> TrainState:
     )
 
 
-def images_left_out(config: Config, data: Dataset) -> tuple[str, ...]:
-    """Return a warning if drop_last leaves out more than a tenth of the training images."""
+def images_left_out(config: Config, data: Dataset) -> list[str]:
+    """Return a warning if drop_last leaves out more than a tenth of the training images, else nothing."""
     images, rest = len(data.train), len(data.train) % config.train.batch_size
-    if not config.train.drop_last or 10 * rest <= images:
-        return ()
-    return (
-        f"{rest} of {images} training images fill no batch and are left out of each epoch; "
-        f"use them with --set train.drop_last=false",
-    )
+    text = f"{rest} of {images} training images are left out of each epoch; use them with --set train.drop_last=false"
+    return [text] if config.train.drop_last and 10 * rest > images else []
