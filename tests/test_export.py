@@ -193,13 +193,14 @@ def test_a_file_that_computes_otherwise_is_not_left(trained, tmp_path, tudui, mo
     def faulty(format, weights, description):
         torch.manual_seed(0)
         content = io.BytesIO()
-        torch.save({"tudui": description.model_dump(mode="json"), "state_dict": tudui_network(10).state_dict()}, content)
+        about = description.model_dump(mode="json")
+        torch.save({"tudui": about, "state_dict": tudui_network(10).state_dict()}, content)
         return content.getvalue()
 
     monkeypatch.setattr(export, "_content", faulty)
     answer = tudui("export", trained, "--format", "torch")
     assert answer.code == 5
-    assert re.search(r"not written: read back, its logits differ by up to \d+ \(allowed: 0\.0001 of the largest", answer.err)
+    assert re.search(r"not written: .* logits differ by up to \d+ \(allowed: 0\.0001 of the largest", answer.err)
     assert not list(tmp_path.iterdir())
 
 
@@ -398,8 +399,8 @@ def test_plain_safetensors_of_another_script_are_weights(tmp_path):
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"format": 2}, "was exported in format 2; this version of Tudui reads 1"),
-        ({"format": torch.zeros(3)}, "was exported in format"),
+        ({"format": 2}, "exported in format 2; this Tudui reads 1"),
+        ({"format": torch.zeros(3)}, "exported in format"),
         ({"classes": ["a"] * 9}, r"linear2\.weight is \[10, 64\], expected \[9, 64\] for 9 classes"),
         ({"classes": ["\x1b[2J"] * 10}, r"its description is damaged \(classes\)"),
         ({"classes": ["x" * 256] * 10}, r"its description is damaged \(classes.0\)"),

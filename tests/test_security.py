@@ -707,6 +707,7 @@ def test_every_test_that_the_document_names_is_here():
 
 
 def test_bounds_in_the_document_are_those_of_the_code():
+    from tudui import exported
     from tudui.cli.commands import MAX_PROBLEMS
     from tudui.comparison.done import MAX_PREDICTIONS
     from tudui.config import yaml_file
@@ -714,12 +715,11 @@ def test_bounds_in_the_document_are_those_of_the_code():
     from tudui.exported import MAX_HEADER
     from tudui.networks.saved import MAX_CLASSES
     from tudui.tasks import label_noise
-    from tudui.training import checkpoint
 
     text = (ROOT / "SECURITY.md").read_text()
     for bound in (
         f"{yaml_file.MAX_BYTES // 1024} KiB", f"{yaml_file.MAX_SCALAR:,} characters", f"{yaml_file.MAX_DEPTH} levels",
-        f"{MAX_PROBLEMS} lines", f"{checkpoint.MAX_BYTES // 2**20} MiB", f"{MAX_CLASSES:,} classes",
+        f"{MAX_PROBLEMS} lines", f"{exported.MAX_BYTES // 2**20} MiB", f"{MAX_CLASSES:,} classes",
         f"{MAX_PREDICTIONS // 2**20} MiB", f"{label_noise.MAX_BYTES // 2**20} MiB",
         f"{MAX_HEADER // 2**20} MiB of header", f"{folder.MAX_PIXELS // 10**6} million",
         f"{folder.MAX_DECODED // 10**6} million",

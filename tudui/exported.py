@@ -26,6 +26,7 @@ from tudui.text import in_a_line
 
 KEY, SUM = "tudui", "tudui.sha256"  # safetensors has no checksums of its own
 FORMAT = 1
+MAX_BYTES = 64 * 2**20  # of a file; a checkpoint with 10,000 classes and Adam has 9 MB
 MAX_HEADER = 4 * 2**20  # bytes of a safetensors header; 10,000 long class names need 1 MiB
 
 _Text = Annotated[str, Field(max_length=255)]
@@ -73,9 +74,7 @@ class Description(Channels):
                 values = json.loads(values)
             written = values.get("format") if isinstance(values, dict) else None
             if type(written) is not int or written != FORMAT:
-                raise WeightsError(
-                    f"{path}: was exported in format {shorten(written)}; this version of Tudui reads {FORMAT}"
-                )
+                raise WeightsError(f"{path}: exported in format {shorten(written)}; this Tudui reads {FORMAT}")
             return cls.model_validate(values)
         except ValidationError as error:
             wrong = ".".join(map(str, error.errors(include_input=False)[0]["loc"])) or "all values"
@@ -86,6 +85,17 @@ class Description(Channels):
     def text(self) -> str:
         """Return JSON, for formats whose metadata is text."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False)
+
+
+def check_size(path: Path) -> int:
+    """Return the size in bytes of a file with weights; WeightsError if it does not exist or is too large."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file") from None
+    if size > MAX_BYTES:
+        raise WeightsError(f"{path}: {size:,} bytes are too many for weights ({MAX_BYTES:,} allowed)")
+    return size
 
 
 def safetensors_bytes(tensors: Mapping[str, Tensor], description: Description) -> bytes:
@@ -101,6 +111,7 @@ def safetensors_bytes(tensors: Mapping[str, Tensor], description: Description) -
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], Description | None]:
     """Return tensors, and the description if Tudui exported the file; WeightsError if it is damaged."""
+    check_size(path)
     with path.open("rb") as file:
         if (length := int.from_bytes(file.read(8), "little")) > MAX_HEADER:
             raise WeightsError(f"{path}: a header of {length:,} bytes is too long ({MAX_HEADER:,} allowed)")

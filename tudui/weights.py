@@ -24,18 +24,9 @@ from tudui.networks.course import IMAGE_SHAPE
 from tudui.networks.saved import COURSE, network_from, shape_of_course, state_dict_of
 from tudui.run_folder import RunFolder, is_comparison
 from tudui.text import in_a_line
-from tudui.training.checkpoint import (
-    BEST,
-    Checkpoint,
-    check_size,
-    checkpoint_from,
-    load_checkpoint,
-    load_whole,
-    newest_checkpoint,
-)
+from tudui.training.checkpoint import BEST, Checkpoint, checkpoint_from, load_checkpoint, load_whole, newest_checkpoint
 
-# No class of these packages is the user's own network
-NOT_THE_USERS = {"torch", "torchvision", "numpy", "builtins"} | sys.stdlib_module_names
+LIBRARIES = {"torch", "torchvision", "numpy", "builtins"} | sys.stdlib_module_names  # have no class of the user's
 
 
 @dataclass(frozen=True)
@@ -98,9 +89,7 @@ def read_weights(path: Path, *, best: bool = False) -> Weights:
     try:
         return _from_file(path)
     except OSError as error:
-        raise WeightsError(
-            f"{path}: cannot be read: {error.strerror}; change its permissions, or use another copy"
-        ) from None
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}; check its permissions") from None
 
 
 def _from_run(path: Path, *, best: bool) -> Weights:
@@ -118,18 +107,11 @@ def _from_run(path: Path, *, best: bool) -> Weights:
 def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     section = checkpoint.config.get("network", {"name": "tudui"})  # old versions had only this network
     network, shape = network_from(section, checkpoint.path), Shape(checkpoint.input, checkpoint.task.outputs)
+    tensors = state_dict_of(checkpoint.state["model"], network, shape, checkpoint.path)
     progress = checkpoint.state["progress"]
-    return Weights(
-        state_dict_of(checkpoint.state["model"], network, shape, checkpoint.path),
-        str(checkpoint.path),
-        network,
-        shape,
-        checkpoint.preparation,
-        checkpoint.task.names,
-        checkpoint.config,
-        checkpoint.data,
-        None if progress["epoch_images"] else progress["epoch"],
-    )
+    epoch = None if progress["epoch_images"] else progress["epoch"]
+    recorded = checkpoint.preparation, checkpoint.task.names, checkpoint.config, checkpoint.data, epoch
+    return Weights(tensors, str(checkpoint.path), network, shape, *recorded)
 
 
 def _from_export(tensors: Mapping[str, Any], about: Description, path: Path) -> Weights:
@@ -148,7 +130,6 @@ class _SavedModule(nn.Module):
 
 
 def _from_file(path: Path) -> Weights:
-    check_size(path)
     with path.open("rb") as file:
         start = file.read(9)
     if start[8:] == b"{":  # safetensors: the length of a header, and the header
@@ -185,7 +166,7 @@ def _load(path: Path, own: str | None = None) -> Any:
         raise
     except pickle.UnpicklingError as error:
         found = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]+)", str(error))
-        if found and not own and found[1].partition(".")[0] not in NOT_THE_USERS:
+        if found and not own and found[1].partition(".")[0] not in LIBRARIES:
             return _load(path, found[1])
         if found:
             what = f"it contains {found[1]}, which the Tudui network does not need"

@@ -158,8 +158,7 @@ def _protocol(config: Config) -> str:
     else:
         images = "the data set's own test images or, if it has none, a stratified fifth, the same for every seed"
     return (
-        f"{images}. The run did not train on them or choose weights by them; "
-        f"whether people chose its settings by them is unknown"
+        f"{images}. The run neither trained on them nor chose weights by them; people may have chosen settings by them"
     )
 
 
@@ -180,8 +179,7 @@ def _classes(test: Evaluated) -> Lines:
     rows = [(index, row) for index, row in enumerate(test.details["confusion"]) if sum(row)]
     if len(rows) > MAX_ROWS:
         rows = sorted(rows, key=lambda item: item[1][item[0]] / sum(item[1]))[:LEAST]
-        yield f"The {LEAST} least accurate of {len(names)} classes:"
-        yield ""
+        yield f"The {LEAST} least accurate of {len(names)} classes:\n"
     yield "| class | test accuracy | most often predicted as |"
     yield "| :--- | :--- | :--- |"
     for index, row in rows:
@@ -211,6 +209,5 @@ def _loading(weights: Weights, format: str, out: Path) -> Lines:
         yield f"With Tudui and the package of the network {weights.network.name}: `tudui predict FILE IMAGE`."
         return
     if format != "onnx":
-        yield "With Tudui: `tudui predict FILE IMAGE`. Without it:"
-        yield ""
+        yield "With Tudui: `tudui predict FILE IMAGE`. Without it:\n"
     yield from ("```python", code.rstrip(), "```")

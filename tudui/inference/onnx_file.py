@@ -53,14 +53,11 @@ def onnx_bytes(weights: Weights, description: Description) -> bytes:
         "std": np.array(description.std, np.float32).reshape(3, 1, 1),
         **{name: tensor.numpy() for name, tensor in weights.tensors.items()},
     }
-    shape = [BATCH, weights.number_of_classes]
-    graph = helper.make_graph(
-        nodes,
-        "tudui",
-        [helper.make_tensor_value_info("images", types.UINT8, [BATCH, *weights.shape.input])],
-        [helper.make_tensor_value_info(name, types.FLOAT, shape) for name in ("logits", "probabilities")],
-        [onnx.numpy_helper.from_array(values, name) for name, values in constants.items()],
-    )
+    shape, tensor_info = [BATCH, weights.number_of_classes], helper.make_tensor_value_info
+    inputs = [tensor_info("images", types.UINT8, [BATCH, *weights.shape.input])]
+    outputs = [tensor_info(name, types.FLOAT, shape) for name in ("logits", "probabilities")]
+    values = [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "tudui", inputs, outputs, values)
     producer = {"producer_name": "tudui", "producer_version": description.version}
     whole = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, **producer)
     helper.set_model_props(whole, {KEY: description.text()})

@@ -62,15 +62,10 @@ def evaluate_weights(
     normalize: str | None = None,
     best: bool = False,
 ) -> Scored:
-    """Score the weights of a run or file on a split of its own data or of another data set.
-
-    UsageError, WeightsError or DataError if weights, data and split do not fit.
-    """
+    """Score weights on a split of their own or another data set; UsageError or WeightsError if they do not fit."""
     weights = read_weights(path, best=best)
     if weights.config is None and data is None:
-        raise UsageError(
-            f"{path}: a weights file does not say what it was trained on; add --data, for example --data cifar10"
-        )
+        raise UsageError(f"{path}: a weights file does not name its data; add --data, for example --data cifar10")
     flags = {"data.name": ("--data", data), "data.dir": ("--data-dir", data_dir)}
     overrides = [Override(key, value, f"{flag} {value}") for key, (flag, value) in flags.items() if value is not None]
     config = config_from(weights.config or {}, weights.origin, overrides)

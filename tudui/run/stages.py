@@ -52,10 +52,7 @@ class Run:
             self.state.network.model.load_state_dict(weights.tensors)
 
     def share_state(self) -> None:
-        """Give every process the state of the first; only that one reads and writes the folder.
-
-        DataError if their device, precision or images differ.
-        """
+        """Give every process the state of the first; DataError if device, precision or images differ."""
         if self.world.size == 1:
             return
         mine = (self.config.device, self.config.precision, self.data.fingerprint())
@@ -122,21 +119,18 @@ class Run:
             step=step,
         )
         if new and self.world.is_first:
-            self._start(started)
+            if self.data.train.clean is not None:
+                listed = wrong_labels_of(self.data, self.config.data, self.config.seed)
+                write_text(self.folder.label_noise, json_text(listed) + "\n")
+            self.emit(started)
+            left_out, of_loss = images_left_out(self.config, self.data), self.config.loss.warnings()
+            for note in (*self.cautions, *left_out, *of_loss, *self.data.notes):
+                self.emit(Warned(step=0, message=note))
         for sink in () if new else listeners:
             sink(started)
             if self.warning:
                 sink(Warned(step=step, message=self.warning))
         self.training.over = self.is_over()
-
-    def _start(self, started: RunStarted) -> None:
-        if self.data.train.clean is not None:
-            listed = wrong_labels_of(self.data, self.config.data, self.config.seed)
-            write_text(self.folder.label_noise, json_text(listed) + "\n")
-        self.emit(started)
-        left_out, of_loss = images_left_out(self.config, self.data), self.config.loss.warnings()
-        for note in (*self.cautions, *left_out, *of_loss, *self.data.notes):
-            self.emit(Warned(step=0, message=note))
 
     def end_epoch(self) -> None:
         """Evaluate on validation and save checkpoints."""
@@ -204,10 +198,7 @@ class Run:
         return evaluated, outputs
 
     def end(self, diverged: Divergence | None = None) -> RunResult:
-        """Evaluate on test, unless the run diverged: the last weights and those selected on validation.
-
-        Write the result.
-        """
+        """Evaluate the last and the selected weights on test, unless the run diverged; write the result."""
         self.training.over = True
         if diverged:
             nothing = dict.fromkeys(("train", "validation", "test", "best"))
@@ -220,7 +211,7 @@ class Run:
         if self.world.is_first:
             write_predictions(self.folder.predictions, self.data.test, outputs, self.data.task)
         progress, metric = self.state.progress, self.metric.name
-        best, selected_score = test, validation.scores[metric] if validation else None
+        best, best_score = test, validation.scores[metric] if validation else None
         selected = self.folder.checkpoints / BEST
         if validation and self.config.checkpoint.best and progress.best_epoch != progress.epoch:
             last_weights = {name: tensor.clone() for name, tensor in self.state.network.model.state_dict().items()}
@@ -228,17 +219,13 @@ class Run:
             self.state.network.model.load_state_dict(self.world.from_first(weights))
             best, _ = self.evaluate("test", weights="best")
             self.state.network.model.load_state_dict(last_weights)
-            selected_score = progress.best_score
+            best_score = progress.best_score
             self.emit(best)
         scores = {
             "train": learned(self.state.network, self.data.train, self.metric, self.world),
             "validation": validation.values() if validation else None,
             "test": test.values(),
-            "best": {
-                "epoch": best.epoch,
-                f"validation_{metric}": selected_score,
-                f"test_{metric}": best.scores[metric],
-            },
+            "best": {"epoch": best.epoch, f"validation_{metric}": best_score, f"test_{metric}": best.scores[metric]},
         }
         return self.write_result("finished", scores)
 

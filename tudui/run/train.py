@@ -37,10 +37,7 @@ class Job:
 
 
 def train(config: Config, run_dir: Path, **options: Any) -> RunResult:
-    """Train a config and write a run folder; `options` are the other fields of Job.
-
-    Interrupted after Ctrl-C or SIGTERM, with the state saved.
-    """
+    """Train, with other fields of Job as `options`; Interrupted after Ctrl-C or SIGTERM, with the state saved."""
     (result,) = train_together([Job(config=config, run_dir=run_dir, **options)])
     return result
 

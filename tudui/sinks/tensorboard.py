@@ -50,8 +50,7 @@ def tensorboard_sink(
                     for name, scores in (event.result["train"] or {}).items():
                         if scores["accuracy"] is not None:
                             events.add(scalar(f"accuracy/train_{name}", scores["accuracy"]), event.step)
-                    _, _, ended = hparams({}, {})
-                    events.add(ended)
+                    events.add(hparams({}, {})[2])  # the end of the session
 
         yield emit
 
@@ -67,8 +66,7 @@ def _start(events: EventFile, model: nn.Module, graph: GraphDef, config: Mapping
     settings = {key: value for key, value in config.items() if not NO_HPARAMS.match(key)}
     # text, because TensorBoard shows the number 64 as 64.000
     shown = {key: value if isinstance(value, float) else str(value).lower() for key, value in settings.items()}
-    _, session, _ = hparams(shown, {})
-    events.add(session)
+    events.add(hparams(shown, {})[1])  # the start of the session
     events.add(text("config", _verbatim(config_text)), 0)
     events.write(TensorBoardEvent(graph_def=graph.SerializeToString()))
     layers = [name for name, _ in model.named_parameters() if name.endswith("weight")]

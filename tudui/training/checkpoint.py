@@ -16,7 +16,7 @@ from tudui.config.describe import shorten
 from tudui.config.network_spec import ImageSize
 from tudui.data import Dataset, Preparation
 from tudui.errors import DataError, WeightsError
-from tudui.exported import Channels
+from tudui.exported import Channels, check_size
 from tudui.files import written_aside
 from tudui.invocation import tudui_command
 from tudui.networks.course import IMAGE_SHAPE
@@ -25,7 +25,6 @@ from tudui.text import in_a_line
 from tudui.training.state import Progress, TrainState
 
 FORMAT = 3  # 1 and 2 have other names in progress and task; the weights are the same
-MAX_BYTES = 64 * 2**20  # with 10,000 classes and Adam a checkpoint has 9 MB
 ANOTHER_COPY = "; use another copy"
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 
@@ -37,10 +36,6 @@ class _State(BaseModel):
 
 def _complete(state: dict[str, Any]) -> dict[str, Any]:
     return {**state, "progress": asdict(_State.model_validate(state).progress)}
-
-
-def _preparation(channels: Any) -> Preparation:
-    return Channels.model_validate(channels).preparation
 
 
 def _task(about: Any, info: ValidationInfo) -> Task:
@@ -58,7 +53,7 @@ class Checkpoint(BaseModel):
     format: int
     state: Annotated[dict[str, Any], AfterValidator(_complete)]  # as TrainState.state_dict returned it
     config: dict[str, Any]
-    preparation: Annotated[Preparation, PlainValidator(_preparation)]
+    preparation: Annotated[Preparation, PlainValidator(lambda value: Channels.model_validate(value).preparation)]
     task: Annotated[Task, PlainValidator(_task)]
     input: ImageSize = IMAGE_SHAPE  # size of one image
     data: str  # fingerprint of the data set
@@ -114,25 +109,12 @@ def load_whole(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def check_size(path: Path) -> int:
-    """Return a file's size in bytes; WeightsError if it does not exist or is too large."""
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no such file") from None
-    if size > MAX_BYTES:
-        raise WeightsError(f"{path}: {size:,} bytes are too many for weights ({MAX_BYTES:,} allowed)")
-    return size
-
-
 def checkpoint_from(content: Any, path: Path) -> Checkpoint:
     """Return the content of a file as a checkpoint; WeightsError if it is not one."""
     if not isinstance(content, dict) or type(content.get("format")) is not int:
         raise WeightsError(f"{path}: not a checkpoint of Tudui")
     if not 1 <= content["format"] <= FORMAT:
-        raise WeightsError(
-            f"{path}: has format {shorten(content['format'])}; this version of Tudui reads 1 to {FORMAT}"
-        )
+        raise WeightsError(f"{path}: format {shorten(content['format'])}; this version of Tudui reads 1 to {FORMAT}")
     if content["format"] < FORMAT:  # of Tudui 0.1; values of progress that are unknown today are ignored
         content = {**content, "task": {"kind": "classes", "names": content.get("classes")}}
     try:
@@ -162,10 +144,7 @@ def restore_state(state: TrainState, checkpoint: Checkpoint) -> None:
 
 
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, str | None]:
-    """Return the newest readable checkpoint of a folder, if any, and a warning if a newer one is unreadable.
-
-    WeightsError if the folder has checkpoints and none is readable.
-    """
+    """Return the newest readable checkpoint, if any, and a warning if the newest is not; WeightsError if none is."""
     problems: list[str] = []
     for name in (LAST, PREVIOUS):
         if (folder / name).exists():

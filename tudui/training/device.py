@@ -112,9 +112,9 @@ def versions() -> dict[str, str]:
 
 def processor_name() -> str:
     """Return the model of this machine's processor."""
-    if sys.platform == "linux":
-        if found := re.search(r"^model name\s*:(.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
-            return found[1].strip()
+    listed = Path("/proc/cpuinfo").read_text() if sys.platform == "linux" else ""
+    if found := re.search(r"^model name\s*:(.*)", listed, re.MULTILINE):
+        return found[1].strip()
     return platform.processor() or platform.machine()
 
 

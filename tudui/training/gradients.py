@@ -26,10 +26,7 @@ def gradients_of(model: nn.Module) -> list[Tensor]:
 
 
 def fill_gradients(loss: Tensor, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
-    """Set every `.grad` to the gradient of the loss, in its parameter's memory layout, and return them.
-
-    A parameter that the loss does not depend on gets a gradient of 0.
-    """
+    """Set every `.grad` to the gradient of the loss, 0 if it has none, in its parameter's layout; return them."""
     found = torch.autograd.grad(loss, list(parameters), allow_unused=True, materialize_grads=True)
     for parameter, gradient in zip(parameters, found, strict=True):
         same = gradient.stride() == parameter.stride()
@@ -69,9 +66,7 @@ def histogram(values: Tensor) -> Histogram | None:
 
 def histograms(model: nn.Module) -> dict[str, Histogram]:
     """Return `gradient/<layer>` and `weight/<layer>` of every parameter."""
-    found: dict[str, Histogram] = {}
+    tensors: dict[str, Tensor | None] = {}
     for name, parameter in model.named_parameters():
-        for kind, tensor in (("gradient", parameter.grad), ("weight", parameter)):
-            if tensor is not None and (counted := histogram(tensor)):
-                found[f"{kind}/{name}"] = counted
-    return found
+        tensors |= {f"gradient/{name}": parameter.grad, f"weight/{name}": parameter}
+    return {name: found for name, one in tensors.items() if one is not None and (found := histogram(one))}

@@ -40,6 +40,4 @@ class Network:
 
     def arithmetic(self) -> AbstractContextManager[object]:
         """Return the context in which forward passes run."""
-        if self.autocast is None:
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=self.autocast)
+        return torch.autocast(self.device.type, dtype=self.autocast) if self.autocast else nullcontext()
