@@ -221,7 +221,7 @@ def test_pickles_that_unpack_without_end(name, content, tmp_path):
     folder = tmp_path / "copy" / "cifar-10-batches-py"
     write_cifar(folder)
     (folder / name).write_bytes(content)
-    refused(command("data", "check", "cifar10", "--data-dir", "copy"), 3, name)
+    refused(command("data", "check", "cifar10", "--data-dir", "copy"), 3, "cifar-10-batches-py")
 
 
 def expanded(rows: int) -> dict:
