@@ -1,4 +1,4 @@
-"""What the runs of a comparison came to, variant by variant and pair by pair."""
+"""The results of a comparison: a row per variant, a pair per comparison with the baseline."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,43 +6,26 @@ from typing import Any
 
 from tudui.comparison.done import RunRecord
 from tudui.comparison.runs import cell_name
-from tudui.comparison.statistics import Difference, Summary
+from tudui.comparison.statistics import Difference, Spread, Summary
 from tudui.comparison.verdict import Verdict
 
 Means = Mapping[str, float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
-    """Mean and standard deviation over seeds; one seed has no deviation."""
-
-    mean: float
-    sd: float | None
-    n: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Learned:
-    """What the models say of the training images with right targets, and of those made wrong: means over seeds."""
-
-    clean: Means
-    flipped: Means
-
-
-@dataclass(frozen=True, kw_only=True)
 class Row:
-    """One variant at one noise level: its runs by seed, and what those that finished came to."""
+    """One variant at one noise level: its runs by seed, and the results of those that finished."""
 
     variant: str
     label_noise: float
     runs: tuple[RunRecord, ...]
     metrics: Mapping[str, Summary]  # {} like all below if every run diverged
     figures: Mapping[str, Spread]
-    selected: Spread | None  # first metric of the weights that were selected on validation, on the test images
+    selected: Spread | None  # first metric on the test images, of the weights that validation selected
     validation: Spread | None  # first metric of the last weights
     losses: Means  # mean value of the models under each loss
     details: Mapping[str, Any]  # of the task, all seeds pooled
-    learned: Learned | None
+    learned: Mapping[str, Means] | None  # scores on training images with `clean` and with `flipped` labels
     reach: float | None  # the validation score whose time is measured
     reached: tuple[tuple[int | None, float | None], ...]  # epoch and seconds until then, for each run that finished
 
@@ -63,7 +46,7 @@ class Row:
 
     @property
     def diverged(self) -> list[int]:
-        """The seeds that were lost."""
+        """The seeds of the runs that diverged."""
         return [run.planned.seed for run in self.runs if not run.finished]
 
     @property
@@ -83,7 +66,7 @@ class Pair:
     found: Difference | None  # None: there is no such seed
     p_holm: float | None
     verdict: Verdict
-    flags: tuple[str, ...] = ()  # "diverged": a side lost seeds, which its row names
+    flags: tuple[str, ...] = ()  # "diverged": runs of the variant or of the baseline diverged
 
     @property
     def n(self) -> int:
@@ -103,5 +86,5 @@ class Curve:
 
     @property
     def at_the_edge(self) -> bool:
-        """Whether a rate beyond the grid may be better."""
+        """Whether the chosen rate is the lowest or highest, so that one beyond the grid may be better."""
         return self.chosen in (self.rates[0], self.rates[-1])

@@ -35,14 +35,20 @@ Values = NDArray[Any]  # of a metric, [S seeds, N samples]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
-    """A metric's mean for one variant, in the metric's own unit; what one seed cannot tell is None."""
+class Spread:
+    """Mean and standard deviation over seeds, in the metric's own unit; one seed has no deviation."""
 
     mean: float
-    sd: float | None  # over seeds
+    sd: float | None
     n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary(Spread):
+    """A metric's mean for one variant; what one seed cannot show is None."""
+
     interval: Interval | None  # over seeds and test samples
-    interval_seeds_only: Interval | None  # these test samples, other seeds; None too where all seeds are the same
+    interval_seeds_only: Interval | None  # these test samples, other seeds; None too if all seeds are the same
     values: tuple[float, ...]  # of each seed
 
 

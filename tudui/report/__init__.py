@@ -1,4 +1,4 @@
-"""What a comparison shows: files that can be read without it, and tables on the terminal."""
+"""The report of a comparison: files that need nothing else, and tables for the terminal."""
 
 from io import StringIO
 
@@ -29,7 +29,7 @@ def write_report(comparison: Comparison) -> None:
     try:
         pictures.mkdir(exist_ok=True)
     except OSError as error:
-        raise DiskError(f"{pictures}: cannot be made: {error.strerror or error}") from None
+        raise DiskError(f"{pictures}: cannot be created: {error.strerror or error}") from None
     for picture in pictures_of(document):
         with written_aside(pictures / f"{picture.name}.png") as file:
             file.write(picture.png)
@@ -51,5 +51,5 @@ class Report(Comparison):
 
 
 def where(comparison: Comparison) -> str:
-    """Return where the whole report is."""
+    """Return the sentence that names the report's file."""
     return f"report: {comparison.folder / HTML}"

@@ -1,6 +1,5 @@
-"""Pictures of the final models' scores on the test images, by the metric of the verdict."""
+"""Pictures of the final models' scores on the test images, by the verdict's metric."""
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -8,16 +7,14 @@ import numpy as np
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.runs import cell_name
 from tudui.report.document import Picture
-from tudui.report.drawing import MANY, Style, axis_title, label_ends, new_picture, png
+from tudui.report.drawing import MANY, axis_title, label_ends, new_picture, png, styles_of
 from tudui.report.words import noise_words
 from tudui.style import TICKS, finish
 
-Styles = Mapping[str, Style]
 
-
-def score_picture(comparison: Comparison, noise: float, styles: Styles) -> Picture | None:
+def score_picture(comparison: Comparison, noise: float) -> Picture | None:
     """Return every seed as a dot, mean and interval, a line per variant; None if no run finished."""
-    rows, metric = comparison.rows_at(noise), comparison.metric
+    rows, metric, styles = comparison.rows_at(noise), comparison.metric, styles_of(comparison.plan.comparison.variants)
     if not any(row.finished for row in rows):
         return None
     scale = metric.unit.scale
@@ -38,20 +35,23 @@ def score_picture(comparison: Comparison, noise: float, styles: Styles) -> Pictu
     axes.set_ylim(len(rows) - 0.4, -0.6)
     title = noise_words(comparison, noise)
     finish(axes, title=title, x=axis_title(f"test {metric.title}", metric.unit), y="")
-    scores = {row.variant: row.metrics[metric.name] for row in rows if row.finished}
-    shown = [f"{name} {metric.unit.text(score.mean)}" for name, score in scores.items()]
+    shown = [f"{row.variant} {metric.unit.text(row.metrics[metric.name].mean)}" for row in rows if row.finished]
     return Picture(
         cell_name(metric.name, noise),
         f"Test {metric.title} by loss with {title}: {', '.join(shown)}.",
-        f"Test {metric.title} of the last weights with {title}: a dot is a seed, the upright line the mean, the bar "
+        f"Test {metric.title} of the last weights with {title}: a dot is a seed, the vertical line the mean, the bar "
         f"the 95 % interval over seeds and test images.",
         png(figure),
     )
 
 
-def noise_picture(comparison: Comparison, styles: Styles) -> Picture:
+def noise_picture(comparison: Comparison) -> Picture:
     """Return the score over the share of wrong labels, a line per variant."""
-    levels, metric = sorted(comparison.noise_levels), comparison.metric
+    levels, metric, styles = (
+        sorted(comparison.noise_levels),
+        comparison.metric,
+        styles_of(comparison.plan.comparison.variants),
+    )
     scale = metric.unit.scale
     figure, axes = new_picture()
     step = min(b - a for a, b in pairwise(levels))
@@ -79,6 +79,6 @@ def noise_picture(comparison: Comparison, styles: Styles) -> Picture:
         f"{metric.name}-over-noise",
         f"Test {metric.title} of each loss over the share of wrong labels; the numbers are in the tables above.",
         f"Mean test {metric.title} of the last weights"
-        + ("; the upright lines are the 95 % intervals over seeds and test images." if intervals else "."),
+        + ("; the vertical lines are the 95 % intervals over seeds and test images." if intervals else "."),
         png(figure),
     )

@@ -1,4 +1,4 @@
-"""Pictures of the way there: learning curves, gradient norms, and the search for learning rates."""
+"""Pictures of training: learning curves, gradient norms, and the search for learning rates."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,18 +11,27 @@ from tudui.comparison.done import RunRecord
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.runs import cell_name
 from tudui.report.document import Picture
-from tudui.report.drawing import MANY, Style, axis_title, empty_picture, label_ends, legend_below, new_picture, png
+from tudui.report.drawing import (
+    MANY,
+    Style,
+    axis_title,
+    empty_picture,
+    label_ends,
+    legend_below,
+    new_picture,
+    png,
+    styles_of,
+)
 from tudui.report.words import noise_words
 from tudui.style import LABEL, PANEL, TICKS, TITLE, finish
 
-Styles = Mapping[str, Style]
 FEW_POINTS = 12
 BAND = ", the band from the lowest to the highest"
 
 
-def learning_picture(comparison: Comparison, noise: float, styles: Styles) -> Picture | None:
-    """Return the validation score by the task's first metric over the epochs; None where there is none."""
-    first = comparison.task.metrics[0]
+def learning_picture(comparison: Comparison, noise: float) -> Picture | None:
+    """Return the validation score by the task's first metric over the epochs; None if there is none."""
+    first, styles = comparison.task.metrics[0], styles_of(comparison.plan.comparison.variants)
     scale = first.unit.scale
     curves = {
         styles[row.variant]: _over_seeds([{e: scale * score for e, score, _ in run.validation} for run in row.finished])
@@ -36,22 +45,23 @@ def learning_picture(comparison: Comparison, noise: float, styles: Styles) -> Pi
     for style, (epochs, scores) in curves.items():
         _draw_band(axes, style, epochs, scores, band=band)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    title = noise_words(comparison, noise)
+    title, names = noise_words(comparison, noise), ", ".join(style.label for style in curves)
     finish(axes, title=title, x="epoch", y=axis_title(f"validation {first.title}", first.unit))
     label_ends(axes, {style: (epochs[-1], scores[:, -1].mean()) for style, (epochs, scores) in curves.items()})
     return Picture(
         cell_name("learning", noise),
-        f"Learning curves with {title}: validation {first.title} over the epochs for {_names(curves)}.",
+        f"Learning curves with {title}: validation {first.title} over the epochs, for {names}.",
         f"Validation {first.title} with {title}: mean over the seeds that finished{BAND if band else ''}.",
         png(figure),
     )
 
 
-def gradient_picture(comparison: Comparison, noise: float, styles: Styles) -> Picture | None:
+def gradient_picture(comparison: Comparison, noise: float) -> Picture | None:
     """Return the gradient's norm over the epochs, a panel per layer; None if it was never finite."""
-    rows = comparison.rows_at(noise)
-    norms = rows[0].runs[0].training[0]["gradient_norm"]
-    layers = [layer for layer in norms if layer == "total" or layer.endswith(".weight")]
+    rows, styles = comparison.rows_at(noise), styles_of(comparison.plan.comparison.variants)
+    layers = [
+        layer for layer in rows[0].runs[0].training[0].gradient_norm if layer == "total" or layer.endswith(".weight")
+    ]
     lines, band = -(-len(layers) // 2), len(rows) <= MANY
     figure = empty_picture(1.15 * PANEL, 0.6 + 2.3 * lines)
     panels = [figure.add_subplot(lines, 2, place + 1) for place in range(len(layers))]
@@ -84,9 +94,9 @@ def gradient_picture(comparison: Comparison, noise: float, styles: Styles) -> Pi
     )
 
 
-def tuning_picture(comparison: Comparison, noise: float, styles: Styles) -> Picture:
+def tuning_picture(comparison: Comparison, noise: float) -> Picture:
     """Return the validation score by the task's first metric over the learning rate, the chosen rates marked."""
-    first = comparison.task.metrics[0]
+    first, styles = comparison.task.metrics[0], styles_of(comparison.plan.comparison.variants)
     scale = first.unit.scale
     figure, axes = new_picture()
     curves = [curve for curve in comparison.tuning if curve.label_noise == noise]
@@ -118,13 +128,13 @@ def tuning_picture(comparison: Comparison, noise: float, styles: Styles) -> Pict
 
 
 def _norms(run: RunRecord, layer: str) -> dict[float, float]:
-    """Return the finite norms of one layer by epoch."""
-    found = {step["epoch"]: step["gradient_norm"][layer] for step in run.training}
+    """Return the finite norms of one layer by epoch, a fraction."""
+    found = {step.step / step.steps_planned * step.epochs_planned: step.gradient_norm[layer] for step in run.training}
     return {epoch: norm for epoch, norm in found.items() if math.isfinite(norm)}
 
 
 def _over_seeds(runs: Sequence[Mapping[float, float]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places [P] that every run reached, and its values there [runs, P]."""
+    """Return the places [P] that every run has, and its values there [runs, P]."""
     places = sorted(set.intersection(*(set(run) for run in runs)))
     return np.array(places), np.array([[run[place] for place in places] for run in runs])
 
@@ -137,13 +147,9 @@ def _draw_band(axes: Axes, style: Style, x: np.ndarray, y: np.ndarray, *, band: 
 
 
 def _use_decades(axes: Axes) -> None:
-    """Make the upright axis logarithmic, with a few round numbers however much it spans."""
+    """Make the vertical axis logarithmic, with a few round numbers for any range."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,), numticks=6))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.minorticks_off()
-
-
-def _names(curves: Mapping[Style, object]) -> str:
-    return ", ".join(style.label for style in curves)
