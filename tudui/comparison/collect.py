@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from tudui.comparison.done import RunRecord
-from tudui.comparison.outcome import Comparison
-from tudui.comparison.rows import Curve, Means, Pair, Row
+from tudui.comparison.outcome import Comparison, Curve, Means, Pair, Row
 from tudui.comparison.statistics import Difference, Spread, holm, pair, summary
 from tudui.comparison.verdict import verdict
 from tudui.config.plan import Plan
@@ -74,11 +73,16 @@ def _hashes(records: Sequence[RunRecord]) -> dict[str, Any]:
 
 
 def _rows(plan: Plan, records: Sequence[RunRecord]) -> Iterator[Row]:
-    for noise in plan.comparison.label_noise:
-        of_level = [record for record in records if record.planned.label_noise == noise]
-        reach = _score_to_reach(plan, of_level)
-        for variant in plan.comparison.variants:
-            yield _row(variant, noise, [run for run in of_level if run.planned.variant == variant], reach)
+    comparison = plan.comparison
+    for noise in comparison.label_noise:
+        by_variant = {
+            variant: [run for run in records if (run.planned.variant, run.planned.label_noise) == (variant, noise)]
+            for variant in comparison.variants
+        }
+        ended = [run.validation[-1][1] for run in by_variant[comparison.baseline] if run.finished and run.validation]
+        auto = round(0.9 * fmean(ended), 2) if ended else None
+        reach = auto if comparison.reach == "auto" else comparison.reach
+        yield from (_row(variant, noise, runs, reach) for variant, runs in by_variant.items())
 
 
 def _row(variant: str, noise: float, runs: Sequence[RunRecord], reach: float | None) -> Row:
@@ -135,14 +139,6 @@ def _pooled(tests: Sequence[Evaluated]) -> dict[str, Any]:
     }
 
 
-def _score_to_reach(plan: Plan, runs: Sequence[RunRecord]) -> float | None:
-    if plan.comparison.reach != "auto":
-        return plan.comparison.reach
-    baseline = [run for run in runs if run.planned.variant == plan.comparison.baseline]
-    last = [run.validation[-1][1] for run in baseline if run.finished and run.validation]
-    return round(0.9 * fmean(last), 2) if last else None
-
-
 def _reached(run: RunRecord, score: float | None) -> tuple[int | None, float | None]:
     """Return the epoch, and the seconds in the loop, after which the validation score was first that high."""
     reached = ((epoch, seconds) for epoch, value, seconds in run.validation if score is not None and value >= score)
@@ -150,7 +146,6 @@ def _reached(run: RunRecord, score: float | None) -> tuple[int | None, float | N
 
 
 def _pairs(plan: Plan, rows: Sequence[Row], metric: Metric) -> Iterator[Pair]:
-    """Compare each variant with the baseline over the seeds that finished in both, one noise level at a time."""
     for noise in plan.comparison.label_noise:
         of_level = {row.variant: row for row in rows if row.label_noise == noise}
         baseline = of_level.pop(plan.comparison.baseline)

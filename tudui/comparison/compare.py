@@ -13,12 +13,11 @@ from statistics import fmean
 from tudui.comparison.collect import collect
 from tudui.comparison.done import read_runs, read_task
 from tudui.comparison.executors import Executor, Listener, done_before, execute
-from tudui.comparison.outcome import Comparison
-from tudui.comparison.rows import Curve
+from tudui.comparison.outcome import Comparison, Curve
 from tudui.comparison.runs import PlannedRun, given_rates, reported_runs, tuning_runs
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.data import read_source
-from tudui.errors import DiskError, Interrupted, TuduiError, UsageError
+from tudui.errors import Interrupted, TuduiError, UsageError
 from tudui.files import ASIDE, disk_errors, locked, write_text
 from tudui.record import read_result
 from tudui.run_folder import COMMAND, COMPARISON_LOCK, RunFolder, default_name, is_comparison
@@ -49,10 +48,8 @@ def compare(
     for run in first:
         done_before(run, place)
     is_new = not folder.exists()
-    try:
+    with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DiskError(f"{folder}: cannot be created: {error.strerror}; choose another --out") from None
     with locked(folder / COMPARISON_LOCK, what="a comparison is"):
         with disk_errors(folder):
             (folder / RUNS).mkdir(exist_ok=True)
@@ -65,15 +62,10 @@ def compare(
             run_all(first, place)
             if tuned:
                 run_all(reported_runs(plan, chosen_rates(plan, folder, command)[0]), folder / RUNS)
-        except Interrupted as error:
-            raise Interrupted(
-                f"stopped, everything saved; to resume, type: {command}", signal_number=error.signal_number
-            ) from None
-        except KeyboardInterrupt:
-            raise Interrupted(
-                f"interrupted; to resume from the last checkpoints, type: {command}",
-                signal_number=signal.SIGINT,
-            ) from None
+        except (Interrupted, KeyboardInterrupt) as error:
+            state = "stopped, everything saved" if isinstance(error, Interrupted) else "stopped at the last checkpoints"
+            number = getattr(error, "signal_number", signal.SIGINT)
+            raise Interrupted(f"{state}; to resume, type: {command}", signal_number=number) from None
         except TuduiError:
             if is_new and not any(path.is_dir() for path in folder.glob("*/*")):  # no run began
                 rmtree(folder, ignore_errors=True)
@@ -152,26 +144,23 @@ def chosen_rates(plan: Plan, folder: Path, command: str) -> tuple[dict[tuple[str
     for run in runs:
         curve = scores.setdefault((run.variant, run.label_noise), {})
         curve.setdefault(run.rate, []).append(_validation_score(place / run.name, first))
-    rates = {key: max(sorted(curve), key=lambda rate: sign * fmean(curve[rate])) for key, curve in scores.items()}
-    return rates, [
-        Curve(
-            variant=variant,
-            label_noise=noise,
-            rates=sorted(curve),
-            scores=[curve[rate] for rate in sorted(curve)],
-            chosen=rates[variant, noise],
-        )
-        for (variant, noise), curve in scores.items()
-    ]
+    curves = []
+    for (variant, noise), curve in scores.items():
+        rates = sorted(curve)
+        means = [sign * fmean(curve[rate]) for rate in rates]
+        best = rates[means.index(max(means))]
+        seen = [curve[rate] for rate in rates]
+        curves.append(Curve(variant=variant, label_noise=noise, rates=rates, scores=seen, chosen=best))
+    return {(curve.variant, curve.label_noise): curve.chosen for curve in curves}, curves
 
 
 def _validation_score(folder: Path, metric: Metric) -> float:
     """Return the validation score after the last epoch; the worst possible for a run that diverged."""
     result = read_result(RunFolder(folder).result)
+    score = None
+    if result.status != "diverged":
+        if result.validation is None:
+            raise UsageError(f"{folder}: too few images for a validation split, which --lr tuned needs")
+        score = result.validation.get(metric.name)
     worst = 0.0 if metric.better == "more" else math.inf
-    if result.status == "diverged":
-        return worst
-    if result.validation is None:
-        raise UsageError(f"{folder}: too few images for a validation split, which --lr tuned needs; take --lr recipe")
-    score = result.validation.get(metric.name)
     return worst if score is None else score

@@ -4,15 +4,13 @@ import math
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 
 from torch.utils.tensorboard.summary import custom_scalars, scalar
 
 from tudui.comparison.compare import RUNS
-from tudui.comparison.outcome import Comparison
-from tudui.comparison.rows import Row
+from tudui.comparison.outcome import Comparison, Row
 from tudui.files import refuse_links
 from tudui.run_folder import RunFolder
 from tudui.sinks.event_file import event_file
@@ -46,17 +44,6 @@ def write_dashboards(comparison: Comparison) -> bool:
 
 def _write_means(row: Row, folder: Path) -> None:
     """Write a loss's mean curves; the folder's name comes before its seeds, so that its charts come first."""
-    curves = _curves(row)
-    layout = {title: ["Multiline", [tag]] for tag, (title, _) in curves.items()}
-    with event_file(folder) as events:
-        events.add(custom_scalars({"losses compared": layout}))
-        for tag, (_, curve) in curves.items():
-            for step, values in sorted(curve.items()):
-                events.add(scalar(tag, fmean(values)), step)
-
-
-def _curves(row: Row) -> Mapping[str, tuple[str, Mapping[int, list[float]]]]:
-    """Return for each tag a chart's title, and by step the values of all seeds."""
     first = row.runs[0].task.metrics[0]
     validation, test, gradient = (defaultdict[int, list[float]](list) for _ in range(3))
     for run in row.runs:
@@ -68,8 +55,14 @@ def _curves(row: Row) -> Mapping[str, tuple[str, Mapping[int, list[float]]]]:
                 gradient[event.step].append(norm)
         if run.test is not None:
             test[last.step].append(run.test.scores[first.name])
-    return {
-        f"compared/{first.name}_validation": (f"validation {first.title}, mean over the seeds", validation),
-        f"compared/{first.name}_test": (f"test {first.title} of the last weights, mean over the seeds", test),
-        "compared/gradient_norm": ("norm of the whole gradient, mean over the seeds", gradient),
+    curves = {
+        f"{first.name}_validation": (f"validation {first.title}, mean over the seeds", validation),
+        f"{first.name}_test": (f"test {first.title} of the last weights, mean over the seeds", test),
+        "gradient_norm": ("norm of the whole gradient, mean over the seeds", gradient),
     }
+    layout = {title: ["Multiline", [f"compared/{name}"]] for name, (title, _) in curves.items()}
+    with event_file(folder) as events:
+        events.add(custom_scalars({"losses compared": layout}))
+        for name, (_, curve) in curves.items():
+            for step, values in sorted(curve.items()):
+                events.add(scalar(f"compared/{name}", fmean(values)), step)

@@ -120,8 +120,16 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
 
 def _read_predictions(path: Path, images: int, task: Task) -> dict[str, np.ndarray]:
     """Return the arrays of `predictions.npz`, among them a column for each metric."""
-    found = _arrays(path, (*PREDICTIONS, *(metric.name for metric in task.metrics)))
-    classes = task.outputs
+    names, classes = (*PREDICTIONS, *(metric.name for metric in task.metrics)), task.outputs
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+        if size > MAX_PREDICTIONS:
+            raise DataError(f"{size:,} bytes are too many; {MAX_PREDICTIONS:,} are allowed")
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in names}
+    except Exception as error:  # random bytes make numpy raise almost anything
+        raise DataError(f"{path}: cannot be read ({in_a_line(error)})") from None
     if [found[name].shape for name in PREDICTIONS] != [(images,), (images,), (images, classes)]:
         raise DataError(f"{path}: damaged: does not contain the {images} images and {classes} classes of the record")
     for name in PREDICTIONS[:2]:
@@ -136,15 +144,3 @@ def _read_predictions(path: Path, images: int, task: Task) -> dict[str, np.ndarr
         if not np.isfinite(column).all():
             raise DataError(f"{path}: {metric.name} is not finite for every image")
     return found
-
-
-def _arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size <= MAX_PREDICTIONS:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in names}
-    except Exception as error:  # random bytes make numpy raise almost anything
-        raise DataError(f"{path}: cannot be read ({in_a_line(error)})") from None
-    raise DataError(f"{path}: {size:,} bytes are too many ({MAX_PREDICTIONS:,} allowed)")

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from tudui.comparison.outcome import Comparison
 from tudui.report import for_classes
 from tudui.report.document import Block, Bullets, Code, Gallery, Heading, Paragraph, gallery
+from tudui.report.pictures import gradient_picture, learning_picture, noise_picture, score_picture, tuning_picture
 from tudui.report.protocol import held_equal, protocol, rates_words
-from tudui.report.score_pictures import noise_picture, score_picture
-from tudui.report.tables import losses_table, main_table, yardsticks_table
-from tudui.report.training_pictures import gradient_picture, learning_picture, tuning_picture
+from tudui.report.tables import losses_tables, main_table, yardsticks_table
 from tudui.report.words import counted, headline, listed, needed, noise_words
 from tudui.tasks import Classes
 
@@ -33,7 +32,7 @@ def report_of(comparison: Comparison) -> list[Block]:
         *(for_classes.learned(comparison) if classes else ()),
         *_pictures(comparison),
         *(for_classes.pictures(comparison) if classes else ()),
-        *_losses(comparison),
+        *losses_tables(comparison),
         *(for_classes.classes(comparison) if classes else ()),
         *protocol(comparison),
     ]
@@ -113,14 +112,3 @@ def _pictures(comparison: Comparison) -> Iterator[Block]:
     if edges:
         yield Paragraph(f"Chosen at the edge of the grid, so that a rate beyond it may be better: {'; '.join(edges)}.")
     yield Gallery([tuning_picture(comparison, noise) for noise in levels])
-
-
-def _losses(comparison: Comparison) -> Iterator[Block]:
-    tables = [table for noise in comparison.noise_levels if (table := losses_table(comparison, noise))]
-    if tables:
-        yield Heading("Every model under every loss")
-        yield Paragraph(
-            "Each row is one kind of model, each column a loss at its defaults (residual losses on logits). Values of "
-            "different losses are not comparable across columns, and no loss is ranked by its own value."
-        )
-        yield from tables

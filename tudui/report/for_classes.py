@@ -6,8 +6,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from tudui.comparison.outcome import Comparison
-from tudui.comparison.rows import Row
+from tudui.comparison.outcome import Comparison, Row
 from tudui.comparison.runs import cell_name
 from tudui.report.document import Block, Folded, Gallery, Heading, Paragraph, Picture, Table, gallery
 from tudui.report.drawing import HEIGHT, legend_below, new_picture, png, styles_of
@@ -24,15 +23,25 @@ MOST_CLASSES = 20  # that can be read
 
 def learned(comparison: Comparison) -> Iterator[Block]:
     """Yield the section on memorised wrong labels, if there are any."""
-    tables = [table for noise in comparison.noise_levels if (table := learned_table(comparison, noise))]
-    if tables:
-        yield Heading("What was learned from wrong labels")
-        yield Paragraph(
-            "Share of correctly labelled training images that are predicted correctly; share of mislabelled ones that "
-            "are predicted as their wrong label, which was memorised; and share of mislabelled ones that are predicted "
-            "as their true class."
-        )
-        yield from tables
+    if not any(row.learned for row in comparison.rows):
+        return
+    yield Heading("What was learned from wrong labels")
+    yield Paragraph(
+        "Share of correctly labelled training images that are predicted correctly; share of mislabelled ones that "
+        "are predicted as their wrong label, which was memorised; and share of mislabelled ones that are predicted "
+        "as their true class."
+    )
+    head = ["loss", "right labels predicted %", "wrong labels predicted %", "true class of these predicted %"]
+    columns = (("clean", ACCURACY.name), ("flipped", ACCURACY.name), ("flipped", f"true_{ACCURACY.name}"))
+    for noise in comparison.noise_levels:
+        rows = [
+            [row.variant, *(number(row.learned[labels][score], ACCURACY.unit) for labels, score in columns)]
+            for row in comparison.rows_at(noise)
+            if row.learned
+        ]
+        caption = f"Training images after the last epoch, {noise_words(comparison, noise)}, means over seeds"
+        if rows:
+            yield Table(caption, head, rows, words=("loss",))
 
 
 def pictures(comparison: Comparison) -> Iterator[Block]:
@@ -55,45 +64,22 @@ def classes(comparison: Comparison) -> Iterator[Block]:
     yield Heading("Accuracy of each class")
     if too_many := _too_many(comparison):
         yield too_many
-    else:
-        yield from (table for noise in comparison.noise_levels if (table := classes_table(comparison, noise)))
+        return
+    for noise in comparison.noise_levels:
+        rows = [row for row in comparison.rows_at(noise) if row.finished]
+        caption = f"Test accuracy % of each class, {noise_words(comparison, noise)}, means over seeds"
+        shown = [
+            [name, *(number(row.details["per_class_accuracy"][name], ACCURACY.unit, 1) for row in rows)]
+            for name in comparison.task.names
+        ]
+        if rows:
+            yield Table(caption, ["class", *(row.variant for row in rows)], shown, words=("class",))
 
 
 def _too_many(comparison: Comparison) -> Paragraph | None:
     classes = comparison.task.outputs
     text = f"{classes} classes are too many to show here; comparison.json contains them all."
     return Paragraph(text) if classes > MOST_CLASSES else None
-
-
-def learned_table(comparison: Comparison, noise: float) -> Table | None:
-    """Return the scores on correctly labelled and on mislabelled training images; None without mislabelled ones."""
-    name = ACCURACY.name
-    rows = [
-        [row.variant, *(_percent(value) for value in (clean[name], flipped[name], flipped[f"true_{name}"]))]
-        for row in comparison.rows_at(noise)
-        if row.learned
-        for clean, flipped in [(row.learned["clean"], row.learned["flipped"])]
-    ]
-    head = ["loss", "right labels predicted %", "wrong labels predicted %", "true class of these predicted %"]
-    caption = f"Training images after the last epoch, {noise_words(comparison, noise)}, means over seeds"
-    return Table(caption, head, rows, words=("loss",)) if rows else None
-
-
-def _percent(fraction: float | None, digits: int = 2) -> str:
-    return number(fraction, ACCURACY.unit, digits)
-
-
-def classes_table(comparison: Comparison, noise: float) -> Table | None:
-    """Return the accuracy of each class; None if no run finished."""
-    rows = [row for row in comparison.rows_at(noise) if row.finished]
-    if not rows:
-        return None
-    caption = f"Test accuracy % of each class, {noise_words(comparison, noise)}, means over seeds"
-    shown = [
-        [name, *(_percent(row.details["per_class_accuracy"][name], 1) for row in rows)]
-        for name in comparison.task.names
-    ]
-    return Table(caption, ["class", *(row.variant for row in rows)], shown, words=("class",))
 
 
 def calibration_picture(comparison: Comparison, noise: float) -> Picture | None:

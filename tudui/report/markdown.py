@@ -23,8 +23,13 @@ def _block(block: doc.Block) -> str:
             return "\n".join(f"- {markdown_text(item)}" for item in items)
         case doc.Code(text):
             return "\n".join(f"    {printable(line)}" for line in text.splitlines())
-        case doc.Table():
-            return _table(block)
+        case doc.Table(caption, head, rows, words):
+            cells = [
+                [f"`{cell[:8]}`" if isinstance(cell, doc.Short) else markdown_text(cell) for cell in row]
+                for row in (head, *rows)
+            ]
+            cells.insert(1, [":---" if name in words else "---:" for name in head])
+            return "\n".join((f"{markdown_text(caption)}:\n", *(f"| {' | '.join(row)} |" for row in cells)))
         case doc.Gallery(pictures):
             return "\n\n".join(
                 f"![{markdown_text(picture.alt)}]({PICTURES}/{picture.name}.png)\n\n*{markdown_text(picture.caption)}*"
@@ -34,13 +39,3 @@ def _block(block: doc.Block) -> str:
             return f"<details><summary>{markdown_text(summary)}</summary>\n\n{markdown(blocks)}\n</details>"
         case _:
             assert_never(block)
-
-
-def _table(table: doc.Table) -> str:
-    rules = [":---" if name in table.words else "---:" for name in table.head]
-    cells = [
-        [f"`{cell[:8]}`" if isinstance(cell, doc.Short) else markdown_text(cell) for cell in row]
-        for row in (table.head, *table.rows)
-    ]
-    lines = [f"| {' | '.join(row)} |" for row in (cells[0], rules, *cells[1:])]
-    return "\n".join((f"{markdown_text(table.caption)}:\n", *lines))

@@ -1,12 +1,11 @@
 """The report's tables for any task."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import fmean
-from typing import Any
 
 from tudui.comparison.outcome import Comparison
 from tudui.report import words
-from tudui.report.document import Short, Table
+from tudui.report.document import Block, Heading, Paragraph, Short, Table
 from tudui.report.words import UNKNOWN, noise_words, with_unit
 from tudui.tasks import Figure, Metric
 
@@ -75,15 +74,23 @@ def _reached(found: Sequence[float | None]) -> str:
     return f"{fmean(known):.1f}" + (f" ({len(known)} of {len(found)} seeds)" if len(known) < len(found) else "")
 
 
-def losses_table(comparison: Comparison, noise: float) -> Table | None:
-    """Return the value of every final model under every loss; None if no run finished."""
-    rows = [row for row in comparison.rows_at(noise) if row.finished]
-    if not rows:
-        return None
-    names = list(rows[0].losses)
-    caption = f"Mean value on the test images under each loss, {noise_words(comparison, noise)}"
-    shown = [[row.variant, *(_value(row.losses[name]) for name in names)] for row in rows]
-    return Table(caption, ["trained with", *names], shown, words=("trained with",))
+def losses_tables(comparison: Comparison) -> Iterator[Block]:
+    """Yield the value of every final model under every loss, if a run finished."""
+    if not any(row.finished for row in comparison.rows):
+        return
+    yield Heading("Every model under every loss")
+    yield Paragraph(
+        "Each row is one kind of model, each column a loss at its defaults (residual losses on logits). Values of "
+        "different losses are not comparable across columns, and no loss is ranked by its own value."
+    )
+    for noise in comparison.noise_levels:
+        rows = [row for row in comparison.rows_at(noise) if row.finished]
+        head = ["trained with", *(rows[0].losses if rows else ())]
+        caption = f"Mean value on the test images under each loss, {noise_words(comparison, noise)}"
+        if rows:
+            yield Table(
+                caption, head, [[row.variant, *map(_value, row.losses.values())] for row in rows], words=head[:1]
+            )
 
 
 def _value(value: float | None) -> str:
@@ -98,26 +105,24 @@ def differing_table(comparison: Comparison) -> Table:
     rows = []
     for name, section in comparison.plan.comparison.variants.items():
         settings = section.model_dump(mode="json", exclude_none=True)
-        shown = ", ".join(f"{key}: {_plain(value)}" for key, value in settings.items())
+        shown = ", ".join(
+            f"{key}: {f'{value:g}' if isinstance(value, float) else value}" for key, value in settings.items()
+        )
         rows.append([name, shown, *(rates[name, level] for level in levels)])
     return Table("What differs between the variants", head, rows, words=("variant", "loss section"))
-
-
-def _plain(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def hashes_table(comparison: Comparison) -> Table:
     """Return the hashes of the initial state of each noise level's and seed's runs."""
     names = list(next(iter(comparison.hashes.values())))
-    rows = [[place, *(_hash(hashes[name]) for name in names)] for place, hashes in comparison.hashes.items()]
+    found = {place: [hashes[name] for name in names] for place, hashes in comparison.hashes.items()}
+    rows = [
+        [place, *(Short(one) if isinstance(one, str) else f"{len(one)} different ones" for one in hashes)]
+        for place, hashes in found.items()
+    ]
     return Table(
         "sha256 of every loss's initial state, by noise level and seed (first 8 digits)",
         ["runs", *(name.replace("_", " ") for name in names)],
         rows,
         words=("runs",),
     )
-
-
-def _hash(value: str | Sequence[str]) -> str:
-    return Short(value) if isinstance(value, str) else f"{len(value)} different ones"

@@ -9,7 +9,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from tudui.comparison.outcome import Comparison
-from tudui.comparison.rows import Pair
 from tudui.report import words
 from tudui.report.words import UNKNOWN, mean_sd, noise_words
 from tudui.sinks.printable import plain_table
@@ -46,28 +45,23 @@ def _table(comparison: Comparison, noise: float, *, narrow: bool) -> Table:
     for head in ("rate", metric.title, "95 %\ninterval", f"minus {comparison.baseline}", "p\nHolm"):
         table.add_column(escape(head), justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
+    digits, width = metric.unit.digits - 1, len("distinguishable") if narrow else 24
     for row in comparison.rows_at(noise):
-        score, pair, digits = row.metrics.get(metric.name), comparison.pair_of(row), metric.unit.digits - 1
-        shown = ["diverged", UNKNOWN]
+        score, pair = row.metrics.get(metric.name), comparison.pair_of(row)
+        cells = [row.variant, f"{row.learning_rate:g}", "diverged", UNKNOWN, UNKNOWN, UNKNOWN, "baseline"]
         if score:
             interval = words.between(score.interval, metric.unit, digits).replace(" to ", "–")
-            shown = [mean_sd(score, metric.unit, digits), interval]
-        against = _against(comparison, pair, narrow=narrow) if pair else [UNKNOWN, UNKNOWN, "baseline"]
-        table.add_row(*(escape(cell) for cell in (row.variant, f"{row.learning_rate:g}", *shown, *against)))
+            cells[2:4] = mean_sd(score, metric.unit, digits), interval
+        if pair:
+            cells[6] = fill(words.verdict_words(comparison, pair), width, break_long_words=False)
+        if pair and pair.found:
+            difference = words.difference(pair.found.difference, metric.unit)
+            if pair.found.interval:
+                ends = words.between(pair.found.interval, metric.unit, signed=True)
+                difference += f"{chr(10) if narrow else ' '}({ends})"
+            cells[4:6] = difference, words.p_value(pair.p_holm)
+        table.add_row(*map(escape, cells))
     return table
-
-
-def _against(comparison: Comparison, pair: Pair, *, narrow: bool) -> list[str]:
-    """Return the difference with its interval, p and the verdict."""
-    width = len("distinguishable") if narrow else 24
-    verdict = fill(words.verdict_words(comparison, pair), width, break_long_words=False)
-    if not pair.found:
-        return [UNKNOWN, UNKNOWN, verdict]
-    unit = comparison.metric.unit
-    shown = words.difference(pair.found.difference, unit)
-    if pair.found.interval is not None:
-        shown += f"{chr(10) if narrow else ' '}({words.between(pair.found.interval, unit, signed=True)})"
-    return [shown, words.p_value(pair.p_holm), verdict]
 
 
 def side_by_side(first: Comparison, second: Comparison, console: Console) -> None:
@@ -103,7 +97,6 @@ def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _differing(first: Comparison, second: Comparison) -> str:
-    """Return the settings in which two comparisons differ."""
     values = [{name: side.values[name] for name in ("plan", "versions", "hardware")} for side in (first, second)]
     one, two = (side["plan"].pop("variants") for side in values)
     sides = [_flat(side) for side in values]

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from tudui.comparison.outcome import Comparison
-from tudui.comparison.rows import Pair, Row
+from tudui.comparison.outcome import Comparison, Pair, Row
 from tudui.comparison.statistics import Interval, Spread
 from tudui.comparison.verdict import Verdict
 from tudui.tasks import Unit
@@ -123,7 +122,6 @@ def headline(comparison: Comparison, noise: float) -> str:
 
 
 def _group(comparison: Comparison, pairs: Sequence[Pair]) -> str:
-    """Return the sentence on variants that share a verdict."""
     names, baseline, unit = listed([pair.variant for pair in pairs]), pairs[0].baseline, comparison.metric.unit
     are = "is" if len(pairs) == 1 else "are"
     match pairs[0].verdict:

@@ -1,13 +1,14 @@
 """Ways to do the runs of a comparison: in processes of their own, in lockstep in this one, or on a Ray cluster."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from tudui.comparison.executors.job import Listener, Progress, done_before
-from tudui.comparison.executors.local import cores_left, side_by_side
+from tudui.comparison.executors.local import side_by_side
 from tudui.comparison.executors.stacked import LARGEST_STACK, in_lockstep
-from tudui.comparison.runs import PlannedRun
+from tudui.comparison.runs import PlannedRun, threads_of
 from tudui.config import Config
 from tudui.data import load_data
 from tudui.errors import UsageError
@@ -38,7 +39,10 @@ def default_jobs(config: Config, executor: Executor) -> int:
         return LARGEST_STACK
     if executor == "ray":
         return 1  # the cluster may do more
-    return cores_left(config) if resolve_machine(config)[0].device == "cpu" else 1
+    if resolve_machine(config)[0].device != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // threads_of(config))
 
 
 def check_jobs(executor: str, jobs: int | None) -> None:

@@ -17,17 +17,10 @@ from types import ModuleType
 from typing import Any
 
 from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of
-from tudui.comparison.runs import PlannedRun, threads_of
-from tudui.config import Config
+from tudui.comparison.runs import PlannedRun
 from tudui.errors import Interrupted, TuduiError, WorkerError
 from tudui.run import train_together
 from tudui.signals import stop_on_signal
-
-
-def cores_left(config: Config) -> int:
-    """Return one job per core that the runs' threads leave free."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // threads_of(config))
 
 
 def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: Listener) -> None:
@@ -105,7 +98,6 @@ def _death(workers: Sequence[SpawnProcess]) -> TuduiError | None:
 
 
 def _work(runs: Sequence[PlannedRun], begun: Any, messages: Any, stopping: Any, folder: Path) -> None:
-    """Do runs until there are no more, in a worker process."""
     if hasattr(os, "setpgrp"):  # not on Windows
         os.setpgrp()  # Ctrl-C on a terminal reaches only the parent, which asks each worker once
     threading.Thread(target=_die_with_parent, daemon=True).start()

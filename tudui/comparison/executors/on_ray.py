@@ -83,11 +83,8 @@ def on_ray(runs: Sequence[PlannedRun], folder: Path, address: str | None, listen
                 except TaskCancelledError:
                     continue
                 except RayError as error:
-                    failure = failure or WorkerError(
-                        f"{run.name}: {_first_line(error)}; run the same command again to resume"
-                    )
-                    continue
-                if isinstance(outcome, Failure):
+                    outcome = WorkerError(f"{run.name}: {_first_line(error)}; run the same command again to resume")
+                if isinstance(outcome, TuduiError):
                     failure = failure or outcome
                     continue
                 status, files = outcome
@@ -173,4 +170,4 @@ def _put(files: Files, folder: Path) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+    return (str(error).strip().partition("\n")[0] or type(error).__name__).rstrip(".")

@@ -1,32 +1,92 @@
-"""Pictures of training: learning curves, gradient norms, and the search for learning rates."""
+"""The report's pictures for any task: final scores, learning curves, gradient norms, learning rates."""
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, StrMethodFormatter
 
-from tudui.comparison.done import RunRecord
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.runs import cell_name
+from tudui.report import drawing
 from tudui.report.document import Picture
-from tudui.report.drawing import (
-    MANY,
-    Style,
-    axis_title,
-    empty_picture,
-    label_ends,
-    legend_below,
-    new_picture,
-    png,
-    styles_of,
-)
+from tudui.report.drawing import MANY, Style, axis_title, label_ends, new_picture, png, styles_of
 from tudui.report.words import noise_words
 from tudui.style import LABEL, PANEL, TICKS, TITLE, finish
 
 FEW_POINTS = 12
 BAND = ", the band from the lowest to the highest"
+
+
+def score_picture(comparison: Comparison, noise: float) -> Picture | None:
+    """Return every seed as a dot, mean and interval, a line per variant; None if no run finished."""
+    rows, metric, styles = comparison.rows_at(noise), comparison.metric, styles_of(comparison.plan.comparison.variants)
+    if not any(row.finished for row in rows):
+        return None
+    scale = metric.unit.scale
+    figure, axes = new_picture(1.3 + 0.5 * len(rows))
+    for place, row in enumerate(rows):
+        style, score = styles[row.variant], row.metrics.get(metric.name)
+        if score is None:
+            axes.annotate("diverged", (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=TICKS)
+            continue
+        if score.interval:
+            ends = [scale * end for end in score.interval]
+            axes.plot(ends, [place] * 2, color=style.colour, linewidth=7, alpha=0.3, solid_capstyle="butt")
+        axes.plot([scale * score.mean] * 2, [place - 0.3, place + 0.3], color=style.colour, linewidth=2, zorder=3)
+        seeds = [scale * seed for seed in score.values]
+        apart = place + np.linspace(-0.16, 0.16, len(seeds)) if len(seeds) > 1 else [place]
+        axes.plot(seeds, apart, "o", markersize=6, color=style.colour, mec="white", mew=0.7)
+    axes.set_yticks(range(len(rows)), [styles[row.variant].label for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    title = noise_words(comparison, noise)
+    finish(axes, title=title, x=axis_title(f"test {metric.title}", metric.unit), y="")
+    shown = [f"{row.variant} {metric.unit.text(row.metrics[metric.name].mean)}" for row in rows if row.finished]
+    return Picture(
+        cell_name(metric.name, noise),
+        f"Test {metric.title} by loss with {title}: {', '.join(shown)}.",
+        f"Test {metric.title} of the last weights with {title}: a dot is a seed, the vertical line the mean, the bar "
+        f"the 95 % interval over seeds and test images.",
+        png(figure),
+    )
+
+
+def noise_picture(comparison: Comparison) -> Picture:
+    """Return the score over the share of wrong labels, a line per variant."""
+    levels, metric = sorted(comparison.noise_levels), comparison.metric
+    styles = styles_of(comparison.plan.comparison.variants)
+    scale = metric.unit.scale
+    figure, axes = new_picture()
+    step = min(b - a for a, b in pairwise(levels))
+    ends, intervals = {}, len(styles) <= MANY
+    for index, (variant, style) in enumerate(styles.items()):
+        rows = {row.label_noise: row.metrics.get(metric.name) for row in comparison.rows if row.variant == variant}
+        known = [(level, score) for level in levels if (score := rows[level])]
+        if not known:
+            continue
+        # beside each other, so that no interval hides another
+        moved = 0.08 * step * ((index + 0.5) / len(styles) - 0.5)
+        x = [100 * (level + moved) for level, _ in known]
+        y = [scale * score.mean for _, score in known]
+        axes.plot(x, y, marker="o", markersize=5, **style.line)
+        for place, (_, score) in zip(x, known, strict=True):
+            if intervals and score.interval:
+                low, high = score.interval
+                axes.plot([place] * 2, [scale * low, scale * high], color=style.colour, linewidth=1.2, alpha=0.6)
+        ends[style] = (x[-1], y[-1])
+    axes.set_xticks([100 * level for level in levels])
+    y_title = axis_title(f"test {metric.title}", metric.unit)
+    finish(axes, title=f"{metric.title} over label noise", x="labels made wrong / %", y=y_title)
+    label_ends(axes, ends)
+    return Picture(
+        f"{metric.name}-over-noise",
+        f"Test {metric.title} of each loss over the share of wrong labels; the numbers are in the tables above.",
+        f"Mean test {metric.title} of the last weights"
+        + ("; the vertical lines are the 95 % intervals over seeds and test images." if intervals else "."),
+        png(figure),
+    )
 
 
 def learning_picture(comparison: Comparison, noise: float) -> Picture | None:
@@ -63,12 +123,20 @@ def gradient_picture(comparison: Comparison, noise: float) -> Picture | None:
         layer for layer in rows[0].runs[0].training[0].gradient_norm if layer == "total" or layer.endswith(".weight")
     ]
     lines, band = -(-len(layers) // 2), len(rows) <= MANY
-    figure = empty_picture(1.15 * PANEL, 0.6 + 2.3 * lines)
+    figure = drawing.empty_picture(1.15 * PANEL, 0.6 + 2.3 * lines)
     panels = [figure.add_subplot(lines, 2, place + 1) for place in range(len(layers))]
     for axes, layer in zip(panels, layers, strict=True):
         for row in rows:
             style = styles[row.variant]
-            epochs, found = _over_seeds([_norms(run, layer) for run in row.finished or row.runs])
+            norms = [
+                {
+                    step.step / step.steps_planned * step.epochs_planned: norm
+                    for step in run.training
+                    if math.isfinite(norm := step.gradient_norm[layer])
+                }
+                for run in row.finished or row.runs
+            ]
+            epochs, found = _over_seeds(norms)
             if len(epochs):
                 label = style.label + ("" if row.finished else " (diverged)")
                 _draw_band(axes, style, epochs, found, band=band, label=label)
@@ -84,7 +152,7 @@ def gradient_picture(comparison: Comparison, noise: float) -> Picture | None:
     title = noise_words(comparison, noise)
     figure.suptitle(title, fontsize=TITLE)
     figure.supylabel("norm of the gradient, before clipping", fontsize=LABEL)
-    legend_below(figure, panels[0])
+    drawing.legend_below(figure, panels[0])
     return Picture(
         cell_name("gradients", noise),
         f"Gradient norm of each layer's weights over the epochs, with {title}, a line per loss.",
@@ -125,12 +193,6 @@ def tuning_picture(comparison: Comparison, noise: float) -> Picture:
         f"that diverged counts as 0.",
         png(figure),
     )
-
-
-def _norms(run: RunRecord, layer: str) -> dict[float, float]:
-    """Return the finite norms of one layer by epoch, a fraction."""
-    found = {step.step / step.steps_planned * step.epochs_planned: step.gradient_norm[layer] for step in run.training}
-    return {epoch: norm for epoch, norm in found.items() if math.isfinite(norm)}
 
 
 def _over_seeds(runs: Sequence[Mapping[float, float]]) -> tuple[np.ndarray, np.ndarray]:
