@@ -405,7 +405,7 @@ def test_every_form_shows_the_metric_that_gives_the_verdict(metric, unit, compar
         assert numbers(cell[f"test {title}{unit}"]) == pytest.approx(
             [scale * shown["mean"], scale * shown["sd"]], abs=0.0051
         )
-    other = page.tables["Other yardsticks, no label noise"]
+    other = page.tables["Other scores, no label noise"]
     assert {"macro F1 %", "balanced accuracy %", "ECE", "accuracy %"} <= set(other[0])
     assert not {f"{title}{unit}"} & set(other[0])
     assert (

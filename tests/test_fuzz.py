@@ -265,9 +265,7 @@ def test_a_torn_line_is_passed_over_by_the_table_and_named_by_the_report(compare
     (run / "kept.json").rename(run / "result.json")
     answer = tudui("report", "compared")
     assert answer.code == 3
-    assert re.search(
-        r"error: compared/runs/ce-seed0/metrics\.jsonl:\d+: damaged: .*; restore the file, or", answer.err
-    )
+    assert re.search(r"error: compared/runs/ce-seed0/metrics\.jsonl:\d+: damaged: .*; restore the file, or", answer.err)
 
 
 def test_a_damaged_result_is_shown_and_its_run_ended_again(compared_here, tudui):

@@ -7,7 +7,7 @@ from tudui.report import for_classes
 from tudui.report.document import Block, Bullets, Code, Gallery, Heading, Paragraph, gallery
 from tudui.report.pictures import gradient_picture, learning_picture, noise_picture, score_picture, tuning_picture
 from tudui.report.protocol import held_equal, protocol, rates_words
-from tudui.report.tables import losses_tables, main_table, yardsticks_table
+from tudui.report.tables import losses_tables, main_table, scores_table
 from tudui.report.words import counted, headline, listed, needed, noise_words
 from tudui.tasks import Classes
 
@@ -78,14 +78,14 @@ def _tables(comparison: Comparison) -> Iterator[Block]:
     levels = comparison.noise_levels
     yield Heading(f"Test {comparison.metric.title}")
     yield from (main_table(comparison, noise) for noise in levels)
-    yield Heading("Other yardsticks")
+    yield Heading("Other scores")
     yield Paragraph(
         f"Epochs and seconds until the validation {comparison.task.metrics[0].title} first reached this value: means "
         f"over the seeds that reached it. Seconds are those in the training loop. Other runs may have shared the "
         f"machine, so compare seconds roughly. Scores without a note are those of the last weights on the test images."
         + (" ECE is the expected calibration error over 15 bins." if isinstance(comparison.task, Classes) else "")
     )
-    yield from (yardsticks_table(comparison, noise) for noise in levels)
+    yield from (scores_table(comparison, noise) for noise in levels)
 
 
 def _pictures(comparison: Comparison) -> Iterator[Block]:

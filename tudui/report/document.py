@@ -1,33 +1,29 @@
 """The blocks of a report, whatever its format: headings, sentences, tables and pictures, in order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(NamedTuple):
     """A heading; the report's title has level 1."""
 
     text: str
     level: int = 2
 
 
-@dataclass(frozen=True)
-class Paragraph:
+class Paragraph(NamedTuple):
     """Sentences."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class Bullets:
+class Bullets(NamedTuple):
     """A list of sentences."""
 
     items: Sequence[str]
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """Text to copy."""
 
     text: str
@@ -39,8 +35,7 @@ class Short(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """Rows below a head; the first column names the row. Columns in `words` are text, all others numbers."""
 
     caption: str
@@ -49,8 +44,7 @@ class Table:
     words: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A PNG with its file name (without suffix), alternative text and caption."""
 
     name: str
@@ -59,15 +53,13 @@ class Picture:
     png: bytes
 
 
-@dataclass(frozen=True)
-class Gallery:
+class Gallery(NamedTuple):
     """Pictures side by side if there is room."""
 
     pictures: Sequence[Picture]
 
 
-@dataclass(frozen=True)
-class Folded:
+class Folded(NamedTuple):
     """Blocks that are shown on request."""
 
     summary: str

@@ -66,15 +66,14 @@ def noise_picture(comparison: Comparison) -> Picture:
         known = [(level, score) for level in levels if (score := rows[level])]
         if not known:
             continue
-        # beside each other, so that no interval hides another
+        # side by side, so that no interval hides another
         moved = 0.08 * step * ((index + 0.5) / len(styles) - 0.5)
         x = [100 * (level + moved) for level, _ in known]
         y = [scale * score.mean for _, score in known]
         axes.plot(x, y, marker="o", markersize=5, **style.line)
-        for place, (_, score) in zip(x, known, strict=True):
-            if intervals and score.interval:
-                low, high = score.interval
-                axes.plot([place] * 2, [scale * low, scale * high], color=style.colour, linewidth=1.2, alpha=0.6)
+        if intervals:
+            low, high = np.transpose([scale * np.array(score.interval or (np.nan, np.nan)) for _, score in known])
+            axes.vlines(x, low, high, color=style.colour, linewidth=1.2, alpha=0.6)
         ends[style] = (x[-1], y[-1])
     axes.set_xticks([100 * level for level in levels])
     y_title = axis_title(f"test {metric.title}", metric.unit)
@@ -165,16 +164,15 @@ def gradient_picture(comparison: Comparison, noise: float) -> Picture | None:
 def tuning_picture(comparison: Comparison, noise: float) -> Picture:
     """Return the validation score by the task's first metric over the learning rate, the chosen rates marked."""
     first, styles = comparison.task.metrics[0], styles_of(comparison.plan.comparison.variants)
-    scale = first.unit.scale
+    curves, scale = [curve for curve in comparison.tuning if curve.label_noise == noise], first.unit.scale
     figure, axes = new_picture()
-    curves = [curve for curve in comparison.tuning if curve.label_noise == noise]
     ends = {}
     for curve in curves:
         style, rates = styles[curve.variant], curve.rates
-        means = [scale * float(np.mean(seeds)) for seeds in curve.scores]
+        scores = scale * np.array(curve.scores)  # [rates, seeds]
+        means = scores.mean(1).tolist()
         axes.plot(rates, means, **style.line)
-        for rate, seeds in zip(rates, curve.scores, strict=True):
-            axes.plot([rate] * len(seeds), [scale * seed for seed in seeds], "o", markersize=4, color=style.colour)
+        axes.plot(rates, scores, "o", markersize=4, color=style.colour)
         best = means[rates.index(curve.chosen)]
         axes.plot(curve.chosen, best, "D", markersize=10, markerfacecolor="none", color=style.colour, mew=2)
         ends[style] = (rates[-1], means[-1])

@@ -63,8 +63,8 @@ def protocol(comparison: Comparison) -> list[Block]:
 def _reading(comparison: Comparison) -> Iterator[str]:
     data, metric = comparison.plan.base.data, comparison.metric
     yield (
-        f"The headline is the {metric.title} of the last weights: it needs no selection, so that no loss can gain by a "
-        f"lucky epoch. "
+        f"The headline is the {metric.title} of the last weights: it needs no selection, so no loss can gain from "
+        f"a lucky epoch. "
         + (
             "The weights selected on validation are shown too. "
             if data.validation

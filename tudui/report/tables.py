@@ -35,7 +35,7 @@ def main_table(comparison: Comparison, noise: float) -> Table:
     return Table(f"{caption}: mean ± standard deviation over seeds", head, rows, words=("loss", "verdict"))
 
 
-def yardsticks_table(comparison: Comparison, noise: float) -> Table:
+def scores_table(comparison: Comparison, noise: float) -> Table:
     """Return each variant's other results: selected weights, validation, other scores, time."""
     first = comparison.task.metrics[0]
     metrics = [metric for metric in comparison.task.metrics if metric != comparison.metric]
@@ -63,7 +63,7 @@ def yardsticks_table(comparison: Comparison, noise: float) -> Table:
         else [row.variant, "diverged", *[UNKNOWN] * (len(head) - 2)]
         for row in rows
     ]
-    return Table(f"Other yardsticks, {noise_words(comparison, noise)}", head, shown, words=("loss",))
+    return Table(f"Other scores, {noise_words(comparison, noise)}", head, shown, words=("loss",))
 
 
 def _reached(found: Sequence[float | None]) -> str:

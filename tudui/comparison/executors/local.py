@@ -8,8 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -32,9 +31,7 @@ def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: 
     give_up = math.inf
     try:
         with stop_on_signal() as request:
-            with _without_ctrl_c(), _without_main():
-                for worker in workers:
-                    worker.start()
+            _start(workers)
             while any(worker.is_alive() for worker in workers) or not messages.empty():
                 failure = failure or _death(workers)
                 if (request.signal_number is not None or failure) and not stopping.is_set():
@@ -62,28 +59,18 @@ def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: 
         raise failure
 
 
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Keep workers from importing the caller's script, which then needs no `if __name__ == "__main__"`."""
-    main = sys.modules["__main__"]
+def _start(workers: Sequence[SpawnProcess]) -> None:
+    """Start processes that ignore Ctrl-C and do not import the caller's script, which then needs no `if __name__`."""
+    main, may_set_handlers = sys.modules["__main__"], threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if may_set_handlers else None
     sys.modules["__main__"] = ModuleType("__main__")
     try:
-        yield
+        for worker in workers:
+            worker.start()
     finally:
         sys.modules["__main__"] = main
-
-
-@contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Let workers that start here ignore Ctrl-C: the parent asks them to stop."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        if may_set_handlers:
+            signal.signal(signal.SIGINT, before)
 
 
 def _death(workers: Sequence[SpawnProcess]) -> TuduiError | None:
@@ -99,16 +86,13 @@ def _death(workers: Sequence[SpawnProcess]) -> TuduiError | None:
 
 def _work(runs: Sequence[PlannedRun], begun: Any, messages: Any, stopping: Any, folder: Path) -> None:
     if hasattr(os, "setpgrp"):  # not on Windows
-        os.setpgrp()  # Ctrl-C on a terminal reaches only the parent, which asks each worker once
+        os.setpgrp()  # Ctrl-C on a terminal reaches only the parent, which asks the workers to stop
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    asked = False
 
     def report(progress: Progress) -> None:
-        nonlocal asked
         messages.put(progress)
-        if stopping.is_set() and not progress.done and not asked:
-            asked = True
-            signal.raise_signal(signal.SIGTERM)
+        if stopping.is_set() and not progress.done:
+            signal.raise_signal(signal.SIGTERM)  # repeated ones do nothing more
 
     while not stopping.is_set():
         with begun.get_lock():
