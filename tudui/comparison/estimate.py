@@ -26,9 +26,7 @@ def seconds_of(runs: Sequence[PlannedRun]) -> float:
     loading = time.perf_counter() - began
     config, state, data = configs[0], trainings[0].state, trainings[0].data
     lockstep = Lockstep(trainings)
-    lockstep.begin_epoch(
-        [draw_epoch(len(t.data.train), seed=t.config.seed, epoch=0, data=t.config.data) for t in trainings]
-    )
+    lockstep.begin_epoch([draw_epoch(len(data.train), seed=one.seed, epoch=0, data=one.data) for one in configs])
     size, steps = config.train.batch_size, []
     for number in range(WARM_UP + MEASURED):
         first = number % state.steps_per_epoch * size

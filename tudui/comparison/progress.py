@@ -79,7 +79,7 @@ class _Display:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people say them."""
+    """Return a readable duration, for example `1 h 02 min`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -26,7 +26,7 @@ POWER = 0.8
 STEP = 0.05  # of the baseline's value: a difference worth seeing, for a metric that names none
 MOST_SEEDS = 10_000
 AS_GOOD_AS_NORMAL = 1e6  # degrees of freedom; scipy's noncentral t takes no infinity
-FEWEST_FOR_SIGN_FLIP = 7  # of fewer, even the smallest possible p, 2 / 2^n, does not survive two comparisons
+FEWEST_FOR_SIGN_FLIP = 7  # with fewer, even the smallest p, 2 / 2^n, is not significant among two comparisons
 MOST_FLIPS = 9_999  # of real numbers: all 2^S choices of sign up to 13 seeds; for more seeds this many are drawn
 ROUNDING = 1e-7  # of the largest value, as float32 has
 

@@ -5,38 +5,21 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from string import Template
 from typing import assert_never
 
 from tudui.report import document as doc
 
-STYLE = Path(__file__).with_name("style.css")
+HERE = Path(__file__).parent
 
 
 def html(blocks: doc.Document, *, title: str) -> str:
     """Return the text of report.html."""
     chapters = [block.text for block in blocks if isinstance(block, doc.Heading) and block.level == 2]
     links = "\n".join(f'<li><a href="#{_anchor(text)}">{escape(text)}</a></li>' for text in chapters)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,">
-<title>{escape(title)}</title>
-<style>
-{STYLE.read_text()}</style>
-</head>
-<body>
-<nav aria-label="Contents"><ul>
-{links}
-</ul></nav>
-<main>
-{fragment(blocks)}
-</main>
-</body>
-</html>
-"""
+    page = Template((HERE / "page.html").read_text())
+    style = (HERE / "style.css").read_text()
+    return page.substitute(title=escape(title), style=style, links=links, blocks=fragment(blocks))
 
 
 def fragment(blocks: doc.Document) -> str:

@@ -9,7 +9,7 @@ from tudui.tasks import Unit
 
 UNKNOWN = "–"
 FIRST = {Verdict.BETTER: 0, Verdict.WORSE: 1}  # in a sentence on several variants
-MOST_NAMES = 3  # of variants in a sentence that can do without them
+MOST_NAMES = 3  # of variants that a sentence lists; of more it says `the others` or `all of them`
 
 
 def number(value: float | None, unit: Unit, digits: int | None = None) -> str:
