@@ -62,15 +62,13 @@ def protocol(comparison: Comparison) -> list[Block]:
 
 def _reading(comparison: Comparison) -> Iterator[str]:
     data, metric = comparison.plan.base.data, comparison.metric
+    selected = (
+        "The weights selected on validation are shown too." if data.validation else "There was no validation split."
+    )
     yield (
-        f"The headline is the {metric.title} of the last weights: it needs no selection, so no loss can gain from "
-        f"a lucky epoch. "
-        + (
-            "The weights selected on validation are shown too. "
-            if data.validation
-            else "There was no validation split. "
-        )
-        + "The test images were read once per run for the last weights and once for the selected ones."
+        f"The headline is the {metric.title} of the last weights: it needs no selection, so no loss can gain from a "
+        f"lucky epoch. {selected} The test images were read once per run for the last weights and once for the "
+        f"selected ones."
     )
     if any(comparison.noise_levels) or data.noise_manifest:
         yield "Validation labels are as noisy as training labels; test labels are right."
