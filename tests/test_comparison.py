@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -255,11 +256,15 @@ def test_every_metric_and_figure_is_that_of_the_runs(compared):
 def test_a_metric_is_named_for_the_verdicts_alone(compared, tmp_path, tudui):
     shutil.copytree(compared, "again", symlinks=True)
     before, plan = values_of(compared), Path("again/plan.yaml").read_bytes()
+    Path("again/pictures/mine.png").touch()
     assert {pair["metric"] for pair in before["pairs"]} == {"accuracy"}
     answer = tudui("report", "again", "--metric", "nll")
     assert answer.code == 0, answer.err
     after = values_of(Path("again"))
     assert after["rows"] == before["rows"]
+    shown = re.findall(r"\(pictures/(.+)\.png\)", Path("again/report.md").read_text())
+    assert {path.stem for path in Path("again/pictures").iterdir()} == {*shown, "mine"}
+    assert {"nll", "nll-over-noise"} < set(shown)
     assert Path("again/plan.yaml").read_bytes() == plan
     ce, mse = (np.array(row["metrics"]["nll"]["values"]) for row in after["rows"][:2])
     pair = after["pairs"][0]
@@ -340,7 +345,7 @@ def test_a_stack_that_is_stopped_goes_on_with_either_executor(tmp_path, tudui):
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert "everything saved; the same command goes on: tudui compare-losses" in said
+    assert "everything saved; to resume, type: tudui compare-losses" in said
     assert not list(Path("cut/runs").glob("*/result.json"))
     assert tudui(*command, "-o", "cut").code == 0
     assert tudui(*command, "--executor", "stacked", "-o", "uncut").code == 0
@@ -474,7 +479,7 @@ def test_signals_stop_all_runs_with_everything_saved(jobs, number, code, tmp_pat
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "everything saved; the same command goes on: tudui compare-losses" in said
+    assert "everything saved; to resume, type: tudui compare-losses" in said
     assert "Traceback" not in said
     assert_gone(workers)
 
@@ -491,7 +496,7 @@ def test_ctrl_c_twice_ends_all_processes_at_once(tmp_path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in said
-    assert "the same command goes on: tudui compare-losses" in said
+    assert ", type: tudui compare-losses" in said
     assert_gone(workers)
     for path in Path().glob("stopped/runs/*/checkpoints/last.pt"):
         load_checkpoint(path)
@@ -561,7 +566,7 @@ def test_reading_a_comparison_that_is_not_done_says_how_to_go_on(compared, tmp_p
     (Path("cut") / "runs" / "mse-seed1" / "result.json").unlink()
     answer = tudui("report", "cut")
     assert answer.code == 2
-    assert "1 of 12 runs are not done (such as mse-seed1)" in answer.err
+    assert "1 of 12 runs are not done (for example mse-seed1)" in answer.err
     assert read_comparison(compared).values["command"] in answer.err
 
 

@@ -265,9 +265,7 @@ def test_a_torn_line_is_passed_over_by_the_table_and_named_by_the_report(compare
     (run / "kept.json").rename(run / "result.json")
     answer = tudui("report", "compared")
     assert answer.code == 3
-    assert re.search(
-        r"error: compared/runs/ce-seed0/metrics\.jsonl:\d+: damaged: .*; bring the file back, or", answer.err
-    )
+    assert re.search(r"error: compared/runs/ce-seed0/metrics\.jsonl:\d+: damaged: .*; restore the file, or", answer.err)
 
 
 def test_a_damaged_result_is_shown_and_its_run_ended_again(compared_here, tudui):
@@ -277,7 +275,7 @@ def test_a_damaged_result_is_shown_and_its_run_ended_again(compared_here, tudui)
         (run / "result.json").write_text(content)
         (row,) = tudui("runs", run, "--json").json()["runs"]
         assert (row["status"], row["epochs"], row["test"]) == ("damaged", 1, None)
-        assert "1 of 4 runs are not done (such as ce-seed0)" in tudui("report", "compared").err
+        assert "1 of 4 runs are not done (for example ce-seed0)" in tudui("report", "compared").err
         answer = tudui("train", "--resume", run)
         assert answer.code == 3
         assert "result.json: damaged: " in answer.err

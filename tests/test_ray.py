@@ -92,7 +92,7 @@ def test_without_ray_it_says_what_to_install(tudui, monkeypatch):
     ("flags", "says"),
     [
         (("--ray-address", "10.0.0.1:6379"), "error: --ray-address 10.0.0.1:6379: only with --executor ray\n"),
-        (("--executor", "ray", "--jobs", "2"), "jobs: on Ray as many runs go at a time as the cluster"),
+        (("--executor", "ray", "--jobs", "2"), "jobs: on Ray the cluster decides"),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(flags, says, tudui):
@@ -188,7 +188,7 @@ def test_ctrl_c_stops_everything_and_the_runs_go_on_elsewhere(tmp_path, tudui):
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "stopped, everything saved; the same command goes on: tudui compare-losses" in err
+    assert "stopped, everything saved; to resume, type: tudui compare-losses" in err
     assert "Traceback" not in out + err
     deadline = time.monotonic() + 10
     while left := marked():

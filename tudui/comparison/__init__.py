@@ -1,1 +1,1 @@
-"""Which loss is better: the same run under each of them, over seeds and noise levels, and what follows from it."""
+"""Compare losses: the same run with each of them, over seeds and noise levels, and the statistics of the results."""

@@ -1,4 +1,4 @@
-"""From the runs that are done to the rows and pairs of a comparison."""
+"""Compute the rows and pairs of a comparison from its finished runs."""
 
 import json
 import math
@@ -11,19 +11,20 @@ from typing import Any
 import numpy as np
 
 from tudui.comparison.done import RunRecord
-from tudui.comparison.outcome import Comparison
-from tudui.comparison.rows import Curve, Learned, Means, Pair, Row, Spread
-from tudui.comparison.statistics import Difference, holm, pair, summary
+from tudui.comparison.outcome import Comparison, Curve, Means, Pair, Row
+from tudui.comparison.statistics import Difference, Spread, holm, pair, summary
 from tudui.comparison.verdict import verdict
 from tudui.config.plan import Plan
 from tudui.events import Evaluated
 from tudui.tasks import Metric, metric_named
 
+LABELS = ("clean", "flipped")  # of training images: right ones, and those made wrong on purpose
+
 
 def collect(
     plan: Plan, records: Sequence[RunRecord], *, folder: Path, command: str, tuning: Sequence[Curve] = ()
 ) -> Comparison:
-    """Return the comparison of runs that are done; UsageError if the plan's metric is none of their task."""
+    """Return the comparison of finished runs; UsageError if their task does not have the plan's metric."""
     first = records[0]
     metric = metric_named(first.task.metrics, plan.comparison.metric, figures=first.task.figures)
     rows = tuple(_rows(plan, records))
@@ -44,26 +45,26 @@ def collect(
 
 
 def _warnings(records: Sequence[RunRecord]) -> list[str]:
-    """Return what runs told their user, and how they differ in what they ran on, each with how many runs it is of."""
+    """Return the runs' warnings and differences in versions and hardware, each with its number of runs."""
     counts = Counter(message for record in records for message in dict.fromkeys(record.warnings))
     found = [f"{message} ({count} of {len(records)} runs)" for message, count in counts.items()]
     for what in ("versions", "hardware"):
-        ran_on = [record.result.model_dump(include={what})[what] for record in records]
-        kinds = Counter(json.dumps(one, sort_keys=True) for one in ran_on)
+        kinds = Counter(
+            json.dumps(record.result.model_dump(include={what})[what], sort_keys=True) for record in records
+        )
         if len(kinds) > 1:
             found.append(f"not held equal, {what}: " + "; ".join(f"{kind} in {n} runs" for kind, n in kinds.items()))
     return found
 
 
 def _hashes(records: Sequence[RunRecord]) -> dict[str, Any]:
-    """Return by noise level and seed what every variant began from; a list where they did not begin from the same."""
-    shared: dict[str, Any] = {}
+    """Return by noise level and seed the hashes of every variant's initial state; a list if they differ."""
+    shared: dict[str, dict[str, list[str]]] = {}
     for record in records:
         planned = record.planned
         slot = shared.setdefault(f"noise{100 * planned.label_noise:g}/seed{planned.seed}", {})
         for name, value in record.hashes.items():
-            slot.setdefault(name, [])
-            if value not in slot[name]:
+            if value not in slot.setdefault(name, []):
                 slot[name].append(value)
     return {
         place: {name: seen[0] if len(seen) == 1 else seen for name, seen in slot.items()}
@@ -72,24 +73,28 @@ def _hashes(records: Sequence[RunRecord]) -> dict[str, Any]:
 
 
 def _rows(plan: Plan, records: Sequence[RunRecord]) -> Iterator[Row]:
-    """Yield a row per noise level and variant, in the plan's order."""
-    for noise in plan.comparison.label_noise:
-        of_level = [record for record in records if record.planned.label_noise == noise]
-        reach = _score_to_reach(plan, of_level)
-        for variant in plan.comparison.variants:
-            yield _row(variant, noise, [run for run in of_level if run.planned.variant == variant], reach)
+    comparison = plan.comparison
+    for noise in comparison.label_noise:
+        by_variant = {
+            variant: [run for run in records if (run.planned.variant, run.planned.label_noise) == (variant, noise)]
+            for variant in comparison.variants
+        }
+        ended = [run.validation[-1][1] for run in by_variant[comparison.baseline] if run.finished and run.validation]
+        auto = round(0.9 * fmean(ended), 2) if ended else None
+        reach = auto if comparison.reach == "auto" else comparison.reach
+        yield from (_row(variant, noise, runs, reach) for variant, runs in by_variant.items())
 
 
 def _row(variant: str, noise: float, runs: Sequence[RunRecord], reach: float | None) -> Row:
-    task, finished = runs[0].task, [run for run in runs if run.test is not None]
-    first, tests = task.metrics[0].name, [run.test for run in finished if run.test is not None]
-    best = [run.result.best[f"test_{first}"] for run in finished if run.result.best]
-    metrics = task.metrics if finished else ()
+    task, tests = runs[0].task, [run.test for run in runs if run.test]
+    finished = [run for run in runs if run.finished]
+    best = [run.result.best[f"test_{task.metrics[0].name}"] for run in finished if run.result.best]
+    learned = [run.result.train for run in finished if run.result.train]
     return Row(
         variant=variant,
         label_noise=noise,
         runs=tuple(runs),
-        metrics={metric.name: summary(_values(finished, metric), metric) for metric in metrics},
+        metrics={metric.name: summary(_values(finished, metric), metric) for metric in task.metrics if finished},
         figures={
             figure.name: spread
             for figure in task.figures
@@ -99,7 +104,7 @@ def _row(variant: str, noise: float, runs: Sequence[RunRecord], reach: float | N
         validation=_spread([run.validation[-1][1] for run in finished if run.validation]),
         losses=_means([test.losses for test in tests]),
         details=_pooled(tests),
-        learned=_learned(finished),
+        learned={kind: _means([getattr(one, kind) for one in learned]) for kind in LABELS} if learned else None,
         reach=reach,
         reached=tuple(_reached(run, reach) for run in finished),
     )
@@ -107,7 +112,7 @@ def _row(variant: str, noise: float, runs: Sequence[RunRecord], reach: float | N
 
 def _values(runs: Sequence[RunRecord], metric: Metric) -> np.ndarray:
     """Return a metric's values [S, N]."""
-    return np.stack([run.values[metric.name] for run in runs])
+    return np.stack([run.predictions[metric.name] for run in runs])
 
 
 def _spread(values: Sequence[float]) -> Spread | None:
@@ -134,32 +139,13 @@ def _pooled(tests: Sequence[Evaluated]) -> dict[str, Any]:
     }
 
 
-def _learned(runs: Sequence[RunRecord]) -> Learned | None:
-    learned = [run.result.train for run in runs if run.result.train]
-    if not learned:
-        return None
-    return Learned(clean=_means([run.clean for run in learned]), flipped=_means([run.flipped for run in learned]))
-
-
-def _score_to_reach(plan: Plan, runs: Sequence[RunRecord]) -> float | None:
-    if plan.comparison.reach != "auto":
-        return plan.comparison.reach
-    baseline = [run for run in runs if run.planned.variant == plan.comparison.baseline]
-    last = [run.validation[-1][1] for run in baseline if run.finished and run.validation]
-    return round(0.9 * fmean(last), 2) if last else None
-
-
 def _reached(run: RunRecord, score: float | None) -> tuple[int | None, float | None]:
     """Return the epoch, and the seconds in the loop, after which the validation score was first that high."""
-    if score is not None:
-        for epoch, value, seconds in run.validation:
-            if value >= score:
-                return epoch, seconds
-    return None, None
+    reached = ((epoch, seconds) for epoch, value, seconds in run.validation if score is not None and value >= score)
+    return next(reached, (None, None))
 
 
 def _pairs(plan: Plan, rows: Sequence[Row], metric: Metric) -> Iterator[Pair]:
-    """Compare each variant with the baseline over the seeds that finished in both, noise level by noise level."""
     for noise in plan.comparison.label_noise:
         of_level = {row.variant: row for row in rows if row.label_noise == noise}
         baseline = of_level.pop(plan.comparison.baseline)
@@ -179,8 +165,6 @@ def _pairs(plan: Plan, rows: Sequence[Row], metric: Metric) -> Iterator[Pair]:
 
 
 def _difference(baseline: Row, row: Row, metric: Metric) -> Difference | None:
-    seeds = {run.planned.seed for run in baseline.finished} & {run.planned.seed for run in row.finished}
-    if not seeds:
-        return None
-    first, second = ([run for run in side.finished if run.planned.seed in seeds] for side in (baseline, row))
-    return pair(_values(first, metric), _values(second, metric), metric)
+    lost = {*baseline.diverged, *row.diverged}
+    sides = [[run for run in side.runs if run.planned.seed not in lost] for side in (baseline, row)]
+    return pair(_values(sides[0], metric), _values(sides[1], metric), metric) if sides[0] else None

@@ -1,4 +1,4 @@
-"""`compare`: from a plan to a comparison; a folder that holds a part of it already is gone on with."""
+"""`compare`: do the runs of a plan, or those that its folder does not contain yet, and compare them."""
 
 import hashlib
 import math
@@ -13,12 +13,11 @@ from statistics import fmean
 from tudui.comparison.collect import collect
 from tudui.comparison.done import read_runs, read_task
 from tudui.comparison.executors import Executor, Listener, done_before, execute
-from tudui.comparison.outcome import Comparison
-from tudui.comparison.rows import Curve
+from tudui.comparison.outcome import Comparison, Curve
 from tudui.comparison.runs import PlannedRun, given_rates, reported_runs, tuning_runs
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.data import read_source
-from tudui.errors import DiskError, Interrupted, TuduiError, UsageError
+from tudui.errors import Interrupted, TuduiError, UsageError
 from tudui.files import ASIDE, disk_errors, locked, write_text
 from tudui.record import read_result
 from tudui.run_folder import COMMAND, COMPARISON_LOCK, RunFolder, default_name, is_comparison
@@ -37,144 +36,131 @@ def compare(
     command: str,
     ray_address: str | None = None,
 ) -> Comparison:
-    """Do every run of the plan that is not done, and return what they came to.
+    """Do every run of the plan that is not done, and return their comparison.
 
-    Nothing in the folder is touched where it holds something else, or runs of another config.
+    Nothing in the folder changes if it contains something else, or runs of another config.
     """
     tuned = plan.comparison.lr == "tuned"
-    runs = () if tuned else reported_runs(plan, given_rates(plan))
+    first = tuning_runs(plan) if tuned else reported_runs(plan, given_rates(plan))
+    place = folder / (TUNING if tuned else RUNS)
     check_folder(folder)
     check_metric(plan)
-    for run in runs:
-        done_before(run, folder / RUNS)
-    for run in tuning_runs(plan) if tuned else ():
-        done_before(run, folder / TUNING)
-    begins = not folder.exists()
-    try:
+    for run in first:
+        done_before(run, place)
+    is_new = not folder.exists()
+    with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DiskError(f"{folder}: cannot be made: {error.strerror}; choose another --out") from None
     with locked(folder / COMPARISON_LOCK, what="a comparison is"):
         with disk_errors(folder):
             (folder / RUNS).mkdir(exist_ok=True)
-            for left in folder.glob(f"*/*{ASIDE}"):  # a run half brought back by a process that was killed
+            for left in folder.glob(f"*/*{ASIDE}"):  # of a process that was killed while it copied a run back
                 rmtree(left)
         write_text(folder / COMMAND, command + "\n")
         write_text(folder / PLAN, plan_yaml(plan))
         run_all = partial(execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address)
         try:
+            run_all(first, place)
             if tuned:
-                run_all(tuning_runs(plan), folder / TUNING)
-                runs = reported_runs(plan, chosen_rates(plan, folder)[0])
-            run_all(runs, folder / RUNS)
-        except Interrupted as error:
-            raise Interrupted(
-                f"stopped, everything saved; the same command goes on: {command}", signal_number=error.signal_number
-            ) from None
-        except KeyboardInterrupt:
-            raise Interrupted(
-                f"interrupted; from the last checkpoints the same command goes on: {command}",
-                signal_number=signal.SIGINT,
-            ) from None
+                run_all(reported_runs(plan, chosen_rates(plan, folder, command)[0]), folder / RUNS)
+        except (Interrupted, KeyboardInterrupt) as error:
+            state = "stopped, everything saved" if isinstance(error, Interrupted) else "stopped at the last checkpoints"
+            number = getattr(error, "signal_number", signal.SIGINT)
+            raise Interrupted(f"{state}; to resume, type: {command}", signal_number=number) from None
         except TuduiError:
-            if begins and not any(path.is_dir() for path in folder.glob("*/*")):  # nothing was begun in it
+            if is_new and not any(path.is_dir() for path in folder.glob("*/*")):  # no run began
                 rmtree(folder, ignore_errors=True)
             raise
     return read_comparison(folder)
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that holds something else than a comparison."""
+    """Raise UsageError if a folder contains something other than a comparison."""
     if folder.is_dir() and any(folder.iterdir()) and not is_comparison(folder):
         raise UsageError(f"{folder}: not empty and not a comparison; choose another --out")
 
 
 def check_metric(plan: Plan) -> None:
-    """Refuse a metric that the data's task does not have, before anything is trained."""
+    """Raise UsageError if the data's task does not have the plan's metric."""
     if plan.comparison.metric is not None:
         task = read_source(plan.base.data).task
         metric_named(task.metrics, plan.comparison.metric, figures=task.figures)
 
 
 def default_folder(plan: Plan) -> Path:
-    """Return the folder that the same plan gets every time; more losses, seeds or noise levels go on in it."""
+    """Return the plan's folder, which does not depend on its losses, seeds and noise levels."""
     digest = hashlib.sha256(plan.base.model_dump_json(exclude={"loss"}).encode()).hexdigest()[:6]
     return Path("runs") / f"compare-{default_name(plan.base.data.name)}-{plan.comparison.lr}-{digest}"
 
 
 def left_out(comparison: Comparison) -> list[str]:
-    """Return the names of runs in the folder that the comparison's plan does not ask for, of an earlier call."""
+    """Return the names of an earlier call's runs in the folder that are not part of the comparison."""
     asked = {run.planned.name for row in comparison.rows for run in row.runs}
     return sorted(path.name for path in (comparison.folder / RUNS).iterdir() if path.name not in asked)
 
 
 def number_of_runs(plan: Plan) -> int:
-    """Return how many runs the plan stands for, those that choose the rates among them."""
+    """Return the number of runs of a plan, including tuning runs."""
     comparison = plan.comparison
     tuning = len(comparison.rates) * comparison.tuning_seeds if comparison.lr == "tuned" else 0
     return len(comparison.variants) * len(comparison.label_noise) * (comparison.seeds + tuning)
 
 
 def read_comparison(folder: Path, *, metric: str | None = None) -> Comparison:
-    """Return the comparison in a folder, from its runs; UsageError where it is not one, or not done.
+    """Return the comparison in a folder, from its runs; UsageError if it is not one, or not finished.
 
-    `metric` gives the verdicts instead of the one that the plan names.
+    `metric` replaces the plan's metric of the verdicts.
     """
     if not (folder / PLAN).is_file():
-        raise UsageError(f"{folder}: not a comparison ({PLAN} is missing); make one with: tudui compare-losses")
+        raise UsageError(f"{folder}: not a comparison ({PLAN} is missing); create one with: tudui compare-losses")
     plan = load_plan(folder / PLAN)
     if metric is not None:
         plan = replace(plan, comparison=plan.comparison.model_copy(update={"metric": metric}))
-    told = folder / COMMAND
-    command = told.read_text(errors="replace").strip() if told.is_file() else "tudui compare-losses"
-    rates, tuning = chosen_rates(plan, folder)
+    written = folder / COMMAND
+    command = written.read_text(errors="replace").strip() if written.is_file() else "tudui compare-losses"
+    rates, tuning = chosen_rates(plan, folder, command)
     runs = reported_runs(plan, rates)
-    missing = _missing(runs, folder / RUNS)
-    if missing:
-        raise UsageError(
-            f"{folder}: {len(missing)} of {len(runs)} runs are not done (such as {missing[0]}); go on with: {command}"
-        )
+    _check_done(runs, folder / RUNS, command)
     return collect(plan, read_runs(runs, folder / RUNS), folder=folder, command=command, tuning=tuning)
 
 
-def _missing(runs: Sequence[PlannedRun], folder: Path) -> list[str]:
-    return [run.name for run in runs if not done_before(run, folder)]
+def _check_done(runs: Sequence[PlannedRun], folder: Path, command: str) -> None:
+    missing = [run.name for run in runs if not done_before(run, folder)]
+    if missing:
+        raise UsageError(
+            f"{folder}: {len(missing)} of {len(runs)} runs are not done (for example {missing[0]}); "
+            f"resume with: {command}"
+        )
 
 
-def chosen_rates(plan: Plan, folder: Path) -> tuple[dict[tuple[str, float], float], list[Curve]]:
-    """Return the rate of each variant and noise level and, where they were tuned, the whole curves behind them."""
+def chosen_rates(plan: Plan, folder: Path, command: str) -> tuple[dict[tuple[str, float], float], list[Curve]]:
+    """Return the rate of each variant and noise level and, if they were tuned, their curves."""
     if plan.comparison.lr != "tuned":
         return given_rates(plan), []
-    runs = tuning_runs(plan)
-    if missing := _missing(runs, folder / TUNING):
-        raise UsageError(f"{folder}: {len(missing)} of {len(runs)} tuning runs are not done (such as {missing[0]})")
-    first = read_task(folder / TUNING / runs[0].name).metrics[0]
+    runs, place = tuning_runs(plan), folder / TUNING
+    _check_done(runs, place, command)
+    first = read_task(place / runs[0].name).metrics[0]
     sign = 1 if first.better == "more" else -1
     scores: dict[tuple[str, float], dict[float, list[float]]] = {}
     for run in runs:
         curve = scores.setdefault((run.variant, run.label_noise), {})
-        curve.setdefault(run.rate, []).append(_validation_score(folder / TUNING / run.name, first))
-    rates = {key: max(curve, key=lambda rate: (sign * fmean(curve[rate]), -rate)) for key, curve in scores.items()}
-    curves = [
-        Curve(
-            variant=variant,
-            label_noise=noise,
-            rates=sorted(curve),
-            scores=[curve[rate] for rate in sorted(curve)],
-            chosen=rates[variant, noise],
-        )
-        for (variant, noise), curve in scores.items()
-    ]
-    return rates, curves
+        curve.setdefault(run.rate, []).append(_validation_score(place / run.name, first))
+    curves = []
+    for (variant, noise), curve in scores.items():
+        rates = sorted(curve)
+        means = [sign * fmean(curve[rate]) for rate in rates]
+        best = rates[means.index(max(means))]
+        seen = [curve[rate] for rate in rates]
+        curves.append(Curve(variant=variant, label_noise=noise, rates=rates, scores=seen, chosen=best))
+    return {(curve.variant, curve.label_noise): curve.chosen for curve in curves}, curves
 
 
 def _validation_score(folder: Path, metric: Metric) -> float:
     """Return the validation score after the last epoch; the worst possible for a run that diverged."""
     result = read_result(RunFolder(folder).result)
+    score = None
+    if result.status != "diverged":
+        if result.validation is None:
+            raise UsageError(f"{folder}: too few images for a validation split, which --lr tuned needs")
+        score = result.validation.get(metric.name)
     worst = 0.0 if metric.better == "more" else math.inf
-    if result.status == "diverged":
-        return worst
-    if result.validation is None:
-        raise UsageError(f"{folder}: too few images to hold any out for validation, on which --lr tuned chooses")
-    score = result.validation.get(metric.name)
     return worst if score is None else score

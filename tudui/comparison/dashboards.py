@@ -3,15 +3,14 @@
 import math
 import os
 import shutil
-from collections.abc import Mapping
+from collections import defaultdict
 from pathlib import Path
 from statistics import fmean
 
 from torch.utils.tensorboard.summary import custom_scalars, scalar
 
 from tudui.comparison.compare import RUNS
-from tudui.comparison.outcome import Comparison
-from tudui.comparison.rows import Row
+from tudui.comparison.outcome import Comparison, Row
 from tudui.files import refuse_links
 from tudui.run_folder import RunFolder
 from tudui.sinks.event_file import event_file
@@ -20,9 +19,9 @@ TENSORBOARD = "tensorboard"
 
 
 def write_dashboards(comparison: Comparison) -> bool:
-    """Make the folder that `tudui tensorboard COMPARISON` shows, anew.
+    """Replace the folder that `tudui tensorboard COMPARISON` shows.
 
-    False where the runs have no event files, or the disk has no symbolic links.
+    False if the runs have no event files, or the disk has no symbolic links.
     """
     if not comparison.rows[0].runs[0].planned.config.log.tensorboard:
         return False
@@ -44,33 +43,26 @@ def write_dashboards(comparison: Comparison) -> bool:
 
 
 def _write_means(row: Row, folder: Path) -> None:
-    """Write a loss's curves under a name that comes before its seeds: the first layout's charts come first."""
-    curves = _curves(row)
-    layout = {title: ["Multiline", [tag]] for tag, (title, _) in curves.items()}
-    with event_file(folder) as events:
-        events.add(custom_scalars({"losses compared": layout}))
-        for tag, (_, curve) in curves.items():
-            for step, values in sorted(curve.items()):
-                events.add(scalar(tag, fmean(values)), step)
-
-
-def _curves(row: Row) -> Mapping[str, tuple[str, Mapping[int, list[float]]]]:
-    """Return by tag, which only the means have, a chart's title and by step the values of all seeds."""
+    """Write a loss's mean curves; the folder's name comes before its seeds, so that its charts come first."""
     first = row.runs[0].task.metrics[0]
-    validation: dict[int, list[float]] = {}
-    test: dict[int, list[float]] = {}
-    gradient: dict[int, list[float]] = {}
+    validation, test, gradient = (defaultdict[int, list[float]](list) for _ in range(3))
     for run in row.runs:
         last = run.training[-1]
         for epoch, value, _ in run.validation:
-            validation.setdefault(round(epoch / last["epoch"] * last["step"]), []).append(value)
-        for entry in run.training:
-            if math.isfinite(norm := entry["gradient_norm"]["total"]):
-                gradient.setdefault(entry["step"], []).append(norm)
+            validation[round(epoch / last.epochs_planned * last.steps_planned)].append(value)
+        for event in run.training:
+            if math.isfinite(norm := event.gradient_norm["total"]):
+                gradient[event.step].append(norm)
         if run.test is not None:
-            test.setdefault(last["step"], []).append(run.test.scores[first.name])
-    return {
-        f"compared/{first.name}_validation": (f"validation {first.title}, mean over the seeds", validation),
-        f"compared/{first.name}_test": (f"test {first.title} of the last weights, mean over the seeds", test),
-        "compared/gradient_norm": ("norm of the whole gradient, mean over the seeds", gradient),
+            test[last.step].append(run.test.scores[first.name])
+    curves = {
+        f"{first.name}_validation": (f"validation {first.title}, mean over the seeds", validation),
+        f"{first.name}_test": (f"test {first.title} of the last weights, mean over the seeds", test),
+        "gradient_norm": ("norm of the whole gradient, mean over the seeds", gradient),
     }
+    layout = {title: ["Multiline", [f"compared/{name}"]] for name, (title, _) in curves.items()}
+    with event_file(folder) as events:
+        events.add(custom_scalars({"losses compared": layout}))
+        for name, (_, curve) in curves.items():
+            for step, values in sorted(curve.items()):
+                events.add(scalar(f"compared/{name}", fmean(values)), step)

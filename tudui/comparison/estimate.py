@@ -1,4 +1,4 @@
-"""How long a comparison takes, from a few steps of its first runs; nothing is written."""
+"""Estimate a comparison's duration from a few steps of its first runs; nothing is written."""
 
 import statistics
 import time
@@ -16,9 +16,9 @@ START_UP = 3.0  # seconds until a worker process has loaded torch, once per job
 
 
 def seconds_of(runs: Sequence[PlannedRun]) -> float:
-    """Return about how many seconds the runs take in lockstep with nothing beside them: loading, steps, evaluation.
+    """Return the approximate seconds that the runs take in lockstep on a quiet machine: loading, steps, evaluation.
 
-    On a GPU, what it takes to capture the step is left out.
+    On a GPU, the capture of the step is not included.
     """
     configs = [uncached(resolve_machine(run.config)[0]) for run in runs]
     began = time.perf_counter()
@@ -26,9 +26,7 @@ def seconds_of(runs: Sequence[PlannedRun]) -> float:
     loading = time.perf_counter() - began
     config, state, data = configs[0], trainings[0].state, trainings[0].data
     lockstep = Lockstep(trainings)
-    lockstep.begin_epoch(
-        [draw_epoch(len(t.data.train), seed=t.config.seed, epoch=0, data=t.config.data) for t in trainings]
-    )
+    lockstep.begin_epoch([draw_epoch(len(data.train), seed=one.seed, epoch=0, data=one.data) for one in configs])
     size, steps = config.train.batch_size, []
     for number in range(WARM_UP + MEASURED):
         first = number % state.steps_per_epoch * size

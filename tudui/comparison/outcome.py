@@ -1,19 +1,100 @@
-"""A comparison that is done, and what comparison.json holds of it."""
+"""The results of a comparison: a row per variant, a pair per comparison with the baseline; and comparison.json."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tudui.comparison.rows import Curve, Pair, Row
+from tudui.comparison.done import RunRecord
 from tudui.comparison.runs import cell_name
-from tudui.comparison.statistics import Difference
+from tudui.comparison.statistics import Difference, Spread, Summary
+from tudui.comparison.verdict import Verdict
 from tudui.config.plan import Plan
 from tudui.record import Hardware
 from tudui.tasks import Metric, Task
 
 ONE_POINT = 0.01
 FORMAT = 2  # of comparison.json; 1 had accuracies alone, and verdicts as sentences
+
+Means = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One variant at one noise level: its runs by seed, and the results of those that finished."""
+
+    variant: str
+    label_noise: float
+    runs: tuple[RunRecord, ...]
+    metrics: Mapping[str, Summary]  # {} like all below if every run diverged
+    figures: Mapping[str, Spread]
+    selected: Spread | None  # first metric on the test images, of the weights that validation selected
+    validation: Spread | None  # first metric of the last weights
+    losses: Means  # mean value of the models under each loss
+    details: Mapping[str, Any]  # of the task, all seeds pooled
+    learned: Mapping[str, Means] | None  # scores on training images with `clean` and with `flipped` labels
+    reach: float | None  # the validation score whose time is measured
+    reached: tuple[tuple[int | None, float | None], ...]  # epoch and seconds until then, for each run that finished
+
+    @property
+    def name(self) -> str:
+        """A readable name, for example `gce-noise20`."""
+        return cell_name(self.variant, self.label_noise)
+
+    @property
+    def learning_rate(self) -> float:
+        """The peak learning rate of its runs."""
+        return self.runs[0].planned.rate
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of its runs."""
+        return [run.planned.seed for run in self.runs]
+
+    @property
+    def diverged(self) -> list[int]:
+        """The seeds of the runs that diverged."""
+        return [run.planned.seed for run in self.runs if not run.finished]
+
+    @property
+    def finished(self) -> tuple[RunRecord, ...]:
+        """The runs that did not diverge."""
+        return tuple(run for run in self.runs if run.finished)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A variant against the baseline at one noise level, over the seeds that finished in both."""
+
+    variant: str
+    baseline: str
+    label_noise: float
+    metric: str
+    found: Difference | None  # None: there is no such seed
+    p_holm: float | None
+    verdict: Verdict
+    flags: tuple[str, ...] = ()  # "diverged": runs of the variant or of the baseline diverged
+
+    @property
+    def n(self) -> int:
+        """The number of seeds."""
+        return self.found.n if self.found else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """The search for one variant's learning rate at one noise level."""
+
+    variant: str
+    label_noise: float
+    rates: Sequence[float]  # ascending
+    scores: Sequence[Sequence[float]]  # first metric on validation, of each rate's tuning seeds
+    chosen: float
+
+    @property
+    def at_the_edge(self) -> bool:
+        """Whether the chosen rate is the lowest or highest, so that one beyond the grid may be better."""
+        return self.chosen in (self.rates[0], self.rates[-1])
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -28,7 +109,7 @@ class Comparison:
     versions: Mapping[str, str]
     hardware: Hardware
     warnings: tuple[str, ...]
-    hashes: Mapping[str, Mapping[str, str | list[str]]]  # by noise level and seed what every variant began from
+    hashes: Mapping[str, Mapping[str, str | list[str]]]  # of each noise level's and seed's initial state
     rows: tuple[Row, ...]
     pairs: tuple[Pair, ...]
     tuning: tuple[Curve, ...]
@@ -62,7 +143,7 @@ class Comparison:
 
     @property
     def values(self) -> dict[str, Any]:
-        """What comparison.json holds: plain values, scores in each metric's own unit (accuracies are fractions)."""
+        """The content of comparison.json: plain values, scores in each metric's own unit (accuracies are fractions)."""
         return {
             "format": FORMAT,
             "command": self.command,
@@ -78,18 +159,23 @@ class Comparison:
             "tuning": [_curve(curve) for curve in self.tuning],
             "timing": {
                 "loop_seconds": sum(run.result.timing.seconds for row in self.rows for run in row.runs),
-                "rows": [_times(row) for row in self.rows],
+                "rows": [
+                    {
+                        "name": row.name,
+                        "loop_seconds": [run.result.timing.seconds for run in row.runs],
+                        "seconds_to_reach": [seconds for _, seconds in row.reached],
+                    }
+                    for row in self.rows
+                ],
             },
         }
 
 
 def settings_of_every_run(plan: Plan) -> dict[str, Any]:
     """Return the settings that all runs have in common."""
-    base = plan.base.model_dump(mode="json", exclude={"loss", "expect", "log", "checkpoint"})
-    base["data"] = {name: value for name, value in base["data"].items() if name not in ("dir", "cache", "label_noise")}
-    base["optimizer"].pop("lr")
-    base.pop("seed")
-    return base
+    differing: dict[str, Any] = dict.fromkeys(("loss", "expect", "log", "checkpoint", "seed"), True)
+    differing |= {"optimizer": {"lr"}, "data": {"dir", "cache", "label_noise"}}
+    return plan.base.model_dump(mode="json", exclude=differing)
 
 
 def _row(row: Row) -> dict[str, Any]:
@@ -116,46 +202,23 @@ def _row(row: Row) -> dict[str, Any]:
         "nll": nll and {name: nll[name] for name in ("mean", "sd", "n")},
         "ece": figures.get("ece"),
         "loss_values": row.losses,
-        "train": row.learned and asdict(row.learned),
+        "train": row.learned,
         "reach": {"validation_accuracy": row.reach, "epochs": [epoch for epoch, _ in row.reached]},
         **row.details,
     }
 
 
 def _pair(pair: Pair) -> dict[str, Any]:
-    return {
-        "variant": pair.variant,
-        "baseline": pair.baseline,
-        "label_noise": pair.label_noise,
-        "metric": pair.metric,
-        "verdict": pair.verdict,
-        "within_margin": None,
-        "flags": list(pair.flags),
-        **(_difference(pair.found) if pair.found else {"difference": None, "n": 0}),
-        "p_holm": pair.p_holm,
-    }
-
-
-def _difference(found: Difference) -> dict[str, Any]:
-    one_point = found.seeds_for_step if found.step == ONE_POINT else None  # the name of format 1
-    return asdict(found) | {"seeds_for_one_point": one_point}
+    values = asdict(pair) | {"flags": list(pair.flags), "within_margin": None}
+    found: dict[str, Any] | None = values.pop("found")
+    if not found:
+        return values | {"difference": None, "n": 0}
+    one_point = found["seeds_for_step"] if found["step"] == ONE_POINT else None  # the name of format 1
+    return values | found | {"seeds_for_one_point": one_point}
 
 
 def _curve(curve: Curve) -> dict[str, Any]:
-    return {
-        "name": cell_name(curve.variant, curve.label_noise),
-        "variant": curve.variant,
-        "label_noise": curve.label_noise,
-        "rates": curve.rates,
-        "validation_accuracy": curve.scores,
-        "chosen": curve.chosen,
-        "at_the_edge": curve.at_the_edge,
-    }
-
-
-def _times(row: Row) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "loop_seconds": [run.result.timing.seconds for run in row.runs],
-        "seconds_to_reach": [seconds for _, seconds in row.reached],
-    }
+    values = asdict(curve)
+    scores = values.pop("scores")
+    more = {"name": cell_name(curve.variant, curve.label_noise), "at_the_edge": curve.at_the_edge}
+    return values | more | {"validation_accuracy": scores}

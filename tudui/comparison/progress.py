@@ -1,4 +1,4 @@
-"""All runs of a comparison on one display: a bar and what is running on a terminal and in a notebook, else lines."""
+"""The progress of a comparison's runs: a live display on a terminal and in a notebook, else a line per run."""
 
 import time
 from collections.abc import Iterator
@@ -19,72 +19,67 @@ RUNNING_SHOWN = 8
 
 @contextmanager
 def progress_display(console: Console, runs: int) -> Iterator[Listener]:
-    """Show the progress of so many runs until the block ends."""
-    display = _Display(console, runs)
+    """Show the progress of this number of runs until the block ends."""
+    display = _Display(runs)
+
+    def line(progress: Progress) -> None:
+        display.note(progress)
+        if progress.done and display.started is not None:
+            left = f", {display.left()} left" if display.left() else ""
+            done = f"{display.finished()}/{runs} {escape(progress.run)} {progress.done}{left}"
+            console.print(done, soft_wrap=True)
+
+    def page(progress: Progress) -> None:
+        display.note(progress)
+        cell.show(display.render())
+
     if console.is_jupyter:
-        with closing(Page()) as page:
-
-            def show(progress: Progress) -> None:
-                display.note(progress)
-                page.show(display.render())
-
-            yield show
-        return
-    if not console.is_terminal:
-        yield display.line
-        return
-    with Live(get_renderable=display.render, console=console, refresh_per_second=4, transient=True):
-        yield display.note
+        with closing(Page()) as cell:
+            yield page
+    elif console.is_terminal:
+        with Live(get_renderable=display.render, console=console, refresh_per_second=4, transient=True):
+            yield display.note
+    else:
+        yield line
 
 
 class _Display:
-    def __init__(self, console: Console, runs: int) -> None:
-        self.console, self.runs = console, runs
-        self.at: dict[str, Progress] = {}
+    def __init__(self, runs: int) -> None:
+        self.runs = runs
+        self.latest: dict[str, Progress] = {}
         self.started: float | None = None
-        self.before = 0.0  # runs that an earlier call had done
+        self.before = 0.0  # runs done by an earlier call
 
     def note(self, progress: Progress) -> None:
-        """Take a message in."""
         if self.started is None and not progress.done:
             self.started, self.before = time.monotonic(), self.done()
-        self.at[progress.run] = progress
+        self.latest[progress.run] = progress
 
-    def line(self, progress: Progress) -> None:
-        """Take a message in, and print a line where a run is done."""
-        self.note(progress)
-        if progress.done and self.started is not None:
-            finished = sum(bool(seen.done) for seen in self.at.values())
-            self.console.print(
-                f"{finished}/{self.runs} {escape(progress.run)} {progress.done}{self.left()}", soft_wrap=True
-            )
+    def finished(self) -> int:
+        return sum(bool(seen.done) for seen in self.latest.values())
 
     def done(self) -> float:
-        return sum(seen.fraction for seen in self.at.values())
+        return sum(seen.fraction for seen in self.latest.values())
 
     def left(self) -> str:
-        """Return the time left, at the pace so far."""
-        if self.started is None:
+        """Return the time left at the pace so far, "" if that is unknown or 0."""
+        done = self.done() - self.before
+        if self.started is None or done <= 0 or self.done() == self.runs:
             return ""
-        gone, done = time.monotonic() - self.started, self.done() - self.before
-        seconds = gone / done * (self.runs - self.done()) if done > 0 else 0
-        return f", {duration(seconds)} left" if seconds else ""
+        return duration((time.monotonic() - self.started) / done * (self.runs - self.done()))
 
     def render(self) -> Group:
-        finished = sum(bool(seen.done) for seen in self.at.values())
-        head = Table.grid(padding=(0, 1))
-        bar = ProgressBar(total=self.runs, completed=self.done(), width=30)
-        head.add_row(f"{finished}/{self.runs} runs", bar, Text(self.left().lstrip(", ")))
-        rows = Table.grid(padding=(0, 1))
-        running = [seen for seen in self.at.values() if not seen.done][:RUNNING_SHOWN]
-        for seen in running:
+        head, rows = Table.grid(padding=(0, 1)), Table.grid(padding=(0, 1))
+        bar, left = ProgressBar(total=self.runs, completed=self.done(), width=30), self.left()
+        head.add_row(f"{self.finished()}/{self.runs} runs", bar, f"{left} left" if left else "")
+        for seen in [seen for seen in self.latest.values() if not seen.done][:RUNNING_SHOWN]:
             validation = "" if seen.validation is None else f"validation {100 * seen.validation:.1f} %"
             rows.add_row("  ", Text(seen.run), f"{100 * seen.fraction:.0f} %", validation)
         return Group(head, rows)
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people say them."""
+    """Return a readable duration, for example `1 h 02 min`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

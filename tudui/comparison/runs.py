@@ -1,4 +1,4 @@
-"""The runs that a plan stands for: an ordinary config each, which differ in loss, noise level, seed and rate alone."""
+"""The runs of a plan: ordinary configs that differ only in loss, noise level, seed and rate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ Rates = Mapping[tuple[str, float], float]
 
 
 def reported_runs(plan: Plan, rates: Rates) -> tuple[PlannedRun, ...]:
-    """Return the runs that the report is about; their names hold a tuned rate, which a larger grid may change."""
+    """Return the reported runs; their names contain a tuned rate, because a larger grid may change it."""
     first, tuned = plan.base.seed, plan.comparison.lr == "tuned"
     runs = tuple(
         _run(plan, variant, noise, seed=seed, rate=rates[variant, noise], rate_in_name=tuned)
@@ -62,37 +62,35 @@ def tuning_runs(plan: Plan) -> tuple[PlannedRun, ...]:
 
 
 def given_rates(plan: Plan) -> dict[tuple[str, float], float]:
-    """Return the rates of `lr: recipe` and `lr: same`; ConfigError where a loss has no recipe."""
-    comparison = plan.comparison
+    """Return the rates of `lr: recipe` and `lr: same`; ConfigError if a loss has no recipe."""
+    comparison, given = plan.comparison, plan.base.optimizer.lr
+    rates: dict[tuple[str, float], float] = {}
+    for variant in comparison.variants:
+        if comparison.lr != "same":
+            rate = _recipe(plan, variant)
+        else:
+            rate = _recipe(plan, comparison.baseline) if given == "auto" else given
+        rates |= {(variant, noise): rate for noise in comparison.label_noise}
+    return rates
 
-    def recipe(variant: str) -> float:
-        loss, optimizer = comparison.variants[variant], plan.base.optimizer.name
-        rate = recipe_rate(plan.base.network, loss, optimizer)
-        if rate is None:
-            raise ConfigError(
-                [
-                    f"comparison.variants.{variant}: there is no recipe rate for {loss.name}, form {loss.variant}, "
-                    f"with {optimizer}; take --lr tuned, or --lr same --set optimizer.lr=RATE"
-                ]
-            )
+
+def _recipe(plan: Plan, variant: str) -> float:
+    loss, optimizer = plan.comparison.variants[variant], plan.base.optimizer.name
+    if rate := recipe_rate(plan.base.network, loss, optimizer):
         return rate
-
-    if comparison.lr == "same":
-        rate = plan.base.optimizer.lr
-        one = recipe(comparison.baseline) if rate == "auto" else rate
-        by_variant = dict.fromkeys(comparison.variants, one)
-    else:
-        by_variant = {variant: recipe(variant) for variant in comparison.variants}
-    return {(variant, noise): by_variant[variant] for variant in by_variant for noise in comparison.label_noise}
+    place, form = f"comparison.variants.{variant}", f"{loss.name}, form {loss.variant}, with {optimizer}"
+    raise ConfigError(
+        [f"{place}: there is no recipe rate for {form}; take --lr tuned, or --lr same --set optimizer.lr=RATE"]
+    )
 
 
 def cell_name(variant: str, noise: float) -> str:
-    """Return the readable name of a variant at a noise level, such as `gce-noise20`."""
+    """Return the readable name of a variant at a noise level, for example `gce-noise20`."""
     return variant if noise == 0 else f"{variant}-noise{100 * noise:.10g}"
 
 
 def threads_of(config: Config) -> int:
-    """Return the threads of each run: one unless the plan says otherwise, so that runs side by side do not collide."""
+    """Return the threads of each run; `auto` is 1, so that parallel runs do not compete for cores."""
     return 1 if config.train.threads == "auto" else config.train.threads
 
 

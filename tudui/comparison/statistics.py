@@ -1,12 +1,12 @@
 """Is one loss better than another? A metric's values over seeds and test samples, paired by both.
 
-Seeds and samples are both drawn at random, so the interval that counts lets both vary. The values [seeds, samples] are
+Seeds and samples are both drawn at random, so the main interval lets both vary. The values [seeds, samples] are
 a two-way crossed random effects design without replicates, known from reader studies in radiology, with readers for our
 seeds and cases for our samples: Obuchowski and Rockette 1995, Hillis 2007 (Statistics in Medicine 26, 596-619).
-`experiments/simulate_coverage.py` measures how often the intervals hold.
+`experiments/simulate_coverage.py` measures how often the intervals contain the truth.
 
-Values that are whole numbers (right or wrong: 1 or 0) are added exactly; of real numbers, sums that differ by no more
-than rounding count as equal.
+Whole numbers (1 for right, 0 for wrong) are added exactly; sums of real numbers that differ by rounding alone count as
+equal.
 """
 
 import math
@@ -26,8 +26,8 @@ POWER = 0.8
 STEP = 0.05  # of the baseline's value: a difference worth seeing, for a metric that names none
 MOST_SEEDS = 10_000
 AS_GOOD_AS_NORMAL = 1e6  # degrees of freedom; scipy's noncentral t takes no infinity
-FEWEST_FOR_SIGN_FLIP = 7  # of fewer, even the smallest possible p, 2 / 2^n, does not survive two comparisons
-MOST_FLIPS = 9_999  # of real numbers: all 2^S choices of sign up to 13 seeds, as many drawn ones of more
+FEWEST_FOR_SIGN_FLIP = 7  # with fewer, even the smallest p, 2 / 2^n, is not significant among two comparisons
+MOST_FLIPS = 9_999  # of real numbers: all 2^S choices of sign up to 13 seeds; for more seeds this many are drawn
 ROUNDING = 1e-7  # of the largest value, as float32 has
 
 Interval = tuple[float, float]
@@ -35,27 +35,33 @@ Values = NDArray[Any]  # of a metric, [S seeds, N samples]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
-    """A metric's mean for one variant, in the metric's own unit; what one seed cannot tell is None."""
+class Spread:
+    """Mean and standard deviation over seeds, in the metric's own unit; one seed has no deviation."""
 
     mean: float
-    sd: float | None  # over seeds
+    sd: float | None
     n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary(Spread):
+    """A metric's mean for one variant; what one seed cannot show is None."""
+
     interval: Interval | None  # over seeds and test samples
-    interval_seeds_only: Interval | None  # these test samples, other seeds; None too where all seeds are the same
+    interval_seeds_only: Interval | None  # these test samples, other seeds; None too if all seeds are the same
     values: tuple[float, ...]  # of each seed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A variant minus the baseline, in the metric's own unit; what one seed cannot tell is None."""
+    """A variant minus the baseline, in the metric's own unit; what one seed cannot show is None."""
 
     difference: float
     sd: float | None  # of the differences, over seeds
     n: int
     interval: Interval | None  # over seeds and test samples
-    interval_seeds_only: Interval | None  # these test samples, other seeds; None too where `constant`
-    p: float | None  # paired t test over seeds; where `constant`, the sign-flip test
+    interval_seeds_only: Interval | None  # these test samples, other seeds; None too if `constant`
+    p: float | None  # paired t test over seeds; if `constant`, the sign-flip test
     p_sign_flip: float | None
     identical: bool  # the same value on every sample in every seed
     constant: bool  # not identical, but the same difference in every seed: a t test would divide by 0
@@ -70,7 +76,7 @@ def summary(values: Values, metric: Metric) -> Summary:
     `interval` is mean ± t' SE as in `pair`. For a proportion it is Wilson's score interval for as many independent
     samples as would give the variance that was found, the "effective sample size" of survey statistics (recommended by
     Franco, Little, Louis and Slud 2019, Journal of Survey Statistics and Methodology 7, 334-364). Unlike mean ± error
-    it holds for proportions near 1 as well.
+    it is valid for proportions near 1 too.
     """
     seeds, samples = values.shape
     values = _exact(values)
@@ -102,9 +108,9 @@ def pair(baseline: Values, variant: Values, metric: Metric) -> Difference:
     `interval` is difference ± t' SE, where SE² is the sum of `variance_parts` and t' weighs the t quantiles of S - 1
     and N - 1 degrees of freedom by the two parts, as Cochran and Cox 1950 do for two variances estimated apart (option
     COCHRAN of SAS's TTEST), but never narrower than `interval_seeds_only`. It errs to the wide side: with three seeds
-    it holds the truth in 95 to 98 %, whereas with Satterthwaite's degrees of freedom it would in as few as 92 %.
+    it contains the truth in 95 to 98 % of cases, with Satterthwaite's degrees of freedom in as few as 92 %.
 
-    `p_sign_flip` needs 7 seeds. Where `constant`, `p` is from that test: 2 / 2^S, or 1 of a difference 0.
+    `p_sign_flip` needs 7 seeds. If `constant`, `p` is from that test: 2 / 2^S, or 1 of a difference 0.
     """
     seeds, samples = variant.shape
     baseline, variant = _exact(baseline), _exact(variant)
@@ -154,30 +160,17 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def mean_squares(values: Values) -> tuple[float, float, float]:
-    """Return the mean squares of seeds, samples and residual of values [S >= 2, N >= 2].
-
-    Of whole numbers by sums of whole numbers, so that what is 0 comes out as 0.
-    """
+    """Return the mean squares of seeds, samples and residual of values [S >= 2, N >= 2]."""
     values = _exact(values)
     seeds, samples = values.shape
-    freedom = seeds - 1, samples - 1, (seeds - 1) * (samples - 1)
-    if values.dtype.kind == "i":
-        total = int(values.sum())
-        of_seeds = int((values.sum(axis=1) ** 2).sum())
-        of_samples = int((values.sum(axis=0) ** 2).sum())
-        squares = (
-            (seeds * of_seeds - total**2) / values.size,
-            (samples * of_samples - total**2) / values.size,
-            (values.size * int((values**2).sum()) - seeds * of_seeds - samples * of_samples + total**2) / values.size,
-        )
-    else:
-        by_seed, by_sample = _sums(values) / samples, values.mean(axis=0)
-        by_seed = by_seed - by_seed[0]  # equal means give exactly 0
-        seed, sample = by_seed - by_seed.mean(), by_sample - by_sample.mean()
-        rest = values - values.mean() - seed[:, None] - sample
-        squares = (samples * float(seed @ seed), seeds * float(sample @ sample), float(np.square(rest).sum()))
-    one, two, three = (square / number for square, number in zip(squares, freedom, strict=True))
-    return one, two, three
+    by_seed = _sums(values) / samples
+    by_seed = by_seed - by_seed[0]  # equal means give exactly 0
+    seed, sample = by_seed - by_seed.mean(), values.mean(axis=0) - values.mean()
+    rest = values - values.mean() - seed[:, None] - sample
+    squares = [samples * float(seed @ seed), seeds * float(sample @ sample), float(np.square(rest).sum())]
+    if values.dtype.kind == "i":  # each is a whole number / values.size: rounding makes them exact, a 0 too
+        squares = [round(square * values.size) / values.size for square in squares]
+    return squares[0] / (seeds - 1), squares[1] / (samples - 1), squares[2] / ((seeds - 1) * (samples - 1))
 
 
 def variance_parts(values: Values) -> tuple[float, float]:
@@ -185,18 +178,18 @@ def variance_parts(values: Values) -> tuple[float, float]:
 
     MS_seeds / SN and (MS_samples - MS_residual) / SN. Their sum is unbiased whenever seeds and samples are each drawn
     independently, whatever the distribution of the values, up to setting a negative second part to 0 (Hillis 2007). The
-    first part includes the residual, MS_residual / SN; this takes its place where all seeds have the same mean, an
-    accident of counting, for two or three equal counts do not show that seeds are without effect.
+    first part includes the residual, MS_residual / SN, which replaces it if all seeds have the same mean: two or three
+    equal counts are chance and do not show that seeds have no effect.
     """
     of_seeds, of_samples, rest = mean_squares(values)
     return (of_seeds or rest) / values.size, max(of_samples - rest, 0.0) / values.size
 
 
 def sign_flip_test(sums: NDArray[Any]) -> float:
-    """Return the two-sided p of differences [S]: which share of the 2^S choices of sign reaches their sum.
+    """Return the two-sided p of differences [S]: the share of the 2^S choices of sign that reaches their sum.
 
-    Exact for whole numbers, whose sums take few values, so that their distribution is built seed by seed; for real ones
-    up to 13 seeds, and beyond that from 9,999 choices drawn from one fixed seed.
+    Exact for whole numbers: their sums take few values, so the distribution is built seed by seed. For real numbers
+    exact up to 13 seeds; for more, 9,999 choices are drawn with a fixed random seed.
     """
     if sums.dtype.kind == "f":
         found = stats.permutation_test(
@@ -218,10 +211,10 @@ def sign_flip_test(sums: NDArray[Any]) -> float:
 
 
 def seeds_to_see(difference: float, seed_variance: float, sample_variance: float) -> int | None:
-    """Return how many seeds put `difference` outside its `interval` with a chance of 80 %; None if 10,000 do not.
+    """Return the number of seeds that detects `difference` with a power of 80 %; None if 10,000 do not.
 
     `seed_variance` is that of one seed's difference, `sample_variance` what remains after infinitely many seeds. The
-    chance is from a noncentral t with the degrees of freedom of Hillis 2007; without image variance it is the power of
+    power is from a noncentral t with the degrees of freedom of Hillis 2007; without image variance it is the power of
     the paired t test.
     """
 
@@ -232,8 +225,8 @@ def seeds_to_see(difference: float, seed_variance: float, sample_variance: float
             return True
         critical = _quantile(seed_part, sample_variance, seeds, math.inf)
         freedom = (seeds - 1) * (variance / seed_part) ** 2 if seed_part else math.inf
-        chance = stats.nct.sf(critical, min(freedom, AS_GOOD_AS_NORMAL), difference / math.sqrt(variance))
-        return bool(chance >= POWER)
+        power = stats.nct.sf(critical, min(freedom, AS_GOOD_AS_NORMAL), difference / math.sqrt(variance))
+        return bool(power >= POWER)
 
     found = bisect_left(range(2, MOST_SEEDS + 1), True, key=are_enough) + 2
     return found if found <= MOST_SEEDS else None
@@ -259,7 +252,7 @@ def _exact(values: Values) -> Values:
 
 
 def _sums(values: Values) -> NDArray[Any]:
-    """Return the sum of each seed [S]; those of real numbers that differ by rounding alone are made equal."""
+    """Return the sum of each seed [S]; sums of real numbers that differ by rounding alone are made equal."""
     sums: NDArray[Any] = values.sum(axis=1)
     if sums.dtype.kind == "f" and np.ptp(sums) <= ROUNDING * values.shape[1] * np.abs(values).max():
         sums[:] = sums[0]

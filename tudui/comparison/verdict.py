@@ -1,4 +1,4 @@
-"""What may be said of a variant against the baseline: a value; `report/words` has the sentences."""
+"""The verdict on a variant against the baseline, as a value; `report/words` has the sentences."""
 
 from enum import StrEnum
 
@@ -7,7 +7,7 @@ from tudui.tasks import Metric
 
 
 class Verdict(StrEnum):
-    """Every value that a pair may have; today's rule gives neither `equivalent` nor `unstable`."""
+    """Every verdict that a pair may have; today's rule gives neither `equivalent` nor `unstable`."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -19,11 +19,11 @@ class Verdict(StrEnum):
 
 
 def verdict(found: Difference | None, p_holm: float | None, metric: Metric) -> Verdict:
-    """Return what may be said of a difference, `p_holm` being its p after `holm` over all variants.
+    """Return the verdict on a difference; `p_holm` is its p after `holm` over all variants.
 
-    "better" or "worse" needs both: p_holm < 0.05, which holds for these test samples, and an `interval` without 0,
-    which holds for other test samples as well. "identical" is a fact and needs no test. Without a seed that finished in
-    both (None), or with one seed, there is no verdict.
+    "better" or "worse" needs both: p_holm < 0.05, for these test samples, and an `interval` without 0, for other test
+    samples too. "identical" is a fact and needs no test. With one seed, or none that finished in both (None), there is
+    no verdict.
     """
     if found is None:
         return Verdict.NO_VERDICT

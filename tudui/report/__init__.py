@@ -1,10 +1,10 @@
-"""What a comparison shows: files that can be read without it, and tables on the terminal."""
+"""The report of a comparison: files that need nothing else, and tables for the terminal."""
 
+import re
 from io import StringIO
 
 from tudui.comparison.outcome import Comparison
-from tudui.errors import DiskError
-from tudui.files import json_text, refuse_links, write_text, written_aside
+from tudui.files import disk_errors, json_text, refuse_links, write_text, written_aside
 from tudui.report.content import report_of, summary_of, title_of
 from tudui.report.document import Paragraph, pictures_of
 from tudui.report.html import fragment, html
@@ -26,15 +26,20 @@ def write_report(comparison: Comparison) -> None:
     document = report_of(comparison)
     pictures = folder / PICTURES
     refuse_links(pictures)
-    try:
+    with disk_errors(pictures):
         pictures.mkdir(exist_ok=True)
-    except OSError as error:
-        raise DiskError(f"{pictures}: cannot be made: {error.strerror or error}") from None
-    for picture in pictures_of(document):
+    drawn = pictures_of(document)
+    for picture in drawn:
         with written_aside(pictures / f"{picture.name}.png") as file:
             file.write(picture.png)
-    write_text(folder / "report.md", markdown(document))
+    text = folder / "report.md"
+    before = (
+        re.findall(rf"\({PICTURES}/([\w.+-]+)\.png\)", text.read_text("utf-8", "replace")) if text.is_file() else []
+    )
+    write_text(text, markdown(document))
     write_text(folder / HTML, html(document, title=title_of(comparison)))
+    for name in {*before} - {picture.name for picture in drawn}:  # of an earlier report, for example by another metric
+        (pictures / f"{name}.png").unlink(missing_ok=True)
 
 
 class Report(Comparison):
@@ -51,5 +56,5 @@ class Report(Comparison):
 
 
 def where(comparison: Comparison) -> str:
-    """Return where the whole report is."""
+    """Return the sentence that names the report's file."""
     return f"report: {comparison.folder / HTML}"

@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from tudui.comparison.outcome import Comparison
 from tudui.report import for_classes
 from tudui.report.document import Block, Bullets, Code, Gallery, Heading, Paragraph, gallery
-from tudui.report.drawing import styles_of
+from tudui.report.pictures import gradient_picture, learning_picture, noise_picture, score_picture, tuning_picture
 from tudui.report.protocol import held_equal, protocol, rates_words
-from tudui.report.score_pictures import noise_picture, score_picture
-from tudui.report.tables import losses_table, main_table, yardsticks_table
-from tudui.report.training_pictures import gradient_picture, learning_picture, tuning_picture
+from tudui.report.tables import losses_tables, main_table, scores_table
 from tudui.report.words import counted, headline, listed, needed, noise_words
 from tudui.tasks import Classes
 
@@ -29,13 +27,12 @@ def report_of(comparison: Comparison) -> list[Block]:
     return [
         Heading(title_of(comparison), 1),
         *_answer(comparison),
-        *_made_by(comparison),
+        *_setup(comparison),
         *_tables(comparison),
         *(for_classes.learned(comparison) if classes else ()),
-        *_score_pictures(comparison),
-        *_training_pictures(comparison),
+        *_pictures(comparison),
         *(for_classes.pictures(comparison) if classes else ()),
-        *_losses(comparison),
+        *losses_tables(comparison),
         *(for_classes.classes(comparison) if classes else ()),
         *protocol(comparison),
     ]
@@ -56,9 +53,8 @@ def _answer(comparison: Comparison) -> Iterator[Block]:
         yield Bullets([f"{noise_words(comparison, noise)}: {words}".capitalize() for noise, words in power.items()])
 
 
-def _made_by(comparison: Comparison) -> Iterator[Block]:
+def _setup(comparison: Comparison) -> Iterator[Block]:
     base, hardware, images = comparison.plan.base, comparison.hardware, comparison.test_images
-    device = hardware.gpu or hardware.cpu or hardware.device
     versions = ", ".join(f"{name} {version}" for name, version in comparison.versions.items())
     size = [
         base.data.name,
@@ -71,7 +67,8 @@ def _made_by(comparison: Comparison) -> Iterator[Block]:
         [
             f"{', '.join(size)}.",
             f"{held_equal(comparison)} {rates_words(comparison)} More under Protocol.",
-            f"{versions}; {device}, {counted(hardware.threads, 'thread')} per run, {hardware.precision}.",
+            f"{versions}; {hardware.gpu or hardware.cpu or hardware.device}, "
+            f"{counted(hardware.threads, 'thread')} per run, {hardware.precision}.",
             *(f"Warning: {text}." for text in comparison.warnings),
         ]
     )
@@ -81,57 +78,37 @@ def _tables(comparison: Comparison) -> Iterator[Block]:
     levels = comparison.noise_levels
     yield Heading(f"Test {comparison.metric.title}")
     yield from (main_table(comparison, noise) for noise in levels)
-    yield Heading("Other yardsticks")
+    yield Heading("Other scores")
     yield Paragraph(
-        f"Epochs and seconds until the validation {comparison.task.metrics[0].title} was first that high: means over "
-        f"the seeds that got there. Seconds are those in the training loop, measured while other runs may have run "
-        f"beside: compare them roughly. The scores without a note are those of the last weights on the test images."
+        f"Epochs and seconds until the validation {comparison.task.metrics[0].title} first reached this value: means "
+        f"over the seeds that reached it. Seconds are those in the training loop. Other runs may have shared the "
+        f"machine, so compare seconds roughly. Scores without a note are those of the last weights on the test images."
         + (" ECE is the expected calibration error over 15 bins." if isinstance(comparison.task, Classes) else "")
     )
-    yield from (yardsticks_table(comparison, noise) for noise in levels)
+    yield from (scores_table(comparison, noise) for noise in levels)
 
 
-def _score_pictures(comparison: Comparison) -> Iterator[Block]:
-    styles, levels = styles_of(comparison.plan.comparison.variants), comparison.noise_levels
-    title = comparison.metric.title
+def _pictures(comparison: Comparison) -> Iterator[Block]:
+    levels, title = comparison.noise_levels, comparison.metric.title
     title = title[0].upper() + title[1:]
     yield Heading(f"{title} by loss")
-    yield gallery([score_picture(comparison, noise, styles) for noise in levels], otherwise="No run finished.")
+    yield gallery([score_picture(comparison, noise) for noise in levels], otherwise="No run finished.")
     if len(levels) > 1:
         yield Heading(f"{title} over label noise")
-        yield Gallery([noise_picture(comparison, styles)])
-
-
-def _training_pictures(comparison: Comparison) -> Iterator[Block]:
-    styles, levels = styles_of(comparison.plan.comparison.variants), comparison.noise_levels
+        yield Gallery([noise_picture(comparison)])
     yield Heading("Learning curves")
-    curves = [learning_picture(comparison, noise, styles) for noise in levels]
+    curves = [learning_picture(comparison, noise) for noise in levels]
     yield gallery(curves, otherwise="No run that finished had validation images.")
     yield Heading("Gradient norms")
-    yield gallery([gradient_picture(comparison, noise, styles) for noise in levels], otherwise="None were finite.")
-    if comparison.tuning:
-        yield Heading("Learning rates")
-        yield from _edges(comparison)
-        yield Gallery([tuning_picture(comparison, noise, styles) for noise in levels])
-
-
-def _edges(comparison: Comparison) -> Iterator[Block]:
-    """Say for which variants a rate outside the grid might have been better."""
+    yield gallery([gradient_picture(comparison, noise) for noise in levels], otherwise="No norm was finite.")
+    if not comparison.tuning:
+        return
+    yield Heading("Learning rates")
     edges = [
         f"{curve.variant} ({noise_words(comparison, curve.label_noise)}): {curve.chosen:g}"
         for curve in comparison.tuning
         if curve.at_the_edge
     ]
     if edges:
-        yield Paragraph(f"Chosen at the edge of the grid, so that a rate beyond it may do better: {'; '.join(edges)}.")
-
-
-def _losses(comparison: Comparison) -> Iterator[Block]:
-    tables = [table for noise in comparison.noise_levels if (table := losses_table(comparison, noise))]
-    if tables:
-        yield Heading("Every model under every loss")
-        yield Paragraph(
-            "Each row is one kind of model, each column a loss at its defaults (residual losses on logits). Values of "
-            "different losses are not comparable across columns, and no loss is ranked by its own value."
-        )
-        yield from tables
+        yield Paragraph(f"Chosen at the edge of the grid, so that a rate beyond it may be better: {'; '.join(edges)}.")
+    yield Gallery([tuning_picture(comparison, noise) for noise in levels])

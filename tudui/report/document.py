@@ -1,63 +1,51 @@
-"""What a report is made of, whatever it is written in: headings, sentences, tables and pictures, in order."""
+"""The blocks of a report, whatever its format: headings, sentences, tables and pictures, in order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(NamedTuple):
     """A heading; the report's title has level 1."""
 
     text: str
     level: int = 2
 
 
-@dataclass(frozen=True)
-class Paragraph:
+class Paragraph(NamedTuple):
     """Sentences."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class Bullets:
+class Bullets(NamedTuple):
     """A list of sentences."""
 
     items: Sequence[str]
 
 
-@dataclass(frozen=True)
-class Code:
-    """Something to be typed as it stands."""
+class Code(NamedTuple):
+    """Text to copy."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class Short:
-    """A long value such as a hash, of which the beginning is shown."""
+class Short(str):
+    """A long value, for example a hash, of which 8 characters are shown."""
 
-    whole: str
-
-    @property
-    def text(self) -> str:
-        """The beginning."""
-        return self.whole[:8]
+    __slots__ = ()
 
 
-@dataclass(frozen=True)
-class Table:
-    """Rows below a head; the first column names the row. Columns of words are named, all others hold numbers."""
+class Table(NamedTuple):
+    """Rows below a head; the first column names the row. Columns in `words` are text, all others numbers."""
 
     caption: str
     head: Sequence[str]
-    rows: Sequence[Sequence[str | Short]]
+    rows: Sequence[Sequence[str]]
     words: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture with its file name (without suffix), a text in its place and a caption."""
+class Picture(NamedTuple):
+    """A PNG with its file name (without suffix), alternative text and caption."""
 
     name: str
     alt: str
@@ -65,15 +53,13 @@ class Picture:
     png: bytes
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """Pictures side by side where there is room."""
+class Gallery(NamedTuple):
+    """Pictures side by side if there is room."""
 
     pictures: Sequence[Picture]
 
 
-@dataclass(frozen=True)
-class Folded:
+class Folded(NamedTuple):
     """Blocks that are shown on request."""
 
     summary: str
@@ -85,15 +71,15 @@ Document = Sequence[Block]
 
 
 def gallery(pictures: Sequence[Picture | None], *, otherwise: str) -> Block:
-    """Return the pictures that there are, side by side; else a sentence."""
+    """Return the pictures side by side; a sentence if there is none."""
     known = [picture for picture in pictures if picture]
     return Gallery(known) if known else Paragraph(otherwise)
 
 
-def pictures_of(document: Document) -> list[Picture]:
+def pictures_of(blocks: Document) -> list[Picture]:
     """Return every picture of a document."""
     found: list[Picture] = []
-    for block in document:
+    for block in blocks:
         if isinstance(block, Gallery):
             found += block.pictures
         elif isinstance(block, Folded):

@@ -1,4 +1,4 @@
-"""What the report's pictures have in common: readable on a phone, and each loss in the same colour everywhere."""
+"""Shared by the report's pictures: readable on a phone, each loss in the same colour everywhere."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
@@ -14,6 +14,7 @@ from tudui.tasks import Unit
 
 HEIGHT = 4.4  # inches
 LONGEST_NAME = 22
+LEADER = {"arrowstyle": "-", "linewidth": 0.8, "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)}  # from label to line
 MANY = 6  # variants, beyond which bands and intervals would hide each other
 
 
@@ -24,24 +25,23 @@ class Style(NamedTuple):
     place: int  # among the variants
 
     @property
-    def colour(self) -> str:
-        """The colour of its line."""
-        return str(self.line["color"])
-
-    @property
     def line(self) -> dict[str, Any]:
         """Keywords of a line."""
         return line_style(self.place)
 
+    @property
+    def colour(self) -> str:
+        """The colour of its line."""
+        return str(self.line["color"])
+
 
 def styles_of(variants: Iterable[str]) -> dict[str, Style]:
-    """Return how each variant is drawn; no two of the first 35 share both colour and dashes."""
-    return {name: Style(_shortened(name), place) for place, name in enumerate(variants)}
-
-
-def _shortened(name: str) -> str:
+    """Return each variant's style, long names shortened; no two of the first 35 share both colour and dashes."""
     half = LONGEST_NAME // 2
-    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+    return {
+        name: Style(name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}", place)
+        for place, name in enumerate(variants)
+    }
 
 
 def new_picture(height: float = HEIGHT) -> tuple[Figure, Axes]:
@@ -61,11 +61,11 @@ def axis_title(title: str, unit: Unit) -> str:
 
 
 def label_ends(axes: Axes, ends: Mapping[Style, tuple[float, float]]) -> None:
-    """Write each line's name to the right of its end, so that no legend has to be looked up; limits must be final."""
+    """Write each line's name to the right of its end, which replaces a legend; limits must be final."""
     if not ends:
         return
     order = sorted(ends, key=lambda style: ends[style][1])
-    axes.autoscale_view()  # which would else wait for the picture to be drawn
+    axes.autoscale_view()  # otherwise only done when the picture is drawn
     to_fraction = axes.transScale + axes.transLimits
     heights = [float(to_fraction.transform(ends[style])[1]) for style in order]
     figure = axes.get_figure(root=True)
@@ -82,14 +82,7 @@ def label_ends(axes: Axes, ends: Mapping[Style, tuple[float, float]]) -> None:
             color=style.colour,
             fontsize=TICKS * min(1, gap / line),
             annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": style.colour,
-                "linewidth": 0.8,
-                "shrinkA": 1,
-                "shrinkB": 3,
-                "relpos": (0, 0.5),
-            },
+            arrowprops=LEADER | {"color": style.colour},
         )
 
 
@@ -102,7 +95,7 @@ def _spread(heights: Sequence[float], gap: float) -> list[float]:
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:
-    """Write a legend below all panels, where it hides nothing."""
+    """Write a legend below all panels."""
     handles, labels = axes.get_legend_handles_labels()
     longest = max(len(label) for label in labels)
     figure.legend(

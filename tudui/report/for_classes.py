@@ -1,44 +1,52 @@
-"""What a report shows of a classifier alone: wrong labels that were learned, confusion, calibration, single classes."""
+"""The report's parts for classifiers: memorised wrong labels, confusion, calibration, single classes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
-from tudui.comparison.outcome import Comparison
-from tudui.comparison.rows import Row
+from tudui.comparison.outcome import Comparison, Row
 from tudui.comparison.runs import cell_name
 from tudui.report.document import Block, Folded, Gallery, Heading, Paragraph, Picture, Table, gallery
-from tudui.report.drawing import HEIGHT, Style, legend_below, new_picture, png, styles_of
-from tudui.report.words import noise_words, percent
+from tudui.report.drawing import HEIGHT, legend_below, new_picture, png, styles_of
+from tudui.report.words import noise_words, number
 from tudui.sinks.pictures import confusion_picture
 from tudui.style import finish
 from tudui.tasks.classes import ACCURACY
 from tudui.tasks.classes import CALIBRATION_BINS as BINS
 
-Styles = Mapping[str, Style]
 FEWEST = 10  # predictions in a bin: the share of fewer is mostly chance
-FEW = 4  # pictures that need not be folded away
+FEW = 4  # pictures that are shown unfolded
 MOST_CLASSES = 20  # that can be read
 
 
 def learned(comparison: Comparison) -> Iterator[Block]:
-    """Yield what was learned from wrong labels, if there are any."""
-    tables = [table for noise in comparison.noise_levels if (table := learned_table(comparison, noise))]
-    if tables:
-        yield Heading("What was learned from wrong labels")
-        yield Paragraph(
-            "Share of correctly labelled training images that are predicted correctly; share of mislabelled ones that "
-            "are predicted as their wrong label, which was memorised; and share of these predicted as the class that "
-            "they really show."
-        )
-        yield from tables
+    """Yield the section on memorised wrong labels, if there are any."""
+    if not any(row.learned for row in comparison.rows):
+        return
+    yield Heading("What was learned from wrong labels")
+    yield Paragraph(
+        "Share of correctly labelled training images that are predicted correctly; share of mislabelled ones that "
+        "are predicted as their wrong label, which was memorised; and share of mislabelled ones that are predicted "
+        "as their true class."
+    )
+    head = ["loss", "right labels predicted %", "wrong labels predicted %", "true class of these predicted %"]
+    columns = (("clean", ACCURACY.name), ("flipped", ACCURACY.name), ("flipped", f"true_{ACCURACY.name}"))
+    for noise in comparison.noise_levels:
+        rows = [
+            [row.variant, *(number(row.learned[labels][score], ACCURACY.unit) for labels, score in columns)]
+            for row in comparison.rows_at(noise)
+            if row.learned
+        ]
+        caption = f"Training images after the last epoch, {noise_words(comparison, noise)}, means over seeds"
+        if rows:
+            yield Table(caption, head, rows, words=("loss",))
 
 
 def pictures(comparison: Comparison) -> Iterator[Block]:
     """Yield confusion matrices and calibration."""
-    styles, levels = styles_of(comparison.plan.comparison.variants), comparison.noise_levels
+    levels = comparison.noise_levels
     yield Heading("Confusion matrices")
     if too_many := _too_many(comparison):
         yield too_many
@@ -48,8 +56,7 @@ def pictures(comparison: Comparison) -> Iterator[Block]:
             shown, few = Gallery(drawn), len(matrices) * len(drawn) <= FEW
             yield shown if few else Folded(f"Confusion matrices, {noise_words(comparison, noise)}", [shown])
     yield Heading("Calibration")
-    calibration = [calibration_picture(comparison, noise, styles) for noise in levels]
-    yield gallery(calibration, otherwise="No run finished.")
+    yield gallery([calibration_picture(comparison, noise) for noise in levels], otherwise="No run finished.")
 
 
 def classes(comparison: Comparison) -> Iterator[Block]:
@@ -57,48 +64,27 @@ def classes(comparison: Comparison) -> Iterator[Block]:
     yield Heading("Accuracy of each class")
     if too_many := _too_many(comparison):
         yield too_many
-    else:
-        yield from (table for noise in comparison.noise_levels if (table := classes_table(comparison, noise)))
+        return
+    for noise in comparison.noise_levels:
+        rows = [row for row in comparison.rows_at(noise) if row.finished]
+        caption = f"Test accuracy % of each class, {noise_words(comparison, noise)}, means over seeds"
+        shown = [
+            [name, *(number(row.details["per_class_accuracy"][name], ACCURACY.unit, 1) for row in rows)]
+            for name in comparison.task.names
+        ]
+        if rows:
+            yield Table(caption, ["class", *(row.variant for row in rows)], shown, words=("class",))
 
 
 def _too_many(comparison: Comparison) -> Paragraph | None:
-    number = comparison.task.outputs
-    if number <= MOST_CLASSES:
-        return None
-    return Paragraph(f"{number} classes are too many to be read here; comparison.json has them all.")
+    classes = comparison.task.outputs
+    text = f"{classes} classes are too many to show here; comparison.json contains them all."
+    return Paragraph(text) if classes > MOST_CLASSES else None
 
 
-def learned_table(comparison: Comparison, noise: float) -> Table | None:
-    """Return what was learned from right targets and from wrong ones; None without wrong ones."""
-    rows = [
-        [
-            row.variant,
-            percent(row.learned.clean[ACCURACY.name]),
-            percent(row.learned.flipped[ACCURACY.name]),
-            percent(row.learned.flipped[f"true_{ACCURACY.name}"]),
-        ]
-        for row in comparison.rows_at(noise)
-        if row.learned
-    ]
-    head = ["loss", "right labels predicted %", "wrong labels predicted %", "true class of these predicted %"]
-    caption = f"Training images after the last epoch, {noise_words(comparison, noise)}, means over seeds"
-    return Table(caption, head, rows, words=("loss",)) if rows else None
-
-
-def classes_table(comparison: Comparison, noise: float) -> Table | None:
-    """Return the accuracy of each class; None if no run finished."""
-    rows = [row for row in comparison.rows_at(noise) if row.finished]
-    if not rows:
-        return None
-    caption = f"Test accuracy % of each class, {noise_words(comparison, noise)}, means over seeds"
-    shown = [
-        [name, *(percent(row.details["per_class_accuracy"][name], 1) for row in rows)] for name in comparison.task.names
-    ]
-    return Table(caption, ["class", *(row.variant for row in rows)], shown, words=("class",))
-
-
-def calibration_picture(comparison: Comparison, noise: float, styles: Styles) -> Picture | None:
-    """Return how often predictions of each confidence are right, all seeds pooled; None where no run finished."""
+def calibration_picture(comparison: Comparison, noise: float) -> Picture | None:
+    """Return the share of right predictions over their confidence, all seeds pooled; None if no run finished."""
+    styles = styles_of(comparison.plan.comparison.variants)
     rows = [row for row in comparison.rows_at(noise) if row.finished]
     if not rows:
         return None
@@ -117,17 +103,17 @@ def calibration_picture(comparison: Comparison, noise: float, styles: Styles) ->
     return Picture(
         cell_name("calibration", noise),
         f"Reliability diagram of each loss with {title}: share of right predictions over their confidence.",
-        f"Calibration with {title}, all seeds pooled, {BINS} bins, those of fewer than {FEWEST} predictions left out; "
-        f"a dot's area grows with the share of predictions in its bin. Above the grey line a model is right more often "
-        f"than it says, below it less often.",
+        f"Calibration with {title}, all seeds pooled, {BINS} bins, without bins of fewer than {FEWEST} predictions; "
+        f"a dot's area grows with the share of predictions in its bin. Above the grey line a model is underconfident, "
+        f"below it overconfident.",
         png(figure),
     )
 
 
 def reliability(row: Row) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean confidence, share that is right, and share of all predictions, for each bin that holds enough."""
+    """Return mean confidence, share that is right, and share of all predictions, of each large enough bin."""
     confidence = np.concatenate([run.predictions["probabilities"].astype(np.float64).max(1) for run in row.finished])
-    correct = np.concatenate([run.values[ACCURACY.name] for run in row.finished])
+    correct = np.concatenate([run.predictions[ACCURACY.name] for run in row.finished])
     bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     number = np.bincount(bins, minlength=BINS)
     used = number >= FEWEST

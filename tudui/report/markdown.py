@@ -1,57 +1,41 @@
-"""The report as Markdown, with its pictures beside it."""
+"""The report as Markdown, with its pictures in a folder beside it."""
 
 from typing import assert_never
 
-from tudui.report.document import (
-    Block,
-    Bullets,
-    Code,
-    Document,
-    Folded,
-    Gallery,
-    Heading,
-    Paragraph,
-    Short,
-    Table,
-)
+from tudui.report import document as doc
 from tudui.text import markdown_text, printable
 
 PICTURES = "pictures"
 
 
-def markdown(document: Document) -> str:
+def markdown(blocks: doc.Document) -> str:
     """Return the text of report.md."""
-    return "\n\n".join(_block(block) for block in document) + "\n"
+    return "\n\n".join(_block(block) for block in blocks) + "\n"
 
 
-def _block(block: Block) -> str:
+def _block(block: doc.Block) -> str:
     match block:
-        case Heading(text, level):
+        case doc.Heading(text, level):
             return f"{'#' * level} {markdown_text(text)}"
-        case Paragraph(text):
+        case doc.Paragraph(text):
             return markdown_text(text)
-        case Bullets(items):
+        case doc.Bullets(items):
             return "\n".join(f"- {markdown_text(item)}" for item in items)
-        case Code(text):
+        case doc.Code(text):
             return "\n".join(f"    {printable(line)}" for line in text.splitlines())
-        case Table():
-            return _table(block)
-        case Gallery(pictures):
+        case doc.Table(caption, head, rows, words):
+            cells = [
+                [f"`{cell[:8]}`" if isinstance(cell, doc.Short) else markdown_text(cell) for cell in row]
+                for row in (head, *rows)
+            ]
+            cells.insert(1, [":---" if name in words else "---:" for name in head])
+            return "\n".join((f"{markdown_text(caption)}:\n", *(f"| {' | '.join(row)} |" for row in cells)))
+        case doc.Gallery(pictures):
             return "\n\n".join(
                 f"![{markdown_text(picture.alt)}]({PICTURES}/{picture.name}.png)\n\n*{markdown_text(picture.caption)}*"
                 for picture in pictures
             )
-        case Folded(summary, blocks):
+        case doc.Folded(summary, blocks):
             return f"<details><summary>{markdown_text(summary)}</summary>\n\n{markdown(blocks)}\n</details>"
         case _:
             assert_never(block)
-
-
-def _table(table: Table) -> str:
-    rules = [":---" if name in table.words else "---:" for name in table.head]
-    rows = [[markdown_text(name) for name in table.head], rules, *([_cell(cell) for cell in row] for row in table.rows)]
-    return f"{markdown_text(table.caption)}:\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _cell(cell: str | Short) -> str:
-    return f"`{cell.text}`" if isinstance(cell, Short) else markdown_text(cell)

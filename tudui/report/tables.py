@@ -1,66 +1,42 @@
-"""The report's tables that any task has."""
+"""The report's tables for any task."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import fmean
-from typing import Any
 
 from tudui.comparison.outcome import Comparison
-from tudui.report.document import Short, Table
-from tudui.report.words import (
-    UNKNOWN,
-    apart,
-    between,
-    difference,
-    mean_sd,
-    noise_words,
-    p_value,
-    seeds_words,
-    verdict_words,
-    with_unit,
-)
+from tudui.report import words
+from tudui.report.document import Block, Heading, Paragraph, Short, Table
+from tudui.report.words import UNKNOWN, noise_words, with_unit
 from tudui.tasks import Figure, Metric
 
 
 def main_table(comparison: Comparison, noise: float) -> Table:
     """Return the main table of one noise level: the metric of the last weights, and differences to the baseline."""
-    metric = comparison.metric
+    metric, unit = comparison.metric, comparison.metric.unit
     sign_flip = any(pair.found and pair.found.p_sign_flip is not None for pair in comparison.pairs)
     head = [
-        "loss", "learning rate", "seeds", with_unit(f"test {metric.title}", metric.unit), "95 % interval",
+        "loss", "learning rate", "seeds", with_unit(f"test {metric.title}", unit), "95 % interval",
         f"difference to {comparison.baseline}", "its 95 % interval", "over seeds only", "p", "p Holm",
         *(["p sign-flip"] if sign_flip else []), "verdict",
     ]  # fmt: skip
     rows = []
     for row in comparison.rows_at(noise):
-        first = [row.variant, f"{row.learning_rate:g}", seeds_words(row)]
         score, pair = row.metrics.get(metric.name), comparison.pair_of(row)
-        first += [mean_sd(score, metric.unit), between(score.interval, metric.unit)] if score else ["diverged", UNKNOWN]
-        words = verdict_words(comparison, pair) if pair else "baseline"
-        if not pair or not pair.found:
-            rows.append([*first, *[UNKNOWN] * (len(head) - 6), words])
-            continue
-        found = pair.found
-        rows.append(
-            [
-                *first,
-                difference(found.difference, metric.unit),
-                apart(found.interval, metric.unit),
-                apart(found.interval_seeds_only, metric.unit),
-                p_value(found.p),
-                p_value(pair.p_holm),
-                *([p_value(found.p_sign_flip)] if sign_flip else []),
-                words,
-            ]
-        )
-    caption = (
-        f"Test {metric.title} of the last weights, {noise_words(comparison, noise)}: "
-        f"mean ± standard deviation over seeds"
-    )
-    return Table(caption, head, rows, words=("loss", "verdict"))
+        cells = [row.variant, f"{row.learning_rate:g}", words.seeds_words(row)]
+        cells += [words.mean_sd(score, unit), words.between(score.interval, unit)] if score else ["diverged", UNKNOWN]
+        if pair and (found := pair.found):
+            cells.append(words.difference(found.difference, unit))
+            cells += [words.between(ends, unit, signed=True) for ends in (found.interval, found.interval_seeds_only)]
+            cells += [words.p_value(p) for p in (found.p, pair.p_holm, *([found.p_sign_flip] if sign_flip else []))]
+        else:
+            cells += [UNKNOWN] * (len(head) - 6)
+        rows.append([*cells, words.verdict_words(comparison, pair) if pair else "baseline"])
+    caption = f"Test {metric.title} of the last weights, {noise_words(comparison, noise)}"
+    return Table(f"{caption}: mean ± standard deviation over seeds", head, rows, words=("loss", "verdict"))
 
 
-def yardsticks_table(comparison: Comparison, noise: float) -> Table:
-    """Return what else there is to say of each variant's models: selected weights, validation, other scores, time."""
+def scores_table(comparison: Comparison, noise: float) -> Table:
+    """Return each variant's other results: selected weights, validation, other scores, time."""
     first = comparison.task.metrics[0]
     metrics = [metric for metric in comparison.task.metrics if metric != comparison.metric]
     figures, rows = comparison.task.figures, comparison.rows_at(noise)
@@ -78,37 +54,43 @@ def yardsticks_table(comparison: Comparison, noise: float) -> Table:
     shown = [
         [
             row.variant,
-            mean_sd(row.selected, first.unit),
-            mean_sd(row.validation, first.unit),
-            *(mean_sd(row.metrics[metric.name], metric.unit) for metric in metrics),
-            *(mean_sd(row.figures.get(figure.name), figure.unit) for figure in figures),
+            words.mean_sd(row.selected, first.unit),
+            words.mean_sd(row.validation, first.unit),
+            *(words.mean_sd({**row.figures, **row.metrics}.get(score.name), score.unit) for score in scores),
             *(_reached([found[place] for found in row.reached]) for place in (0, 1)),
         ]
         if row.finished
         else [row.variant, "diverged", *[UNKNOWN] * (len(head) - 2)]
         for row in rows
     ]
-    return Table(f"Other yardsticks, {noise_words(comparison, noise)}", head, shown, words=("loss",))
+    return Table(f"Other scores, {noise_words(comparison, noise)}", head, shown, words=("loss",))
 
 
 def _reached(found: Sequence[float | None]) -> str:
-    """Return the mean over the seeds that got there, and how many did."""
-    there = [value for value in found if value is not None]
-    if not there:
+    """Return the mean over the seeds that reached the score, and their number."""
+    known = [value for value in found if value is not None]
+    if not known:
         return "not reached"
-    some = f" ({len(there)} of {len(found)} seeds)" if len(there) < len(found) else ""
-    return f"{fmean(there):.1f}{some}"
+    return f"{fmean(known):.1f}" + (f" ({len(known)} of {len(found)} seeds)" if len(known) < len(found) else "")
 
 
-def losses_table(comparison: Comparison, noise: float) -> Table | None:
-    """Return the value of every final model under every loss; None if no run finished."""
-    rows = [row for row in comparison.rows_at(noise) if row.finished]
-    if not rows:
-        return None
-    names = list(rows[0].losses)
-    caption = f"Mean value on the test images under each loss, {noise_words(comparison, noise)}"
-    shown = [[row.variant, *(_value(row.losses[name]) for name in names)] for row in rows]
-    return Table(caption, ["trained with", *names], shown, words=("trained with",))
+def losses_tables(comparison: Comparison) -> Iterator[Block]:
+    """Yield the value of every final model under every loss, if a run finished."""
+    if not any(row.finished for row in comparison.rows):
+        return
+    yield Heading("Every model under every loss")
+    yield Paragraph(
+        "Each row is one kind of model, each column a loss at its defaults (residual losses on logits). Values of "
+        "different losses are not comparable across columns, and no loss is ranked by its own value."
+    )
+    for noise in comparison.noise_levels:
+        rows = [row for row in comparison.rows_at(noise) if row.finished]
+        head = ["trained with", *(rows[0].losses if rows else ())]
+        caption = f"Mean value on the test images under each loss, {noise_words(comparison, noise)}"
+        if rows:
+            yield Table(
+                caption, head, [[row.variant, *map(_value, row.losses.values())] for row in rows], words=head[:1]
+            )
 
 
 def _value(value: float | None) -> str:
@@ -116,40 +98,31 @@ def _value(value: float | None) -> str:
 
 
 def differing_table(comparison: Comparison) -> Table:
-    """Return what is not the same for all variants: the loss section and the learning rate."""
+    """Return what differs between the variants: the loss section and the learning rate."""
     levels = comparison.noise_levels
     rates = {(row.variant, row.label_noise): f"{row.learning_rate:g}" for row in comparison.rows}
     head = ["variant", "loss section", *(f"learning rate, {noise_words(comparison, level)}" for level in levels)]
-    rows = [
-        [
-            name,
-            ", ".join(
-                f"{key}: {_plain(value)}" for key, value in section.model_dump(mode="json").items() if value is not None
-            ),
-            *(rates[name, level] for level in levels),
-        ]
-        for name, section in comparison.plan.comparison.variants.items()
-    ]
+    rows = []
+    for name, section in comparison.plan.comparison.variants.items():
+        settings = section.model_dump(mode="json", exclude_none=True)
+        shown = ", ".join(
+            f"{key}: {f'{value:g}' if isinstance(value, float) else value}" for key, value in settings.items()
+        )
+        rows.append([name, shown, *(rates[name, level] for level in levels)])
     return Table("What differs between the variants", head, rows, words=("variant", "loss section"))
 
 
-def _plain(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def hashes_table(comparison: Comparison) -> Table:
-    """Return what the runs of each noise level and seed began from."""
+    """Return the hashes of the initial state of each noise level's and seed's runs."""
     names = list(next(iter(comparison.hashes.values())))
-    rows: list[list[str | Short]] = []
-    for place, hashes in comparison.hashes.items():
-        rows.append([place, *(_hash(hashes[name]) for name in names)])
+    found = {place: [hashes[name] for name in names] for place, hashes in comparison.hashes.items()}
+    rows = [
+        [place, *(Short(one) if isinstance(one, str) else f"{len(one)} different ones" for one in hashes)]
+        for place, hashes in found.items()
+    ]
     return Table(
-        "sha256 of what every loss began from, by noise level and seed (first 8 digits)",
+        "sha256 of every loss's initial state, by noise level and seed (first 8 digits)",
         ["runs", *(name.replace("_", " ") for name in names)],
         rows,
         words=("runs",),
     )
-
-
-def _hash(value: str | Sequence[str]) -> str | Short:
-    return Short(value) if isinstance(value, str) else f"{len(value)} different ones"

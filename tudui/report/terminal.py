@@ -9,45 +9,32 @@ from rich.markup import escape
 from rich.table import Table
 
 from tudui.comparison.outcome import Comparison
-from tudui.comparison.rows import Pair
-from tudui.report.words import (
-    UNKNOWN,
-    apart,
-    between,
-    counted,
-    difference,
-    headline,
-    mean_sd,
-    needed,
-    noise_words,
-    p_value,
-    verdict_words,
-    with_unit,
-)
+from tudui.report import words
+from tudui.report.words import UNKNOWN, mean_sd, noise_words
 from tudui.sinks.printable import plain_table
 
 WIDE = 110  # columns
 
 
 def terminal(comparison: Comparison, console: Console) -> None:
-    """Print a table per noise level, and what it says."""
+    """Print a table per noise level, and its conclusions in words."""
     for noise in comparison.noise_levels:
         console.print(_table(comparison, noise, narrow=console.width < WIDE))
         console.print()
     seeds, images, metric = comparison.plan.comparison.seeds, comparison.test_images, comparison.metric
     inside = f" in {metric.unit.value}" if metric.unit.value else ""
-    over = f"± standard deviation over {counted(seeds, 'seed')}"
+    over = f"± standard deviation over {words.counted(seeds, 'seed')}"
     on = f"; intervals of 95 % over seeds and the {images:,} test images" if seeds > 1 and images else ""
     less = f" Lower {metric.title} is better." if metric.better == "less" else ""
     console.print(f"Test {metric.title} of the last weights{inside}, {over}{on}.{less}", style="dim")
     if seeds > 1:
-        console.print("Better or worse takes p (Holm) below 0.05 and an interval without 0.", style="dim")
+        console.print("Better or worse needs p (Holm) below 0.05 and an interval without 0.", style="dim")
     for text in comparison.warnings:
         console.print(f"[yellow]warning:[/] {escape(text)}")
     for noise in comparison.noise_levels:
-        console.print(escape(headline(comparison, noise)))
-        if words := needed(comparison, noise):
-            console.print(escape(words), style="dim")
+        console.print(escape(words.headline(comparison, noise)))
+        if power := words.needed(comparison, noise):
+            console.print(escape(power), style="dim")
 
 
 def _table(comparison: Comparison, noise: float, *, narrow: bool) -> Table:
@@ -58,52 +45,47 @@ def _table(comparison: Comparison, noise: float, *, narrow: bool) -> Table:
     for head in ("rate", metric.title, "95 %\ninterval", f"minus {comparison.baseline}", "p\nHolm"):
         table.add_column(escape(head), justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
+    digits, width = metric.unit.digits - 1, len("distinguishable") if narrow else 24
     for row in comparison.rows_at(noise):
-        score, pair, digits = row.metrics.get(metric.name), comparison.pair_of(row), metric.unit.digits - 1
-        shown = ["diverged", UNKNOWN]
+        score, pair = row.metrics.get(metric.name), comparison.pair_of(row)
+        cells = [row.variant, f"{row.learning_rate:g}", "diverged", UNKNOWN, UNKNOWN, UNKNOWN, "baseline"]
         if score:
-            interval = between(score.interval, metric.unit, digits).replace(" to ", "–")
-            shown = [mean_sd(score, metric.unit, digits), interval]
-        against = _against(comparison, pair, narrow=narrow) if pair else [UNKNOWN, UNKNOWN, "baseline"]
-        table.add_row(*(escape(cell) for cell in (row.variant, f"{row.learning_rate:g}", *shown, *against)))
+            interval = words.between(score.interval, metric.unit, digits).replace(" to ", "–")
+            cells[2:4] = mean_sd(score, metric.unit, digits), interval
+        if pair:
+            cells[6] = fill(words.verdict_words(comparison, pair), width, break_long_words=False)
+        if pair and pair.found:
+            difference = words.difference(pair.found.difference, metric.unit)
+            if pair.found.interval:
+                ends = words.between(pair.found.interval, metric.unit, signed=True)
+                difference += f"{chr(10) if narrow else ' '}({ends})"
+            cells[4:6] = difference, words.p_value(pair.p_holm)
+        table.add_row(*map(escape, cells))
     return table
 
 
-def _against(comparison: Comparison, pair: Pair, *, narrow: bool) -> list[str]:
-    """Return the difference with its interval, p and the verdict."""
-    width = len("distinguishable") if narrow else 24
-    verdict = fill(verdict_words(comparison, pair), width, break_long_words=False)
-    if not pair.found:
-        return [UNKNOWN, UNKNOWN, verdict]
-    unit = comparison.metric.unit
-    shown = difference(pair.found.difference, unit)
-    if pair.found.interval is not None:
-        shown += f"{chr(10) if narrow else ' '}({apart(pair.found.interval, unit)})"
-    return [shown, p_value(pair.p_holm), verdict]
-
-
 def side_by_side(first: Comparison, second: Comparison, console: Console) -> None:
-    """Print the scores of two comparisons and what differs between their plans; their runs are not paired."""
+    """Print the scores of two comparisons and the differences of their plans; their runs are not paired."""
     console.print(f"first:  {escape(first.command)}", soft_wrap=True)
     console.print(f"second: {escape(second.command)}", soft_wrap=True)
-    metric, sides = first.metric, (first, second)
-    rows = [{(row.variant, row.label_noise): row for row in side.rows} for side in sides]
-    title = with_unit(f"test {metric.title}", metric.unit)
+    metric = first.metric
+    rows = [{(row.variant, row.label_noise): row for row in side.rows} for side in (first, second)]
+    title = words.with_unit(f"test {metric.title}", metric.unit)
     table = plain_table("loss", "labels", "first", "second", "second minus first", left=2, title=title)
-    for key in sorted(rows[0] | rows[1], key=lambda key: key[1]):
-        found = [side[key].metrics.get(metric.name) if key in side else None for side in rows]
+    for variant, noise in sorted(rows[0] | rows[1], key=lambda key: key[1]):
+        found = [side.get((variant, noise)) for side in rows]
+        scores = [row.metrics.get(metric.name) if row else None for row in found]
         shown = [
-            "not there" if key not in side else "diverged" if one is None else mean_sd(one, metric.unit)
-            for side, one in zip(rows, found, strict=True)
+            "missing" if row is None else "diverged" if score is None else mean_sd(score, metric.unit)
+            for row, score in zip(found, scores, strict=True)
         ]
-        known = [one.mean for one in found if one is not None]
-        more = difference(known[1] - known[0], metric.unit) if len(known) == 2 else UNKNOWN
-        labels = noise_words(first if key in rows[0] else second, key[1])
-        table.add_row(escape(key[0]), escape(labels), *shown, more)
+        known = [score.mean for score in scores if score is not None]
+        more = words.difference(known[1] - known[0], metric.unit) if len(known) == 2 else UNKNOWN
+        table.add_row(escape(variant), escape(noise_words(first if found[0] else second, noise)), *shown, more)
     console.print(table)
     console.print()
     console.print(escape(_differing(first, second)))
-    console.print("The runs of two comparisons are not paired, so nothing is said of significance.", style="dim")
+    console.print("The runs of two comparisons are not paired, so there is no significance test.", style="dim")
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -115,21 +97,15 @@ def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _differing(first: Comparison, second: Comparison) -> str:
-    """Return the settings in which two comparisons differ."""
-    values = first.values, second.values
-    sides = [_flat({name: side[name] for name in ("plan", "versions", "hardware")}) for side in values]
+    values = [{name: side.values[name] for name in ("plan", "versions", "hardware")} for side in (first, second)]
+    one, two = (side["plan"].pop("variants") for side in values)
+    sides = [_flat(side) for side in values]
     differing = [
         f"{key.removeprefix('plan.').removeprefix('base.')} {sides[0].get(key)} → {sides[1].get(key)}"
         for key in sides[0] | sides[1]
-        if sides[0].get(key) != sides[1].get(key) and not key.startswith("plan.variants.")
+        if sides[0].get(key) != sides[1].get(key)
     ]
-    variants = [side["plan"]["variants"] for side in values]
-    changed = [name for name in variants[0] if name in variants[1] and variants[0][name] != variants[1][name]]
-    differing += [f"variant {name}: {variants[0][name]} → {variants[1][name]}" for name in changed]
-    if not differing:
-        return (
-            "The two plans differ in nothing but the variants."
-            if variants[0].keys() != variants[1].keys()
-            else ("The two plans are the same.")
-        )
-    return f"What differs: {'; '.join(differing)}."
+    differing += [f"variant {name}: {one[name]} → {two[name]}" for name in one if two.get(name, one[name]) != one[name]]
+    if differing:
+        return f"What differs: {'; '.join(differing)}."
+    return "The two plans are the same." if one.keys() == two.keys() else "The two plans differ only in their variants."

@@ -1,17 +1,15 @@
-"""Numbers and verdicts in words, the same in every form of the report."""
+"""Numbers and verdicts in words, the same in every format of the report."""
 
 from collections.abc import Sequence
 
-from tudui.comparison.outcome import Comparison
-from tudui.comparison.rows import Pair, Row, Spread
-from tudui.comparison.statistics import Interval, Summary
+from tudui.comparison.outcome import Comparison, Pair, Row
+from tudui.comparison.statistics import Interval, Spread
 from tudui.comparison.verdict import Verdict
 from tudui.tasks import Unit
-from tudui.tasks.metric import PERCENT
 
 UNKNOWN = "–"
 FIRST = {Verdict.BETTER: 0, Verdict.WORSE: 1}  # in a sentence on several variants
-MOST_NAMES = 3  # of variants in a sentence that can do without them
+MOST_NAMES = 3  # of variants that a sentence lists; of more it says `the others` or `all of them`
 
 
 def number(value: float | None, unit: Unit, digits: int | None = None) -> str:
@@ -21,26 +19,18 @@ def number(value: float | None, unit: Unit, digits: int | None = None) -> str:
 
 def difference(value: float | None, unit: Unit, digits: int | None = None) -> str:
     """Return a difference on its unit's scale, without the unit's word and always with its sign."""
+    text = number(value, unit, digits)
     if value is None:
-        return UNKNOWN
-    digits = unit.digits if digits is None else digits
-    text = f"{unit.scale * value:+.{digits}f}"
-    return f"{0:.{digits}f}" if not float(text) else text.replace("-", "−")
+        return text
+    if not float(text):
+        return text.removeprefix("-")
+    return text.replace("-", "−") if value < 0 else f"+{text}"
 
 
-def between(interval: Interval | None, unit: Unit, digits: int | None = None) -> str:
-    """Return an interval of values."""
-    return UNKNOWN if interval is None else " to ".join(number(end, unit, digits) for end in interval)
-
-
-def apart(interval: Interval | None, unit: Unit) -> str:
-    """Return an interval of differences."""
-    return UNKNOWN if interval is None else " to ".join(difference(end, unit) for end in interval)
-
-
-def percent(fraction: float | None, digits: int = 2) -> str:
-    """Return a fraction in percent, without the sign."""
-    return number(fraction, PERCENT, digits)
+def between(interval: Interval | None, unit: Unit, digits: int | None = None, *, signed: bool = False) -> str:
+    """Return an interval of values, or, if `signed`, of differences."""
+    write = difference if signed else number
+    return UNKNOWN if interval is None else " to ".join(write(end, unit, digits) for end in interval)
 
 
 def p_value(p: float | None) -> str:
@@ -50,8 +40,8 @@ def p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def mean_sd(spread: Summary | Spread | None, unit: Unit, digits: int | None = None) -> str:
-    """Return mean ± standard deviation over seeds; the mean alone of one seed."""
+def mean_sd(spread: Spread | None, unit: Unit, digits: int | None = None) -> str:
+    """Return mean ± standard deviation over seeds; only the mean for one seed."""
     if spread is None:
         return UNKNOWN
     mean = number(spread.mean, unit, digits)
@@ -65,7 +55,7 @@ def with_unit(title: str, unit: Unit) -> str:
 
 def counted(number: int, thing: str) -> str:
     """Return `1 seed` or `2 seeds`."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+    return f"{number:,} {thing}" + ("" if number == 1 else "s")
 
 
 def listed(words: Sequence[str]) -> str:
@@ -74,7 +64,7 @@ def listed(words: Sequence[str]) -> str:
 
 
 def noise_words(comparison: Comparison, noise: float) -> str:
-    """Return what the labels of a noise level are like, as `with ...`."""
+    """Return the description of a noise level, to be read after `with`."""
     data = comparison.plan.base.data
     if data.noise_manifest:
         return "wrong labels from a manifest"
@@ -85,7 +75,7 @@ def noise_words(comparison: Comparison, noise: float) -> str:
 
 
 def seeds_words(row: Row) -> str:
-    """Return how many seeds a row's numbers come from."""
+    """Return the number of seeds behind a row's numbers."""
     planned, lost = len(row.seeds), len(row.diverged)
     return f"{planned - lost} of {planned}" if lost else str(planned)
 
@@ -102,15 +92,13 @@ def _verdict(pair: Pair) -> str:
 
 
 def _lost(comparison: Comparison, pairs: Sequence[Pair]) -> list[str]:
-    """Return which sides of the pairs lost seeds, each once."""
-    lost = {}
-    for pair in pairs:
-        sides = {row.variant: row for row in comparison.rows_at(pair.label_noise)}
-        for row in (sides[pair.variant], sides[pair.baseline]):
-            if row.diverged:
-                of = counted(len(row.seeds), "seed")
-                lost[row.variant] = f"{row.variant} diverged with {len(row.diverged)} of {of}"
-    return list(lost.values())
+    """Return which sides of one noise level's pairs lost seeds."""
+    names = {name for pair in pairs for name in (pair.variant, pair.baseline)}
+    return [
+        f"{row.variant} diverged with {len(row.diverged)} of {counted(len(row.seeds), 'seed')}"
+        for row in comparison.rows_at(pairs[0].label_noise)
+        if row.variant in names and row.diverged
+    ]
 
 
 def headline(comparison: Comparison, noise: float) -> str:
@@ -129,19 +117,18 @@ def headline(comparison: Comparison, noise: float) -> str:
     for pair in sorted(pairs, key=lambda pair: FIRST.get(pair.verdict, len(FIRST))):
         groups.setdefault(_verdict(pair), []).append(pair)
     lost = _lost(comparison, pairs)
-    left_out = f" Left out of this: {listed(lost)}." if lost else ""
+    left_out = f" Excluded: {listed(lost)}." if lost else ""
     return f"{start}, " + "; ".join(_group(comparison, group) for group in groups.values()) + "." + left_out
 
 
 def _group(comparison: Comparison, pairs: Sequence[Pair]) -> str:
-    """Return what one verdict says of the variants that share it."""
     names, baseline, unit = listed([pair.variant for pair in pairs]), pairs[0].baseline, comparison.metric.unit
     are = "is" if len(pairs) == 1 else "are"
     match pairs[0].verdict:
         case Verdict.BETTER | Verdict.WORSE:
             sizes = [difference(pair.found.difference, unit, unit.digits - 1) for pair in pairs if pair.found]
             sized = [
-                f"{pair.variant} ({f'{size} {unit.difference}'.rstrip()})"
+                f"{pair.variant} ({size} {unit.difference}".rstrip() + ")"
                 for pair, size in zip(pairs, sizes, strict=True)
             ]
             return f"{listed(sized)} {are} {pairs[0].verdict} than {baseline}"
@@ -159,10 +146,10 @@ def _group(comparison: Comparison, pairs: Sequence[Pair]) -> str:
 
 
 def needed(comparison: Comparison, noise: float) -> str:
-    """Return what it would take to see a difference worth seeing where none was seen; empty if that is not known."""
+    """Return what would show a difference worth seeing, for variants without one; empty if that is not known."""
     pairs = [pair for pair in comparison.pairs_at(noise) if pair.found]
     if pairs and all(pair.n == 1 for pair in pairs):
-        return "One seed shows no spread: intervals and verdicts need --seeds 2 or more, and 5 to see much."
+        return "One seed shows no spread: intervals and verdicts need --seeds 2 or more; 5 are better."
     opened = {pair.variant: pair.found for pair in pairs if pair.found and pair.verdict is Verdict.NOT_DISTINGUISHABLE}
     enough = [f"{found.seeds_for_step:,} for {name}" for name, found in opened.items() if found.seeds_for_step]
     beyond = [name for name, found in opened.items() if found.more_images_needed]
@@ -170,17 +157,11 @@ def needed(comparison: Comparison, noise: float) -> str:
     if beyond:
         names = listed(beyond) if len(beyond) <= MOST_NAMES else "the others" if enough else "all of them"
         images = f"{comparison.test_images:,}"
-        parts.append(f"more test images for {names}: no number of seeds would do on these {images}")
+        parts.append(f"more test images for {names}: no number of seeds is enough on these {images}")
     if not parts:
         return ""
-    step = _step(comparison, [found.step for found in opened.values()])
-    takes = "; ".join(parts)
-    return f"To see a difference of {step} to {comparison.baseline} takes {takes} (80 % power at the 5 % level)."
-
-
-def _step(comparison: Comparison, steps: Sequence[float]) -> str:
-    """Return how large a difference is worth seeing, with its unit."""
-    unit, fixed = comparison.metric.unit, comparison.metric.step is not None
-    size = f"{unit.scale * max(steps):.3g}"
+    unit, baseline = comparison.metric.unit, comparison.baseline
+    size = f"{unit.scale * max(found.step for found in opened.values()):.3g}"
     word = unit.difference.removesuffix("s") if size == "1" and unit.difference == "points" else unit.difference
-    return f"{size} {word}".rstrip() + ("" if fixed else f" (5 % of {comparison.baseline}'s value)")
+    step = f"{size} {word}".rstrip() + (f" (5 % of {baseline}'s value)" if comparison.metric.step is None else "")
+    return f"Detecting a difference of {step} from {baseline} needs {'; '.join(parts)} (80 % power, 5 % level)."

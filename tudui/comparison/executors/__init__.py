@@ -1,13 +1,14 @@
-"""How the runs of a comparison are done: in processes of their own, in lockstep in this one, or on a Ray cluster."""
+"""Ways to do the runs of a comparison: in processes of their own, in lockstep in this one, or on a Ray cluster."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from tudui.comparison.executors.job import Listener, Progress, done_before
-from tudui.comparison.executors.local import cores_left, side_by_side
+from tudui.comparison.executors.local import side_by_side
 from tudui.comparison.executors.stacked import LARGEST_STACK, in_lockstep
-from tudui.comparison.runs import PlannedRun
+from tudui.comparison.runs import PlannedRun, threads_of
 from tudui.config import Config
 from tudui.data import load_data
 from tudui.errors import UsageError
@@ -28,7 +29,7 @@ Executor = Literal["local", "stacked", "ray"]
 
 
 def choose_executor(config: Config) -> Executor:
-    """Return what `auto` means: on a CPU, which one run fills, runs in lockstep would only wait for each other."""
+    """Return the meaning of `auto`: lockstep fills a GPU, but a single run already fills a CPU."""
     return "stacked" if resolve_machine(config)[0].device.startswith("cuda") else "local"
 
 
@@ -37,14 +38,17 @@ def default_jobs(config: Config, executor: Executor) -> int:
     if executor == "stacked":
         return LARGEST_STACK
     if executor == "ray":
-        return 1  # or more, which the cluster alone knows
-    return cores_left(config) if resolve_machine(config)[0].device == "cpu" else 1
+        return 1  # the cluster may do more
+    if resolve_machine(config)[0].device != "cpu":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // threads_of(config))
 
 
 def check_jobs(executor: str, jobs: int | None) -> None:
-    """Refuse a number of runs at a time that cannot be, or that Ray decides; None stands for the default."""
+    """Raise UsageError for a number of jobs below 1, or one with Ray; None stands for the default."""
     if jobs is not None and executor == "ray":
-        raise UsageError("jobs: on Ray as many runs go at a time as the cluster has room for; leave it out")
+        raise UsageError("jobs: on Ray the cluster decides how many runs go at a time; leave it out")
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs: must be at least 1 (got {jobs})")
 
@@ -70,12 +74,12 @@ def execute(
     if executor == "stacked":
         in_lockstep(waiting, folder, jobs, listener)
         return
-    load_data(waiting[0].config.data, waiting[0].seed)  # what is wrong with it, or a download, once and first
-    if executor == "ray":
-        try:
-            from tudui.comparison.executors.on_ray import on_ray
-        except ImportError:
-            raise UsageError("--executor ray: Ray is not installed; pip install ray") from None
-        on_ray(waiting, folder, ray_address, listener)
+    load_data(waiting[0].config.data, waiting[0].seed)  # problems and downloads come once, before the workers
+    if executor == "local":
+        side_by_side(waiting, folder, min(jobs, len(waiting)), listener)
         return
-    side_by_side(waiting, folder, min(jobs, len(waiting)), listener)
+    try:
+        from tudui.comparison.executors.on_ray import on_ray
+    except ImportError:
+        raise UsageError("--executor ray: Ray is not installed; pip install ray") from None
+    on_ray(waiting, folder, ray_address, listener)

@@ -1,7 +1,7 @@
-"""One run of a comparison as an executor sees it: what is to be done, whether it was done, and what is said of it."""
+"""One run of a comparison as an executor sees it: its job, its progress, and how it ended."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tudui.comparison.runs import PlannedRun
@@ -10,42 +10,38 @@ from tudui.events import Evaluated, Event, StepEnd
 from tudui.record import read_result
 from tudui.run import Job
 from tudui.run_folder import RunFolder
-from tudui.sinks import Sink
 from tudui.training.device import resolve_machine
 
-PATIENCE = 0.2  # seconds between two looks at what works elsewhere
-GRACE = 60.0  # seconds that runs elsewhere have to save when asked to stop
+PATIENCE = 0.2  # seconds between two looks at other processes
+GRACE = 60.0  # seconds that other processes have to save when asked to stop
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is; `done` says how it ended."""
+    """The state of a run."""
 
     run: str
     fraction: float
     validation: float | None = None
-    done: str = ""  # "finished", "diverged", or "" while it goes on
+    done: str = ""  # "finished", "diverged", or "" while it runs
 
 
 Listener = Callable[[Progress], None]
 
 
-@dataclass(frozen=True)
-class Failure:
-    """What ended a run in another process, as it travels between processes."""
+class Failure(TuduiError):
+    """What ended a run in another process; unlike its cause, it can always be pickled."""
 
-    text: str
-    exit_code: int
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
 
-    def error(self) -> TuduiError:
-        """Return what to raise here."""
-        error = TuduiError(self.text)
-        error.exit_code = self.exit_code
-        return error
+    def __reduce__(self) -> tuple[type["Failure"], tuple[str, int]]:
+        return Failure, (str(self), self.exit_code)
 
 
 def done_before(run: PlannedRun, folder: Path) -> str:
-    """Return the status of a run that is done, else nothing; UsageError where another config's run is in its place."""
+    """Return the status of a finished run, else ""; UsageError if its folder contains a run of another config."""
     place = RunFolder(folder / run.name)
     if place.config.exists():
         place.check_same(resolve_machine(run.config)[0])
@@ -53,30 +49,24 @@ def done_before(run: PlannedRun, folder: Path) -> str:
         return ""
     try:
         status = read_result(place.result).status
-    except DataError:  # its end is done again
+    except DataError:  # the run is ended again
         return ""
     return status if status == "diverged" or place.predictions.exists() else ""
 
 
 def job_of(run: PlannedRun, folder: Path, listener: Listener) -> Job:
-    """Return what is left to do of a run, from its beginning or where it was cut."""
-    place = RunFolder(folder / run.name)
-    place.result.unlink(missing_ok=True)  # one whose predictions are gone is ended again
-    reporting = _reporting(run.name, listener)
-    return Job(config=run.config, run_dir=place.root, resume=place.config.exists(), sinks=[reporting])
+    """Return what is left to do of a run, from its beginning or its last checkpoint."""
+    place, progress = RunFolder(folder / run.name), Progress(run.name, 0.0)
+    place.result.unlink(missing_ok=True)  # a run without predictions is ended again
 
-
-def _reporting(name: str, listener: Listener) -> Sink:
-    fraction, validation = 0.0, None
-
-    def emit(event: Event) -> None:
-        nonlocal fraction, validation
+    def report(event: Event) -> None:
+        nonlocal progress
         if isinstance(event, StepEnd):
-            fraction = event.step / event.steps_planned
+            progress = replace(progress, fraction=event.step / event.steps_planned)
         elif isinstance(event, Evaluated) and event.split == "validation":
-            validation = next(iter(event.scores.values()))
+            progress = replace(progress, validation=next(iter(event.scores.values())))
         else:
             return
-        listener(Progress(name, fraction, validation))
+        listener(progress)
 
-    return emit
+    return Job(config=run.config, run_dir=place.root, resume=place.config.exists(), sinks=[report])

@@ -1,4 +1,4 @@
-"""In processes of their own, as many runs at a time as asked for."""
+"""Do runs in processes of their own, several at a time."""
 
 import math
 import multiprocessing
@@ -8,8 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -17,17 +16,10 @@ from types import ModuleType
 from typing import Any
 
 from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of
-from tudui.comparison.runs import PlannedRun, threads_of
-from tudui.config import Config
+from tudui.comparison.runs import PlannedRun
 from tudui.errors import Interrupted, TuduiError, WorkerError
 from tudui.run import train_together
 from tudui.signals import stop_on_signal
-
-
-def cores_left(config: Config) -> int:
-    """Return one job per core that the runs' threads leave free."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // threads_of(config))
 
 
 def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: Listener) -> None:
@@ -39,15 +31,13 @@ def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: 
     give_up = math.inf
     try:
         with stop_on_signal() as request:
-            with _without_ctrl_c(), _without_main():
-                for worker in workers:
-                    worker.start()
+            _start(workers)
             while any(worker.is_alive() for worker in workers) or not messages.empty():
                 failure = failure or _death(workers)
                 if (request.signal_number is not None or failure) and not stopping.is_set():
                     stopping.set()
                     give_up = time.monotonic() + GRACE
-                if time.monotonic() > give_up:  # a worker that hangs; its last checkpoint is whole
+                if time.monotonic() > give_up:  # a worker hangs; its last checkpoint is whole
                     break
                 try:
                     message = messages.get(timeout=PATIENCE)
@@ -56,7 +46,7 @@ def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: 
                 if isinstance(message, Progress):
                     listener(message)
                 elif request.signal_number is None and failure is None:
-                    failure = message.error()
+                    failure = message
             failure = failure or _death(workers)
     finally:
         for worker in workers:
@@ -69,62 +59,48 @@ def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: 
         raise failure
 
 
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Keep workers from running the caller's script again, which then needs no `if __name__ == "__main__"`."""
-    main = sys.modules["__main__"]
+def _start(workers: Sequence[SpawnProcess]) -> None:
+    """Start processes that ignore Ctrl-C and do not import the caller's script, which then needs no `if __name__`."""
+    main, may_set_handlers = sys.modules["__main__"], threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if may_set_handlers else None
     sys.modules["__main__"] = ModuleType("__main__")
     try:
-        yield
+        for worker in workers:
+            worker.start()
     finally:
         sys.modules["__main__"] = main
-
-
-@contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Let workers inherit that Ctrl-C means nothing: the parent asks them."""
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        if may_set_handlers:
+            signal.signal(signal.SIGINT, before)
 
 
 def _death(workers: Sequence[SpawnProcess]) -> TuduiError | None:
-    """Return what to say of a worker that ended in a way of its own, if one did."""
-    for worker in workers:
-        if worker.exitcode:
-            how = f"signal {-worker.exitcode}" if worker.exitcode < 0 else f"exit code {worker.exitcode}"
-            return WorkerError(
-                f"a worker process died ({how}); if memory ran out, take fewer --jobs; "
-                f"the same command goes on where it stopped"
-            )
-    return None
+    """Return the error for a worker that was killed or crashed, if there is one."""
+    code = next((worker.exitcode for worker in workers if worker.exitcode), None)
+    if code is None:
+        return None
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return WorkerError(
+        f"a worker process died ({how}); run the same command again to resume, with fewer --jobs if memory ran out"
+    )
 
 
 def _work(runs: Sequence[PlannedRun], begun: Any, messages: Any, stopping: Any, folder: Path) -> None:
-    """Do runs until there are no more: the life of a worker process."""
     if hasattr(os, "setpgrp"):  # not on Windows
-        os.setpgrp()  # Ctrl-C on a terminal reaches the parent alone, which then asks each worker once
+        os.setpgrp()  # Ctrl-C on a terminal reaches only the parent, which asks the workers to stop
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    asked = False
 
     def report(progress: Progress) -> None:
-        nonlocal asked
         messages.put(progress)
-        if stopping.is_set() and not progress.done and not asked:
-            asked = True
-            signal.raise_signal(signal.SIGTERM)
+        if stopping.is_set() and not progress.done:
+            signal.raise_signal(signal.SIGTERM)  # repeated ones do nothing more
 
-    def next_run() -> PlannedRun | None:
+    while not stopping.is_set():
         with begun.get_lock():
+            place = begun.value
             begun.value += 1
-            return None if begun.value > len(runs) else runs[begun.value - 1]
-
-    while not stopping.is_set() and (run := next_run()) is not None:
+        if place >= len(runs):
+            return
+        run = runs[place]
         try:
             (result,) = train_together([job_of(run, folder, report)])
             report(Progress(run.name, 1.0, done=result.status))
@@ -134,7 +110,7 @@ def _work(runs: Sequence[PlannedRun], begun: Any, messages: Any, stopping: Any, 
 
 
 def _die_with_parent() -> None:
-    """End this process at once when its parent is gone, even where that was killed: two must never train one run."""
+    """End this process when its parent is gone, even if killed: two processes must never train one run."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     connection.wait([parent.sentinel])

@@ -1,4 +1,4 @@
-"""On Ray: each run is a task that Ray puts where there is room; its folder travels there and back."""
+"""On Ray: each run is a task on a node with room for it; its folder is copied there and back."""
 
 import logging
 import math
@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -18,54 +18,45 @@ from ray.exceptions import RayError, TaskCancelledError
 
 from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of
 from tudui.comparison.runs import PlannedRun, threads_of
-from tudui.config import Config
 from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError
 from tudui.files import ASIDE, disk_errors
 from tudui.run import train_together
 from tudui.signals import stop_on_signal
 from tudui.training.device import resolve_machine
 
-LOCAL = "local"  # Ray's word for a cluster of its own on this machine
+LOCAL = "local"  # to Ray, a new cluster on this machine
 CONNECT = 5.0  # seconds until an address counts as unreachable
 RETRIES = 3  # of a run whose node or worker process died
 GPU_SHARE = 0.25  # of a GPU per run, which leaves most of it idle
 
 Files = Mapping[str, bytes]  # a run folder: contents by relative path
-
-
-@dataclass(frozen=True)
-class Returned:
-    """A run as it comes back from a node."""
-
-    status: str  # "finished", "diverged", or "" where it was stopped
-    files: Files
+Returned = tuple[str, Files]  # "finished", "diverged", or "" if the run was stopped; its folder
 
 
 class _Board:
-    """What the runs said last: an actor that tasks write to without waiting, and the command reads."""
+    """The latest progress of each run: an actor that tasks write to without waiting, and the command reads."""
 
     def __init__(self) -> None:
-        self.said: dict[str, Progress] = {}
+        self.latest: dict[str, Progress] = {}
 
-    def say(self, progress: Progress) -> None:
-        self.said[progress.run] = progress
+    def report(self, progress: Progress) -> None:
+        self.latest[progress.run] = progress
 
     def take(self) -> list[Progress]:
-        """Return what was said since the last look."""
-        said, self.said = self.said, {}
-        return list(said.values())
+        """Return the progress since the last call."""
+        latest, self.latest = self.latest, {}
+        return list(latest.values())
 
 
 def on_ray(runs: Sequence[PlannedRun], folder: Path, address: str | None, listener: Listener) -> None:
     """Do the runs on a Ray cluster, as many at a time as it has room for; Interrupted after a signal."""
-    # What is `auto` is decided here, so that every node computes in the same way.
+    # `auto` is resolved here, so that every node computes in the same way
     decided = [replace(run, config=resolve_machine(run.config)[0]) for run in runs]
     with _connected(address or os.environ.get("RAY_ADDRESS") or LOCAL), stop_on_signal() as request:
-        needs = _needs(decided[0].config)
-        _check_room(needs)
-        remote = ray.remote(_train).options(
-            num_cpus=needs["CPU"], num_gpus=needs.get("GPU", 0), max_retries=RETRIES, name="tudui"
-        )
+        config = decided[0].config
+        cpus, gpus = float(threads_of(config)), GPU_SHARE if config.device.startswith("cuda") else 0
+        _check_room({"CPU": cpus, "GPU": gpus})
+        remote = ray.remote(_train).options(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES, name="tudui")
         board: Any = ray.remote(_Board).options(num_cpus=0, max_restarts=-1).remote()
 
         def submit(run: PlannedRun) -> "ray.ObjectRef[Returned | Failure]":
@@ -81,7 +72,7 @@ def on_ray(runs: Sequence[PlannedRun], folder: Path, address: str | None, listen
                     ray.cancel(task)
             done, _ = ray.wait(list(tasks), timeout=PATIENCE)
             unfinished = {run.name for task, run in tasks.items() if task not in done}
-            with suppress(RayError):  # its node died, or it has no time: it is asked again
+            with suppress(RayError):  # its node died, or it is busy: the next round asks again
                 for progress in ray.get(board.take.remote(), timeout=PATIENCE):
                     if progress.run in unfinished:
                         listener(progress)
@@ -92,14 +83,14 @@ def on_ray(runs: Sequence[PlannedRun], folder: Path, address: str | None, listen
                 except TaskCancelledError:
                     continue
                 except RayError as error:
-                    failure = failure or _death(run, error)
+                    outcome = WorkerError(f"{run.name}: {_first_line(error)}; run the same command again to resume")
+                if isinstance(outcome, TuduiError):
+                    failure = failure or outcome
                     continue
-                if isinstance(outcome, Failure):
-                    failure = failure or outcome.error()
-                    continue
-                _put(outcome.files, folder / run.name)
-                if outcome.status:
-                    listener(Progress(run.name, 1.0, done=outcome.status))
+                status, files = outcome
+                _put(files, folder / run.name)
+                if status:
+                    listener(Progress(run.name, 1.0, done=status))
                 elif give_up == math.inf:  # its node was asked to stop
                     tasks[submit(run)] = run
     if request.signal_number is not None:
@@ -110,19 +101,19 @@ def on_ray(runs: Sequence[PlannedRun], folder: Path, address: str | None, listen
 
 @contextmanager
 def _connected(address: str) -> Iterator[None]:
-    """Connect to a cluster, or start one on this machine, until the block ends; UsageError where there is none."""
+    """Connect to a cluster, or start one on this machine, until the block ends; UsageError if there is none."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     where = f"--ray-address {address}"
-    if ":" in address:  # Ray itself would try for a minute, and then end this process
+    if ":" in address:  # Ray would try for a minute, then end this process
         host, _, port = address.removeprefix("ray://").rpartition(":")
         try:
             socket.create_connection((host, int(port)), timeout=CONNECT).close()
         except (OSError, ValueError, OverflowError) as error:
             raise UsageError(
-                f"{where}: nothing answers there ({error}); start it with: ray start --head, "
-                f"and give the address that it prints"
+                f"{where}: nothing answers there ({error}); start a cluster with `ray start --head`, "
+                f"and use the address that it prints"
             ) from None
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # Ray prints pages of what its logs hold
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # Ray prints pages that its logs contain too
         try:
             ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -133,34 +124,28 @@ def _connected(address: str) -> Iterator[None]:
             ray.shutdown()
 
 
-def _needs(config: Config) -> dict[str, float]:
-    """Return what a run takes of a node."""
-    cpus = {"CPU": float(threads_of(config))}
-    return cpus | ({"GPU": GPU_SHARE} if config.device.startswith("cuda") else {})
-
-
 def _check_room(needs: Mapping[str, float]) -> None:
-    """Refuse what no node could do, for which Ray would wait silently."""
+    """Raise UsageError if no node has room for a run: Ray would wait silently."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if not any(all(node.get(name, 0) >= amount for name, amount in needs.items()) for node in nodes):
-        asked = " and ".join(f"{amount:g} {name}" for name, amount in needs.items())
-        raise UsageError(f"--executor ray: a run needs {asked}, which no node of the cluster has; see train.threads")
+        asked = " and ".join(f"{amount:g} {name}" for name, amount in needs.items() if amount)
+        raise UsageError(f"--executor ray: a run needs {asked}, which no node of the cluster has; lower train.threads")
 
 
 def _train(run: PlannedRun, files: Files, directory: str, board: Any) -> Returned | Failure:
-    """Do a run, or go on with it, in a folder that is gone afterwards: a task's life on a node."""
-    if Path(directory).is_dir():  # relative paths of images are those of the command
+    """Do a run, or resume it, in a temporary folder, as a task on a node."""
+    if Path(directory).is_dir():  # relative paths of images start from the command's folder
         os.chdir(directory)
     with tempfile.TemporaryDirectory(prefix="tudui-") as place:
         _write(files, Path(place) / run.name)
         try:
-            (result,) = train_together([job_of(run, Path(place), lambda progress: board.say.remote(progress))])
+            (result,) = train_together([job_of(run, Path(place), board.report.remote)])
             status = result.status
         except Interrupted:
             status = ""
         except TuduiError as error:
             return Failure(str(error), error.exit_code)
-        return Returned(status, _read(Path(place) / run.name))
+        return status, _read(Path(place) / run.name)
 
 
 def _read(folder: Path) -> Files:
@@ -174,19 +159,15 @@ def _write(files: Files, folder: Path) -> None:
 
 
 def _put(files: Files, folder: Path) -> None:
-    """Write a folder aside and rename it into place; DiskError where that is not possible."""
+    """Write a folder aside and rename it into place; DiskError if that is not possible."""
     if not files:  # stopped before anything was written
         return
     aside = folder.with_name(folder.name + ASIDE)
     with disk_errors(folder):
         _write(files, aside)
-        rmtree(folder, ignore_errors=True)  # a kill just here makes the run begin again
+        rmtree(folder, ignore_errors=True)  # after a kill here the run starts again
         aside.rename(folder)
 
 
-def _death(run: PlannedRun, error: RayError) -> WorkerError:
-    return WorkerError(f"{run.name}: {_first_line(error)}; the same command goes on where it stopped")
-
-
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+    return (str(error).strip().partition("\n")[0] or type(error).__name__).rstrip(".")

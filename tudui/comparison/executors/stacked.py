@@ -15,7 +15,7 @@ LARGEST_STACK = 24  # runs; each has a stream, of which torch has 32, and activa
 
 
 def in_lockstep(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: Listener) -> None:
-    """Do the runs in stacks of `jobs`, those together that are equally far; Interrupted after a signal."""
+    """Do the runs in stacks of `jobs`, each of runs with equally many steps done; Interrupted after a signal."""
     done: dict[int, list[PlannedRun]] = {}
     for run in runs:
         checkpoint, _ = newest_checkpoint(RunFolder(folder / run.name).checkpoints)
