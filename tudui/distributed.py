@@ -1,13 +1,13 @@
-"""The processes of one job, started by torchrun; this is the only file that says `torch.distributed`."""
+"""The processes of one job, started by torchrun; only this file uses `torch.distributed`."""
 
 import io
 import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -18,20 +18,20 @@ from tudui.invocation import number_of_processes
 from tudui.text import in_a_line
 
 Value = TypeVar("Value")
-PATIENCE = 3.0  # seconds in which every process that is alive says so, after one was lost
+PATIENCE = 3.0  # seconds for live processes to report after one was lost
 
 
 @dataclass(frozen=True)
 class World:
-    """The processes that share every batch equally; alone unless `connect` found others."""
+    """The processes that share every batch equally: one, unless `connect` found others."""
 
     rank: int = 0
     size: int = 1
-    store: Any = None  # torch.distributed.Store: where the processes leave their names
+    store: Any = None  # torch.distributed.Store: the names of the processes
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this is the process that writes and reports."""
         return self.rank == 0
 
     def share(self, start: int, stop: int) -> slice:
@@ -49,7 +49,7 @@ class World:
             tensor.copy_(part.view(tensor.shape))
 
     def put_together(self, own: Tensor, whole: int) -> Tensor:
-        """Return the rows [whole, *] of which each process gives its share."""
+        """Return all rows [whole, *], of which `own` is this process's share."""
         if self.size == 1:
             return own
         rows = own.new_zeros(whole, *own.shape[1:])
@@ -58,7 +58,7 @@ class World:
         return rows
 
     def largest(self, value: int) -> int:
-        """Return the largest value that any process has."""
+        """Return the largest value of all processes."""
         if self.size == 1:
             return value
         tensor = torch.tensor(value)
@@ -67,7 +67,7 @@ class World:
         return int(tensor)
 
     def from_first(self, value: Value) -> Value:
-        """Return the first process's value, of tensors and plain values, on the CPU; the others' is ignored."""
+        """Return the first process's value (tensors and plain values, on the CPU) in every process."""
         if self.size == 1:
             return value
         packed = io.BytesIO()
@@ -75,73 +75,68 @@ class World:
         holder = [packed.getvalue()]
         with self._naming_the_lost():
             torch.distributed.broadcast_object_list(holder, src=0, device=torch.device("cpu"))
-        first: Value = torch.load(io.BytesIO(holder[0]), map_location="cpu", weights_only=True)
-        return first
+        return cast(Value, torch.load(io.BytesIO(holder[0]), map_location="cpu", weights_only=True))
 
     @contextmanager
     def agreeing(self) -> Iterator[None]:
-        """Fail in every process where the block fails in one, with its exit code; the first one says why.
+        """If the block fails in one process, fail in all, with its exit code; the first process reports why.
 
         Nothing in the block may wait for another process.
         """
-        error: TuduiError | None = None
+        failure: tuple[str, int] | None = None
         try:
             yield
-        except TuduiError as caught:
-            error = caught
+        except TuduiError as error:
+            if self.size == 1:
+                raise
+            failure = str(error), error.exit_code
         if self.size == 1:
-            if error:
-                raise error
             return
-        found: list[Any] = [None] * self.size
+        failures: list[tuple[str, int] | None] = [None] * self.size
         with self._naming_the_lost():
-            torch.distributed.all_gather_object(found, error and (str(error), error.exit_code))
-        for rank, failure in enumerate(found):
-            if failure:
-                text, exit_code = failure
-                told = TuduiError((f"rank {rank}: " if rank else "") + text if self.is_first else "")
-                told.exit_code = exit_code
-                raise told
+            torch.distributed.all_gather_object(failures, failure)
+        for rank, found in enumerate(failures):
+            if found:
+                shared = TuduiError((f"rank {rank}: " if rank else "") + found[0] if self.is_first else "")
+                shared.exit_code = found[1]
+                raise shared
 
     @contextmanager
     def _naming_the_lost(self) -> Iterator[None]:
         try:
             yield
-        except RuntimeError as error:  # whatever the connection broke with, another process is gone
-            raise self._lost(error) from None
-
-    def _lost(self, error: RuntimeError) -> WorkerError:
-        try:
-            self.store.set(f"alive/{self.rank}", b"")
-            time.sleep(PATIENCE)
-            lost = [rank for rank in range(self.size) if not self.store.check([f"alive/{rank}"])]
-            named = [f"rank {rank} ({self.store.get(f'process/{rank}').decode()})" for rank in lost]
-        except RuntimeError:  # the machine that kept the names is gone too
+        except RuntimeError as error:  # every broken connection means that another process is gone
             named = []
-        return WorkerError(f"rank {self.rank} stops: {', '.join(named) + ' ended' if named else in_a_line(error)}")
+            with suppress(RuntimeError):  # the machine with the names may be gone too
+                self.store.set(f"alive/{self.rank}", b"")
+                time.sleep(PATIENCE)
+                lost = [rank for rank in range(self.size) if not self.store.check([f"alive/{rank}"])]
+                named = [f"rank {rank} ({self.store.get(f'process/{rank}').decode()})" for rank in lost]
+            reason = f"{', '.join(named)} ended" if named else in_a_line(error)
+            raise WorkerError(f"rank {self.rank} stops: {reason}") from None
 
 
 ALONE = World()
 
 
 def check_shares(config: TrainConfig) -> None:
-    """Refuse batches that the processes of this job cannot share equally."""
+    """Raise UsageError for batches that the processes of this job cannot share equally."""
     size = number_of_processes()
     if size > 1 and not config.drop_last:
         raise UsageError(
-            f"train.drop_last: false leaves a last batch that {size} processes cannot share equally; leave it true"
+            f"train.drop_last: {size} processes cannot share the last batch equally; set train.drop_last=true"
         )
     if config.batch_size % size:
         below = config.batch_size // size * size
         near = f"{below} or {below + size}" if below else str(size)
         raise UsageError(
-            f"train.batch_size: {config.batch_size} images cannot be shared equally by {size} processes; take {near}"
+            f"train.batch_size: {config.batch_size} images cannot be shared equally by {size} processes; set it to {near}"
         )
 
 
 @contextmanager
 def connect() -> Iterator[World]:
-    """Find the other processes of a job that torchrun started: gloo between processors, nccl between GPUs."""
+    """Connect to the other processes that torchrun started: gloo between CPUs, nccl between GPUs."""
     if number_of_processes() == 1:
         yield ALONE
         return
@@ -150,7 +145,7 @@ def connect() -> Iterator[World]:
     from torch.distributed.rendezvous import rendezvous
 
     store, rank, size = next(rendezvous("env://"))
-    if os.environ.get("LOCAL_WORLD_SIZE") == str(size):  # one machine, whose store still knows those before a restart
+    if os.environ.get("LOCAL_WORLD_SIZE") == str(size):  # one machine, whose store survives a restart
         store = PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
     store.set(f"process/{rank}", f"process {os.getpid()} on {socket.gethostname()}")
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"

@@ -1,34 +1,23 @@
-"""What can go wrong for a user, each with the exit code of the command that meets it.
-
-TuduiError
-├── UsageError          2   flags and arguments
-│   └── ConfigError     2   a config file or an override; one line per problem
-├── DataError           3   a data set, image or record that cannot be read
-├── Diverged            4   a loss or gradient that is not finite
-├── WeightsError        5   a checkpoint or weights file that cannot be used
-├── DiskError           6   a folder or file that cannot be written, or is in use
-├── WorkerError         7   another process of the same job that died
-└── Interrupted   130, 143   Ctrl-C, SIGTERM
-"""
+"""Errors shown to users; each class has its exit code."""
 
 import difflib
 from collections.abc import Iterable, Sequence
 
 
 class TuduiError(Exception):
-    """A mistake that is not ours: its text says what, where and what to do next."""
+    """The message says what is wrong, where, and what to do next."""
 
     exit_code = 1
 
 
 class UsageError(TuduiError):
-    """Flags or arguments that do not fit."""
+    """Invalid flags or arguments."""
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """Everything that is wrong with a config, a line per problem."""
+    """An invalid config file or override; one line per problem."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(" ".join(problem.splitlines()) for problem in problems)
@@ -36,37 +25,37 @@ class ConfigError(UsageError):
 
 
 class DataError(TuduiError):
-    """Data that cannot be found, read or used."""
+    """A data set, image or record that cannot be found, read or used."""
 
     exit_code = 3
 
 
 class Diverged(TuduiError):
-    """Training met a loss or gradient that is not finite."""
+    """A loss or gradient is not finite."""
 
     exit_code = 4
 
 
 class WeightsError(TuduiError):
-    """A checkpoint or weights file that cannot be loaded."""
+    """A checkpoint or weights file cannot be loaded."""
 
     exit_code = 5
 
 
 class DiskError(TuduiError):
-    """A run folder that cannot be written."""
+    """A folder or file cannot be written, or is in use."""
 
     exit_code = 6
 
 
 class WorkerError(TuduiError):
-    """A process that worked for this one died."""
+    """Another process of the same job died."""
 
     exit_code = 7
 
 
 class Interrupted(TuduiError):
-    """A signal ended the run after its state was saved."""
+    """Ctrl-C (exit code 130) or SIGTERM (143) ended the run after its state was saved."""
 
     def __init__(self, message: str, *, signal_number: int) -> None:
         super().__init__(message)
@@ -75,6 +64,6 @@ class Interrupted(TuduiError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the known word nearest to this one, or nothing."""
+    """Return `; did you mean 'x'?` with the closest known word, or an empty text."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{near[0]}'?" if near else ""

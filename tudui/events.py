@@ -1,4 +1,4 @@
-"""What happens in a run, as the loop yields it and the sinks receive it. Plain values only; no torch."""
+"""The events of a run, from the loop to the sinks. Plain values only; no torch."""
 
 import math
 from collections.abc import Mapping
@@ -7,16 +7,16 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-FORMAT = 2  # of the record; 1 had the accuracy beside the event's other values
+FORMAT = 2  # of the record; format 1 had no scores by name
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Planned = Annotated[int, Field(ge=1, lt=2**53)]
-# JSON has no NaN and no infinity, which are written as null
+# JSON has no NaN and no infinity; they are written as null
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunStarted:
-    """The first event. A resumed run tells it to its listeners only: it is in the record once."""
+    """The first event; a resumed run sends it to its listeners only, so the record contains it once."""
 
     name: str
     config: Mapping[str, Any]
@@ -24,8 +24,8 @@ class RunStarted:
     task: Mapping[str, Any]  # what outputs and targets mean, as `Task.about` describes it
     images: Mapping[str, Count]  # split -> number of images
     steps_planned: Count
-    hashes: Mapping[str, str]  # sha256 of what the run begins from
-    step: Count = 0  # where it begins
+    hashes: Mapping[str, str]  # sha256 of what the run starts from
+    step: Count = 0  # where it starts
     format: int = FORMAT  # of the record
 
 
@@ -41,17 +41,17 @@ class Histogram:
 
 @dataclass(frozen=True, kw_only=True)
 class Divergence:
-    """Where the first value that is not finite was met."""
+    """Where the first value occurred that is not finite."""
 
     step: Count
     what: str  # "loss" or "gradient"
-    layer: str | None  # the layer of that gradient, or the one whose gradient was largest before the loss went
+    layer: str | None  # of that gradient; for the loss, the one with the largest gradient before
     learning_rate: Number
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How long it took; of all values the only ones that differ between two equal runs."""
+    """How long it took; only these values differ between two equal runs."""
 
     seconds: Annotated[float, Field(ge=0)] = 0.0  # in the loop so far
     images_per_second: Annotated[float, Field(ge=0)] = 0.0  # since the last event
@@ -66,7 +66,7 @@ class StepEnd:
     epochs_planned: Planned
     steps_planned: Planned
     loss: Number  # mean over the images since the last event
-    scores: Mapping[str, Number]  # the same of the task's first metric, by its name
+    scores: Mapping[str, Number]  # of the task's first metric, also since the last event
     epoch_loss: Number  # mean over the epoch so far
     epoch_scores: Mapping[str, Number]
     learning_rate: Number  # of the last step
@@ -89,18 +89,18 @@ class Evaluated:
     images: Count
     scores: Mapping[str, Number]  # every metric and figure of the task, by name
     loss: Number  # mean value of the training loss
-    losses: Mapping[str, Number]  # mean value under each loss that was asked for
-    details: Mapping[str, Any] = field(default_factory=dict)  # of the task: where the outputs are wrong
+    losses: Mapping[str, Number]  # mean value under each requested loss
+    details: Mapping[str, Any] = field(default_factory=dict)  # of the task, for example a confusion matrix
     predicted: tuple[Any, ...] = ()  # for the first images of the split
 
     def values(self) -> dict[str, float]:
-        """Return the numbers that result.json keeps of a split."""
+        """Return the numbers of a split for result.json."""
         return {**self.scores, "loss": self.loss}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Warned:
-    """Something the user should know, which does not stop the run."""
+    """A warning to the user; the run continues."""
 
     step: Count
     message: str

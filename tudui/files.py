@@ -1,7 +1,6 @@
 """Files that must survive: written aside, flushed to the disk, then renamed into place."""
 
 import json
-import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,16 +14,16 @@ ASIDE = ".part"
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the system says of a file into one line."""
+    """Turn an OSError into a one-line DiskError."""
     try:
         yield
     except OSError as error:
-        raise DiskError(f"{path}: cannot be written: {error.strerror or error}; free or choose another place") from None
+        raise DiskError(f"{path}: cannot be written: {error.strerror or error}; free some space or choose another folder") from None
 
 
 @contextmanager
 def appended(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that grows; DiskError where it cannot be opened, or where what is left cannot be written."""
+    """Open a file that grows; DiskError if it cannot be opened, or if its buffer cannot be flushed."""
     with disk_errors(path):
         file = path.open("ab")
     try:
@@ -36,16 +35,14 @@ def appended(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def written_aside(path: Path, *, keep: Path | None = None) -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of `path` when the block ends well; DiskError where it cannot be written.
+    """Open a file that replaces `path` if the block succeeds; DiskError if it cannot be written.
 
-    The file it replaces, if any, is renamed to `keep`.
+    An existing `path` is renamed to `keep`.
     """
     aside = path.with_name(f"{path.name}{ASIDE}")
     try:
         with disk_errors(path):
-            aside.unlink(
-                missing_ok=True
-            )  # of a process that was killed; or a link out of the folder, in one from others
+            aside.unlink(missing_ok=True)  # left by a killed process, or a link that leads out of the folder
             with aside.open("xb") as file:
                 yield file
                 file.flush()
@@ -53,22 +50,22 @@ def written_aside(path: Path, *, keep: Path | None = None) -> Iterator[IO[bytes]
             if keep and path.exists():
                 path.replace(keep)
             aside.replace(path)
-    except BaseException:  # a second Ctrl-C among them
-        with suppress(OSError):  # the folder may be gone, or may not be written
+    except BaseException:  # also a second Ctrl-C
+        with suppress(OSError):  # the folder may be deleted or read-only
             aside.unlink()
         raise
 
 
 def refuse_links(*paths: Path) -> None:
-    """Raise DiskError where a path that is to be written is a symbolic link: in a folder from others it leads out."""
+    """Raise DiskError if a path to write is a symbolic link: in somebody else's folder, it may lead out of it."""
     for path in paths:
         if path.is_symlink():
-            raise DiskError(f"{path}: is a symbolic link, and nothing is written through one; remove it or its folder")
+            raise DiskError(f"{path}: is a symbolic link, and Tudui does not write through links; delete it")
 
 
 @contextmanager
 def locked(path: Path, *, what: str) -> Iterator[None]:
-    """Hold a lock file, which vanishes with this process however it ends; DiskError where another process holds it."""
+    """Lock a file until the block or the process ends; DiskError if another process has locked it."""
     import socket
 
     try:
@@ -76,7 +73,6 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
     except ImportError:  # Windows
         yield
         return
-
     refuse_links(path)
     with disk_errors(path):
         file = path.open("a+")
@@ -89,8 +85,8 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
                 f"{path.parent}: {what} in use by another process ({file.read().strip() or 'unknown'}); "
                 f"wait for it, stop it, or choose another folder"
             ) from None
-        except OSError:  # a file system without locks
-            pass
+        except OSError:
+            pass  # a file system without locks
         with disk_errors(path):
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
@@ -105,15 +101,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
-    """Return strict JSON; what is not a number becomes null."""
-    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    """Return strict JSON; NaN and infinity become null."""
+    from pydantic_core import to_jsonable_python
 
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(inside) for key, inside in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inside) for inside in value]
-    return value
+    finite = to_jsonable_python(value, inf_nan_mode="null")
+    return json.dumps(finite, indent=indent, ensure_ascii=False, allow_nan=False)

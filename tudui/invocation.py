@@ -1,4 +1,4 @@
-"""How this process was called: by which command, which can be typed as it is shown, and as which of how many."""
+"""How this process was started: the command to type again, and its number among the processes of a job."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def tudui_command() -> str:
-    """Return `tudui`, or the way to it where it is not on the PATH."""
+    """Return `tudui`, or its path if it is not on the PATH."""
     if shutil.which("tudui"):
         return "tudui"
     called = Path(sys.argv[0])
@@ -17,7 +17,7 @@ def tudui_command() -> str:
 
 
 def training_command() -> str:
-    """Return the same for `tudui train`, as it is called in several processes."""
+    """Return the command for training, also with several processes."""
     return "torchrun ... -m tudui train" if number_of_processes() > 1 else f"{tudui_command()} train"
 
 
@@ -27,10 +27,10 @@ def number_of_processes() -> int:
 
 
 def is_first_process() -> bool:
-    """Return whether this is the one process of its job that writes and reports."""
+    """Return whether this is the process of its job that writes and reports."""
     return number_of_processes() == 1 or os.environ.get("RANK") == "0"
 
 
 def speaks_for_its_machine() -> bool:
-    """Return whether this is the one process of its machine that says what all of a job would say."""
+    """Return whether this is the process of its machine that reports what concerns the whole job."""
     return number_of_processes() == 1 or os.environ.get("LOCAL_RANK") == "0"

@@ -1,4 +1,4 @@
-"""What a run wrote about itself, read back into the events' own classes: every value is checked, damage is named."""
+"""Read what a run wrote, as events; every value is checked."""
 
 import json
 from collections.abc import Iterator
@@ -21,15 +21,8 @@ class _Read(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Learned(_Read):
-    """What was learned of right targets and of those made wrong."""
-
-    clean: Scores
-    flipped: Scores
-
-
 class Hardware(_Read):
-    """What the run was computed on."""
+    """What the run was computed with."""
 
     device: str
     gpu: str | None
@@ -49,7 +42,7 @@ class Result(_Read):
 
     status: Literal["finished", "diverged"]
     epochs: Count
-    train: Learned | None
+    train: dict[Literal["clean", "flipped"], Scores] | None  # on right targets, and on those made wrong
     validation: Scores | None
     test: Scores | None
     best: Scores | None
@@ -74,18 +67,18 @@ _LINE: TypeAdapter[Event] = TypeAdapter(Annotated[_ANY_EVENT, Discriminator(_kin
 
 
 def read_result(path: Path) -> Result:
-    """Read a `result.json`; DataError where it is damaged."""
+    """Read a `result.json`; DataError if it is damaged."""
     try:
         return Result.model_validate_json(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        again = f"remove it and have the run ended again: {tudui_command()} train --resume {path.parent}"
+        again = f"delete it and finish the run again: {tudui_command()} train --resume {path.parent}"
         raise DataError(f"{path}: damaged: {_first(error)}; {again}") from None
 
 
 def read_record(path: Path) -> list[Event]:
-    """Read the whole record of a run that is over; DataError names the line that is damaged."""
+    """Read the whole record of a finished run; DataError names the damaged line."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
@@ -102,20 +95,20 @@ def read_record(path: Path) -> list[Event]:
 
 
 def _refuse_another_format(line: bytes, path: Path) -> None:
-    """Raise DataError if a record begins as that of another version of Tudui does."""
+    """Raise DataError if a record is of another version of Tudui."""
     try:
         started = json.loads(line)
     except ValueError:
         return
     if _kind(started) == RunStarted.__name__ and (written := started.get("format", 1)) != FORMAT:
         raise DataError(
-            f"{path}: has the record format {shorten(written)}, this version of Tudui reads {FORMAT}; "
-            f"read it with the version that wrote it (format 1: 0.1), or train again"
+            f"{path}: record format {shorten(written)}, but this version of Tudui reads {FORMAT}; "
+            f"use the version that wrote it (format 1: 0.1), or train again"
         )
 
 
 def last_lines(path: Path) -> Iterator[Event]:
-    """Return the last events of a record that may be growing, newest first, without those that cannot be read."""
+    """Yield the readable last events of a record that may be growing, newest first."""
     try:
         with path.open("rb") as file:
             file.seek(0, 2)
@@ -132,7 +125,8 @@ def last_lines(path: Path) -> Iterator[Event]:
 
 def _first(error: ValidationError) -> str:
     """Return the first problem in one line."""
-    detail: Any = error.errors(include_url=False)[0]
-    key = ".".join(str(part)[:40] for part in detail["loc"])
+    detail = error.errors(include_url=False)[0]
     what = " ".join(detail["msg"].removeprefix("Value error, ").split())[:160]
-    return f"{key}: {what[0].lower()}{what[1:]}" if key else f"{what[0].lower()}{what[1:]}"
+    what = what[0].lower() + what[1:]
+    key = ".".join(str(part)[:40] for part in detail["loc"])
+    return f"{key}: {what}" if key else what

@@ -1,4 +1,4 @@
-"""The files of a run: where each lies, who may write them, and how those that grow are cut back to a checkpoint."""
+"""The files of a run: their paths, the lock for writing, and how growing files are truncated to a checkpoint."""
 
 import itertools
 import json
@@ -20,132 +20,92 @@ from tudui.files import ASIDE, disk_errors, locked, refuse_links
 from tudui.invocation import is_first_process, tudui_command
 from tudui.record import read_result
 
-# What may differ between a run and its continuation: where the data lies and whether it is cached.
+# What may change on resume: where the data is, whether it is cached, and the band that is only reported.
 FREE_ON_RESUME = {"data.dir", "data.cache", "expect"}
 CHANGED_ON_RESUME = FREE_ON_RESUME | {"train.epochs"}
 COMPARISON_LOCK, COMMAND = "comparison.lock", "command.txt"  # of the folder above the runs of a comparison
 
 
-@dataclass(frozen=True)
 class RunFolder:
-    """A run's folder; nothing is made before it is `claimed`."""
+    """The files of a run; nothing is created before it is `claimed`."""
 
-    root: Path
-
-    @property
-    def config(self) -> Path:
-        """The resolved config, written before anything is built."""
-        return self.root / "config.yaml"
-
-    @property
-    def record(self) -> Path:
-        """One event per line."""
-        return self.root / "metrics.jsonl"
-
-    @property
-    def result(self) -> Path:
-        """Written last, by a run that finished or diverged."""
-        return self.root / "result.json"
-
-    @property
-    def predictions(self) -> Path:
-        """Test images: index, label, probabilities."""
-        return self.root / "predictions.npz"
-
-    @property
-    def label_noise(self) -> Path:
-        """The manifest of wrong labels, where labels were made wrong on purpose."""
-        return self.root / "label_noise.json"
-
-    @property
-    def checkpoints(self) -> Path:
-        """last.pt, previous.pt, best.pt."""
-        return self.root / "checkpoints"
-
-    @property
-    def tensorboard(self) -> Path:
-        """Event files."""
-        return self.root / "tensorboard"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the process that writes."""
-        return self.root / "run.lock"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = root / "config.yaml"  # the resolved config, written before anything is built
+        self.record = root / "metrics.jsonl"  # one event per line
+        self.result = root / "result.json"  # written last, by a run that finished or diverged
+        self.predictions = root / "predictions.npz"  # test images: index, label, probabilities
+        self.label_noise = root / "label_noise.json"  # the manifest of wrong labels, if there are any
+        self.checkpoints = root / "checkpoints"  # last.pt, previous.pt, best.pt
+        self.tensorboard = root / "tensorboard"  # event files
+        self.lock = root / "run.lock"  # locked by the process that writes
 
     @contextmanager
     def claimed(self, config: Config, *, resume: bool) -> Iterator[None]:
-        """Hold the folder for this process alone; refuse one that holds something else, or that another process holds.
+        """Lock the folder for this process; refuse one with other content, or that another process has locked.
 
-        The folder is made where it is missing, and rid of what a killed process left half written.
+        Create the folder if it is missing, and delete what a killed process left half written.
         """
-        self._refuse_what_is_no_run()
-        makes_it = not self.root.exists()
+        if not self.config.exists() and not self._contains_only({self.lock.name, self.config.name + ASIDE}):
+            raise UsageError(f"{self.root}: not empty and not a run; choose another --run-dir")
+        is_new = not self.root.exists()
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DiskError(
-                f"{self.root}: cannot be made: {error.strerror}; choose another place with --run-dir"
-            ) from None
+            raise DiskError(f"{self.root}: cannot be created: {error.strerror}; choose another --run-dir") from None
         with locked(self.lock, what="this run is"):
             self.check(config, resume=resume)
             inside = list(self.root.rglob("*"))
             refuse_links(*inside)
             with disk_errors(self.root):
-                for left in inside:
-                    if left.suffix == ASIDE and left.is_file():  # by a process that was killed while writing
-                        left.unlink()
+                for path in inside:
+                    if path.suffix == ASIDE and path.is_file():
+                        path.unlink()
             begins = not self.config.exists()
             try:
                 yield
             except TuduiError:
                 if begins:
-                    self._discard_unless_begun(with_folder=makes_it)
+                    self._discard_unless_begun(with_folder=is_new)
                 raise
 
-    def _refuse_what_is_no_run(self) -> None:
-        if self.config.exists() or not self.root.is_dir():
-            return
-        if not self._holds_nothing_but({self.lock.name, self.config.name + ASIDE}):
-            raise UsageError(f"{self.root}: not empty and not a run; choose another --run-dir")
-
     def check(self, config: Config, *, resume: bool) -> None:
-        """Refuse a folder that holds another run, or one that is finished; the message names the ways out."""
+        """Refuse a folder with another run, or with a finished one; the message names the alternatives."""
         if not self.config.exists():
             return
+        root, train = shlex.quote(str(self.root)), f"{tudui_command()} train"
         if not resume:
-            state, root = "finished" if self.result.exists() else "begun", shlex.quote(str(self.root))
-            way = "" if self.result.exists() else f"go on with: {tudui_command()} train --resume {root}; or "
-            raise UsageError(f"{self.root}: holds a run already ({state}); {way}choose another --run-dir")
+            state, way = "finished", ""
+            if not self.result.exists():
+                state, way = "unfinished", f"resume it with: {train} --resume {root}; or "
+            raise UsageError(f"{self.root}: already contains a run ({state}); {way}choose another --run-dir")
         if self.extends(config):
             return
         self.check_same(config)
-        if self.result.exists():
-            raise UsageError(self._what_is_over(config, read_result(self.result).status))
-
-    def _what_is_over(self, config: Config, status: str) -> str:
-        """Return what to say of a run that cannot go on, and what can be done instead."""
-        root, train = shlex.quote(str(self.root)), f"{tudui_command()} train"
-        anew = f"{train} --config {shlex.quote(str(self.config))}"
-        if status == "diverged":
-            return f"{self.root}: this run has diverged; train anew at a lower rate, such as: {anew} --lr 0.01"
-        way = f"train it further with: {train} --resume {root} --epochs {2 * config.train.epochs}"
+        if not self.result.exists():
+            return
+        new_run = f"{train} --config {shlex.quote(str(self.config))}"
+        longer = f"--epochs {2 * config.train.epochs}"
+        if read_result(self.result).status == "diverged":
+            raise UsageError(f"{self.root}: this run diverged; train again at a lower rate: {new_run} --lr 0.01")
+        way = f"train it further with: {train} --resume {root} {longer}"
         if config.schedule.name != "constant":
             way = (
-                f"its {config.schedule.name} schedule is at its end (only a constant one can be extended); "
-                f"train longer in a new run with: {anew} --epochs {2 * config.train.epochs}"
+                f"only a constant schedule can be extended, not {config.schedule.name}; "
+                f"train longer in a new run with: {new_run} {longer}"
             )
-        return f"{self.root}: this run has finished, all {config.train.epochs} epochs are done; {way}"
+        raise UsageError(f"{self.root}: this run has finished its {config.train.epochs} epochs; {way}")
 
     def check_same(self, config: Config) -> None:
-        """Refuse a folder whose run has another config; the message names what differs."""
+        """Refuse a folder whose run has another config; the message names the differences."""
         if differing := self._differing(config):
             shown = ", ".join(f"{key} {there} -> {here}" for key, (there, here) in sorted(differing.items())[:4])
             raise UsageError(
-                f"{self.root}: belongs to another config ({shown}); choose another folder, or leave these as they were"
+                f"{self.root}: belongs to another config ({shown}); choose another folder, or undo these changes"
             )
 
     def extends(self, config: Config) -> bool:
-        """Return whether the config is this run's with more epochs; UsageError where its schedule has an end."""
+        """Return whether the config is this run's with more epochs; UsageError if its schedule has an end."""
         differing = self._differing(config)
         if set(differing) != {"train.epochs"}:
             return False
@@ -153,12 +113,12 @@ class RunFolder:
         if here > there and config.schedule.name != "constant":
             raise UsageError(
                 f"{self.root}: the {config.schedule.name} schedule ends with epoch {there}; "
-                f"only a run with schedule constant can be extended; train anew with --epochs {here}"
+                f"only a constant schedule can be extended; train a new run with --epochs {here}"
             )
         return bool(here > there)
 
     def _differing(self, config: Config) -> dict[str, tuple[Any, Any]]:
-        """Return what the folder's config and this one have by each key in which they differ."""
+        """Return the folder's value and this config's by each key that differs."""
         there, here = flatten(load_config(self.config).config), flatten(config)
         return {
             key: (there.get(key), here.get(key))
@@ -167,24 +127,26 @@ class RunFolder:
         }
 
     def _discard_unless_begun(self, *, with_folder: bool) -> None:
-        """Remove what was written where a run failed before its first event, and the folder if it was made for it."""
+        """Delete the files, and also the folder, of a run that failed before its first event."""
         begun = self.record.exists() and self.record.stat().st_size
-        own = {self.lock.name, self.config.name, self.record.name, self.tensorboard.name}
-        if not begun and self._holds_nothing_but(own):
-            for path in (self.root,) if with_folder else list(self.root.iterdir()):
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
+        if begun or not self._contains_only(
+            {self.lock.name, self.config.name, self.record.name, self.tensorboard.name}
+        ):
+            return
+        for path in (self.root,) if with_folder else list(self.root.iterdir()):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
-    def _holds_nothing_but(self, names: set[str]) -> bool:
-        """Return whether there are only these in the folder, besides a folder for checkpoints without any."""
+    def _contains_only(self, names: set[str]) -> bool:
+        """Return whether the folder contains only these, besides a checkpoint folder without checkpoints."""
         inside = {path.name for path in self.root.iterdir()} if self.root.is_dir() else set()
-        empty = not (self.checkpoints.is_dir() and any(self.checkpoints.iterdir()))
-        return empty and inside <= names | {self.checkpoints.name}
+        has_checkpoints = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
+        return not has_checkpoints and inside <= names | {self.checkpoints.name}
 
     def lengths(self) -> dict[str, int]:
-        """Return the length in bytes of every file that grows with the run, once the disk has it."""
+        """Flush every file that grows with the run to the disk; return their lengths in bytes."""
         lengths = {}
         for path in (self.record, *sorted(self.tensorboard.glob("*"))):
             if path.is_file():
@@ -194,21 +156,20 @@ class RunFolder:
         return lengths
 
     def cut_back(self, lengths: dict[str, int]) -> None:
-        """Undo what was written after a checkpoint noted these lengths; with none, after the run began."""
+        """Undo what was written after a checkpoint with these lengths; without any, after the run began."""
         present = self.lengths()
         if lengths and self.record.name not in lengths:
-            raise DiskError(f"{self.root}: its checkpoint does not know {self.record.name}; choose another --run-dir")
+            raise DiskError(f"{self.root}: its checkpoint does not list {self.record.name}; choose another --run-dir")
         if torn := [name for name, length in lengths.items() if present.get(name, 0) < length]:
             raise DiskError(f"{self.root / torn[0]}: shorter than its checkpoint says; choose another --run-dir")
         with disk_errors(self.root):
             self.result.unlink(missing_ok=True)
             self.predictions.unlink(missing_ok=True)
             for name in present:
-                path = self.root / name
                 if name in lengths:
-                    os.truncate(path, lengths[name])
+                    os.truncate(self.root / name, lengths[name])
                 else:
-                    path.unlink()
+                    (self.root / name).unlink()
             if not lengths:
                 for path in self.checkpoints.glob("*.pt"):
                     path.unlink()
@@ -216,14 +177,14 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run came to; `result.json` holds the same."""
+    """The result of a run, as in `result.json`."""
 
     run_dir: Path
     status: str  # "finished" or "diverged"
     values: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        """Return what there is to say of it in a line."""
+        """Return the folder, status and test accuracy in one line."""
         score = "" if self.test_accuracy is None else f", test accuracy {100 * self.test_accuracy:.2f} %"
         return f"<run {self.run_dir}: {self.status}{score}>"
 
@@ -234,7 +195,7 @@ class RunResult:
         return None if test is None else float(test["accuracy"])
 
     def metrics(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Return the record, an event per line in order; of one kind alone, such as StepEnd or Evaluated."""
+        """Return the record's events in order; with `event`, only those of that kind, for example StepEnd."""
         with RunFolder(self.run_dir).record.open(encoding="utf-8") as lines:
             events: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [found for found in events if event in (None, found["event"])]
@@ -242,55 +203,47 @@ class RunResult:
 
 @contextmanager
 def new_run_folder(config: Config) -> Iterator[Path]:
-    """Make a folder below runs/ by the first readable name that is free; one that stays empty goes again at the end."""
+    """Create a folder below runs/ with the first free readable name; delete it at the end if it is still empty."""
     if not is_first_process():
-        yield Path("runs")  # the first one makes and fills it
+        yield Path("runs")  # the first process creates and fills it
         return
-    folder = _first_free(config)
+    base = folder = Path("runs") / f"{default_name(config.data.name)}-{config.loss.name}-seed{config.seed}"
+    for number in itertools.count(2):
+        try:
+            folder.mkdir(parents=True)  # now, so that two runs started together get two names
+            break
+        except FileExistsError:
+            folder = base.with_name(f"{base.name}-{number}")
+        except OSError as error:
+            raise DiskError(f"{folder}: cannot be created: {error.strerror}; choose another --run-dir") from None
     try:
         yield folder
     finally:
-        with suppress(OSError):  # it holds something
+        with suppress(OSError):  # it is not empty
             folder.rmdir()
 
 
-def _first_free(config: Config) -> Path:
-    base = Path("runs") / f"{default_name(config.data.name)}-{config.loss.name}-seed{config.seed}"
-    for number in itertools.count(1):
-        folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
-        try:
-            folder.mkdir(parents=True)  # at once, so that two runs begun together get two names
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise DiskError(f"{folder}: cannot be made: {error.strerror}; choose another --run-dir") from None
-        return folder
-    raise AssertionError
-
-
 def default_name(data: str) -> str:
-    """Return what a data set is called in the name of a run's folder, which users copy into shell commands."""
+    """Return a data set's part of a run folder's name, which is safe in shell commands."""
     name = Path(data.removeprefix(FOLDER)).resolve().name if data.startswith(FOLDER) else data
     return re.sub(r"[^\w+.-]+", "-", name)
 
 
 def is_comparison(root: Path) -> bool:
-    """Return whether a folder holds a comparison, whose runs lie in folders below it."""
+    """Return whether a folder contains a comparison, with its runs in folders below."""
     return (root / COMPARISON_LOCK).exists()
 
 
 def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:
-    """Return a run's own config, under overrides of the few settings that leave its trajectory alone."""
+    """Return a run's config with overrides of the few settings that do not change its results."""
     if refused := [override.origin for override in overrides if override.key not in CHANGED_ON_RESUME]:
         raise UsageError(
-            f"--resume {root}: cannot be combined with {', '.join(refused)}, since a run goes on as it began; "
+            f"--resume {root}: cannot be combined with {', '.join(refused)}, because a run resumes unchanged; "
             f"allowed are --data-dir, --no-cache and, for a constant schedule, --epochs"
         )
-    file = RunFolder(root).config
     if is_comparison(root):
-        raise UsageError(f"--resume {root}: a comparison; it goes on with its own command, in {root / COMMAND}")
+        raise UsageError(f"--resume {root}: this is a comparison; resume it with the command in {root / COMMAND}")
+    file = RunFolder(root).config
     if not file.is_file():
-        raise UsageError(
-            f"--resume {root}: not a run folder ({file} is missing); list runs with: {tudui_command()} runs"
-        )
+        raise UsageError(f"--resume {root}: not a run folder (no {file}); list runs with: {tudui_command()} runs")
     return load_config(file, overrides)

@@ -1,9 +1,9 @@
-"""One seed, many independent streams: each is named by what it is for, and none is ever stored."""
+"""Independent random streams from one seed, each named by its purpose; none is stored."""
 
 import hashlib
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
-    """Return a 63-bit seed for one purpose, such as `derive_seed(0, "order", epoch)`."""
+    """Return a 63-bit seed for one purpose, for example `derive_seed(0, "order", epoch)`."""
     name = "/".join(str(part) for part in (seed, *purpose))
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1

@@ -1,16 +1,16 @@
-"""How pictures look, in a report, in the lab and in TensorBoard: colours, dashes, sizes of type."""
+"""Colours, dashes and font sizes of the plots in reports, the lab and TensorBoard."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# distinct for the colour-blind (Okabe, Ito 2008), and by their dashes in grey print
+# distinct for colour-blind readers (Okabe, Ito 2008); the dashes differ in grey print
 COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)), (0, (4, 1.5, 1, 1.5, 1, 1.5)))
 INK, FAINT, GRID, RIGHT, WRONG = "#222222", "#6b6b6b", "#d9d9d9", "#1a6e3c", "#c0392b"
 PANEL = 6.4  # width of a panel in inches
-TITLE, LABEL, TICKS = 16, 14, 12  # points: a panel is readable on a slide and on a phone
+TITLE, LABEL, TICKS = 16, 14, 12  # points: readable on a slide and on a phone
 
 
 def line_style(index: int) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def line_style(index: int) -> dict[str, Any]:
 
 
 def finish(axes: "Axes", *, title: str, x: str, y: str) -> None:
-    """Name the axes, and lay out what every panel has."""
+    """Label the axes and apply the common style."""
     axes.set_title(title, fontsize=TITLE)
     axes.set_xlabel(x, fontsize=LABEL)
     axes.set_ylabel(y, fontsize=LABEL)
