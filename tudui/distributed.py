@@ -130,7 +130,7 @@ def check_shares(config: TrainConfig) -> None:
         below = config.batch_size // size * size
         near = f"{below} or {below + size}" if below else str(size)
         raise UsageError(
-            f"train.batch_size: {config.batch_size} images cannot be shared equally by {size} processes; set it to {near}"
+            f"train.batch_size: {config.batch_size} is not a multiple of {size} processes; set it to {near}"
         )
 
 

@@ -18,7 +18,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DiskError(f"{path}: cannot be written: {error.strerror or error}; free some space or choose another folder") from None
+        raise DiskError(f"{path}: cannot be written: {error.strerror or error}; choose another folder") from None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a run is asked to do: the schema, YAML with positions, overrides, provenance. No torch here."""
+"""Configs: the schema, YAML with positions, overrides, provenance. No torch here."""
 
 from tudui.config.load import Loaded, config_from, load_config
 from tudui.config.overrides import Override, parse_set

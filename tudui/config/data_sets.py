@@ -1,4 +1,4 @@
-"""Which data sets there are; checking a name imports none of them."""
+"""The names of the data sets; checking a name imports none of them."""
 
 from functools import cache
 from importlib.metadata import EntryPoint
@@ -10,5 +10,5 @@ FOLDER = "folder:"
 
 @cache
 def data_sets() -> dict[str, EntryPoint]:
-    """Return every registered data set by name, Tudui's own and those of other packages."""
+    """Return every registered data set by name, of Tudui and of other packages."""
     return plug_ins("tudui.data_sets")

@@ -1,4 +1,4 @@
-"""What is wrong with a config, a line per key: place, key, what, and what was got instead."""
+"""Describe the problems of a config, one line per key: place, key, problem, and the value found."""
 
 import reprlib
 import types
@@ -13,30 +13,27 @@ from pydantic_core import ErrorDetails
 from tudui.config.yaml_file import Key
 from tudui.errors import did_you_mean
 
-MOST_ELSEWHERE = 2  # keys of other sections with the same last part, such as optimizer.lr for train.lr
+MOST_ELSEWHERE = 2  # keys of other sections with the same last part, for example optimizer.lr for train.lr
 
 
-def describe(
-    error: ValidationError, model: type[BaseModel], above: Key, origin: Callable[[Key], str | None], source: str
-) -> list[str]:
-    """Turn pydantic's errors into lines `place: key: what (got ...)`, one per key."""
+def describe(error: ValidationError, model: type[BaseModel], above: Key, place: Callable[[Key], str]) -> list[str]:
+    """Return pydantic's errors as lines `place: key: what (got ...)`, one per key."""
     lines: dict[Key, tuple[list[str], str]] = {}
     details = error.errors()
     for detail in details:
         if detail["type"] == "too_short" and any(len(other["loc"]) > len(detail["loc"]) for other in details):
-            continue  # pydantic counts what is left when the items that are wrong are gone
+            continue  # pydantic does not count the invalid items
         here, fields = _walk(model, detail["loc"])
         key = (*above, *here)
         what, got = _what(detail, key, fields, model)
         lines.setdefault(key, ([], got))[0].append(what)
     return [
-        f"{origin(key) or source}: {'.'.join(key) or 'config'}: {', or '.join(what)}{got}"
-        for key, (what, got) in lines.items()
+        f"{place(key)}: {'.'.join(key) or 'config'}: {', or '.join(what)}{got}" for key, (what, got) in lines.items()
     ]
 
 
 def known_keys(model: type[BaseModel], above: str = "") -> list[str]:
-    """Return the dotted key of every setting below a model."""
+    """Return the dotted key of every setting of a model."""
     keys = []
     for name, field in model.model_fields.items():
         inside = [key for one in _models(field.annotation) for key in known_keys(one, f"{above}{name}.")]
@@ -45,7 +42,7 @@ def known_keys(model: type[BaseModel], above: str = "") -> list[str]:
 
 
 def field_of(model: type[BaseModel], key: str) -> FieldInfo:
-    """Return the field of a dotted key; of sections chosen by name, the first that has one."""
+    """Return the field of a dotted key; of sections chosen by name, the first with that key."""
     name, _, inside = key.partition(".")
     field = model.model_fields[name]
     if not inside:
@@ -55,7 +52,7 @@ def field_of(model: type[BaseModel], key: str) -> FieldInfo:
 
 
 def _what(detail: ErrorDetails, key: Key, fields: list[str], model: type[BaseModel]) -> tuple[str, str]:
-    """Return what one error says, and what was got instead."""
+    """Return the problem, and the value found, of one error."""
     kind, got = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         elsewhere = [other for other in known_keys(model) if other.split(".")[-1] == key[-1]]
@@ -78,7 +75,7 @@ def _what(detail: ErrorDetails, key: Key, fields: list[str], model: type[BaseMod
 
 
 def _walk(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[Key, list[str]]:
-    """Leave out of a location what pydantic adds for unions; return it and the fields known at its last level."""
+    """Return a location without pydantic's parts for unions, and the known fields at its last level."""
     key: list[str] = []
     here: type[BaseModel] | None = model
     fields = list(model.model_fields)
@@ -86,7 +83,7 @@ def _walk(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[Key,
     for part in location:
         name = str(part)
         chosen = [variant for variant in variants if name in typing.get_args(variant.model_fields["name"].annotation)]
-        if chosen:  # the tag of a union, such as `sgd`
+        if chosen:  # the tag of a union, for example `sgd`
             here, fields, variants = chosen[0], list(chosen[0].model_fields), []
         elif here is None:
             if isinstance(part, int):
@@ -108,7 +105,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 class _Short(reprlib.Repr):
-    """Text of values of any size: lists that share their items a billion times, numbers too long for Python's text."""
+    """Short text of values of any size: endlessly nested lists, integers too long for Python to print."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,6 +120,6 @@ _SHORT = _Short()
 
 
 def shorten(value: Any) -> str:
-    """Return a value as text that fits into one line of an error, without ever writing a large one out."""
+    """Return a value as at most 60 characters, without converting large values in full."""
     text = _SHORT.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,4 +1,4 @@
-"""A config as YAML that can be read back, and the JSON Schema that editors check it by."""
+"""Write a config as YAML, and its JSON Schema for editors."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -15,12 +15,12 @@ from tudui.config.schema import AUTO, DEFAULT_LOSSES, ComparisonConfig, Config
 
 
 def to_yaml(config: Config, comments: Mapping[str, str] | None = None) -> str:
-    """Return the config as YAML, with a comment beside each dotted key that has one."""
+    """Return the config as YAML, with the comments at their dotted keys."""
     return yaml_text(config.model_dump(mode="json"), comments)
 
 
 def yaml_text(values: dict[str, Any], comments: Mapping[str, str] | None = None) -> str:
-    """Return plain values as YAML, sections as blocks and lists in one line."""
+    """Return plain values as YAML, with sections as blocks and lists on one line."""
     yaml = YAML()
     yaml.width = 200
     yaml.representer.add_representer(type(None), _null)
@@ -30,7 +30,7 @@ def yaml_text(values: dict[str, Any], comments: Mapping[str, str] | None = None)
 
 
 def to_change(values: Config, given: Callable[[str], bool]) -> str:
-    """Return a config as YAML to be edited: what is given stands, every other setting is a comment with its meaning."""
+    """Return a config as YAML to edit: settings not given are commented out, and all have their meaning."""
     lines: list[str] = []
 
     def add(section: BaseModel, above: str, indent: str) -> None:
@@ -50,7 +50,7 @@ def to_change(values: Config, given: Callable[[str], bool]) -> str:
 
 
 def worth_a_comment(provenance: Mapping[str, str]) -> dict[str, str]:
-    """Return the provenance of what is neither a default nor written in a file or flag as it stands: what was found."""
+    """Return the provenance of the values that Tudui chose: neither defaults nor set by the user."""
     return {key: origin for key, origin in provenance.items() if origin.startswith(("recipe", "auto"))}
 
 
@@ -75,7 +75,7 @@ def _commented(values: dict[str, Any], above: str, comments: Mapping[str, str]) 
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a config file or plan, with a variant of a loss section for each registered loss."""
+    """Return the JSON Schema of a config file or plan, with a section for each registered loss and network."""
     schema = Config.model_json_schema()
     plan = ComparisonConfig.model_json_schema()
     definitions = schema["$defs"] | plan.pop("$defs", {})
@@ -84,7 +84,7 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["network"] = _section("network", network_specs(), definitions)
     own, others = {"enum": list(data_sets())}, {"type": "string", "pattern": f"^{FOLDER}."}
     definitions["DataConfig"]["properties"]["name"]["anyOf"] = [own, others]
-    for section in ("optimizer", "schedule"):  # a name alone stands for the section
+    for section in ("optimizer", "schedule"):  # a name alone is a section, too
         names = sorted(schema["properties"][section]["discriminator"]["mapping"])
         variants = schema["properties"][section].pop("oneOf")
         del schema["properties"][section]["discriminator"]
@@ -105,7 +105,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _section(part: str, specs: Mapping[str, LossSpec | NetworkSpec], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a part that is chosen by name: a name, or a section of one of them, also as `auto`."""
+    """Return the schema of a part chosen by name: the name alone, or a section with it."""
     variants = []
     for name, spec in sorted(specs.items()):
         variant = spec.parameters.model_json_schema()

@@ -1,4 +1,4 @@
-"""Defaults < file < flags, checked as a whole: all problems at once, each with its place."""
+"""Load a config: the command line overrides the file, which overrides the defaults; report all problems together."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,15 +17,15 @@ from tudui.config.yaml_file import Key, read_yaml
 from tudui.errors import ConfigError
 
 DEFAULT = "default"
-# how the parts that packages may add are found
+# the parts that packages can add
 PARTS: dict[str, Callable[[str], LossSpec | NetworkSpec]] = {"loss": loss_spec, "network": network_spec}
-CHOSEN_BY_NAME = ("loss", "network", "optimizer", "schedule")  # naming another one starts the section afresh
-INSIDE_THE_BAND = ("seed", "device", "data.dir", "data.cache", "log.", "checkpoint.")  # leave a measured band as it is
+CHOSEN_BY_NAME = ("loss", "network", "optimizer", "schedule")  # a new name replaces the whole section
+INSIDE_THE_BAND = ("seed", "device", "data.dir", "data.cache", "log.", "checkpoint.")  # do not change accuracy
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A config, where each of its values came from, and what the user should hear."""
+    """A config, the origin of each value, and notes for the user."""
 
     config: Config
     provenance: Mapping[str, str]  # "optimizer.lr" -> "cifar10.yaml:9:3"
@@ -33,26 +33,31 @@ class Loaded:
 
 
 class Merge:
-    """The raw values of file and overrides, and the origin of each."""
+    """The raw values of a file and overrides, the origin of each, and the problems found."""
 
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
+    def __init__(self, values: dict[str, Any], source: str) -> None:
+        self.values = values
+        self.source = source  # the origin of what has no other
         self.origins: dict[Key, str] = {}
         self.notes: list[str] = []
         self.problems: list[str] = []
 
-    def add_file(self, path: Path) -> None:
-        """Take every value of a YAML file."""
+    @classmethod
+    def of_file(cls, path: Path | None) -> "Merge":
+        """Read a YAML file, if there is one."""
+        if path is None:
+            return cls({}, "the command line")
         document = read_yaml(path)
         for section in CHOSEN_BY_NAME:
             if isinstance(name := document.values.get(section), str):
                 document.values[section] = {"name": name}
                 document.positions[(section, "name")] = document.positions[(section,)]
-        self.values = document.values
-        self.origins = {key: f"{path}:{position}" for key, position in document.positions.items()}
+        merge = cls(document.values, str(path))
+        merge.origins = {key: f"{path}:{position}" for key, position in document.positions.items()}
+        return merge
 
     def add_overrides(self, overrides: Sequence[Override]) -> None:
-        """Put overrides above what is there."""
+        """Apply overrides to the values."""
         seen: dict[str, str] = {}
         for override in overrides:
             key = override.key.removesuffix(".name") if self._chooses(override) else override.key
@@ -60,12 +65,12 @@ class Merge:
                 self.problems.append(f"{override.origin}: {override.key}: set twice, also by {seen[key]}")
             else:
                 seen[key] = override.origin
-        # the name of a section first, so that what is set beside it belongs to it
+        # the name of a section first, so that other overrides of the section apply to the new one
         for override in sorted(overrides, key=lambda override: not self._chooses(override)):
             if self._chooses(override) and isinstance(override.value, str | dict):
                 self._choose(override)
             else:
-                self._set(override)
+                self._set(override.key, override.value, override.origin)
         if not all(override.key.startswith(INSIDE_THE_BAND) for override in overrides):
             self.values.pop("expect", None)
 
@@ -75,143 +80,131 @@ class Merge:
         return section in CHOSEN_BY_NAME and rest in ("", "name")
 
     def _choose(self, override: Override) -> None:
-        section = override.key.partition(".")[0]
+        section, value = override.key.partition(".")[0], override.value
         old = self.values.get(section)
-        dropped = [name for name in old if name != "name"] if isinstance(old, dict) else []
-        if dropped:
+        if dropped := [f"{section}.{name}" for name in old if name != "name"] if isinstance(old, dict) else []:
             self.notes.append(
-                f"{override.origin} replaces the whole section '{section}' of the file, "
-                f"without its {', '.join(f'{section}.{name}' for name in dropped)}"
+                f"{override.origin} replaces the whole section '{section}' of the file, without {', '.join(dropped)}"
             )
-        value = override.value
-        self._write((section,), value if isinstance(value, dict) else {"name": value}, override.origin)
+        self._set(section, value if isinstance(value, dict) else {"name": value}, override.origin)
 
-    def _set(self, override: Override) -> None:
-        key = tuple(override.key.split("."))
+    def _set(self, dotted: str, value: Any, origin: str) -> None:
+        """Set a value, and replace the origin of everything below its key."""
+        key = tuple(dotted.split("."))
         target = self.values
         for depth, name in enumerate(key[:-1], start=1):
             target = target.setdefault(name, {})
             if not isinstance(target, dict):
-                here = ".".join(key[:depth])
-                self.problems.append(f"{override.origin}: {override.key}: {here} is a value and has no keys")
+                self.problems.append(f"{origin}: {dotted}: {'.'.join(key[:depth])} is a value and has no keys")
                 return
-        self._write(key, override.value, override.origin)
-
-    def _write(self, key: Key, value: Any, origin: str) -> None:
-        """Set a value, and forget where anything below its key came from."""
-        target = self.values
-        for name in key[:-1]:
-            target = target[name]
         target[key[-1]] = value
         self.origins = {other: place for other, place in self.origins.items() if other[: len(key)] != key}
-        self.origins |= dict.fromkeys(_keys(value, key), origin)
+        self.origins |= {inside: origin for inside, _ in _walk(value, key)}
 
     def origin(self, key: Key) -> str | None:
-        """Return where a key, or the nearest section above it, was written."""
+        """Return the origin of a key, of the nearest section above it, or of a key below."""
         for length in range(len(key), 0, -1):
             if key[:length] in self.origins:
                 return self.origins[key[:length]]
         return next((origin for other, origin in self.origins.items() if other[: len(key)] == key), None)
 
+    def place(self, key: Key) -> str:
+        """Return the origin of a key, or the source."""
+        return self.origin(key) or self.source
 
-def _keys(value: Any, above: Key) -> Iterator[Key]:
-    """Return the key of a value and those of all values inside it."""
-    yield above
+    def problem(self, key: Key, what: str) -> None:
+        """Note a problem of a key."""
+        self.problems.append(f"{self.place(key)}: {'.'.join(key)}: {what}")
+
+
+def _walk(value: Any, key: Key) -> Iterator[tuple[Key, Any]]:
+    """Yield a value and all values inside it, with their keys."""
+    yield key, value
     if isinstance(value, dict):
         for name, inside in value.items():
-            yield from _keys(inside, (*above, str(name)))
+            yield from _walk(inside, (*key, str(name)))
 
 
 def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) -> Loaded:
-    """Return the checked config of a file and overrides; ConfigError lists everything that is wrong."""
-    merge = Merge()
-    if path is not None:
-        merge.add_file(path)
+    """Return the checked config of a file and overrides; ConfigError lists all problems."""
+    merge = Merge.of_file(path)
     merge.add_overrides(overrides)
-    source = str(path) if path else "the command line"
     if "comparison" in merge.values:
         where = merge.origin(("comparison",))
         raise ConfigError([f"{where}: comparison: this is the plan of a comparison; run it with: tudui compare-losses"])
-    config = validate(merge, source)
+    config = validate(merge)
     provenance = {key: merge.origins.get(tuple(key.split(".")), DEFAULT) for key in flatten(config)}
     for part in PARTS:
         if merge.values.get(part, {}).get("name") == "auto":
             provenance[f"{part}.name"] = "auto, for images in classes"
     if config.optimizer.lr == "auto":
-        keys = (("optimizer", "lr"), ("loss", "name"))
-        place = next((found for key in keys if (found := merge.origin(key))), DEFAULT)
+        place = merge.origin(("optimizer", "lr")) or merge.origin(("loss", "name")) or DEFAULT
         config, provenance["optimizer.lr"] = _with_recipe_rate(config, place)
     return Loaded(config, provenance, tuple(merge.notes))
 
 
 def load_loss(overrides: Sequence[Override]) -> LossParameters:
     """Return the checked parameters of a loss that is used without training."""
-    # the rate plays no part here; naming one keeps a loss without a recipe from being refused
+    # the rate has no effect, but without one a loss without a recipe would be refused
     return load_config(None, [*overrides, Override("optimizer.lr", 0.1, "not used")]).config.loss
 
 
 def config_from(values: Mapping[str, Any], source: str, overrides: Sequence[Override] = ()) -> Config:
-    """Check values that were a config before, such as those in a checkpoint, under overrides."""
-    merge = Merge()
-    merge.values = copy.deepcopy(dict(values))
+    """Return the checked config of the values of an older one, for example from a checkpoint, and overrides."""
+    merge = Merge(copy.deepcopy(dict(values)), source)
     merge.add_overrides(overrides)
-    return validate(merge, source)
+    return validate(merge)
 
 
 def flatten(config: Config) -> dict[str, Any]:
     """Return every setting by its dotted key."""
-
-    def walk(values: dict[str, Any], above: str) -> Iterator[tuple[str, Any]]:
-        for name, value in values.items():
-            if isinstance(value, dict):
-                yield from walk(value, f"{above}{name}.")
-            else:
-                yield f"{above}{name}", value
-
-    return dict(walk(config.model_dump(mode="json"), ""))
+    values = _walk(config.model_dump(mode="json"), ())
+    return {".".join(key): value for key, value in values if not isinstance(value, dict)}
 
 
-def validate(merge: Merge, source: str) -> Config:
-    """Return the config of merged values; ConfigError lists everything that is wrong."""
-    problems = list(merge.problems)
+def validate(merge: Merge) -> Config:
+    """Return the config of merged values; ConfigError lists all problems."""
     values = dict(merge.values)
     for part in PARTS:
         if isinstance(given := values.get(part, {}), dict):
-            values[part] = validate_part(part, given, (part,), merge, source, problems)
-    for section in ("optimizer", "schedule"):  # a section without a name is that of the default
-        if isinstance(chosen := values.get(section), dict) and "name" not in chosen:
+            values[part] = validate_part(part, given, (part,), merge)
+    for section in ("optimizer", "schedule"):  # a section without a name is the default's
+        if isinstance(chosen := values.get(section), dict):
             values[section] = {"name": Config.model_fields[section].get_default().name} | chosen
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        problems += describe(error, Config, (), merge.origin, source)
-    if problems:
-        raise ConfigError(list(dict.fromkeys(problems)))
+        merge.problems += describe(error, Config, (), merge.place)
+    if merge.problems:
+        raise ConfigError(list(dict.fromkeys(merge.problems)))
     return config
 
 
-def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge, source: str, problems: list[str]) -> Any:
-    """Return the parameters of the loss or network that a section names, or with problems, which are noted, any."""
-    find, default = PARTS[part], AUTO[part]
-    if part == "loss" and isinstance(given.get("name"), str):
-        given = loss_section(given["name"]) | {name: value for name, value in given.items() if name != "name"}
+def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge) -> Any:
+    """Return the parameters of the loss or network that a section names; after a problem, those of the default."""
+    find = PARTS[part]
+    spec = default = find(AUTO[part])
     name = given.get("name", "auto")
-    spec = find(default)
+    if part == "loss" and isinstance(name, str):
+        section = loss_section(name)
+        given, name = {**section, **given, "name": section["name"]}, section["name"]
     try:
-        spec = find(default if name == "auto" else str(name))
+        spec = default if name == "auto" else find(str(name))
         return spec.parameters.model_validate({**given, "name": spec.name})
     except ConfigError as error:
-        problems.append(f"{merge.origin((*key, 'name')) or source}: {'.'.join(key)}.name: {error}")
+        merge.problem((*key, "name"), str(error))
     except ValidationError as error:
-        problems += describe(error, spec.parameters, key, merge.origin, source)
-    return find(default).parameters(name=default)
+        merge.problems += describe(error, spec.parameters, key, merge.place)
+    return default.parameters(name=default.name)
 
 
 def _with_recipe_rate(config: Config, place: str) -> tuple[Config, str]:
-    """Return the config at its recipe's rate, and what that is; ConfigError, naming the place, without one."""
+    """Return the config with its recipe's rate, and the recipe's name; ConfigError with the place if there is none."""
     rate = recipe_rate(config.network, config.loss, config.optimizer.name)
-    what = f"{config.loss.name}, form {config.loss.variant}, {config.optimizer.name}"
+    recipe = f"{config.loss.name}, form {config.loss.variant}, {config.optimizer.name}"
     if rate is None:
-        raise ConfigError([f"{place}: optimizer.lr: there is no recipe for {what}; set one, such as --lr 0.05"])
+        raise ConfigError(
+            [f"{place}: optimizer.lr: there is no recipe for {recipe}; set a rate, for example --lr 0.05"]
+        )
     optimizer = config.optimizer.model_copy(update={"lr": rate})
-    return config.model_copy(update={"optimizer": optimizer}), f"recipe of {what}"
+    return config.model_copy(update={"optimizer": optimizer}), f"recipe of {recipe}"

@@ -1,4 +1,4 @@
-"""What a loss tells about itself without torch, and where losses are found: the entry points `tudui.losses`."""
+"""The description of a loss, without torch, and the losses of the entry points `tudui.losses`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Loss = Callable[[Tensor, Tensor], Tensor]  # (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]
 
 ENTRY_POINTS = "tudui.losses"
-# Other names of losses, from textbooks and papers, and the section that each of them stands for.
+# other names of losses, from textbooks and papers, with their sections
 ALIASES: Mapping[str, Mapping[str, Any]] = {
     "cross_entropy": {"name": "ce"},
     "l2": {"name": "mse"},
@@ -27,11 +27,11 @@ ALIASES: Mapping[str, Mapping[str, Any]] = {
 
 
 class LossParameters(Section):
-    """The `loss` section of a config; each loss extends it by parameters of its own."""
+    """The `loss` section of a config; each loss adds its own parameters."""
 
     name: str
     form: Literal["recipe", "plain"] = Field(
-        "recipe", description="recipe: the defaults that train; plain: what torch.nn does on one-hot targets"
+        "recipe", description="recipe: defaults that train well; plain: torch.nn's formula on one-hot targets"
     )
 
     @property
@@ -40,37 +40,37 @@ class LossParameters(Section):
         return self.form
 
     def warnings(self) -> tuple[str, ...]:
-        """Return what a user should know about these values, such as one that has no effect."""
+        """Return warnings about these values, for example about one without effect."""
         return ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossSpec:
-    """One loss: its name, its parameters, and the function that makes it, which alone imports torch."""
+    """One loss: its name, its parameters, and the function that builds it, which imports torch."""
 
     name: str
     formula: str
     build: "Callable[[Any, Any], Loss]"  # (parameters, task) -> loss; a task has names, outputs, counts
     title: str = "a loss of another package"
-    robust_to: str = "not told"
-    source: str = "not told"
+    robust_to: str = "not stated"
+    source: str = "not stated"
     parameters: type[LossParameters] = LossParameters
-    # (network, variant, optimizer) -> learning rate; that of Tudui's losses lies with the network
+    # (network, variant, optimizer) -> learning rate; Tudui's losses have theirs in the network's spec
     rates: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
-    elementwise: "Callable[[Any, Tensor, Tensor], Tensor] | None" = None  # residual losses: on plain numbers
+    elementwise: "Callable[[Any, Tensor, Tensor], Tensor] | None" = None  # residual losses: of plain numbers
 
 
 @cache
 def loss_specs() -> dict[str, LossSpec]:
-    """Return every registered loss by name, Tudui's own and those of other packages."""
+    """Return every registered loss by name, of Tudui and of other packages."""
     return {name: read_spec(point, LossSpec) for name, point in plug_ins(ENTRY_POINTS).items()}
 
 
 def loss_spec(name: str) -> LossSpec:
-    """Return the loss of this name, which may be an alias; ConfigError, with the nearest name, if there is none."""
+    """Return the loss of this name or alias; ConfigError with the closest name if there is none."""
     return find_spec(loss_section(name)["name"], loss_specs(), "loss", aliases=ALIASES)
 
 
 def loss_section(name: str) -> dict[str, Any]:
-    """Return the `loss` section that a name stands for."""
+    """Return the `loss` section of a name or alias."""
     return dict(ALIASES.get(name, {"name": name}))

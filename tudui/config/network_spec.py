@@ -1,4 +1,4 @@
-"""What a network tells about itself without torch, and where networks are found: the entry points `tudui.networks`."""
+"""The description of a network, without torch, and the networks of the entry points `tudui.networks`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,18 +18,18 @@ ENTRY_POINTS = "tudui.networks"
 
 
 class NetworkParameters(Section):
-    """The `network` section of a config; each network extends it by parameters of its own."""
+    """The `network` section of a config; each network adds its own parameters."""
 
     name: str
 
 
-_Side = Annotated[int, Field(ge=1, le=4096)]  # bounded, because a network is built for what a file says
+_Side = Annotated[int, Field(ge=1, le=4096)]  # bounded, because files can ask for any size
 ImageSize = tuple[Annotated[int, Field(ge=3, le=3)], _Side, _Side]  # channels, height, width
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network is built for: the size of one input, and how many numbers it returns for it."""
+    """The size of a network's input, and its number of outputs."""
 
     input: tuple[int, ...]  # (3, 32, 32): channels, height, width of an image
     outputs: int  # K
@@ -37,29 +37,29 @@ class Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpec:
-    """One network: its name, its parameters, the function that makes it, which alone imports torch, and its rates."""
+    """One network: its name, its parameters, its rates, and the function that builds it, which imports torch."""
 
     name: str
-    # returns float32 [B, *input] -> [B, outputs]; UsageError for a shape that it cannot take
+    # returns float32 [B, *input] -> [B, outputs]; UsageError for an unsupported shape
     build: "Callable[[Any, Shape], nn.Module]"
     title: str = "a network of another package"
     parameters: type[NetworkParameters] = NetworkParameters
-    # (loss, form, optimizer) -> learning rate that trains; if it is missing, the user gives one
+    # (loss, form, optimizer) -> learning rate that trains well; without one, the user sets it
     rates: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
 
 
 @cache
 def network_specs() -> dict[str, NetworkSpec]:
-    """Return every registered network by name, Tudui's own and those of other packages."""
+    """Return every registered network by name, of Tudui and of other packages."""
     return {name: read_spec(point, NetworkSpec) for name, point in plug_ins(ENTRY_POINTS).items()}
 
 
 def network_spec(name: str) -> NetworkSpec:
-    """Return the network of this name; ConfigError, with the nearest name, if there is none."""
+    """Return the network of this name; ConfigError with the closest name if there is none."""
     return find_spec(name, network_specs(), "network")
 
 
 def recipe_rate(network: NetworkParameters, loss: LossParameters, optimizer: str) -> float | None:
-    """Return the learning rate measured for this network, loss and optimizer, or None; either package may know it."""
+    """Return the learning rate measured for this network, loss and optimizer, or None; the network or the loss defines it."""
     measured = network_spec(network.name).rates.get((loss.name, loss.variant, optimizer))
     return measured or loss_spec(loss.name).rates.get((network.name, loss.variant, optimizer))

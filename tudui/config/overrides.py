@@ -1,4 +1,4 @@
-"""Settings that come from the command line: flags and `--set section.key=value`."""
+"""Settings from the command line: flags and `--set section.key=value`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from tudui.errors import ConfigError
 
 @dataclass(frozen=True)
 class Override:
-    """One setting, and how the user wrote it."""
+    """One setting, and the user's text for it."""
 
     key: str
     value: Any
@@ -17,10 +17,10 @@ class Override:
 
 
 def parse_set(text: str) -> Override:
-    """Read the text after `--set`, such as `optimizer.lr=0.1`; the value is YAML."""
+    """Read the text after `--set`, for example `optimizer.lr=0.1`; the value is YAML."""
     origin = f"--set {text}"
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or not key or not all(key.split(".")):
-        raise ConfigError([f"{origin}: must be KEY=VALUE, such as optimizer.lr=0.1"])
+        raise ConfigError([f"{origin}: must be KEY=VALUE, for example optimizer.lr=0.1"])
     return Override(key, read_value(value, origin), origin)

@@ -1,4 +1,4 @@
-"""What the parts of a run that are found by name have in common: a section, a spec, an entry point."""
+"""Common code of the parts found by name: a section, a spec, an entry point."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,22 +18,22 @@ class Section(BaseModel):
 
 
 class Spec(Protocol):
-    """What a part tells about itself without torch."""
+    """The description of a part, without torch."""
 
     @property
     def name(self) -> str:
-        """The name in configs, which is also that of the entry point."""
+        """The name in configs and of the entry point."""
 
 
 S = TypeVar("S", bound=Spec)
 
 
 def read_spec(point: EntryPoint, kind: type[S]) -> S:
-    """Return the spec that an entry point names; ConfigError if there is none of this kind."""
+    """Return the spec of an entry point; ConfigError if it fails to load or is of another kind."""
     try:
         spec = point.load()
     except Exception as error:  # another package's import may fail in any way
-        raise ConfigError([f"{place(point)}: cannot be loaded: {error}; mend or uninstall that package"]) from error
+        raise ConfigError([f"{place(point)}: failed to load: {error}; fix or uninstall the package"]) from error
     if not isinstance(spec, kind):
         raise ConfigError([f"{place(point)}: must be a {point.group}.{kind.__name__} (got {type(spec).__name__})"])
     if spec.name != point.name:
@@ -42,7 +42,7 @@ def read_spec(point: EntryPoint, kind: type[S]) -> S:
 
 
 def find_spec(name: str, specs: Mapping[str, S], what: str, *, aliases: Iterable[str] = ()) -> S:
-    """Return the spec of this name; ConfigError, with the nearest name, if there is none."""
+    """Return the spec of this name; ConfigError with the closest name if there is none."""
     if name not in specs:
         known = {_simple(one): one for one in (*aliases, *specs)}
         hint = did_you_mean(known.get(_simple(name), name), known.values())
@@ -51,5 +51,5 @@ def find_spec(name: str, specs: Mapping[str, S], what: str, *, aliases: Iterable
 
 
 def _simple(name: str) -> str:
-    """Return a name without what its spellings differ in: CrossEntropyLoss is cross_entropy."""
+    """Return a name without differences of spelling: CrossEntropyLoss is cross_entropy."""
     return re.sub(r"[-_ ]", "", name.lower()).removesuffix("loss")

@@ -1,4 +1,4 @@
-"""The configs that travel with Tudui, found by name."""
+"""The configs shipped with Tudui, by name."""
 
 from pathlib import Path
 
@@ -8,31 +8,27 @@ PACKAGE = Path(__file__).parent.parent
 
 
 def shipped_configs() -> dict[str, Path]:
-    """Return the shipped configs of runs by name."""
+    """Return the shipped run configs by name."""
     return {name: path for name, path in _shipped().items() if not name.startswith("compare")}
 
 
 def shipped_plans() -> dict[str, Path]:
-    """Return the shipped plans of comparisons by name."""
+    """Return the shipped comparison plans by name."""
     return {name: path for name, path in _shipped().items() if name.startswith("compare")}
 
 
 def _shipped() -> dict[str, Path]:
-    """Return every shipped file by name: inside the wheel, or beside the package in a source checkout."""
+    """Return all shipped files by name: inside the wheel, or next to the package in a source checkout."""
     folder = next(folder for folder in (PACKAGE / "configs", PACKAGE.parent / "configs") if folder.is_dir())
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def find_config(name: str, origin: str = "--config") -> Path:
-    """Return the file that is meant by a path, or by the name of a shipped config."""
+    """Return the file of a path or of a shipped config's name; ConfigError if there is none."""
     if Path(name).is_file():
         return Path(name)
     shipped = _shipped()
     if name in shipped:
         return shipped[name]
-    raise ConfigError(
-        [
-            f"{origin} {name}: no such file, and no shipped config{did_you_mean(name, shipped)}; "
-            f"shipped: {', '.join(shipped)}"
-        ]
-    )
+    known = f"{did_you_mean(name, shipped)}; shipped: {', '.join(shipped)}"
+    raise ConfigError([f"{origin} {name}: no such file or shipped config{known}"])

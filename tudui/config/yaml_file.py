@@ -1,4 +1,4 @@
-"""YAML 1.2 to plain values, keeping for every key the line and column where it stands."""
+"""Read YAML 1.2 as plain values, with the line and column of every key."""
 
 import re
 from dataclasses import dataclass, field
@@ -16,13 +16,14 @@ Key = tuple[str, ...]
 MAX_BYTES = 256 * 1024
 MAX_SCALAR = 4096  # characters of a key or value; a path may be long
 MAX_DEPTH = 16
+TOO_DEEP = "nested too deeply; a config has at most three levels"
 SURROGATE = re.compile("[\ud800-\udfff]")
 PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 
 
 @dataclass
 class Document:
-    """The values of a file and, per key, the position `line:column` (from 1) to name in an error."""
+    """The values of a file and the position `line:column` (from 1) of each key."""
 
     values: dict[str, Any]
     positions: dict[Key, str] = field(default_factory=dict)
@@ -36,9 +37,10 @@ class _Reader:
         self.problems: list[str] = []
 
     def parse(self, text: str) -> Any:
+        """Return the value of a YAML text; ConfigError lists all problems."""
         try:
             node = self.yaml.compose(text)
-            return None if node is None else self.value(node, ())
+            value = None if node is None else self.value(node, ())
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
@@ -46,8 +48,10 @@ class _Reader:
         except (YAMLError, YAMLStreamError) as error:
             self.problems.append(f"{self.source}: not YAML: {' '.join(str(error).split())}")
         except RecursionError:
-            self.problems.append(f"{self.source}: nested too deeply; a config has three levels at most")
-        return None
+            self.problems.append(f"{self.source}: {TOO_DEEP}")
+        if self.problems:
+            raise ConfigError(self.problems)
+        return value
 
     def problem(self, node: Node, key: Key, what: str) -> None:
         name = f"{'.'.join(key)}: " if key else ""
@@ -55,14 +59,14 @@ class _Reader:
         self.problems.append(f"{self.source}:{mark.line + 1}:{mark.column + 1}: {name}{what}")
 
     def value(self, node: Node, key: Key) -> Any:
-        if node.anchor is not None:  # also what an alias points to: nothing can be expanded a billion times
+        if node.anchor is not None:  # also the target of an alias, so that no value can be expanded endlessly
             self.problem(node, key, "anchors and aliases are not supported; write the value out")
             return None
         if node.tag not in PLAIN:
             self.problem(node, key, f"the tag {node.tag} is not supported; write a plain value")
             return None
         if len(key) > MAX_DEPTH:
-            self.problem(node, (), "nested too deeply; a config has three levels at most")
+            self.problem(node, (), TOO_DEEP)
             return None
         if isinstance(node, MappingNode):
             return self.mapping(node, key)
@@ -70,10 +74,10 @@ class _Reader:
             return [self.value(item, (*key, str(index))) for index, item in enumerate(node.value)]
         assert isinstance(node, ScalarNode)
         if len(node.value) > MAX_SCALAR:
-            self.problem(node, key, f"{len(node.value)} characters are too many; {MAX_SCALAR} are allowed")
+            self.problem(node, key, f"{len(node.value)} characters are too many; at most {MAX_SCALAR} are allowed")
             return None
         if SURROGATE.search(str(node.value)):
-            self.problem(node, key, "holds half a character (a surrogate), which no file can hold; write it out")
+            self.problem(node, key, "contains half a character (a surrogate); write the whole character")
             return None
         try:
             return self.yaml.constructor.construct_object(node)
@@ -85,7 +89,7 @@ class _Reader:
         values: dict[str, Any] = {}
         for name_node, value_node in node.value:
             if not isinstance(name_node, ScalarNode) or name_node.anchor or len(name_node.value) > MAX_SCALAR:
-                self.problem(name_node, key, f"a key is a plain word of at most {MAX_SCALAR} characters")
+                self.problem(name_node, key, f"a key must be plain text of at most {MAX_SCALAR} characters")
                 continue
             name = SURROGATE.sub("�", str(name_node.value))
             path = (*key, name)
@@ -98,33 +102,27 @@ class _Reader:
 
 
 def read_yaml(path: Path) -> Document:
-    """Read a YAML mapping; ConfigError names everything that is no plain YAML, with line and column."""
+    """Read a YAML mapping; ConfigError lists all problems, with line and column."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     if len(data) > MAX_BYTES:
-        raise ConfigError([f"{path}: too long for a config; {MAX_BYTES} bytes are allowed"])
+        raise ConfigError([f"{path}: too long for a config; at most {MAX_BYTES} bytes are allowed"])
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: not UTF-8 text (byte {error.start})"]) from None
     reader = _Reader(str(path))
     values = reader.parse(text)
-    if values is None and not reader.problems:
+    if values is None:
         values = {}
-    if not isinstance(values, dict) and not reader.problems:
-        reader.problems.append(f"{path}:1:1: a config is a mapping `key: value` (got {type(values).__name__})")
-    if reader.problems:
-        raise ConfigError(reader.problems)
+    if not isinstance(values, dict):
+        raise ConfigError([f"{path}:1:1: a config is a mapping `key: value` (got {type(values).__name__})"])
     return Document(values, reader.positions)
 
 
 def read_value(text: str, source: str) -> Any:
     """Read one YAML value, as written after `=` in an override."""
-    reader = _Reader(source)
-    value = reader.parse(text)
-    if reader.problems:
-        raise ConfigError(reader.problems)
-    return value
+    return _Reader(source).parse(text)

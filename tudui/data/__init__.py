@@ -1,4 +1,4 @@
-"""Images and targets: where they come from, how they are split, and in what order and shape the loop sees them."""
+"""Images and targets: sources, splits, and their order and form in the training loop."""
 
 from pathlib import Path
 
@@ -24,11 +24,11 @@ __all__ = [
     "read_source",
 ]
 
-TEST_SHARE = 0.2  # of a source that has no test images of its own
+TEST_SHARE = 0.2  # of a source without test images
 
 
 def read_source(config: DataConfig) -> Source:
-    """Return the images of a source as they are, before any split is drawn."""
+    """Return the images of a source before they are split; DataError if they are missing or unreadable."""
     if config.name.startswith(FOLDER):
         from tudui.data.folder import read_folder
 
@@ -37,12 +37,12 @@ def read_source(config: DataConfig) -> Source:
     try:
         read = point.load()
     except Exception as error:  # another package's import may fail in any way
-        raise DataError(f"{place(point)}: cannot be loaded: {error}; mend or uninstall that package") from error
+        raise DataError(f"{place(point)}: failed to load: {error}; fix or uninstall the package") from error
     return _checked(read(config), place(point))
 
 
 def _checked(source: Source, where: str) -> Source:
-    """Return a source whose images, targets and parts are what the loop takes; DataError if they are not."""
+    """Return the source; DataError if the loop cannot use its images, targets or parts."""
     if not isinstance(source, Source):
         raise DataError(f"{where}: must return a tudui.data.Source (got {type(source).__name__})")
     store, targets = source.store, source.targets
@@ -50,19 +50,16 @@ def _checked(source: Source, where: str) -> Source:
         raise DataError(f"{where}: images must be uint8 [N, 3, H, W] (got {store.dtype} {list(store.shape)})")
     source.task.check(targets, where)
     if len(targets) != len(store):
-        raise DataError(f"{where}: there must be one target per image (got {len(targets)} for {len(store)} images)")
+        raise DataError(f"{where}: must have one target per image (got {len(targets)} for {len(store)} images)")
     rows = torch.cat([torch.empty(0, dtype=torch.int64), *source.parts.values()])
-    if "train" not in source.parts or not _within(rows, len(store)) or len(rows.unique()) < len(rows):
-        raise DataError(f"{where}: parts must be rows of the images, each in one part, those of 'train' among them")
+    outside = (rows < 0) | (rows >= len(store))
+    if "train" not in source.parts or outside.any() or len(rows.unique()) < len(rows):
+        raise DataError(f"{where}: parts must include 'train' and be rows of the images, each in one part only")
     return source
 
 
-def _within(numbers: torch.Tensor, size: int) -> bool:
-    return not len(numbers) or 0 <= int(numbers.min()) <= int(numbers.max()) < size
-
-
 def load_data(config: DataConfig, seed: int) -> Dataset:
-    """Return train, validation and test; DataError where images are missing or unreadable.
+    """Return train, validation and test; DataError if images are missing or unreadable.
 
     The test split never depends on the seed: runs of different seeds are scored on the same images.
     """
@@ -70,28 +67,29 @@ def load_data(config: DataConfig, seed: int) -> Dataset:
 
 
 def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
-    """Return what `load_data` does, of a source that is read already."""
+    """Return the same as `load_data`, from a source."""
     notes, task = list(source.notes), source.task
     parts = dict(source.parts)
+
+    def hold_out(part: str, share: float, seed: int) -> None:
+        strata = task.strata(source.targets[parts["train"]])
+        kept, held_out = stratified(strata, share=share, seed=seed, purpose=part)
+        parts[part], parts["train"] = parts["train"][held_out], parts["train"][kept]
+
     if "test" not in parts:
-        kept, held_out = stratified(
-            task.strata(source.targets[parts["train"]]), share=TEST_SHARE, seed=0, purpose="test"
-        )
-        parts["test"], parts["train"] = parts["train"][held_out], parts["train"][kept]
-        notes += [
-            f"{config.name} has no test images of its own: a stratified fifth ({len(held_out)} images) was set aside, "
-            f"the same for every seed as long as the images are the same"
-        ] * (config.name != "digits")  # whose fifth never changes
+        hold_out("test", TEST_SHARE, 0)
+        if config.name != "digits":  # its images never change
+            notes.append(
+                f"{config.name} has no test images: a stratified fifth ({len(parts['test'])} images) is used, "
+                f"the same for every seed as long as the images are the same"
+            )
     if "validation" not in parts and config.validation > 0:
-        kept, held_out = stratified(
-            task.strata(source.targets[parts["train"]]), share=config.validation, seed=seed, purpose="validation"
-        )
-        parts["validation"], parts["train"] = parts["train"][held_out], parts["train"][kept]
+        hold_out("validation", config.validation, seed)
     if not len(parts["test"]):
-        raise DataError(f"{config.name}: too few images to set any aside for the test; give each class two or more")
+        raise DataError(f"{config.name}: too few images for a test split; add images until each class has two or more")
     if "validation" in parts and not len(parts["validation"]):
         del parts["validation"]
-        notes.append(f"{config.name}: too few images to hold any out for validation")
+        notes.append(f"{config.name}: too few images for a validation split")
     targets = {name: source.targets[rows] for name, rows in parts.items()}
     spoiled = task.spoil(targets, parts, config, seed)
     splits = {

@@ -1,4 +1,4 @@
-"""Where Tudui keeps what it can make again: decoded image folders and downloads."""
+"""The cache of decoded image folders and downloads."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import numpy as np
 
 
 def cache_folder() -> Path:
-    """Return the user's cache folder: $TUDUI_CACHE, else the platform's own."""
+    """Return the user's cache folder: $TUDUI_CACHE, or the platform's default."""
     if chosen := os.environ.get("TUDUI_CACHE"):
         return Path(chosen)
     if sys.platform == "win32":
@@ -24,24 +24,23 @@ def cache_folder() -> Path:
 
 
 def read_cached(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
-    """Return the memory-mapped images and what is written about them; None where the cache does not hold them whole."""
+    """Return the memory-mapped images and their description; None if they are missing or damaged."""
     entry = cache_folder() / "folders" / key
     if not entry.is_dir():
         return None
     try:
-        images = np.load(entry / "images.npy", mmap_mode="c")  # copy-on-write: torch warns of read-only arrays
+        images = np.load(entry / "images.npy", mmap_mode="c")  # copy-on-write: torch warns about read-only arrays
         description: dict[str, Any] = json.loads((entry / "description.json").read_text())
-        whole = images.dtype == np.uint8 and [*images.shape, zlib.crc32(images.data)] == description["shape and crc32"]
+        if images.dtype == np.uint8 and [*images.shape, zlib.crc32(images.data)] == description["shape and crc32"]:
+            return images, description
     except Exception:  # random bytes make numpy raise almost anything
-        whole = False
-    if whole:
-        return images, description
+        pass
     shutil.rmtree(entry, ignore_errors=True)  # so that it can be written again
     return None
 
 
 def write_cached(key: str, images: np.ndarray, description: dict[str, Any]) -> None:
-    """Keep images under the key; a cache that cannot be written is left alone."""
+    """Store images under the key, if the cache can be written."""
     parent = cache_folder() / "folders"
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -56,5 +55,5 @@ def write_cached(key: str, images: np.ndarray, description: dict[str, Any]) -> N
         described = {"shape and crc32": [*images.shape, zlib.crc32(images.data)], **description}
         (aside / "description.json").write_text(json.dumps(described))
         aside.rename(parent / key)
-    except OSError:  # full, read-only, or written by another process in the meantime
+    except OSError:  # full, read-only, or just written by another process
         shutil.rmtree(aside, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What a data set is to the rest of Tudui: bytes of images, targets, and the task that says what they mean."""
+"""A data set: images as bytes, targets, and the task that defines their meaning."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from tudui.tasks import Task
 
 @dataclass(frozen=True)
 class Split:
-    """Some rows of a store of images; validation and training share one store, so nothing is held twice."""
+    """Some rows of a store of images, which all splits share."""
 
     store: Tensor  # uint8 [M, 3, H, W], possibly memory-mapped
-    rows: Tensor  # int64 [N]: which rows of the store belong to this split
+    rows: Tensor  # int64 [N]: the rows of the store in this split
     targets: Tensor  # [N, ...] as the task has them; int64 [N] for classes
     index: Tensor  # int64 [N], on the CPU: the numbers of these images in their source
-    clean: Tensor | None = None  # the targets before any were made wrong; None: none were
+    clean: Tensor | None = None  # the targets before label noise; None: no label noise
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -31,7 +31,7 @@ class Split:
         return self.store[self.rows]
 
     def to(self, device: torch.device, store: Tensor | None = None) -> "Split":
-        """Return the split on the device: of a whole store that is there already, or with its own rows alone."""
+        """Return the split on the device, with the given store or with only its own rows."""
         if device.type == "cpu":
             return self
         rows = self.rows.to(device)
@@ -43,19 +43,19 @@ class Split:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How bytes become the numbers that the network sees: (pixel / 255 - mean) / std, per channel."""
+    """The network's input from bytes: (pixel / 255 - mean) / std, per channel."""
 
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return float32 [B, 3, H, W] of uint8 [B, 3, H, W], on the same device."""
+        """Return float32 [B, 3, H, W] from uint8 [B, 3, H, W], on the same device."""
         factor, offset = _constants(self, images.device)
         return images.float().mul_(factor).add_(offset)
 
     @classmethod
     def standardizing(cls, split: Split) -> "Preparation":
-        """Return the preparation that gives the split's images mean 0 and deviation 1 per channel."""
+        """Return the preparation that gives the split's images mean 0 and standard deviation 1 per channel."""
         counts = torch.zeros(3, 256, dtype=torch.int64)
         pixels = len(split) * split.store[0, 0].numel()
         for start in range(0, len(split), 4096):
@@ -66,13 +66,13 @@ class Preparation:
         share = counts.double() / pixels
         mean = share @ values
         std = (share @ values.square() - mean.square()).clamp(min=0).sqrt()
-        # a channel of one colour has no deviation to divide by
+        # a constant channel has deviation 0
         return cls(tuple(mean.tolist()), tuple(torch.where(std > 1e-6, std, 1.0).tolist()))
 
 
 @cache
 def _constants(preparation: Preparation, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return factor and offset [3, 1, 1], made once per device."""
+    """Return factor and offset [3, 1, 1], once per device."""
     pairs = list(zip(preparation.mean, preparation.std, strict=True))
     factor = torch.tensor([1 / (255 * std) for _, std in pairs], device=device)
     offset = torch.tensor([-mean / std for mean, std in pairs], device=device)
@@ -81,7 +81,7 @@ def _constants(preparation: Preparation, device: torch.device) -> tuple[Tensor, 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set that is ready for the loop."""
+    """A data set that is ready for training."""
 
     name: str
     task: Task
@@ -89,11 +89,11 @@ class Dataset:
     validation: Split | None
     test: Split
     preparation: Preparation
-    notes: tuple[str, ...] = ()  # what the user should know about how the data came to be
+    notes: tuple[str, ...] = ()  # for the user, for example how the data was split
 
     @property
     def shape(self) -> Shape:
-        """What a network for this data set takes and returns."""
+        """Input and output sizes of a network for this data set."""
         return Shape(tuple(self.train.store.shape[1:]), self.task.outputs)
 
     def splits(self) -> dict[str, Split]:
@@ -102,7 +102,7 @@ class Dataset:
         return {name: split for name, split in named.items() if split is not None}
 
     def fingerprint(self) -> str:
-        """Return a sha256 over the names of the outputs, targets, and bytes of some 500 images of each split."""
+        """Return a sha256 of the output names, the targets, and the bytes of about 500 images of each split."""
         digest = hashlib.sha256("\0".join(self.task.names).encode())
         for split in self.splits().values():
             some = split.rows[:: max(1, len(split) // 500)]
@@ -111,7 +111,7 @@ class Dataset:
         return digest.hexdigest()
 
     def to(self, device: torch.device, store: Tensor | None = None) -> "Dataset":
-        """Return the data set on the device; its splits share one store, which may be there already."""
+        """Return the data set on the device; its splits share one store, by default a copy of this one."""
         store = self.train.store.to(device) if store is None else store
         moved = {name: split.to(device, store) for name, split in self.splits().items()}
         return replace(self, train=moved["train"], validation=moved.get("validation"), test=moved["test"])
@@ -119,11 +119,11 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Source:
-    """What a source hands over: one store, and which rows its own parts hold."""
+    """The images of a source in one store, and the rows of its parts."""
 
     store: Tensor  # uint8 [M, 3, H, W]
     targets: Tensor  # [M, ...] as the task has them; int64 [M] for classes
     task: Task
-    parts: dict[str, Tensor]  # "train", and if the source has them "validation" and "test": rows of the store
+    parts: dict[str, Tensor]  # rows of the store: "train" and, if the source has them, "validation" and "test"
     notes: Sequence[str] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)  # image files that were skipped, and why

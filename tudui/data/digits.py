@@ -1,4 +1,4 @@
-"""scikit-learn's 1,797 handwritten digits: real images that are on every machine that has Tudui."""
+"""scikit-learn's 1,797 handwritten digits, which are installed with Tudui."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +17,7 @@ def read_digits(config: DataConfig) -> Source:
 
     Source: UCI ML hand-written digits, test part (Alpaydin, Kaynak 1998), the file of `sklearn.datasets.load_digits`.
     """
-    found = find_spec("sklearn")  # to import it would take longer than to train an epoch
+    found = find_spec("sklearn")  # importing it would take longer than training an epoch
     assert found is not None
     assert found.origin is not None
     rows = np.loadtxt(Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")

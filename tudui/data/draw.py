@@ -1,4 +1,4 @@
-"""Everything random in an epoch, drawn at its start from (seed, epoch) and the same on every device."""
+"""The random choices of an epoch, drawn at its start from (seed, epoch), the same on every device."""
 
 from dataclasses import dataclass
 
@@ -21,20 +21,16 @@ class EpochDraw:
 
     def to(self, device: torch.device) -> "EpochDraw":
         """Return the draw on the device."""
-        return EpochDraw(
-            self.order.to(device),
-            None if self.flips is None else self.flips.to(device),
-            None if self.shifts is None else self.shifts.to(device),
-            self.shift,
-        )
+        flips, shifts = (None if drawn is None else drawn.to(device) for drawn in (self.flips, self.shifts))
+        return EpochDraw(self.order.to(device), flips, shifts, self.shift)
 
     def copy_(self, other: "EpochDraw") -> None:
-        """Take another epoch's draw of the same data in, into the tensors that are here."""
+        """Copy another epoch's draw of the same data into these tensors."""
         for here, there in zip(self.tensors(), other.tensors(), strict=True):
             here.copy_(there)
 
     def tensors(self) -> list[Tensor]:
-        """Return order and, where they are drawn, flips and shifts."""
+        """Return order and, if there are any, flips and shifts."""
         return [tensor for tensor in (self.order, self.flips, self.shifts) if tensor is not None]
 
     def batch(self, split: Split, start: int, stop: int) -> tuple[Tensor, Tensor]:
@@ -43,15 +39,15 @@ class EpochDraw:
         return self.at(split, torch.arange(start, stop, device=self.order.device))
 
     def at(self, split: Split, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the same for positions int64 [B] on the device; nothing here waits for it."""
-        chosen = self.order.index_select(0, positions)  # index_select copies whole images, indexing single bytes
+        """Return the same for positions int64 [B] on the device; without waiting for it."""
+        chosen = self.order.index_select(0, positions)  # copies whole images; indexing copies single bytes
         images = split.store.index_select(0, split.rows.index_select(0, chosen))
         if self.shifts is not None or self.flips is not None:
             images = self._changed(images, positions)
         return images, split.targets.index_select(0, chosen)
 
     def _changed(self, images: Tensor, positions: Tensor) -> Tensor:
-        """Return the images shifted and flipped: which pixel of the padded image goes where, in one gather."""
+        """Return the images shifted and flipped, in one gather from the padded images."""
         number, channels, height, width = images.shape
         across = torch.arange(width, device=images.device)
         rows = torch.arange(height, device=images.device).expand(number, height)

@@ -1,4 +1,4 @@
-"""One's own images: a folder per class, alone or inside `train/`, `validation/` and `test/`."""
+"""The user's images: a folder per class, alone or inside `train/`, `validation/` and `test/`."""
 
 import contextlib
 import hashlib
@@ -29,21 +29,29 @@ from tudui.tasks import Classes
 from tudui.text import in_a_line, printable
 
 ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # by content; Pillow gives EPS to an outside program
+FORMATS = (
+    "BMP",
+    "GIF",
+    "JPEG",
+    "PNG",
+    "PPM",
+    "TIFF",
+    "WEBP",
+)  # by content; not EPS, which Pillow passes to another program
 PARTS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-MAX_PIXELS = 80_000_000  # that a file claims; of a large JPEG only a part is ever decoded
-MAX_DECODED = 24_000_000  # pixels in memory, where transparent ones take 400 MB while they are laid over white
+MAX_PIXELS = 80_000_000  # in a file; a large JPEG is decoded at a smaller size
+MAX_DECODED = 24_000_000  # in memory; transparent images then take 400 MB
 LARGE = 4_000_000  # pixels beyond which images are decoded one at a time
 ONE_LARGE = threading.Lock()
-# what Pillow only warns of is more than MAX_PIXELS
+# Pillow only warns beyond its own limit, which is above MAX_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-SIZE = (32, 32)  # pixels, height and width: that of every data set of Tudui
-FORMAT = "1"  # part of every cache key: another way to decode is another number
+SIZE = (32, 32)  # height and width in pixels, as of all data sets of Tudui
+FORMAT = "1"  # part of every cache key; increase it when decoding changes
 SHOWN = 10
 
 
 class ImageFile(NamedTuple):
-    """An image file, and what its folders say of it."""
+    """An image file, with its part and class by its folders."""
 
     path: Path
     part: str
@@ -53,19 +61,17 @@ class ImageFile(NamedTuple):
 
 
 def some_of(bad: Mapping[str, str]) -> str:
-    """Return the first of the images that cannot be read, why not, and how many more there are."""
+    """Return the first unreadable images with the reasons, and the number of others."""
     shown = [f"{printable(name)} ({why})" for name, why in list(bad.items())[:SHOWN]]
     return ", ".join(shown) + (f" and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else "")
 
 
 def read_folder(root: Path, config: DataConfig) -> Source:
-    """Return the images of a folder; each is scaled so that its shorter side is 32, and its centre cut out."""
+    """Return the images of a folder, each scaled to a shorter side of 32 pixels and cropped to its centre."""
     files, others = _list(root)
-    if not files and (loose := sum(path.suffix.lower() in ENDINGS for path in root.iterdir())):
-        raise DataError(
-            f"{root}: {loose} images, but in no class; put each into a folder of its class: {root}/CLASS/*.jpg"
-        )
     if not files:
+        if loose := sum(path.suffix.lower() in ENDINGS for path in root.iterdir()):
+            raise DataError(f"{root}: {loose} images without class; move each into a folder: {root}/CLASS/*.jpg")
         raise DataError(
             f"{root}: no images; expected {root}/CLASS/*.jpg or {root}/train/CLASS/*.jpg "
             f"(endings: {' '.join(sorted(ENDINGS))})"
@@ -73,25 +79,25 @@ def read_folder(root: Path, config: DataConfig) -> Source:
     images, bad = _decode_or_recall(root, files, config)
     notes = []
     if bad:
-        listed = f"{len(bad)} of {len(files)} images cannot be read: {some_of(bad)}"
+        listed = f"{root}: {len(bad)} of {len(files)} images cannot be read: {some_of(bad)}"
         if config.on_bad_image == "refuse":
-            raise DataError(f"{root}: {listed}; mend or remove them, or go on without them: data.on_bad_image=skip")
-        notes.append(f"{root}: skipped, {listed}")
+            raise DataError(f"{listed}; fix or delete them, or skip them with --set data.on_bad_image=skip")
         if len(bad) == len(files):
-            raise DataError(f"{root}: {listed}; put images there that can be opened")
+            raise DataError(f"{listed}; put readable images there")
+        notes.append(f"{listed}; skipped")
     if others:
-        notes.append(f"{root}: {others} other files were left out")
+        notes.append(f"{root}: {others} other file{'s' * (others > 1)} ignored")
     good = [file for file in files if str(file.path.relative_to(root)) not in bad]
     classes = tuple(sorted({file.label for file in files}))
     if len(classes) < 2:
-        raise DataError(f"{root}: only one class ({classes[0]}); a classifier needs a folder for each of two or more")
+        raise DataError(f"{root}: only one class ({classes[0]}); create a folder for each of two or more classes")
     labels = torch.tensor([classes.index(file.label) for file in good], dtype=torch.int64)
-    # Files lie in class order; a fixed random order makes data.shuffle=false mean what it does for a batch file.
+    # files are in class order; a fixed random order makes data.shuffle=false work as for other data sets
     order = torch.randperm(len(good), generator=torch.Generator().manual_seed(derive_seed(0, "folder order")))
     part_of = np.array([file.part for file in good])[order.numpy()]
     parts = {part: order[torch.from_numpy(part_of == part)] for part in ("train", "validation", "test")}
     if not len(parts["train"]):
-        raise DataError(f"{root}/train: no images; put a folder per class there")
+        raise DataError(f"{root}/train: no images; create a folder per class there")
     kept = {name: rows for name, rows in parts.items() if len(rows)}
     return Source(torch.from_numpy(images), labels, Classes(names=classes), kept, notes, bad)
 
@@ -99,43 +105,36 @@ def read_folder(root: Path, config: DataConfig) -> Source:
 def _list(root: Path) -> tuple[list[ImageFile], int]:
     """Return all image files, sorted, and the number of other files."""
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; name a folder that is there")
+        raise DataError(f"{root}: no such folder; check the path")
     try:
         inside = {entry.name: Path(entry.path) for entry in os.scandir(root) if entry.is_dir()}
-        has_parts = "train" in inside
-        tops = [
-            (PARTS[name] if has_parts else "train", path)
-            for name, path in sorted(inside.items())
-            if not has_parts or name in PARTS
-        ]
-        if not has_parts:
-            tops = [("train", root)]
+        tops = [("train", root)]
+        if "train" in inside:
+            tops = [(PARTS[name], path) for name, path in sorted(inside.items()) if name in PARTS]
         files, others = [], 0
         for part, top in tops:
             for folder in sorted(Path(entry.path) for entry in os.scandir(top) if entry.is_dir()):
                 if not shown_as_it_is(folder.name):
-                    raise DataError(
-                        f"{top}: the class folder {folder.name!r} has control characters in its name; rename it"
-                    )
+                    raise DataError(f"{top}: class folder {folder.name!r} has control characters; rename it")
                 for path in sorted(_files_below(folder)):
                     status = path.stat()
-                    if not _is_image(path, status):
+                    if _is_image(path, status):
+                        files.append(ImageFile(path, part, folder.name, status.st_size, status.st_mtime_ns))
+                    else:
                         others += 1
-                        continue
-                    files.append(ImageFile(path, part, folder.name, status.st_size, status.st_mtime_ns))
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
     return files, others
 
 
 def shown_as_it_is(name: str) -> bool:
-    """Return whether a name has nothing that breaks a line, steers a terminal or turns the direction of writing."""
-    joiners = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # which some languages and emoji need
+    """Return whether a name has no line break, control character or change of the writing direction."""
+    joiners = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # needed by some languages and emoji
     return all(unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") or c in joiners for c in name)
 
 
 def images_below(folder: Path) -> list[Path]:
-    """Return the image files below a folder, found as those of a class are, sorted; DataError where it is closed."""
+    """Return the image files below a folder, sorted, by the rules for a class; DataError if it cannot be read."""
     try:
         return [path for path in sorted(_files_below(folder)) if _is_image(path, path.stat())]
     except OSError as error:
@@ -156,7 +155,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _decode_or_recall(root: Path, files: list[ImageFile], config: DataConfig) -> tuple[np.ndarray, dict[str, str]]:
-    """Return uint8 [N, 3, H, W] of the readable images, and why each of the others is not."""
+    """Return the readable images as uint8 [N, 3, H, W], and the reason for each unreadable one."""
     digest = hashlib.sha256(f"{FORMAT}\n{root.resolve()}\n".encode())
     for file in files:
         digest.update(f"{file.path.relative_to(root)}\0{file.size}\0{file.changed}\n".encode(errors="surrogateescape"))
@@ -177,7 +176,7 @@ def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, s
     images = np.empty((len(files), 3, *SIZE), dtype=np.uint8)
     bad: dict[str, str] = {}
     filled = 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside Python's lock
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
         decoded = track(
             pool.map(decode_or_reason, (file.path for file in files), chunksize=64),
             f"Reading {escape(root.name)}",
@@ -196,7 +195,7 @@ def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, s
 
 
 def decode_or_reason(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray | str:
-    """Return one image file as uint8 [3, H, W], or why it cannot be read."""
+    """Return an image as uint8 [3, H, W], or the reason why it cannot be read."""
     try:
         return decode_image(path, size)
     except DataError as error:
@@ -204,16 +203,16 @@ def decode_or_reason(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray | s
 
 
 def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """Return one image file as uint8 [3, H, W] of this height and width; DataError says why it cannot be read."""
+    """Return an image as uint8 [3, H, W], in this size (height, width); DataError gives the reason if it is unreadable."""
     height, width = size
     try:
         with Image.open(path, formats=FORMATS) as image:
             pixels = image.width * image.height
             if pixels > MAX_PIXELS:
                 raise DataError(f"{image.width}x{image.height} pixels are too many")
-            image.draft("RGB", (2 * width, 2 * height))  # the JPEG decoder shrinks large pictures while it reads them
+            image.draft("RGB", (2 * width, 2 * height))  # the JPEG decoder reads large images at a smaller size
             if image.width * image.height > MAX_DECODED:
-                raise DataError(f"{image.width}x{image.height} pixels are too many to decode; save it smaller")
+                raise DataError(f"{image.width}x{image.height} pixels are too many to decode; make it smaller")
             with ONE_LARGE if pixels > LARGE else contextlib.nullcontext():
                 ImageOps.exif_transpose(image, in_place=True)
                 square = ImageOps.fit(_to_rgb(image), (width, height), Image.Resampling.BILINEAR)
@@ -223,7 +222,7 @@ def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
     except FileNotFoundError:
         raise DataError("no such file") from None
     except UnidentifiedImageError:
-        raise DataError("not an image of a kind that is known here") from None
+        raise DataError("not an image of a known format") from None
     except Exception as error:  # a broken file makes Pillow's decoders raise almost anything
         why = str(error).replace(repr(str(path)), "file") or type(error).__name__
         raise DataError(in_a_line(why)) from None
@@ -233,9 +232,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     """Return RGB: transparency over white, 16-bit grey scaled to bytes."""
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image, dtype=np.float64)
-        top = 65535 if values.max(initial=0) > 255 else 255
-        values /= top
-        values *= 255
+        values *= 255 / (65535 if values.max(initial=0) > 255 else 255)
         image = Image.fromarray(values.clip(0, 255, out=values).round(out=values).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")

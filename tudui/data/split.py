@@ -1,4 +1,4 @@
-"""Stratified splits: every class gives the same share."""
+"""Stratified splits, with the same share of every class."""
 
 import torch
 from torch import Tensor
@@ -7,9 +7,9 @@ from tudui.seeding import derive_seed
 
 
 def stratified(labels: Tensor, *, share: float, seed: int, purpose: str) -> tuple[Tensor, Tensor]:
-    """Return the positions (kept, held out), each in ascending order, with `share` of each class held out.
+    """Return the positions (kept, held out) in ascending order; `share` of each class is held out.
 
-    A class of two images or more gives at least one and keeps at least one.
+    A class with two or more images has at least one in each.
     """
     generator = torch.Generator().manual_seed(derive_seed(seed, purpose))
     held_out = torch.zeros(len(labels), dtype=torch.bool)

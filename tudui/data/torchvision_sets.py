@@ -1,12 +1,11 @@
-"""CIFAR-10, CIFAR-100, MNIST, Fashion-MNIST and SVHN: torchvision downloads and checks them, or a copy is read."""
+"""CIFAR-10, CIFAR-100, MNIST, Fashion-MNIST and SVHN: read a copy, or download and check it with torchvision."""
 
 import contextlib
 import hashlib
 import pickle
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +22,7 @@ from tudui.text import in_a_line
 
 
 class Cifar(NamedTuple):
-    """The layout of a CIFAR folder; md5 sums as published on its home page and in torchvision."""
+    """The layout of a CIFAR folder; md5 sums as on its home page and in torchvision."""
 
     torchvision_class: str
     folder: str
@@ -51,17 +50,15 @@ CIFAR = {
         "fine_labels", "meta", "fine_label_names",
     ),
 }  # fmt: skip
-MNIST = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}  # their classes in torchvision, and folders
+MNIST = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}  # names of torchvision classes and of folders
 SETS = (*CIFAR, *MNIST, "svhn")
 
 
 def read_torchvision_set(config: DataConfig) -> Source:
-    """Return a data set from `data.dir`, else from the cache, else from its host."""
+    """Return a data set from `data.dir`, the cache, or a download."""
     root = _root_of(config)
     if config.dir and not root.is_dir():
-        raise DataError(
-            f"--data-dir {root}: no such folder; name one that holds a copy of {config.name}, or make it for a download"
-        )
+        raise DataError(f"--data-dir {root}: no such folder; name one with a copy of {config.name}, or create it")
     if config.name in CIFAR:
         return _read_cifar(config.name, CIFAR[config.name], root)
     return {"mnist": _read_mnist, "fashion-mnist": _read_mnist, "svhn": _read_svhn}[config.name](config.name, root)
@@ -72,54 +69,51 @@ def _root_of(config: DataConfig) -> Path:
 
 
 def would_be_fetched(config: DataConfig) -> bool:
-    """Return whether reading a data set would ask its host for it."""
+    """Return whether reading a data set would start a download."""
     return config.name in SETS and config.name not in find_copies(_root_of(config))
 
 
 def find_copies(root: Path) -> dict[str, Path]:
-    """Return the data sets of which a folder holds files, and where; whether they are whole, reading them shows."""
-    places = {name: (root / layout.folder, root) for name, layout in CIFAR.items()}
+    """Return the data sets with files in a folder, and where; the files may be incomplete."""
     found = {
-        name: next((place for place in places[name] if (place / layout.meta_file).is_file()), None)
+        name: place
         for name, layout in CIFAR.items()
+        for place in (root, root / layout.folder)
+        if (place / layout.meta_file).is_file()
     }
-    found |= {name: root / kind / "raw" for name, kind in MNIST.items()}
-    found["svhn"] = root / "train_32x32.mat"
-    return {name: place for name, place in found.items() if place is not None and place.exists()}
+    others = {name: root / kind / "raw" for name, kind in MNIST.items()} | {"svhn": root / "train_32x32.mat"}
+    return found | {name: place for name, place in others.items() if place.exists()}
 
 
 class _PickledType:
-    """Stands for numpy's dtype, whose own way back from a pickle crashes where a byte of it is wrong."""
+    """Replaces numpy's dtype, whose unpickling crashes on a wrong byte."""
 
     def __init__(self, code: str, *_: Any) -> None:
         if code not in ("u1", "|u1"):
-            raise pickle.UnpicklingError(f"holds numbers of type {code}, where images are bytes")
+            raise pickle.UnpicklingError(f"contains numbers of type {code}, but images are bytes")
 
     def __setstate__(self, state: Any) -> None:
-        pass  # byte order, of single bytes
+        pass  # the byte order, which single bytes do not have
 
 
 class _PickledArray:
-    """Stands for numpy's array of bytes, for the same reason."""
+    """Replaces numpy's array of bytes, for the same reason."""
 
     def __init__(self, *_: Any) -> None:
         self.array = np.empty(0, np.uint8)
 
     def __setstate__(self, state: Any) -> None:
         _, shape, kind, fortran, data = state
-        self._fill(data, kind, shape, "F" if fortran else "C")
-
-    def _fill(self, data: Any, kind: Any, shape: Any, order: Any) -> None:
         assert isinstance(kind, _PickledType)
         content = data.encode("latin1") if isinstance(data, str) else data  # as Python 2 wrote it
-        self.array = np.frombuffer(content, np.uint8).reshape(shape, order=order)
+        self.array = np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")
 
     @classmethod
-    def from_buffer(cls, *given: Any) -> "_PickledArray":
-        """Stand for `numpy.core.numeric._frombuffer`."""
-        made = cls()
-        made._fill(*given)
-        return made
+    def from_buffer(cls, data: Any, kind: Any, shape: Any, order: Any) -> "_PickledArray":
+        """Replace `numpy.core.numeric._frombuffer`."""
+        array = cls()
+        array.__setstate__((1, shape, kind, order == "F", data))
+        return array
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -137,24 +131,24 @@ ARRAYS: dict[tuple[str, str], Any] = {
 
 
 class _ArraysOnly(pickle._Unpickler):
-    """An unpickler that knows numpy's arrays and plain containers, and nothing that could run code.
+    """An unpickler for numpy's arrays and plain containers, which cannot run code.
 
-    It is the one in Python, because that in C fills the memory where five bytes of a file ask it to.
+    It extends Python's version, because five bytes of a file can make the C version fill the memory.
     """
 
     def find_class(self, module: str, name: str) -> Any:
         found = ARRAYS.get((module.replace("numpy._core", "numpy.core"), name))
         if found is None:
-            raise pickle.UnpicklingError(f"holds {module}.{name}, which no data set needs")
+            raise pickle.UnpicklingError(f"contains {module}.{name}, which no data set needs")
         return found
 
 
 def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
     folder = root if (root / layout.meta_file).is_file() else root / layout.folder
     if not folder.is_dir():
-        _download(name, root, lambda datasets: getattr(datasets, layout.torchvision_class)(root, download=True))
+        _download(name, root, layout.torchvision_class)
     files_here = [path for files in layout.files.values() for path in map(folder.joinpath, files) if path.is_file()]
-    # an image takes 3,072 bytes of its file or more, and memory that is never filled costs nothing
+    # an image takes at least 3,072 bytes of a file; memory that is never filled costs nothing
     largest = sum(path.stat().st_size for path in files_here) // 3072
     store, filled = np.empty((largest, 3, 32, 32), np.uint8), 0
     labels: list[int] = []
@@ -167,10 +161,10 @@ def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
             differing += [file] if md5 != layout.md5[file] else []
             pixels: Any = content.get("data")
             given: Any = content.get(layout.labels_key)
-            # not yet an image looked at: arrays and lists in a pickle may claim to be far larger than its file
+            # before any item is read: arrays and lists in a pickle may claim to be far larger than its file
             fits = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.shape[1:] == (3072,)
             if not fits or not isinstance(given, list) or not len(pixels) == len(given) <= largest - filled:
-                raise DataError(f"{folder / file}: not a batch of {name}; fetch the file again")
+                raise DataError(f"{folder / file}: not a batch of {name}; download the file again")
             store[filled : filled + len(pixels)] = pixels.reshape(-1, 3, 32, 32)
             filled += len(pixels)
             labels += given
@@ -179,60 +173,43 @@ def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
     classes: Any = meta.get(layout.names_key)
     whole = isinstance(classes, list) and all(isinstance(label, str) for label in classes)
     if not whole or not labels or not all(type(label) is int and 0 <= label < len(classes) for label in labels):
-        raise DataError(f"{folder}: labels do not fit the images and the classes; fetch the files again")
-    notes = [
-        f"{folder}: the md5 of {', '.join(differing)} is not the official one: this is another copy of {name}"
-    ] if differing else []  # fmt: skip
+        raise DataError(f"{folder}: labels do not match the images and classes; download the files again")
+    notes = [f"{folder}: not the official {name}: the md5 of {', '.join(differing)} differs"] if differing else []
     return Source(torch.from_numpy(store[:filled]), torch.tensor(labels), Classes(names=tuple(classes)), parts, notes)
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, Any], str]:
-    """Return what a file written by `pickle` holds, and its md5."""
+    """Return the content of a pickled file, and its md5."""
     try:
         with path.open("rb") as file:
             md5 = hashlib.file_digest(file, "md5").hexdigest()
             file.seek(0)
             content = _ArraysOnly(file, encoding="latin1").load()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}; fetch the data set again") from None
+        raise DataError(f"{path}: cannot be read: {error.strerror}; download the data set again") from None
     except Exception as error:  # random bytes make the unpickler raise almost anything
-        raise DataError(f"{path}: not a file of this data set: {in_a_line(error)}; fetch it again") from None
+        raise DataError(f"{path}: not a file of this data set: {in_a_line(error)}; download it again") from None
     if not isinstance(content, dict):
-        raise DataError(f"{path}: not a file of this data set; fetch it again")
+        raise DataError(f"{path}: not a file of this data set; download it again")
     arrays = {name: value.array for name, value in content.items() if isinstance(value, _PickledArray)}
     return content | arrays, md5
 
 
 def _read_mnist(name: str, root: Path) -> Source:
-    kind = MNIST[name]
-
-    def read(train: bool) -> Callable[[Any], Any]:
-        return partial(_open_mnist, kind=kind, root=root, train=train)
-
-    train, test = _download(name, root, read(True)), _download(name, root, read(False))
+    train, test = (_download(name, root, MNIST[name], train=part) for part in (True, False))
     for part in (train, test):
         if part.data.shape != (len(part.targets), 28, 28) or (part.targets > 9).any() or not len(part.targets):
-            raise DataError(f"{root}: images and labels of {name} do not fit; remove its files and fetch them again")
-    # 28x28 grey, framed to 32x32 by black, as LeNet had it
+            raise DataError(f"{root}: images and labels of {name} do not match; delete its files and download it again")
+    # 28x28 grey, padded to 32x32 with black, as for LeNet
     grey = torch.nn.functional.pad(torch.cat([train.data, test.data]), (2, 2, 2, 2))
     store = grey.unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
     return _two_parts(tuple(train.classes), store, [train.targets, test.targets])
 
 
-def _open_mnist(datasets: Any, *, kind: str, root: Path, train: bool) -> Any:
-    # without the pickled files of torchvision's first versions, which it would prefer
-    plain = type(kind, (getattr(datasets, kind),), {"_check_legacy_exist": lambda _: False})
-    return plain(root, train=train, download=True)
-
-
 def _read_svhn(name: str, root: Path) -> Source:
-    train, test = (_download(name, root, partial(_open_svhn, root=root, split=split)) for split in ("train", "test"))
+    train, test = (_download(name, root, "SVHN", split=part) for part in ("train", "test"))
     store = torch.from_numpy(np.concatenate([train.data, test.data]))
     return _two_parts(tuple("0123456789"), store, [torch.as_tensor(part.labels) for part in (train, test)])
-
-
-def _open_svhn(datasets: Any, *, root: Path, split: str) -> Any:
-    return datasets.SVHN(root, split=split, download=True)
 
 
 def _two_parts(classes: tuple[str, ...], store: Tensor, labels: list[Tensor]) -> Source:
@@ -241,25 +218,25 @@ def _two_parts(classes: tuple[str, ...], store: Tensor, labels: list[Tensor]) ->
     return Source(store, torch.cat(labels).to(torch.int64), Classes(names=classes), parts)
 
 
-def _download(name: str, root: Path, open_set: Callable[[Any], Any]) -> Any:
-    """Open a torchvision data set, which fetches it where it is missing; DataError names the ways on without a host."""
+def _download(name: str, root: Path, kind: str, **part: Any) -> Any:
+    """Open a data set of torchvision, which downloads it if it is missing; DataError names the alternatives."""
     from torchvision import datasets
 
+    # torchvision's MNIST would prefer the pickled files of its first versions
+    safe = type(kind, (getattr(datasets, kind),), {"_check_legacy_exist": lambda _: False})
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _timeout(30), contextlib.redirect_stdout(sys.stderr):
-            return open_set(datasets)
+            return safe(root, download=True, **part)
     except (OSError, RuntimeError) as error:
-        why = in_a_line(error)
         looked_for = f" (looked for {CIFAR[name].folder}/)" if name in CIFAR else ""
         raise DataError(
-            f"{name}: not in {root}{looked_for}, and its host cannot be reached ({why}). Without the network: "
-            f"--data-dir DIR with a copy of it, --data folder:PATH with images of your own, "
-            f"or --data digits, which needs no download"
+            f"{name}: not in {root}{looked_for}, and the download failed ({in_a_line(error)}). Without a network, use "
+            f"--data-dir DIR with a copy of it, --data folder:PATH with your own images, or --data digits"
         ) from None
     except Exception as error:  # random bytes make torchvision's readers raise almost anything
         why = in_a_line(f"{type(error).__name__} {error}")
-        raise DataError(f"{name}: a file in {root} is damaged ({why}); remove it and fetch it again") from None
+        raise DataError(f"{name}: a file in {root} is damaged ({why}); delete it and download it again") from None
 
 
 @contextlib.contextmanager
