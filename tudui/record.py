@@ -21,6 +21,13 @@ class _Read(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
 
 
+class Learned(_Read):
+    """Scores on correct training targets, and on those made wrong."""
+
+    clean: Scores
+    flipped: Scores
+
+
 class Hardware(_Read):
     """What the run was computed with."""
 
@@ -42,7 +49,7 @@ class Result(_Read):
 
     status: Literal["finished", "diverged"]
     epochs: Count
-    train: dict[Literal["clean", "flipped"], Scores] | None  # on right targets, and on those made wrong
+    train: Learned | None
     validation: Scores | None
     test: Scores | None
     best: Scores | None

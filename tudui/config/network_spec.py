@@ -60,6 +60,6 @@ def network_spec(name: str) -> NetworkSpec:
 
 
 def recipe_rate(network: NetworkParameters, loss: LossParameters, optimizer: str) -> float | None:
-    """Return the learning rate measured for this network, loss and optimizer, or None; the network or the loss defines it."""
+    """Return the learning rate measured for this network, loss and optimizer, or None."""
     measured = network_spec(network.name).rates.get((loss.name, loss.variant, optimizer))
     return measured or loss_spec(loss.name).rates.get((network.name, loss.variant, optimizer))

@@ -1,4 +1,4 @@
-"""Every setting of a run, its type, range, default and meaning."""
+"""Every setting of a run: type, range, default and meaning."""
 
 import re
 from pathlib import Path
@@ -15,48 +15,42 @@ from tudui.errors import did_you_mean
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
-
-# What `auto` is for images in classes, the only task so far. With a second task, `load_config` picks by `data.name`.
+# the meaning of `auto` for images in classes, the only task
 AUTO = {"loss": "ce", "network": "tudui"}
 
 
 class AugmentConfig(Section):
-    """Random changes of training images, another one for every image and epoch."""
+    """Random changes of training images, new for every image and epoch."""
 
     flip: bool | Literal["alternate"] = Field(
-        False,
-        description="mirror an image left to right, half of the time; alternate: every other epoch, "
-        "a random half of the images in the first",
+        False, description="mirror half of the images left to right; alternate: the other half in every other epoch"
     )
-    shift: int = Field(0, ge=0, le=16, description="move an image by up to this many pixels each way")
+    shift: int = Field(0, ge=0, le=16, description="move an image by up to this many pixels in each direction")
 
 
 class DataConfig(Section):
-    """Which images, how they are split and prepared."""
+    """The images, their splits and preparation."""
 
-    name: str = Field("digits", description=f"a name that `tudui data list` shows, or {FOLDER}PATH for your own images")
-    dir: str | None = Field(
-        None, description="folder with a copy of the data set, or to download it into; null: the user's cache"
-    )
-    validation: Fraction = Field(0.1, description="share of the training images held out, stratified; 0: none")
-    shuffle: bool = Field(True, description="draw a new order every epoch")
+    name: str = Field("digits", description=f"a name from `tudui data list`, or {FOLDER}PATH for your own images")
+    dir: str | None = Field(None, description="folder with the data set, or for its download; null: the user's cache")
+    validation: Fraction = Field(0.1, description="share of training images for validation, stratified; 0: none")
+    shuffle: bool = Field(True, description="use a new random order in every epoch")
     normalize: Literal["standardize", "none"] = Field(
-        "standardize", description="standardize: mean 0, deviation 1 per channel; none: pixels in [0, 1]"
+        "standardize", description="standardize: mean 0, standard deviation 1 per channel; none: pixels in [0, 1]"
     )
     augment: AugmentConfig = AugmentConfig()
-    label_noise: float = Field(
-        0.0, ge=0, le=1, description="share of wrong labels given on purpose in training and validation, never in test"
-    )
+    label_noise: Share = Field(0.0, description="share of labels to make wrong in training and validation, not in test")
     noise_kind: Literal["symmetric", "asymmetric"] = Field(
-        "symmetric", description="wrong labels: any other class; asymmetric: the usual pairs, or data.noise_matrix"
+        "symmetric", description="wrong labels: any other class; asymmetric: common pairs, or data.noise_matrix"
     )
     noise_matrix: str | None = Field(
-        None, description="CSV, row: true class, column: label given; label_noise scales it, 1: as it stands"
+        None, description="CSV file, row: true class, column: given label; label_noise scales it, 1: unchanged"
     )
-    noise_manifest: str | None = Field(None, description="label_noise.json of a run, whose wrong labels are used again")
-    on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what an unreadable image file leads to")
-    cache: bool = Field(True, description="keep decoded image folders in the user's cache, and use what is there")
+    noise_manifest: str | None = Field(None, description="label_noise.json of a run, to use its wrong labels again")
+    on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what to do with an unreadable image file")
+    cache: bool = Field(True, description="keep decoded image folders in the user's cache")
 
     @field_validator("name")
     @classmethod
@@ -68,23 +62,21 @@ class DataConfig(Section):
 
     @property
     def has_wrong_labels(self) -> bool:
-        """Whether training and validation have labels that are wrong on purpose."""
+        """Whether training and validation labels are made wrong on purpose."""
         return bool(self.label_noise or self.noise_manifest)
 
     @model_validator(mode="after")
     def _one_noise(self) -> "DataConfig":
         if self.noise_manifest and self.label_noise:
-            raise ValueError("label_noise and noise_manifest: give one of the two")
+            raise ValueError("label_noise and noise_manifest: set only one of them")
         if self.noise_matrix and self.noise_kind != "asymmetric":
-            raise ValueError("noise_matrix: belongs to noise_kind asymmetric; set that too")
+            raise ValueError("noise_matrix: needs noise_kind asymmetric; set that too")
         return self
 
 
-LearningRate = Annotated[
-    Positive | Literal["auto"], Field(description="peak learning rate; auto: the rate of the loss's recipe")
-]
-WeightDecay = Annotated[NotNegative, Field(description="pull of every weight towards 0")]
-Betas = Annotated[tuple[Fraction, Fraction], Field(strict=False, description="decay of the two running means")]
+LearningRate = Annotated[Positive | Literal["auto"], Field(description="peak learning rate; auto: the loss's recipe")]
+WeightDecay = Annotated[NotNegative, Field(description="shrinks every weight towards 0")]
+Betas = Annotated[tuple[Fraction, Fraction], Field(strict=False, description="decay rates of the two running means")]
 
 
 class SgdConfig(Section):
@@ -92,8 +84,8 @@ class SgdConfig(Section):
 
     name: Literal["sgd"] = "sgd"
     lr: LearningRate = "auto"
-    momentum: Annotated[Fraction, Field(description="share of the last update that the next one keeps; 0: none")] = 0.9
-    nesterov: bool = Field(True, description="Nesterov's momentum, which looks one update ahead")
+    momentum: Annotated[Fraction, Field(description="share of the last update in the next one; 0: none")] = 0.9
+    nesterov: bool = Field(True, description="use Nesterov's momentum, which looks one update ahead")
     weight_decay: WeightDecay = 5e-4
 
 
@@ -107,7 +99,7 @@ class AdamConfig(Section):
 
 
 class AdamWConfig(Section):
-    """Adam with weight decay apart from the gradient."""
+    """Adam; weight decay is separate from the gradient."""
 
     name: Literal["adamw"]
     lr: LearningRate = "auto"
@@ -117,11 +109,11 @@ class AdamWConfig(Section):
 
 OptimizerConfig = Annotated[SgdConfig | AdamConfig | AdamWConfig, Field(discriminator="name")]
 
-WarmUp = Annotated[NotNegative, Field(description="epochs over which the rate rises from 0 in a straight line")]
+WarmUp = Annotated[NotNegative, Field(description="epochs of linear increase of the rate from 0")]
 
 
 class ConstantConfig(Section):
-    """One rate throughout; the only schedule under which a finished run can be extended."""
+    """A constant rate; only with this schedule can a finished run be extended."""
 
     name: Literal["constant"]
     warmup: WarmUp = 0.0
@@ -132,17 +124,17 @@ class CosineConfig(Section):
 
     name: Literal["cosine"]
     warmup: WarmUp = 0.0
-    final: Annotated[float, Field(ge=0, le=1, description="last rate, times the peak")] = 0.0
+    final: Annotated[Share, Field(description="last rate, as a share of the peak")] = 0.0
 
 
 class OneCycleConfig(Section):
-    """Up to the peak and down again, each half a cosine or a straight line."""
+    """Up to the peak and down again, each as half a cosine or linear."""
 
     name: Literal["one-cycle"] = "one-cycle"
-    shape: Literal["cosine", "linear"] = Field("cosine", description="of the way up and of the way down")
-    peak: Annotated[float, Field(gt=0, lt=1, description="share of the run at which the rate is highest")] = 0.3
-    start: Annotated[float, Field(ge=0, le=1, description="first rate, times the peak")] = 0.04
-    final: Annotated[float, Field(ge=0, le=1, description="last rate, times the peak")] = 0.0
+    shape: Literal["cosine", "linear"] = Field("cosine", description="shape of the increase and of the decrease")
+    peak: Annotated[float, Field(gt=0, lt=1, description="position of the peak, as a share of the run")] = 0.3
+    start: Annotated[Share, Field(description="first rate, as a share of the peak")] = 0.04
+    final: Annotated[Share, Field(description="last rate, as a share of the peak")] = 0.0
 
 
 class StepConfig(Section):
@@ -150,56 +142,53 @@ class StepConfig(Section):
 
     name: Literal["step"]
     warmup: WarmUp = 0.0
-    every: int = Field(30, ge=1, description="epochs between two drops of the rate")
-    factor: Annotated[float, Field(gt=0, le=1, description="what a drop multiplies the rate by")] = 0.1
+    every: int = Field(30, ge=1, description="epochs between reductions of the rate")
+    factor: Annotated[float, Field(gt=0, le=1, description="factor of each reduction")] = 0.1
 
 
 ScheduleConfig = Annotated[ConstantConfig | CosineConfig | OneCycleConfig | StepConfig, Field(discriminator="name")]
 
 
 class TrainConfig(Section):
-    """The loop."""
+    """The training loop."""
 
     epochs: int = Field(10, ge=1, le=1_000_000, description="passes over the training images")
     batch_size: int = Field(64, ge=1, le=1_000_000, description="images per step")
-    drop_last: bool = Field(True, description="leave out the last batch of an epoch where it is not full")
-    clip: Positive | None = Field(
-        1.0, description="largest norm of the gradient, longer ones are shortened to it; null: no limit"
-    )
+    drop_last: bool = Field(True, description="drop the last batch of an epoch if it is not full")
+    clip: Positive | None = Field(1.0, description="maximum norm of the gradient; null: no limit")
     early_stopping: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="stop after this many epochs without a better validation accuracy"
+        None, description="stop after this many epochs without better validation accuracy"
     )
-    channels_last: bool = Field(True, description="memory format of images and convolutions; faster, same function")
+    channels_last: bool = Field(
+        True, description="memory format of images and convolutions; faster, same results up to rounding"
+    )
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
-        "auto", description="CPU threads; part of the result, since another number rounds differently"
+        "auto", description="CPU threads; another number changes the rounding, so the result"
     )
-    init_from: str | None = Field(
-        None, description="weights file or run whose weights are the start; null: drawn from the seed"
-    )
+    init_from: str | None = Field(None, description="weights file or run for the initial weights; null: from the seed")
 
 
 class LogConfig(Section):
-    """What is written down, and how often."""
+    """What is recorded, and how often."""
 
-    every: int = Field(10, ge=1, description="steps between two lines of the record")
-    details_every: int = Field(1, ge=1, description="epochs between two histograms, image grids, confusion matrices")
-    images: int = Field(32, ge=0, le=256, description="validation images shown with their predicted class; 0: none")
-    tensorboard: bool = Field(True, description="write TensorBoard events beside the JSON lines")
+    every: int = Field(10, ge=1, description="steps between lines of the record")
+    details_every: int = Field(1, ge=1, description="epochs between histograms, image grids, confusion matrices")
+    images: int = Field(32, ge=0, le=256, description="validation images to show with their predicted class; 0: none")
+    tensorboard: bool = Field(True, description="also write TensorBoard events")
 
 
 class CheckpointConfig(Section):
-    """What is kept besides the last state."""
+    """Which states are saved."""
 
-    every: int = Field(1, ge=1, description="epochs between two checkpoints")
-    best: bool = Field(True, description="also keep the weights of the best validation accuracy")
+    every: int = Field(1, ge=1, description="epochs between checkpoints")
+    best: bool = Field(True, description="also save the weights with the best validation accuracy")
 
 
 class Config(Section):
     """A whole run. The same config and seed give the same run."""
 
     loss: SerializeAsAny[LossParameters] = Field(
-        LossParameters(name="auto"),
-        description="a name that `tudui loss list` shows, which replaces the whole section of a file; auto: ce",
+        LossParameters(name="auto"), description="a name from `tudui loss list`; replaces a file's section; auto: ce"
     )
     network: SerializeAsAny[NetworkParameters] = Field(
         NetworkParameters(name="auto"), description="a network by name; auto: tudui"
@@ -210,16 +199,14 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     log: LogConfig = LogConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
-    seed: int = Field(0, ge=0, lt=2**31, description="governs split, initial weights, order and augmentation")
+    seed: int = Field(0, ge=0, lt=2**31, description="determines split, initial weights, order and augmentation")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps (untested); auto: a GPU if there is one")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "fp32", description="arithmetic of forward and backward; weights stay fp32; auto: bf16 where it is native"
+        "fp32", description="precision of forward and backward; weights stay fp32; auto: bf16 if it is native"
     )
-    deterministic: bool = Field(
-        False, description="on a GPU: bit-equal reruns, at some cost in speed; a CPU computes so anyway"
-    )
+    deterministic: bool = Field(False, description="on a GPU: identical reruns, but slower; CPU reruns always are")
     expect: Annotated[tuple[Fraction, Fraction], Field(strict=False)] | None = Field(
-        None, description="band of test accuracy that was measured; a run says whether it ends inside"
+        None, description="measured band of test accuracy; the run reports whether its result is inside"
     )
 
     @field_validator("device")
@@ -231,42 +218,37 @@ class Config(Section):
 
 
 DEFAULT_LOSSES = ("ce", "mse", "l1", "huber")
-NoiseLevel = Annotated[float, Field(ge=0, le=1)]
 
 
 class ComparisonConfig(Section):
-    """What is compared, how often, and by which learning rates."""
+    """The losses to compare, how often, and with which learning rates."""
 
     variants: dict[str, SerializeAsAny[LossParameters]] = Field(
         default_factory=lambda: {name: loss_spec(name).parameters(name=name) for name in DEFAULT_LOSSES},
         min_length=1,
-        description="losses by name, in a file also sections by names of your own",
+        description="losses by name; in a file also sections with your own names",
     )
-    seeds: int = Field(
-        5, ge=1, le=1000, description="runs per variant and noise level; the first has the config's seed"
-    )
-    label_noise: tuple[NoiseLevel, ...] = Field(
+    seeds: int = Field(5, ge=1, le=1000, description="runs per variant and noise level, from the config's seed up")
+    label_noise: tuple[Share, ...] = Field(
         (0.0,), strict=False, min_length=1, description="shares of wrong labels in training and validation, from 0 to 1"
     )
-    baseline: str = Field("ce", description="the variant that the others are compared with; without ce, the first")
-    metric: str | None = Field(
-        None, description="the metric of the verdicts, for example top5; null: the first one of the data's task"
-    )
+    baseline: str = Field("ce", description="variant to compare the others with; without ce, the first")
+    metric: str | None = Field(None, description="metric of the verdicts, for example top5; null: the task's first")
     lr: Literal["recipe", "same", "tuned"] = Field(
         "recipe",
-        description="recipe: each loss at its own rate; same: all at optimizer.lr (auto: the baseline's recipe); "
-        "tuned: each at the best of `rates` on validation images",
+        description="recipe: each loss's own rate; same: optimizer.lr for all (auto: the baseline's recipe); "
+        "tuned: the best of `rates` on validation images for each",
     )
     rates: tuple[Positive, ...] = Field(
-        (0.01, 0.02, 0.05, 0.1, 0.2), strict=False, min_length=2, description="the grid of lr: tuned"
+        (0.01, 0.02, 0.05, 0.1, 0.2), strict=False, min_length=2, description="rates to try with lr: tuned"
     )
-    tuning_seeds: int = Field(1, ge=1, le=100, description="runs per rate of the grid, on seeds that are not reported")
+    tuning_seeds: int = Field(1, ge=1, le=100, description="runs per rate, with seeds that are not reported")
     forms: tuple[Literal["recipe", "plain"], ...] = Field(
         ("recipe",),
         strict=False,
         min_length=1,
-        description="plain: residual losses as torch.nn computes them; both: side by side",
+        description="plain: residual losses as in torch.nn; both: compare both forms",
     )
     reach: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
-        "auto", description="validation accuracy whose time is measured; auto: 0.9 of the baseline's last"
+        "auto", description="validation accuracy to reach, for time to accuracy; auto: 0.9 of the baseline's last"
     )

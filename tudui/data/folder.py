@@ -203,7 +203,7 @@ def decode_or_reason(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray | s
 
 
 def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """Return an image as uint8 [3, H, W], in this size (height, width); DataError gives the reason if it is unreadable."""
+    """Return an image as uint8 [3, H, W], of this size (height, width); DataError if it cannot be read."""
     height, width = size
     try:
         with Image.open(path, formats=FORMATS) as image:
