@@ -59,12 +59,7 @@ class World:
 
     def largest(self, value: int) -> int:
         """Return the largest value of all processes."""
-        if self.size == 1:
-            return value
-        tensor = torch.tensor(value)
-        with self._naming_the_lost():
-            torch.distributed.all_reduce(tensor, torch.distributed.ReduceOp.MAX)
-        return int(tensor)
+        return max(self._gather(value))
 
     def from_first(self, value: Value) -> Value:
         """Return the first process's value (tensors and plain values, on the CPU) in every process."""
@@ -90,16 +85,19 @@ class World:
             if self.size == 1:
                 raise
             failure = str(error), error.exit_code
-        if self.size == 1:
-            return
-        failures: list[tuple[str, int] | None] = [None] * self.size
-        with self._naming_the_lost():
-            torch.distributed.all_gather_object(failures, failure)
-        for rank, found in enumerate(failures):
+        for rank, found in enumerate(self._gather(failure)):
             if found:
                 shared = TuduiError((f"rank {rank}: " if rank else "") + found[0] if self.is_first else "")
                 shared.exit_code = found[1]
                 raise shared
+
+    def _gather(self, value: Value) -> list[Value]:
+        """Return the value of every process, by rank."""
+        values = [value] * self.size
+        if self.size > 1:
+            with self._naming_the_lost():
+                torch.distributed.all_gather_object(values, value)
+        return values
 
     @contextmanager
     def _naming_the_lost(self) -> Iterator[None]:

@@ -76,9 +76,7 @@ _LINE: TypeAdapter[Event] = TypeAdapter(Annotated[_ANY_EVENT, Discriminator(_kin
 def read_result(path: Path) -> Result:
     """Read a `result.json`; DataError if it is damaged."""
     try:
-        return Result.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        return Result.model_validate_json(_bytes(path))
     except ValidationError as error:
         again = f"delete it and finish the run again: {tudui_command()} train --resume {path.parent}"
         raise DataError(f"{path}: damaged: {_first(error)}; {again}") from None
@@ -86,12 +84,8 @@ def read_result(path: Path) -> Result:
 
 def read_record(path: Path) -> list[Event]:
     """Read the whole record of a finished run; DataError names the damaged line."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     read: list[Event] = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_bytes(path).splitlines(), start=1):
         try:
             read.append(_LINE.validate_json(line))
         except ValidationError as error:
@@ -99,6 +93,13 @@ def read_record(path: Path) -> list[Event]:
                 _refuse_another_format(line, path)
             raise DataError(f"{path}:{number}: damaged: {_first(error)}") from None
     return read
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _refuse_another_format(line: bytes, path: Path) -> None:

@@ -79,8 +79,15 @@ class RunFolder:
             if not self.result.exists():
                 state, way = "unfinished", f"resume it with: {train} --resume {root}; or "
             raise UsageError(f"{self.root}: already contains a run ({state}); {way}choose another --run-dir")
-        if self.extends(config):
-            return
+        differing = self._differing(config)
+        there, here = differing.get("train.epochs", (0, 0))
+        if len(differing) == 1 and here > there:
+            if config.schedule.name == "constant":
+                return
+            raise UsageError(
+                f"{self.root}: the {config.schedule.name} schedule ends with epoch {there}; "
+                f"only a constant schedule can be extended; train a new run with --epochs {here}"
+            )
         self.check_same(config)
         if not self.result.exists():
             return
@@ -103,19 +110,6 @@ class RunFolder:
             raise UsageError(
                 f"{self.root}: belongs to another config ({shown}); choose another folder, or undo these changes"
             )
-
-    def extends(self, config: Config) -> bool:
-        """Return whether the config is this run's with more epochs; UsageError if its schedule has an end."""
-        differing = self._differing(config)
-        if set(differing) != {"train.epochs"}:
-            return False
-        there, here = differing["train.epochs"]
-        if here > there and config.schedule.name != "constant":
-            raise UsageError(
-                f"{self.root}: the {config.schedule.name} schedule ends with epoch {there}; "
-                f"only a constant schedule can be extended; train a new run with --epochs {here}"
-            )
-        return bool(here > there)
 
     def _differing(self, config: Config) -> dict[str, tuple[Any, Any]]:
         """Return the folder's value and this config's by each key that differs."""

@@ -77,22 +77,18 @@ def _what(detail: ErrorDetails, key: Key, fields: list[str], model: type[BaseMod
 def _walk(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[Key, list[str]]:
     """Return a location without pydantic's parts for unions, and the known fields at its last level."""
     key: list[str] = []
-    here: type[BaseModel] | None = model
     fields = list(model.model_fields)
-    variants: list[type[BaseModel]] = []
+    here = [model]  # none inside a value, several inside a union
     for part in location:
         name = str(part)
-        chosen = [variant for variant in variants if name in typing.get_args(variant.model_fields["name"].annotation)]
-        if chosen:  # the tag of a union, for example `sgd`
-            here, fields, variants = chosen[0], list(chosen[0].model_fields), []
-        elif here is None:
-            if isinstance(part, int):
-                key.append(name)
-        else:
+        if len(here) > 1:  # the part is the tag of the union, for example `sgd`
+            here = [one for one in here if name in typing.get_args(one.model_fields["name"].annotation)]
+        elif here:
             key.append(name)
-            fields = list(here.model_fields)
-            models = _models(here.model_fields[name].annotation) if name in here.model_fields else []
-            here, variants = (models[0], []) if len(models) == 1 else (None, models)
+            fields = list(here[0].model_fields)
+            here = _models(here[0].model_fields[name].annotation) if name in fields else []
+        elif isinstance(part, int):
+            key.append(name)
     return tuple(key), fields
 
 

@@ -13,6 +13,8 @@ from tudui.config.loss_spec import ALIASES, LossSpec, loss_specs
 from tudui.config.network_spec import NetworkSpec, network_specs
 from tudui.config.schema import AUTO, DEFAULT_LOSSES, ComparisonConfig, Config
 
+NULL = "tag:yaml.org,2002:null"
+
 
 def to_yaml(config: Config, comments: Mapping[str, str] | None = None) -> str:
     """Return the config as YAML, with the comments at their dotted keys."""
@@ -23,7 +25,7 @@ def yaml_text(values: dict[str, Any], comments: Mapping[str, str] | None = None)
     """Return plain values as YAML, with sections as blocks and lists on one line."""
     yaml = YAML()
     yaml.width = 200
-    yaml.representer.add_representer(type(None), _null)
+    yaml.representer.add_representer(type(None), lambda representer, _: representer.represent_scalar(NULL, "null"))
     out = io.StringIO()
     yaml.dump(_commented(values, "", comments or {}), out)
     return out.getvalue()
@@ -54,22 +56,15 @@ def worth_a_comment(provenance: Mapping[str, str]) -> dict[str, str]:
     return {key: origin for key, origin in provenance.items() if origin.startswith(("recipe", "auto"))}
 
 
-def _null(representer: Any, _: None) -> Any:
-    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
-
-
 def _commented(values: dict[str, Any], above: str, comments: Mapping[str, str]) -> CommentedMap:
-    mapping = CommentedMap()
+    mapping = CommentedMap(values)
     for name, value in values.items():
-        key = f"{above}{name}"
         if isinstance(value, dict):
-            mapping[name] = _commented(value, f"{key}.", comments)
+            mapping[name] = _commented(value, f"{above}{name}.", comments)
         elif isinstance(value, list):
             mapping[name] = CommentedSeq(value)
             mapping[name].fa.set_flow_style()
-        else:
-            mapping[name] = value
-        if comment := comments.get(key):
+        if comment := comments.get(f"{above}{name}"):
             mapping.yaml_add_eol_comment(comment, name, column=36)
     return mapping
 

@@ -59,30 +59,27 @@ class Merge:
     def add_overrides(self, overrides: Sequence[Override]) -> None:
         """Apply overrides to the values."""
         seen: dict[str, str] = {}
+        settings = []
         for override in overrides:
-            key = override.key.removesuffix(".name") if self._chooses(override) else override.key
+            section, _, rest = override.key.partition(".")
+            chooses = section in CHOSEN_BY_NAME and rest in ("", "name")
+            key = section if chooses else override.key
             if key in seen:
                 self.problems.append(f"{override.origin}: {override.key}: set twice, also by {seen[key]}")
+            seen.setdefault(key, override.origin)
+            if chooses and isinstance(override.value, str | dict):
+                self._choose(section, override)
             else:
-                seen[key] = override.origin
-        # the name of a section first, so that other overrides of the section apply to the new one
-        for override in sorted(overrides, key=lambda override: not self._chooses(override)):
-            if self._chooses(override) and isinstance(override.value, str | dict):
-                self._choose(override)
-            else:
-                self._set(override.key, override.value, override.origin)
+                settings.append(override)
+        for override in settings:  # after the names, so that they apply to the chosen sections
+            self._set(override.key, override.value, override.origin)
         if not all(override.key.startswith(INSIDE_THE_BAND) for override in overrides):
             self.values.pop("expect", None)
 
-    @staticmethod
-    def _chooses(override: Override) -> bool:
-        section, _, rest = override.key.partition(".")
-        return section in CHOSEN_BY_NAME and rest in ("", "name")
-
-    def _choose(self, override: Override) -> None:
-        section, value = override.key.partition(".")[0], override.value
-        old = self.values.get(section)
-        if dropped := [f"{section}.{name}" for name in old if name != "name"] if isinstance(old, dict) else []:
+    def _choose(self, section: str, override: Override) -> None:
+        old, value = self.values.get(section), override.value
+        dropped = [f"{section}.{name}" for name in old if name != "name"] if isinstance(old, dict) else []
+        if dropped:
             self.notes.append(
                 f"{override.origin} replaces the whole section '{section}' of the file, without {', '.join(dropped)}"
             )
@@ -101,16 +98,13 @@ class Merge:
         self.origins = {other: place for other, place in self.origins.items() if other[: len(key)] != key}
         self.origins |= {inside: origin for inside, _ in _walk(value, key)}
 
-    def origin(self, key: Key) -> str | None:
-        """Return the origin of a key, of the nearest section above it, or of a key below."""
+    def place(self, key: Key) -> str:
+        """Return the origin of a key, of the nearest section above it, or of a key below; or the source."""
         for length in range(len(key), 0, -1):
             if key[:length] in self.origins:
                 return self.origins[key[:length]]
-        return next((origin for other, origin in self.origins.items() if other[: len(key)] == key), None)
-
-    def place(self, key: Key) -> str:
-        """Return the origin of a key, or the source."""
-        return self.origin(key) or self.source
+        below = (origin for other, origin in self.origins.items() if other[: len(key)] == key)
+        return next(below, self.source)
 
     def problem(self, key: Key, what: str) -> None:
         """Note a problem of a key."""
@@ -130,16 +124,22 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
     merge = Merge.of_file(path)
     merge.add_overrides(overrides)
     if "comparison" in merge.values:
-        where = merge.origin(("comparison",))
-        raise ConfigError([f"{where}: comparison: this is the plan of a comparison; run it with: tudui compare-losses"])
+        merge.problem(("comparison",), "this is the plan of a comparison; run it with: tudui compare-losses")
+        raise ConfigError(merge.problems[-1:])
     config = validate(merge)
     provenance = {key: merge.origins.get(tuple(key.split(".")), DEFAULT) for key in flatten(config)}
     for part in PARTS:
         if merge.values.get(part, {}).get("name") == "auto":
             provenance[f"{part}.name"] = "auto, for images in classes"
     if config.optimizer.lr == "auto":
-        place = merge.origin(("optimizer", "lr")) or merge.origin(("loss", "name")) or DEFAULT
-        config, provenance["optimizer.lr"] = _with_recipe_rate(config, place)
+        recipe = f"{config.loss.name}, form {config.loss.variant}, {config.optimizer.name}"
+        rate = recipe_rate(config.network, config.loss, config.optimizer.name)
+        if rate is None:
+            place = merge.place(("optimizer", "lr") if "optimizer" in merge.values else ("loss", "name"))
+            raise ConfigError([f"{place}: optimizer.lr: no recipe for {recipe}; set a rate, for example --lr 0.05"])
+        optimizer = config.optimizer.model_copy(update={"lr": rate})
+        config = config.model_copy(update={"optimizer": optimizer})
+        provenance["optimizer.lr"] = f"recipe of {recipe}"
     return Loaded(config, provenance, tuple(merge.notes))
 
 
@@ -196,15 +196,3 @@ def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge) -> A
     except ValidationError as error:
         merge.problems += describe(error, spec.parameters, key, merge.place)
     return default.parameters(name=default.name)
-
-
-def _with_recipe_rate(config: Config, place: str) -> tuple[Config, str]:
-    """Return the config with its recipe's rate, and the recipe's name; ConfigError with the place if there is none."""
-    rate = recipe_rate(config.network, config.loss, config.optimizer.name)
-    recipe = f"{config.loss.name}, form {config.loss.variant}, {config.optimizer.name}"
-    if rate is None:
-        raise ConfigError(
-            [f"{place}: optimizer.lr: there is no recipe for {recipe}; set a rate, for example --lr 0.05"]
-        )
-    optimizer = config.optimizer.model_copy(update={"lr": rate})
-    return config.model_copy(update={"optimizer": optimizer}), f"recipe of {recipe}"

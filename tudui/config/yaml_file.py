@@ -59,31 +59,29 @@ class _Reader:
         self.problems.append(f"{self.source}:{mark.line + 1}:{mark.column + 1}: {name}{what}")
 
     def value(self, node: Node, key: Key) -> Any:
+        text = str(node.value) if isinstance(node, ScalarNode) else ""
+        what = ""
         if node.anchor is not None:  # also the target of an alias, so that no value can be expanded endlessly
-            self.problem(node, key, "anchors and aliases are not supported; write the value out")
-            return None
-        if node.tag not in PLAIN:
-            self.problem(node, key, f"the tag {node.tag} is not supported; write a plain value")
-            return None
-        if len(key) > MAX_DEPTH:
-            self.problem(node, (), TOO_DEEP)
-            return None
-        if isinstance(node, MappingNode):
+            what = "anchors and aliases are not supported; write the value out"
+        elif node.tag not in PLAIN:
+            what = f"the tag {node.tag} is not supported; write a plain value"
+        elif len(key) > MAX_DEPTH:
+            key, what = (), TOO_DEEP
+        elif len(text) > MAX_SCALAR:
+            what = f"{len(text)} characters are too many; at most {MAX_SCALAR} are allowed"
+        elif SURROGATE.search(text):
+            what = "contains half a character (a surrogate); write the whole character"
+        elif isinstance(node, MappingNode):
             return self.mapping(node, key)
-        if isinstance(node, SequenceNode):
+        elif isinstance(node, SequenceNode):
             return [self.value(item, (*key, str(index))) for index, item in enumerate(node.value)]
-        assert isinstance(node, ScalarNode)
-        if len(node.value) > MAX_SCALAR:
-            self.problem(node, key, f"{len(node.value)} characters are too many; at most {MAX_SCALAR} are allowed")
-            return None
-        if SURROGATE.search(str(node.value)):
-            self.problem(node, key, "contains half a character (a surrogate); write the whole character")
-            return None
-        try:
-            return self.yaml.constructor.construct_object(node)
-        except (ConstructorError, ValueError, OverflowError) as error:
-            self.problem(node, key, f"cannot be read: {error}")
-            return None
+        else:
+            try:
+                return self.yaml.constructor.construct_object(node)
+            except (ConstructorError, ValueError, OverflowError) as error:
+                what = f"cannot be read: {error}"
+        self.problem(node, key, what)
+        return None
 
     def mapping(self, node: MappingNode, key: Key) -> dict[str, Any]:
         values: dict[str, Any] = {}

@@ -12,17 +12,7 @@ from tudui.data.draw import EpochDraw, draw_epoch
 from tudui.data.split import stratified
 from tudui.errors import DataError
 
-__all__ = [
-    "Dataset",
-    "EpochDraw",
-    "Preparation",
-    "Source",
-    "Split",
-    "dataset_of",
-    "draw_epoch",
-    "load_data",
-    "read_source",
-]
+__all__ = ["Dataset", "EpochDraw", "Preparation", "Source", "Split", "draw_epoch", "load_data"]
 
 TEST_SHARE = 0.2  # of a source without test images
 

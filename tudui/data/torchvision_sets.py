@@ -22,12 +22,11 @@ from tudui.text import in_a_line
 
 
 class Cifar(NamedTuple):
-    """The layout of a CIFAR folder; md5 sums as on its home page and in torchvision."""
+    """The layout of a CIFAR folder."""
 
     torchvision_class: str
     folder: str
-    files: dict[str, tuple[str, ...]]
-    md5: dict[str, str]
+    files: dict[str, dict[str, str]]  # part -> file -> md5, as on its home page and in torchvision
     labels_key: str
     meta_file: str
     names_key: str
@@ -36,17 +35,19 @@ class Cifar(NamedTuple):
 CIFAR = {
     "cifar10": Cifar(
         "CIFAR10", "cifar-10-batches-py",
-        {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "test": ("test_batch",)},
         {
-            "data_batch_1": "c99cafc152244af753f735de768cd75f", "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
-            "data_batch_3": "54ebc095f3ab1f0389bbae665268c751", "data_batch_4": "634d18415352ddfa80567beed471001a",
-            "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb", "test_batch": "40351d587109b95175f43aff81a1287e",
+            "train": {
+                "data_batch_1": "c99cafc152244af753f735de768cd75f", "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+                "data_batch_3": "54ebc095f3ab1f0389bbae665268c751", "data_batch_4": "634d18415352ddfa80567beed471001a",
+                "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+            },
+            "test": {"test_batch": "40351d587109b95175f43aff81a1287e"},
         },
         "labels", "batches.meta", "label_names",
     ),
     "cifar100": Cifar(
-        "CIFAR100", "cifar-100-python", {"train": ("train",), "test": ("test",)},
-        {"train": "16019d7e3df5f24257cddd939b257f8d", "test": "f0ef6b0ae62326f3e7ffdfab6717acfc"},
+        "CIFAR100", "cifar-100-python",
+        {"train": {"train": "16019d7e3df5f24257cddd939b257f8d"}, "test": {"test": "f0ef6b0ae62326f3e7ffdfab6717acfc"}},
         "fine_labels", "meta", "fine_label_names",
     ),
 }  # fmt: skip
@@ -147,35 +148,33 @@ def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
     folder = root if (root / layout.meta_file).is_file() else root / layout.folder
     if not folder.is_dir():
         _download(name, root, layout.torchvision_class)
-    files_here = [path for files in layout.files.values() for path in map(folder.joinpath, files) if path.is_file()]
-    # an image takes at least 3,072 bytes of a file; memory that is never filled costs nothing
-    largest = sum(path.stat().st_size for path in files_here) // 3072
-    store, filled = np.empty((largest, 3, 32, 32), np.uint8), 0
+    images: list[np.ndarray] = []
     labels: list[int] = []
     parts: dict[str, Tensor] = {}
     differing: list[str] = []
     for part, files in layout.files.items():
-        start = filled
-        for file in files:
+        start = len(labels)
+        for file, official in files.items():
             content, md5 = _read_pickle(folder / file)
-            differing += [file] if md5 != layout.md5[file] else []
+            if md5 != official:
+                differing.append(file)
             pixels: Any = content.get("data")
             given: Any = content.get(layout.labels_key)
-            # before any item is read: arrays and lists in a pickle may claim to be far larger than its file
-            fits = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.shape[1:] == (3072,)
-            if not fits or not isinstance(given, list) or not len(pixels) == len(given) <= largest - filled:
+            # before any label is read: a list in a pickle may claim to be far longer than its file
+            if not isinstance(given, list) or getattr(pixels, "shape", None) != (len(given), 3072):
                 raise DataError(f"{folder / file}: not a batch of {name}; download the file again")
-            store[filled : filled + len(pixels)] = pixels.reshape(-1, 3, 32, 32)
-            filled += len(pixels)
+            images.append(pixels.reshape(-1, 3, 32, 32))
             labels += given
-        parts[part] = torch.arange(start, filled)
+        parts[part] = torch.arange(start, len(labels))
     meta, _ = _read_pickle(folder / layout.meta_file)
     classes: Any = meta.get(layout.names_key)
     whole = isinstance(classes, list) and all(isinstance(label, str) for label in classes)
     if not whole or not labels or not all(type(label) is int and 0 <= label < len(classes) for label in labels):
         raise DataError(f"{folder}: labels do not match the images and classes; download the files again")
     notes = [f"{folder}: not the official {name}: the md5 of {', '.join(differing)} differs"] if differing else []
-    return Source(torch.from_numpy(store[:filled]), torch.tensor(labels), Classes(names=tuple(classes)), parts, notes)
+    return Source(
+        torch.from_numpy(np.concatenate(images)), torch.tensor(labels), Classes(names=tuple(classes)), parts, notes
+    )
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, Any], str]:
