@@ -194,7 +194,7 @@ def test_unreadable_images_are_named_and_refused_or_skipped(class_folders, tudui
     data = load_data(DataConfig(name=f"folder:{class_folders}", on_bad_image="skip"), seed=0)
     assert sum(len(split) for split in data.splits().values()) == 40
     assert any("skipped, 2 of 42" in note for note in data.notes)
-    assert any("1 other files were left out" in note for note in data.notes)
+    assert any("1 other file ignored" in note for note in data.notes)
     # from the cache: the same images and the same words
     again = load_data(DataConfig(name=f"folder:{class_folders}", on_bad_image="skip"), seed=0)
     assert again.notes == data.notes

@@ -128,8 +128,8 @@ def test_a_checkpoint_of_two_goes_on_with_one_and_back(first, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (("-b", "63"), "train.batch_size: 63 images cannot be shared equally by 2 processes; take 62 or 64"),
-        (("--set", "train.drop_last=false"), "train.drop_last: false leaves a last batch"),
+        (("-b", "63"), "train.batch_size: 63 is not a multiple of 2 processes; set it to 62 or 64"),
+        (("--set", "train.drop_last=false"), "train.drop_last: 2 processes cannot share"),
     ],
 )
 def test_what_cannot_be_shared_is_refused_before_anything_starts(flags, says, tudui, monkeypatch):

@@ -18,7 +18,8 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DiskError(f"{path}: cannot be written: {error.strerror or error}; choose another folder") from None
+        why = error.strerror or error
+        raise DiskError(f"{path}: cannot be written: {why}; free some space or choose another folder") from None
 
 
 @contextmanager

@@ -103,7 +103,6 @@ def _bytes(path: Path) -> bytes:
 
 
 def _refuse_another_format(line: bytes, path: Path) -> None:
-    """Raise DataError if a record is of another version of Tudui."""
     try:
         started = json.loads(line)
     except ValueError:
@@ -132,7 +131,6 @@ def last_lines(path: Path) -> Iterator[Event]:
 
 
 def _first(error: ValidationError) -> str:
-    """Return the first problem in one line."""
     detail = error.errors(include_url=False)[0]
     what = " ".join(detail["msg"].removeprefix("Value error, ").split())[:160]
     what = what[0].lower() + what[1:]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tudui.config.parts import Section, find_spec, read_spec
+from tudui.config.parts import Section, Spec, find_spec, read_spec
 from tudui.config.plug_ins import plug_ins
 
 if TYPE_CHECKING:
@@ -45,10 +45,9 @@ class LossParameters(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossSpec:
+class LossSpec(Spec):
     """One loss: its name, its parameters, and the function that builds it, which imports torch."""
 
-    name: str
     formula: str
     build: "Callable[[Any, Any], Loss]"  # (parameters, task) -> loss; a task has names, outputs, counts
     title: str = "a loss of another package"

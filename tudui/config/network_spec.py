@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from tudui.config.loss_spec import LossParameters, loss_spec
-from tudui.config.parts import Section, find_spec, read_spec
+from tudui.config.parts import Section, Spec, find_spec, read_spec
 from tudui.config.plug_ins import plug_ins
 
 if TYPE_CHECKING:
@@ -36,10 +36,9 @@ class Shape:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkSpec:
+class NetworkSpec(Spec):
     """One network: its name, its parameters, its rates, and the function that builds it, which imports torch."""
 
-    name: str
     # returns float32 [B, *input] -> [B, outputs]; UsageError for an unsupported shape
     build: "Callable[[Any, Shape], nn.Module]"
     title: str = "a network of another package"

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,12 +18,11 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
-class Spec(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Spec:
     """The description of a part, without torch."""
 
-    @property
-    def name(self) -> str:
-        """The name in configs and of the entry point."""
+    name: str  # in configs and of the entry point
 
 
 S = TypeVar("S", bound=Spec)

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,11 @@ def read_cached(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
     entry = cache_folder() / "folders" / key
     if not entry.is_dir():
         return None
-    try:
+    with suppress(Exception):  # random bytes make numpy raise almost anything
         images = np.load(entry / "images.npy", mmap_mode="c")  # copy-on-write: torch warns about read-only arrays
         description: dict[str, Any] = json.loads((entry / "description.json").read_text())
         if images.dtype == np.uint8 and [*images.shape, zlib.crc32(images.data)] == description["shape and crc32"]:
             return images, description
-    except Exception:  # random bytes make numpy raise almost anything
-        pass
     shutil.rmtree(entry, ignore_errors=True)  # so that it can be written again
     return None
 
