@@ -244,7 +244,7 @@ def test_a_cut_file_of_mnist_is_named_as_damaged(tmp_path, workshop):
     with pytest.raises(DataError, match="mnist"):
         load_data(DataConfig(name="mnist", dir=str(tmp_path)), 0)
     images.write_bytes(struct.pack(">IIII", 2051, 5, 2, 2) + bytes(20))
-    with pytest.raises(DataError, match="images and labels of mnist do not fit"):
+    with pytest.raises(DataError, match="images and labels of mnist do not match"):
         load_data(DataConfig(name="mnist", dir=str(tmp_path)), 0)
 
 
