@@ -101,7 +101,7 @@ class RunFolder:
                 f"only a constant schedule can be extended, not {config.schedule.name}; "
                 f"train longer in a new run with: {new_run} {longer}"
             )
-        raise UsageError(f"{self.root}: this run has finished its {config.train.epochs} epochs; {way}")
+        raise UsageError(f"{self.root}: this run has finished (epochs: {config.train.epochs}); {way}")
 
     def check_same(self, config: Config) -> None:
         """Refuse a folder whose run has another config; the message names the differences."""
