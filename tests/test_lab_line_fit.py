@@ -219,7 +219,7 @@ def test_a_residual_of_zero_is_said(tudui, tmp_path):
     ("arguments", "says"),
     [
         (("--losses", "hubber"), "did you mean 'huber'"),
-        (("--losses", ","), "names nothing"),
+        (("--losses", ","), "--losses ',': is empty"),
         (("--losses", "ce"), "--losses ce: compares logits with a class"),
         (("--delta", "-1"), "loss.delta: should be greater than 0"),
         (("--losses", "mse", "--delta", "1"), "mse has no parameter delta; losses that have it: huber"),
