@@ -72,7 +72,7 @@ def test_csv_in_a_file_and_pictures_that_cannot_be_read(trained, digit_folders, 
     answer = tudui("predict", trained, "digits", "--out", "found.csv")
     assert answer.code == 3
     assert answer.err.count("cannot be read: ") == 10
-    assert "and 2 more images cannot be read; fix or delete them, or skip them" in answer.err
+    assert "and 2 more cannot be read; fix or delete them, or skip them" in answer.err
     assert not list(Path().glob("found*"))
     answer = tudui("predict", trained, "digits", "--out", "found.csv", "--on-bad-image", "skip")
     assert answer.code == 0

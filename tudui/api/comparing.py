@@ -40,10 +40,10 @@ class Arrangement:
     runs: int
 
     def __str__(self) -> str:
+        runs = f"{self.runs} run{'s' if self.runs > 1 else ''}"
         if self.executor == "ray":
-            return f"{self.runs} runs, on Ray"
-        together = "in lockstep" if self.executor == "stacked" else "at a time"
-        return f"{self.runs} runs, {min(self.jobs, self.runs)} {together}"
+            return f"{runs}, on Ray"
+        return f"{runs}, {min(self.jobs, self.runs)} {'in lockstep' if self.executor == 'stacked' else 'at a time'}"
 
     def estimate(self, plan: Plan) -> tuple[float, dict[str, tuple[float, ...]]]:
         """Return about how many seconds it takes, and the learning rates of each variant; nothing is written.
@@ -133,7 +133,7 @@ def _reported(found: Comparison) -> Report:
     write_dashboards(found)
     if others := comparisons.left_out(found):
         note(
-            f"{len(others)} runs of earlier calls in {found.folder} are not in this report, for example {others[0]}; "
-            f"name their losses and seeds too to include them"
+            f"not in this report: {len(others)} of the runs in {found.folder}, from earlier calls, for example "
+            f"{others[0]}; name their losses and seeds too to include them"
         )
     return Report(**vars(found))

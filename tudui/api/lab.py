@@ -138,7 +138,7 @@ def line_fit(
     "mse" is half the mean square. `delta` is Huber's δ, by default 2. Data, fits and pictures are written to `out`.
     """
     if not 1 <= steps <= MAX_STEPS:
-        raise UsageError(f"--steps {steps}: must be 1 to {MAX_STEPS:,}")
+        raise UsageError(f"--steps {steps}: must be from 1 to {MAX_STEPS:,}")
     if not 0 < lr < float("inf"):
         raise UsageError(f"--lr {lr:g}: must be greater than 0")
     names = list(dict.fromkeys(losses))

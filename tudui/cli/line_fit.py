@@ -119,7 +119,8 @@ def _print_notes(experiment: "Experiment") -> None:
         note(f"not reached: not within 1 % of the optimum's loss in {experiment.limit:,} steps at this rate")
     for fit in experiment.fits:
         if fit.descent.zero_residuals:
-            zeros = f"{fit.label}: {fit.descent.zero_residuals} residuals were exactly 0"
+            count = fit.descent.zero_residuals
+            zeros = f"{fit.label}: {count} residual{' was' if count == 1 else 's were'} exactly 0"
             note(f"{zeros}; for sign(0), autograd uses 0, the tutorial's code -1")
 
 

@@ -109,7 +109,7 @@ def _report(unreadable: "list[Unreadable]", right: list[bool], *, skip: bool) ->
         )
     lines = [f"{one.path}: cannot be read: {one.why}" for one in unreadable[:SHOWN]]
     if len(unreadable) > SHOWN:
-        lines.append(f"and {len(unreadable) - SHOWN} more images cannot be read")
+        lines.append(f"and {len(unreadable) - SHOWN} more cannot be read")
     if lines and not skip:
         raise DataError("\n".join(lines) + "; fix or delete them, or skip them with --on-bad-image skip")
     note(*(f"skipped, {line}" for line in lines))
