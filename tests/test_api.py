@@ -80,7 +80,7 @@ def test_what_commands_do_with_weights_is_there_from_python(trained, tudui_comma
     done = tudui.export(trained, "model.safetensors")
     assert done.check.passed
     assert done.card.is_file()
-    with pytest.raises(tudui.TuduiError, match="is there already"):
+    with pytest.raises(tudui.TuduiError, match="already exists"):
         tudui.export(trained, "model.safetensors")
     (row,) = runs(trained)
     assert row.test == tudui.evaluate(trained).evaluated.scores["accuracy"]
@@ -89,7 +89,7 @@ def test_what_commands_do_with_weights_is_there_from_python(trained, tudui_comma
 def test_a_report_is_written_again_from_python(compared, tmp_path):
     shutil.copytree(compared, "compared", symlinks=True)
     Path("compared/report.html").unlink()
-    assert report("compared").values == read_comparison("compared").values
+    assert report("compared").values == read_comparison(Path("compared")).values
     assert Path("compared/report.html").is_file()
 
 
@@ -190,7 +190,7 @@ def test_a_loss_that_only_this_process_knows(tmp_path):
     installed, unsafe, local, variants, value = done.stdout.splitlines()
     assert "'ce': a loss of this name is installed" in installed
     assert unsafe.startswith("'../ce': a loss's name")
-    assert "the loss of_this_process is known to this process alone; take executor='stacked'" in local
+    assert "only this process knows the loss of_this_process; use executor='stacked'" in local
     assert variants == "['ce', 'of_this_process']"
     assert float(value) == 2 * 0.5**3
 

@@ -126,7 +126,7 @@ def test_the_whole_mean_square_would_explode(tudui, tmp_path):
     answer = tudui("line-fit", "--lr", "0.02", "--steps", "2000", "--out", "exploded")
     assert answer.code == 0
     assert "not reached" in answer.out
-    assert "rate x largest eigenvalue is 2.85, not below 2, so its steps explode" in answer.err
+    assert "rate x largest eigenvalue is 2.85, not below 2, so its steps diverge" in answer.err
     values = json.loads((tmp_path / "exploded" / "fits.json").read_text())
     assert values["rate_times_largest_eigenvalue"] == pytest.approx(2.85, abs=0.01)
     assert values["fits"]["mse"]["after_steps"]["loss"] is None
@@ -212,18 +212,18 @@ def test_a_residual_of_zero_is_said(tudui, tmp_path):
     """Where the tutorial's code takes sign(0) as -1 and autograd as 0, the user hears of it."""
     (tmp_path / "zero.csv").write_text("x,y\n1,0\n2,1\n3,5\n")
     answer = tudui("line-fit", "--csv", "zero.csv", "--losses", "mae")
-    assert "residuals were exactly 0 on the way; autograd takes sign(0) as 0, the tutorial's code as -1" in answer.err
+    assert "exactly 0; for sign(0), autograd uses 0, the tutorial's code -1" in answer.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (("--losses", "hubber"), "did you mean 'huber'"),
-        (("--losses", ","), "names nothing"),
-        (("--losses", "ce"), "--losses ce: compares logits with a class"),
+        (("--losses", ","), "--losses ',': is empty"),
+        (("--losses", "ce"), "--losses ce: a loss of classes"),
         (("--delta", "-1"), "loss.delta: should be greater than 0"),
         (("--losses", "mse", "--delta", "1"), "mse has no parameter delta; losses that have it: huber"),
-        (("--delta", "1", "--choose-delta", "1,2"), "give one of the two"),
+        (("--delta", "1", "--choose-delta", "1,2"), "give only one of them"),
         (("--choose-delta", "1,-2"), "--choose-delta -2: loss.delta: should be greater than 0"),
         (("--choose-delta", ""), "--choose-delta: empty"),
         (("--choose-delta", "1,x"), "--choose-delta: 'x' is not a number"),
@@ -232,7 +232,7 @@ def test_a_residual_of_zero_is_said(tudui, tmp_path):
         (("--outliers", "41"), "--outliers 41: must be from 0 to 40"),
         (("--shift", "nan"), "--shift nan: must be from -1e+06 to 1e+06"),
         (("--seed", "-1"), "--seed -1: must be 0 or greater"),
-        (("--steps", "0"), "--steps 0: must lie in 1 to"),
+        (("--steps", "0"), "--steps 0: must be from 1 to"),
         (("--lr", "0"), "--lr 0: must be greater than 0"),
         (("--lr", "nan"), "--lr nan: must be greater than 0"),
         (("--csv", "absent.csv"), "--csv absent.csv: cannot be read: No such file"),
@@ -245,7 +245,7 @@ def test_a_residual_of_zero_is_said(tudui, tmp_path):
         (("--csv", "upright.csv"), "a line needs at least two different x (got 1)"),
         (("--csv", "empty.csv"), "needs columns x and y (got nothing)"),
         (("--csv", "binary.csv"), "not a text file of comma-separated values"),
-        (("--csv", "text.csv", "--points", "3"), "leave out --points"),
+        (("--csv", "text.csv", "--points", "3"), "omit --points"),
     ],
 )
 def test_bad_input_is_one_clear_line(tudui, tmp_path, arguments, says):
@@ -289,6 +289,6 @@ def test_folds_that_leave_one_x(tmp_path, tudui):
     answer = tudui("line-fit", "--csv", "dose.csv", "--choose-delta", "1", "--folds", "2")
     assert answer.code == 2
     assert "all x are equal" in answer.err
-    for flags, says in ((("--losses", "mse"), "only Huber"), (("--delta", "1"), "give one of the two")):
+    for flags, says in ((("--losses", "mse"), "only Huber"), (("--delta", "1"), "give only one of them")):
         assert says in tudui("line-fit", "--choose-delta", "1", *flags).err
     assert "belongs to --choose-delta" in tudui("line-fit", "--folds", "3").err

@@ -99,7 +99,7 @@ def test_weights_and_settings_of_a_loss_of_classes(tudui):
     plain = tudui("loss", "value", "ce", "-i", "1,2,4;0,1,0", "-t", "2,1", "--json").json()
     answer = tudui("loss", "value", "ce", "-i", "1,2,4;0,1,0", "-t", "2,1", "--weight", "1,2,4", "--json")
     assert answer.json()["terms"] == pytest.approx(np.array(plain["terms"]) * [4, 2], rel=1e-12)
-    assert "divides by the sum of the rows' weights" in answer.err
+    assert "divides by the sum of the weights" in answer.err
     smooth = tudui("loss", "value", "ce", "-i", "1,2,4", "-t", "2", "-s", "loss.label_smoothing=0.3", "--json").json()
     logs = np.array([1, 2, 4]) - math.log(math.exp(1) + math.exp(2) + math.exp(4))
     assert smooth["value"] == pytest.approx(-(0.7 * logs[2] + 0.1 * logs.sum()), rel=1e-12)

@@ -40,7 +40,7 @@ def test_a_picture(trained, tmp_path, tudui):
     answer = tudui("predict", trained, "zero.png", "bad.png", "missing.png")
     assert answer.code == 3
     assert "bad.png: cannot be read" in answer.err
-    assert "missing.png: cannot be read: no such file; mend or remove such images, or" in answer.err
+    assert "missing.png: cannot be read: no such file; fix or delete them, or" in answer.err
 
 
 def test_a_folder_is_every_picture_below_it(trained, digit_folders, tudui, monkeypatch):
@@ -63,7 +63,7 @@ def test_a_folder_is_every_picture_below_it(trained, digit_folders, tudui, monke
         assert row["label"] == str(int(probabilities.argmax()))
         assert float(row["probability"]) == pytest.approx(float(probabilities.max()), abs=1e-4)
     right = sum(row["label"] == Path(row["path"]).parent.name for row in rows[1:])
-    assert f"{right} of 24 images in folders named like a class were found right" in answer.err
+    assert f"({right} of 24 images in folders named after a class)" in answer.err
 
 
 def test_csv_in_a_file_and_pictures_that_cannot_be_read(trained, digit_folders, tudui):
@@ -72,7 +72,7 @@ def test_csv_in_a_file_and_pictures_that_cannot_be_read(trained, digit_folders, 
     answer = tudui("predict", trained, "digits", "--out", "found.csv")
     assert answer.code == 3
     assert answer.err.count("cannot be read: ") == 10
-    assert "and 2 more images cannot be read; mend or remove such images, or go without them" in answer.err
+    assert "and 2 more cannot be read; fix or delete them, or skip them" in answer.err
     assert not list(Path().glob("found*"))
     answer = tudui("predict", trained, "digits", "--out", "found.csv", "--on-bad-image", "skip")
     assert answer.code == 0
@@ -94,7 +94,7 @@ def test_what_does_not_fit_is_said(trained, tmp_path, tudui):
     assert "empty: no images in this folder (endings: .bmp" in answer.err
     answer = tudui("predict", trained, "empty", "--json", "--csv")
     assert answer.code == 2
-    assert "--json: prints JSON, while --csv and --out" in answer.err
+    assert "--json: cannot be combined with --csv or --out" in answer.err
     photograph(0).save(tmp_path / "zero.png")
     answer = tudui("predict", trained, "zero.png", "-o", "nowhere/found.csv")
     assert answer.code == 6

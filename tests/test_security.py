@@ -481,7 +481,7 @@ def test_a_data_folders_name_is_harmless_in_a_shell_and_on_the_terminal(class_fo
     assert answer.code == 0, answer.err
     (run,) = (tmp_path / "runs").iterdir()
     assert re.fullmatch(r"[\w+.-]+", run.name)
-    (printed,) = re.findall(r"open TensorBoard on it: .*?(tensorboard .*)", answer.out)
+    (printed,) = re.findall(r"open it in TensorBoard: .*?(tensorboard .*)", answer.out)
     assert printed == f"tensorboard runs/{run.name}"
     assert (
         tudui("train", *flags, "-o", "a b; touch executed")
@@ -665,9 +665,9 @@ def test_text_in_tensorboard_is_verbatim(hostile):
 @pytest.mark.parametrize(
     ("flags", "host", "says"),
     [
-        ((), "127.0.0.1", "only this machine can open the address"),
-        (("--host", "localhost"), "127.0.0.1", "only this machine can open the address"),
-        (("--host", "0.0.0.0"), "0.0.0.0", "whoever can reach this port can read the logs"),
+        ((), "127.0.0.1", "the address is reachable from this machine only"),
+        (("--host", "localhost"), "127.0.0.1", "the address is reachable from this machine only"),
+        (("--host", "0.0.0.0"), "0.0.0.0", "other machines can read the logs"),
     ],
 )
 def test_tensorboard_listens_on_loopback_unless_told_otherwise(flags, host, says, trained):

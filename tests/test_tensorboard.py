@@ -163,7 +163,7 @@ def test_nothing_to_show_says_what_to_do(tmp_path, tudui):
     (tmp_path / "empty").mkdir()
     answer = tudui("tensorboard", tmp_path / "empty")
     assert answer.code == 2
-    assert "nothing to show" in answer.err
+    assert "contains no event files" in answer.err
 
 
 def test_the_server_listens_on_the_loopback_address(trained):

@@ -194,7 +194,7 @@ def test_a_terminal_breaks_lines_between_words():
 def test_a_bar_on_a_terminal_of_eighty_columns():
     shown = on_a_terminal("train", "-e", "2", columns=80)
     bar = re.sub(r"\x1b\[[^m]*m", "", shown[shown.rindex("epoch 2/2 ") :]).splitlines()[0]
-    assert re.fullmatch(r"epoch 2/2 .+% loss \S+ acc \S+ % \S+ img/s \S+ left *", bar)
+    assert re.fullmatch(r"epoch 2/2 .+% loss \S+ accuracy \S+ % \S+ img/s \S+ left *", bar)
 
 
 def test_completion_is_silent_where_a_package_is_broken(tmp_path, monkeypatch):

@@ -1,7 +1,8 @@
 """Tudui: understand and compare loss functions on an image classifier.
 
 From Python: `tudui.train("digits", {"loss": "huber"})`, `tudui.compare()`, `tudui.evaluate(run)`,
-`tudui.losses.get("huber", delta=2)`; `tudui.api` has what the other commands do. What is heavy is imported when used.
+`tudui.losses.get("huber", delta=2)`; `tudui.api` has the functions of the other commands. Slow modules are imported
+when they are used.
 """
 
 from importlib import import_module
@@ -17,12 +18,10 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 __all__ = ["TuduiError", "compare", "evaluate", "export", "losses", "predict", "train"]
 
-_HOMES = {
+_MODULES = {
     "train": "tudui.api.training",
     "compare": "tudui.api.comparing",
-    "evaluate": "tudui.api.models",
-    "predict": "tudui.api.models",
-    "export": "tudui.api.models",
+    **dict.fromkeys(("evaluate", "predict", "export"), "tudui.api.models"),
     "TuduiError": "tudui.errors",
 }
 
@@ -30,9 +29,9 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name == "losses":
         return import_module("tudui.losses")
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'tudui' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -6,12 +6,12 @@ import sys
 
 
 def main() -> None:
-    """Run the command; Ctrl-C while it is still being imported ends it at once."""
-    python_raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # and is not ignored, as by nohup
+    """Run the command; Ctrl-C during its import ends the process without a traceback."""
+    python_raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not if it is ignored, as with nohup
     if python_raises:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a pipe may know less than UTF-8, as on Windows
+        if isinstance(stream, io.TextIOWrapper):  # a pipe may not accept UTF-8, for example on Windows
             stream.reconfigure(errors="replace")
     from tudui.cli import main as command
 

@@ -1,10 +1,11 @@
-"""A config from whatever a caller has: a name, a file, a mapping, and settings above it."""
+"""A checked config from a name, a file or a mapping, and settings that override it."""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from tudui.api.console import note
 from tudui.config import Config, Loaded, Override, load_config
 from tudui.config.describe import shorten
 from tudui.config.dump import to_change
@@ -17,32 +18,36 @@ from tudui.invocation import tudui_command
 from tudui.run_folder import config_of_run
 
 Named = str | PathLike[str]
-Settings = Mapping[str, Any] | Sequence[Override]  # by dotted key; the command line says how the user wrote each
+Source = Loaded | Config | Mapping[str, Any] | Named | None  # of a run's config
+PlanSource = Plan | Mapping[str, Any] | Named
+Settings = Mapping[str, Any] | Sequence[Override]  # by dotted key; an Override also says how the user wrote it
 NOTHING: Mapping[str, Any] = {}
 
 
-def load(
-    config: Loaded | Config | Mapping[str, Any] | Named | None = None,
-    overrides: Settings = NOTHING,
-    *,
-    resume: Named | None = None,
-) -> Loaded:
-    """Return a checked config with where each value came from; of a run that is resumed, its own.
+def load(config: Source = None, overrides: Settings = NOTHING, *, resume: Named | None = None) -> Loaded:
+    """Return a checked config with where each value came from, and print its notes; `resume` takes a run's own config.
 
-    ConfigError has a line for each problem.
+    What `load` returned is returned as it is. ConfigError has a line for each problem.
     """
     if isinstance(config, Loaded):
         return config
     if resume is None:
-        return load_config(*_asked(config, overrides))
-    if config is not None:
-        raise UsageError(f"resume={fspath(resume)!r}: goes on with that run's config, in its folder; leave others out")
-    return config_of_run(Path(resume), overrides_of(overrides))
+        loaded = load_config(*_file_and_overrides(config, overrides))
+    elif config is None:
+        loaded = config_of_run(Path(resume), overrides_of(overrides))
+    else:
+        raise UsageError(f"resume={fspath(resume)!r}: uses that run's config; leave the config out")
+    note(*loaded.notes)
+    return loaded
 
 
-def plan(plan: Plan | Mapping[str, Any] | Named = "compare", overrides: Settings = NOTHING) -> Plan:
-    """Return the checked plan of a comparison; any config of a run is one."""
-    return plan if isinstance(plan, Plan) else load_plan(*_asked(plan, overrides))
+def plan(plan: PlanSource = "compare", overrides: Settings = NOTHING) -> Plan:
+    """Return the checked plan of a comparison, and print its notes; the config of a run is a plan too."""
+    if isinstance(plan, Plan):
+        return plan
+    loaded = load_plan(*_file_and_overrides(plan, overrides))
+    note(*loaded.notes)
+    return loaded
 
 
 def validate(name: Named) -> Loaded | Plan:
@@ -52,12 +57,12 @@ def validate(name: Named) -> Loaded | Plan:
 
 
 def copy_config(name: str, to: Named | None = None) -> Path:
-    """Copy a shipped config, to change it, and return the new file: by default NAME.yaml here."""
+    """Copy a shipped config for editing, and return the new file: by default NAME.yaml here."""
     source, target = find_config(name, "config copy"), Path(to or f"{Path(name).stem}.yaml")
     if target.exists():
-        raise UsageError(f"{target}: is there already; give another name: {tudui_command()} config copy {name} FILE")
+        raise UsageError(f"{target}: already exists; give another name: {tudui_command()} config copy {name} FILE")
     text = source.read_text() if name in shipped_plans() else _to_change(source)
-    lines = [line for line in text.splitlines(keepends=True) if "$schema=" not in line]  # its path is of our docs
+    lines = [line for line in text.splitlines(keepends=True) if "$schema=" not in line]  # a path in our docs
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     write_text(target, "".join(lines))
@@ -76,20 +81,20 @@ def _to_change(source: Path) -> str:
         return any(one == key or one.startswith(f"{key}.") for one in set_here)
 
     head = [line for line in source.read_text().splitlines() if line.startswith("#")]
-    hint = "# What stands behind a # is the default; take the # away to change it."
+    hint = "# A setting after # is at its default; remove the # to change it."
     return "\n".join([*head, hint, to_change(config, given)])
 
 
 def one_of(name: str, value: str | None, known: Sequence[str]) -> None:
-    """Raise UsageError for an argument that is none of these words."""
+    """Raise UsageError if a value is not one of the known words."""
     if value is not None and value not in known:
         raise UsageError(f"{name}={value!r}: must be one of {', '.join(known)}{did_you_mean(value, known)}")
 
 
-def _asked(
+def _file_and_overrides(
     config: Config | Mapping[str, Any] | Named | None, overrides: Settings
 ) -> tuple[Path | None, Sequence[Override]]:
-    """Return the file that is meant, and everything set above it; a setting in both is that of the overrides."""
+    """Return the file, if one is named, and the settings above it; `overrides` replace those of a mapping."""
     if isinstance(config, Config):
         config = config.model_dump(mode="json")
     if isinstance(config, Mapping):
@@ -103,7 +108,7 @@ def overrides_of(settings: Settings) -> Sequence[Override]:
     if not isinstance(settings, Mapping):
         return settings
     if odd := [key for key in settings if not isinstance(key, str)]:
-        raise UsageError(f"{odd[0]!r}: a setting's key is text, such as 'train.epochs'")
+        raise UsageError(f"{odd[0]!r}: a setting's key is text, for example 'train.epochs'")
     return [Override(key, _plain(value), f"{key}={shorten(value)}") for key, value in settings.items()]
 
 

@@ -1,34 +1,26 @@
-"""The consoles that commands and functions write to."""
+"""The console that commands and functions write to."""
 
 import os
 import sys
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-WIDE = 1000  # columns where nobody looks: no name is broken for a width that a file or pipe does not have
+WIDE = 1000  # columns of a file or pipe, so that no name is broken
 
 
-def messages() -> "Console":
-    """Return the console for everything that is not a result."""
-    return _console(sys.stderr)
-
-
-def output(*, json: bool) -> "Console":
-    """Return the console for progress and tables: stdout, or stderr where stdout belongs to one JSON object."""
-    return _console(sys.stderr if json else sys.stdout)
-
-
-def note(text: str) -> None:
-    """Tell the user something on stderr."""
-    from rich.markup import escape
-
-    messages().print(f"[yellow]note:[/] {escape(text)}")
-
-
-def _console(file: IO[str]) -> "Console":
+def console_on(*, stderr: bool = False) -> "Console":
+    """Return the console for stdout, or for stderr: messages, or everything if stdout belongs to one JSON object."""
     from tudui.sinks.printable import printable_console
 
-    wide = None if file.isatty() or "COLUMNS" in os.environ else WIDE
-    return printable_console(file, width=wide)
+    file = sys.stderr if stderr else sys.stdout
+    return printable_console(file, width=None if file.isatty() or "COLUMNS" in os.environ else WIDE)
+
+
+def note(*texts: str) -> None:
+    """Print each text as a note on stderr."""
+    for text in texts:
+        from rich.markup import escape
+
+        console_on(stderr=True).print(f"[yellow]note:[/] {escape(text)}")

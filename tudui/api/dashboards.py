@@ -16,13 +16,13 @@ from tudui.invocation import tudui_command
 from tudui.run_folder import is_comparison
 
 EVENTS = "tensorboard"  # the folder of a run's event files, and of a comparison's
-# TensorBoard's own way to give runs one colour whose names are the same before the last dash: the seeds of a loss
+# makes TensorBoard give one colour to runs with the same name before the last dash: the seeds of a loss
 BY_LOSS = "?runColorGroup=regex:(.*)-"
 
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A TensorBoard that runs in this process, as long as the block does."""
+    """A TensorBoard that runs in this process until the block ends."""
 
     address: str
     for_others: bool  # whether other machines can open it
@@ -30,8 +30,8 @@ class Dashboard:
     links: Path
 
     def refresh(self) -> None:
-        """Show the runs that have begun meanwhile, and those no longer that are gone."""
-        with suppress(OSError):  # a run may be removed meanwhile
+        """Add new runs, and remove those that were deleted."""
+        with suppress(OSError):  # a run may be deleted at the same time
             _link(self.runs, self.links)
 
 
@@ -39,21 +39,20 @@ class Dashboard:
 def tensorboard(runs: Named = "runs", *, host: str = "127.0.0.1", port: int = 0) -> Iterator[Dashboard]:
     """Start TensorBoard on a run, a folder of runs or a comparison; port 0 takes a free one.
 
-    UsageError where there is nothing to show, or where it cannot listen.
+    UsageError if there is nothing to show, or if it cannot listen.
     """
     runs = Path(fspath(runs))
     if not runs.is_dir():
         raise UsageError(f"{runs}: no such folder; train first: {tudui_command()} train --loss ce")
     if next(_event_files(runs), None) is None and not _is_under_way(runs):
         raise UsageError(
-            f"{runs}: nothing to show, no event files below it; name a folder of runs, "
-            f"or train with log.tensorboard=true"
+            f"{runs}: contains no event files; name a folder of runs, or train with --set log.tensorboard=true"
         )
     try:
         socket.getaddrinfo(host, port)
-    except (OSError, UnicodeError) as error:  # the latter of a name that cannot be one, such as a..b
+    except (OSError, UnicodeError) as error:  # UnicodeError for a name like a..b
         raise UsageError(
-            f"--host {host}: {getattr(error, 'strerror', None) or error}; leave it out to listen on this machine only"
+            f"--host {host}: {getattr(error, 'strerror', None) or error}; omit it to listen on this machine only"
         ) from None
     with tempfile.TemporaryDirectory(prefix="tudui-") as folder:
         shown = links = Path(folder) / _name(runs)
@@ -72,14 +71,14 @@ def _launch(folder: Path, *, host: str, port: int) -> str:
     server = program.TensorBoard()
     server.configure(argv=["tensorboard", "--logdir", str(folder), "--host", host, "--port", str(port)])
     try:
-        with redirect_stderr(io.StringIO()):  # how it reads files, which nobody has to decide about
+        with redirect_stderr(io.StringIO()):  # messages on how it reads files
             return str(server.launch())
     except program.TensorBoardServerException as error:
-        raise UsageError(f"--host {host} --port {port}: {error}; leave both out for a free one here") from None
+        raise UsageError(f"--host {host} --port {port}: {error}; omit both to use a free port") from None
 
 
 def _link(runs: Path, shown: Path) -> None:
-    """Bring up to date what TensorBoard shows: for each run a folder of its name, with links to its event files."""
+    """Update what TensorBoard shows: for each run a folder of its name, with links to its event files."""
     shown.mkdir(exist_ok=True)
     for path in shown.rglob("*"):
         if path.is_symlink() and not path.exists():
@@ -92,10 +91,10 @@ def _link(runs: Path, shown: Path) -> None:
 
 
 def _event_files(runs: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield each event file after the name of its run: the folders that lead there, but for `tensorboard`."""
+    """Yield (run name, event file) for each event file; the name is its path without `tensorboard` folders."""
     root, pattern = runs, "**/*tfevents*"
     if is_comparison(runs):
-        done = (runs / EVENTS).is_dir()  # what the report left, which links to the runs of the plan
+        done = (runs / EVENTS).is_dir()  # made by the report; links to the runs of the plan
         root, pattern = (runs / EVENTS, "*/*tfevents*") if done else (runs / "runs", pattern)
     for file in root.glob(pattern):
         between = [part for part in file.parent.relative_to(root).parts if part != EVENTS]
@@ -103,13 +102,13 @@ def _event_files(runs: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _name(runs: Path) -> str:
-    """Return what a folder is called; one of event files is called as its run."""
+    """Return a folder's name; for a folder of event files, the run's."""
     whole = runs.resolve()
     return (whole.parent if whole.name == EVENTS else whole).name
 
 
 def _is_under_way(runs: Path) -> bool:
-    """Return whether a run or a comparison below has begun and not ended; its event files may be yet to come."""
+    """Return whether a run or comparison below is unfinished; its event files may not exist yet."""
     return any(
         not any((lock.parent / result).exists() for result in ("result.json", "comparison.json"))
         for lock in runs.rglob("*.lock")

@@ -1,4 +1,4 @@
-"""What is in a data set, and what is wrong with it."""
+"""Check a data set."""
 
 from dataclasses import dataclass
 from os import fspath
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CheckedData:
-    """A data set that was read whole; `source.unreadable` are the images that could not be, each with the reason."""
+    """A data set; `source.unreadable` are the images that cannot be read, each with the reason."""
 
     name: str  # as --data takes it
     data: "Dataset"
@@ -32,7 +32,7 @@ class CheckedData:
 
 
 def check_data(name: Named, *, data_dir: Named | None = None) -> CheckedData:
-    """Read a data set, or a folder of images by its path; DataError where it cannot be used at all."""
+    """Read a data set, or a folder of images by its path; DataError if it cannot be used at all."""
     name = fspath(name)
     if name not in data_sets() and not name.startswith(FOLDER) and ("/" in name or Path(name).is_dir()):
         name = f"{FOLDER}{name}"

@@ -1,4 +1,4 @@
-"""Losses by their numbers: values, curves, and lines through points with outliers."""
+"""Losses on numbers: values, curves, and lines through points with outliers."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,23 +10,23 @@ from tudui.config import Override
 from tudui.errors import UsageError
 from tudui.files import json_text, write_text
 from tudui.lab.choice import ChosenLoss, choose_loss, has_parameter
-from tudui.lab.choice import describe_losses as describe_losses
+from tudui.lab.curves import LARGEST_REACH, Curve, class_curve, curve_label, reach_of, residual_curve
+from tudui.lab.line_fit.choose_delta import ChosenDelta as ChosenDelta
+from tudui.lab.line_fit.choose_delta import choose_delta as choose_from
+from tudui.lab.line_fit.data import LineData, csv_data, tutorial_data
+from tudui.lab.line_fit.experiment import Experiment, influence, run_experiment
+from tudui.lab.reading import read_classes, read_numbers
+from tudui.lab.values import LossValue, class_value, residual_value
 from tudui.losses import loss_specs
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from tudui.lab.curves import Curve as Curve
-    from tudui.lab.line_fit.choose_delta import ChosenDelta as ChosenDelta
-    from tudui.lab.line_fit.data import LineData
-    from tudui.lab.line_fit.experiment import Experiment as Experiment
-    from tudui.lab.values import LossValue as LossValue
-
-MOST_STEPS = 10_000
+MAX_STEPS = 10_000
 
 
 def choose(name: str, settings: Settings = NOTHING) -> ChosenLoss:
-    """Return a loss by its name, or by the setting `loss`, with its parameters set: `choose("huber", {"delta": 2})`."""
+    """Return a loss with its parameters: `choose("huber", {"delta": 2})`; the setting `loss` replaces the name."""
     overrides = overrides_of(settings)
     if isinstance(settings, Mapping):
         overrides = [one if one.key == "loss" else replace(one, key=f"loss.{one.key}") for one in overrides]
@@ -41,23 +41,19 @@ def loss_value(
     parameters: Settings = NOTHING,
     *,
     reduction: Literal["mean", "sum", "none"] = "mean",
-) -> "LossValue":
+) -> LossValue:
     """Return a loss on numbers, its terms, and its gradient: `loss_value("huber", [1, 2], [1, 5], {"delta": 2})`.
 
-    For a loss of classes, `inputs` are logits [B, K] and `targets` classes [B]. A text is read as the command reads it:
+    For a loss of classes, `inputs` are logits [B, K] and `targets` classes [B]. A string is read as by the command:
     rows separated by `;`, or the name of a .json, .csv or .npy file.
     """
-    chosen = choose(name, parameters)
-    from tudui.lab.reading import read_classes, read_numbers
-    from tudui.lab.values import class_value, residual_value
-
-    numbers = read_numbers(inputs, flag="--input")
+    chosen, numbers = choose(name, parameters), read_numbers(inputs, flag="--input")
     if chosen.on_numbers:
         return residual_value(chosen, numbers, read_numbers(targets, flag="--target"), reduction=reduction)
     numbers = numbers.reshape(1, -1) if numbers.ndim < 2 else numbers
     if numbers.ndim != 2 or numbers.shape[1] < 2:
         raise UsageError(
-            f"--input has shape {list(numbers.shape)}; {name} needs rows of at least two logits, such as 0.1,0.2,0.3"
+            f"--input has shape {list(numbers.shape)}; {name} needs rows of at least two logits, for example 0.1,0.2"
         )
     classes = read_classes(targets, flag="--target", classes=numbers.shape[1])
     return class_value(chosen, numbers, classes, reduction=reduction)
@@ -65,11 +61,11 @@ def loss_value(
 
 @dataclass(frozen=True)
 class LossCurves:
-    """Losses with their derivatives over the residual and, where one is a loss of classes, over p."""
+    """Losses with their derivatives over the residual and, if one is a loss of classes, over p."""
 
     labels: tuple[str, ...]  # of all
-    over_residual: "tuple[Curve, ...]"
-    over_probability: "tuple[Curve, ...]"
+    over_residual: tuple[Curve, ...]
+    over_probability: tuple[Curve, ...]
 
 
 def loss_curves(
@@ -85,11 +81,9 @@ def loss_curves(
     """
     chosen = _with_deltas(list(dict.fromkeys(names or loss_specs())), deltas)
     if out is not None:
-        from tudui.lab.pictures import check_format
+        from tudui.lab import pictures
 
-        check_format(Path(out))
-    from tudui.lab.curves import LARGEST_REACH, class_curve, curve_label, reach_of, residual_curve
-
+        pictures.check_format(Path(out))
     if reach is not None and not 0 < reach <= LARGEST_REACH:
         raise UsageError(f"--reach {reach:g}: must be greater than 0 and at most {LARGEST_REACH:g}")
     on_numbers = [loss for loss in chosen if loss.on_numbers]
@@ -101,18 +95,14 @@ def loss_curves(
         tuple(class_curve(loss, label=curve_label(loss)) for loss in of_classes),
     )
     if out is not None:
-        from tudui.lab.pictures import curves_picture, make_folder, save_picture
-
-        make_folder(Path(out).parent)
-        save_picture(curves_picture(found.over_residual, found.over_probability), Path(out))
+        pictures.make_folder(Path(out).parent)
+        pictures.save_picture(pictures.curves_picture(found.over_residual, found.over_probability), Path(out))
     return found
 
 
 def _with_deltas(names: Sequence[str], deltas: Sequence[float] | str) -> list[ChosenLoss]:
-    """Return the losses, those that have a δ once for each that is given; UsageError where none has one."""
+    """Return the losses, a loss with a δ once for each given δ; UsageError if no loss has one."""
     if isinstance(deltas, str):
-        from tudui.lab.reading import read_numbers
-
         deltas = read_numbers(deltas, flag="--delta").reshape(-1).tolist()
     given = [Override("loss.delta", one, f"--delta {one:g}") for one in dict.fromkeys(deltas)]
     having = {name for name in names if has_parameter(name, "delta")}
@@ -125,34 +115,30 @@ def _with_deltas(names: Sequence[str], deltas: Sequence[float] | str) -> list[Ch
     ]
 
 
-def line_points(csv: Named | None = None, *, seed: int = 0, **made: float) -> "LineData":
-    """Return the points of a CSV file, or the tutorial's: `points`, `outliers` and their `shift`, by the seed."""
-    from tudui.lab.line_fit.data import csv_data, tutorial_data
-
+def line_points(csv: Named | None = None, *, seed: int = 0, **made: float) -> LineData:
+    """Return the points of a CSV file, or the tutorial's, drawn from `seed` with `points`, `outliers` and `shift`."""
     if csv is None:
         return tutorial_data(seed, **made)  # type: ignore[arg-type]
     if made:
-        raise UsageError(
-            f"--csv {csv}: its points are what they are; leave out {', '.join(f'--{name}' for name in made)}"
-        )
+        raise UsageError(f"--csv {csv}: the file has the points; omit {', '.join(f'--{name}' for name in made)}")
     return csv_data(Path(csv))
 
 
 def line_fit(
-    data: "LineData | None" = None,
+    data: LineData | None = None,
     losses: Sequence[str] = ("mse", "mae", "huber"),
     *,
     delta: float | None = None,
     steps: int = 20,
     lr: float = 0.01,
     out: Named | None = None,
-) -> "Experiment":
-    """Fit a line to points, by default the tutorial's, under each loss: after some steps from 0, and at the optimum.
+) -> Experiment:
+    """Fit a line to points, by default the tutorial's, with each loss: after some steps from 0, and at the optimum.
 
-    "mse" is half the mean square. `delta` is Huber's δ, by default 2. Data, fits and pictures go to the folder `out`.
+    "mse" is half the mean square. `delta` is Huber's δ, by default 2. Data, fits and pictures are written to `out`.
     """
-    if not 1 <= steps <= MOST_STEPS:
-        raise UsageError(f"--steps {steps}: must lie in 1 to {MOST_STEPS:,}")
+    if not 1 <= steps <= MAX_STEPS:
+        raise UsageError(f"--steps {steps}: must be from 1 to {MAX_STEPS:,}")
     if not 0 < lr < float("inf"):
         raise UsageError(f"--lr {lr:g}: must be greater than 0")
     names = list(dict.fromkeys(losses))
@@ -160,17 +146,14 @@ def line_fit(
     chosen = _with_deltas(names, deltas)
     for loss in chosen:
         if not loss.on_numbers:
-            raise UsageError(f"--losses {loss.label}: compares logits with a class; a line needs a loss of numbers")
-    from tudui.lab.line_fit.experiment import run_experiment
-
+            raise UsageError(f"--losses {loss.label}: a loss of classes; a line needs a loss of numbers")
     experiment = run_experiment(chosen, data or line_points(), steps=steps, rate=lr)
     if out is not None:
         _write_experiment(experiment, chosen, Path(out))
     return experiment
 
 
-def _write_experiment(experiment: "Experiment", chosen: list[ChosenLoss], out: Path) -> None:
-    from tudui.lab.line_fit.experiment import influence
+def _write_experiment(experiment: Experiment, chosen: list[ChosenLoss], out: Path) -> None:
     from tudui.lab.line_fit.pictures import fits_picture, influence_picture, losses_picture
     from tudui.lab.pictures import make_folder, save_picture
 
@@ -187,13 +170,10 @@ def _write_experiment(experiment: "Experiment", chosen: list[ChosenLoss], out: P
 
 
 def choose_delta(
-    deltas: Sequence[float] | str, data: "LineData", *, folds: int = 5, seed: int = 0, out: Named | None = None
-) -> "ChosenDelta":
-    """Choose Huber's δ for a line through points by cross-validation; scores and a picture go to the folder `out`."""
-    from tudui.lab.line_fit.choose_delta import choose_delta as choose
-    from tudui.lab.reading import read_numbers
-
-    found = choose(read_numbers(deltas, flag="--choose-delta").reshape(-1).tolist(), data, folds=folds, seed=seed)
+    deltas: Sequence[float] | str, data: LineData, *, folds: int = 5, seed: int = 0, out: Named | None = None
+) -> ChosenDelta:
+    """Choose Huber's δ for a line by cross-validation; scores and a picture are written to the folder `out`."""
+    found = choose_from(read_numbers(deltas, flag="--choose-delta").reshape(-1).tolist(), data, folds=folds, seed=seed)
     if out is not None:
         from tudui.lab.line_fit.pictures import choose_delta_picture
         from tudui.lab.pictures import make_folder, save_picture

@@ -1,4 +1,4 @@
-"""What is done with trained weights: `tudui.evaluate`, `tudui.predict`, `tudui.export`."""
+"""Trained weights: `tudui.evaluate`, `tudui.predict`, `tudui.export`."""
 
 from collections.abc import Iterable
 from os import fspath
@@ -31,15 +31,14 @@ def evaluate(
 ) -> Scored:
     """Score a run, or a weights file of any script, on a split of its own data or of another data set.
 
-    `normalize` None prepares pixels as in training, or not at all where a file does not say. In `evaluated` of what is
-    returned accuracies are fractions, NLL is in nats. WeightsError and DataError say what cannot be used.
+    `normalize` None prepares pixels as in training, or not at all if the file does not say how. In `evaluated` of the
+    result, accuracies are fractions and NLL is in nats. WeightsError and DataError say what cannot be used.
     """
     one_of("split", split, ("train", "validation", "test"))
     one_of("normalize", normalize, ("standardize", "none"))
     place = None if data_dir is None else fspath(data_dir)
     scored = evaluate_weights(_path(weights), data=data, data_dir=place, split=split, normalize=normalize, best=best)
-    for text in scored.notes:
-        note(text)
+    note(*scored.notes)
     return scored
 
 
@@ -51,9 +50,9 @@ def predict(
     normalize: Normalize = None,
     best: bool = False,
 ) -> Predictions:
-    """Return the likeliest classes of image files, and of all images below folders, computed as they are asked for.
+    """Return the likeliest classes of image files, and of all images below folders, computed during iteration.
 
-    `normalize` as in `evaluate`. An image that cannot be read is Unreadable in its place.
+    `normalize` as in `evaluate`. An image that cannot be read gives an Unreadable.
     """
     one_of("normalize", normalize, ("standardize", "none"))
     read, files = read_weights(_path(weights), best=best), find_images(map(Path, images))
@@ -72,24 +71,23 @@ def export(
 ) -> Export:
     """Write a trained model as one file that others can load without Tudui, and a model card beside it.
 
-    The format follows from the ending of `out`, and the other way round; by default safetensors, by the run's name.
-    WeightsError where the file, read back, computes something else.
+    The ending of `out` gives the format, or the format the ending; by default safetensors, named after the run.
+    WeightsError if the file, read back, computes other values.
     """
     path, chosen = place_of(_path(weights), None if out is None else Path(out), format)
     refuse_overwriting(path, card_of(path), overwrite=overwrite)
     done = export_model(_path(weights), path, format=chosen, best=best)
-    for text in done.notes:
-        note(text)
+    note(*done.notes)
     return done
 
 
 def refuse_overwriting(*paths: Path, overwrite: bool) -> None:
-    """Raise UsageError where a file that is to be written is there already, and the user did not say to replace it."""
+    """Raise UsageError for a folder, or for an existing file unless it may be overwritten."""
     for path in paths:
         if path.is_dir():
             raise UsageError(f"{path}: is a folder; give the name of a file with --out")
         if not overwrite and (path.exists() or path.is_symlink()):
-            raise UsageError(f"{path}: is there already; give another name with --out, or add --overwrite")
+            raise UsageError(f"{path}: already exists; give another name with --out, or add --overwrite")
 
 
 def _path(weights: Named | RunResult) -> Path:

@@ -9,7 +9,7 @@ from tudui.inference.runs import list_runs
 
 
 def runs(folder: Named = "runs") -> list[RunRow]:
-    """Return the runs below a folder, at any depth, by name; UsageError where there is no folder."""
+    """Return the runs below a folder, at any depth, by name; UsageError if the folder does not exist."""
     if not Path(folder).is_dir():
         raise UsageError(f"{folder}: no such folder; train first, or name the folder of your runs")
     return list_runs(Path(folder))

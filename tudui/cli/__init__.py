@@ -1,25 +1,11 @@
-"""The command line: parse, call one function, print, exit code. What is heavy is imported inside the commands."""
+"""The command line: parse, call one function, print, exit code. Commands import slow modules when they run."""
 
 from typing import Annotated
 
 import typer
 
 from tudui import __version__
-from tudui.cli import (
-    after,
-    backward,
-    compare,
-    config,
-    data,
-    doctor,
-    export,
-    line_fit,
-    loss,
-    predict,
-    report,
-    tensorboard,
-    train,
-)
+from tudui.cli import after, backward, compare, config, data, doctor, line_fit, loss, predict, tensorboard, train
 from tudui.cli.commands import LOOK, LOSSES, MACHINE, PREPARE, TRAIN, Commands, Group
 from tudui.cli.start import print_start
 
@@ -56,12 +42,12 @@ def main() -> None:
 
 app.command("train", rich_help_panel=TRAIN)(train.train_command)
 app.command("compare-losses", rich_help_panel=TRAIN)(compare.compare_losses_command)
-app.command("report", rich_help_panel=LOOK)(report.report_command)
+app.command("report", rich_help_panel=LOOK)(compare.report_command)
 app.command("runs", rich_help_panel=LOOK)(after.runs_command)
 app.command("tensorboard", rich_help_panel=LOOK)(tensorboard.tensorboard_command)
 app.command("evaluate", rich_help_panel=LOOK)(after.evaluate_command)
 app.command("predict", rich_help_panel=LOOK)(predict.predict_command)
-app.command("export", rich_help_panel=LOOK)(export.export_command)
+app.command("export", rich_help_panel=LOOK)(after.export_command)
 app.add_typer(loss.app, name="loss", rich_help_panel=LOSSES)
 app.add_typer(backward.app, name="backward", rich_help_panel=LOSSES)
 app.command("line-fit", rich_help_panel=LOSSES)(line_fit.line_fit_command)

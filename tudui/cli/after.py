@@ -1,4 +1,4 @@
-"""What comes after training: `tudui evaluate`, `tudui runs`."""
+"""Commands on finished runs: `tudui evaluate`, `tudui runs`, `tudui export`."""
 
 import csv
 import sys
@@ -6,32 +6,40 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
-
-from tudui.api.console import output
-from tudui.cli.flags import HOW, SHOW, Asked, BestOption, JsonOption, NormalizeOption, WeightsArgument, configured
+from tudui.api.console import console_on
+from tudui.cli.flags import (
+    Asked,
+    BestOption,
+    JsonOption,
+    NormalizeOption,
+    OverwriteOption,
+    WeightsArgument,
+    argument,
+    configured,
+    how,
+    show,
+)
+from tudui.cli.printing import print_json, print_line, print_table
 from tudui.errors import UsageError, did_you_mean
-from tudui.files import json_text
 
 if TYPE_CHECKING:
     from tudui.api.models import Scored
     from tudui.tasks import Figure, Metric
 
 MAX_CONFUSION = 20
+SORTED_BY = "name, status, loss, data, seed, epochs, planned, validation, test or seconds."
 
 
 @configured("data.name", "data.dir", file=False)
 def evaluate_command(
     weights: WeightsArgument,
     asked: Asked,
-    split: Annotated[
-        Literal["train", "validation", "test"], typer.Option(help="Which images are scored.", rich_help_panel=HOW)
-    ] = "test",
+    split: Annotated[Literal["train", "validation", "test"], how(None, "Which images are scored.")] = "test",
     normalize: NormalizeOption = None,
     best: BestOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Score weights: accuracy, NLL, calibration, each class, and the value under every loss.
+    """Score weights: accuracy, NLL, calibration, each class, and the value of every loss.
 
     Examples:
       tudui evaluate runs/digits-ce-seed0
@@ -39,65 +47,47 @@ def evaluate_command(
     """
     from tudui.api.models import evaluate
 
-    scored = evaluate(
-        weights, asked.value("data.name"), data_dir=asked.value("data.dir"), split=split, normalize=normalize, best=best
-    )
+    data, data_dir = asked.value("data.name"), asked.value("data.dir")
+    scored = evaluate(weights, data, data_dir=data_dir, split=split, normalize=normalize, best=best)
     if json:
         found = scored.evaluated
         about = {"origin": scored.weights.origin, "split": found.split, "weights": found.weights}
-        scores = {"images": found.images, **found.values(), "losses": found.losses, **found.details}
-        typer.echo(json_text({**about, **scores}))
-        return
-    _print_scores(scored)
+        print_json({**about, "images": found.images, **found.values(), "losses": found.losses, **found.details})
+    else:
+        _print_scores(scored)
 
 
 def _print_scores(scored: "Scored") -> None:
-    from rich.markup import escape
-
-    from tudui.sinks.printable import plain_table
-
-    console, evaluated = output(json=False), scored.evaluated
+    evaluated = scored.evaluated
     measured: list[Metric | Figure] = [*scored.task.metrics, *scored.task.figures]
-    per_class, confusion = evaluated.details["per_class_accuracy"], evaluated.details["confusion"]
-    console.print(
-        f"{escape(scored.weights.origin)}: {evaluated.images:,} {evaluated.split} images\n"
-        + "   ".join(f"{one.title} {one.unit.text(evaluated.scores[one.name])}" for one in measured),
-        soft_wrap=True,
-    )
-    losses = plain_table("loss", "mean", title="mean of each loss")
-    for name, value in evaluated.losses.items():
-        losses.add_row(escape(name), f"{value:.4f}")
-    console.print(losses)
-    console.print(
+    print_line(f"{scored.weights.origin}: {evaluated.images:,} {evaluated.split} images")
+    print_line("   ".join(f"{one.title} {one.unit.text(evaluated.scores[one.name])}" for one in measured))
+    losses = [(name, f"{value:.4f}") for name, value in evaluated.losses.items()]
+    print_table(("loss", "mean"), losses, title="mean of each loss")
+    print_line(
         "Each loss at its defaults; residual losses compare logits with one-hot targets. "
-        "A loss's value says nothing beside another's.",
+        "Do not compare the values of different losses.",
         style="dim",
     )
-    names = list(per_class)
-    with_confusion = len(names) <= MAX_CONFUSION
-    columns = [str(index) for index in range(len(names) if with_confusion else 0)]
-    classes = plain_table("true class", "accuracy", *columns, title="accuracy per class; rows of the confusion matrix")
+    per_class, confusion = evaluated.details["per_class_accuracy"], evaluated.details["confusion"]
+    with_confusion = len(per_class) <= MAX_CONFUSION
+    rows = []
     for index, (name, accuracy) in enumerate(per_class.items()):
-        shown = "-" if accuracy is None else f"{100 * accuracy:.1f} %"
-        row = [str(count) if count else "·" for count in confusion[index]] if with_confusion else []
-        classes.add_row(escape(name if name == str(index) else f"{index} {name}"), shown, *row)
-    console.print(classes)
+        counts = [count or "·" for count in confusion[index]] if with_confusion else []
+        rows.append((name if name == str(index) else f"{index} {name}", _percent(accuracy, 1, " %"), *counts))
+    columns = map(str, range(len(per_class) if with_confusion else 0))
+    title = "accuracy per class; rows of the confusion matrix"
+    print_table(("true class", "accuracy", *columns), rows, title=title)
+
+
+def _percent(share: float | None, digits: int, unit: str = "") -> str | None:
+    return None if share is None else f"{100 * share:.{digits}f}{unit}"
 
 
 def runs_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with runs, at any depth.")] = Path("runs"),
-    sort: Annotated[
-        str,
-        typer.Option(
-            metavar="COLUMN",
-            help="name, status, loss, data, seed, epochs, planned, validation, test or seconds.",
-            rich_help_panel=SHOW,
-        ),
-    ] = "name",
-    as_csv: Annotated[
-        bool,
-        typer.Option("--csv", help="Print comma-separated values; accuracies as fractions.", rich_help_panel=SHOW),
-    ] = False,
+    folder: Annotated[Path, argument("DIR", "Folder with runs, at any depth.")] = Path("runs"),
+    sort: Annotated[str, show("COLUMN", SORTED_BY)] = "name",
+    as_csv: Annotated[bool, show(None, "Print comma-separated values; accuracies as fractions.", "--csv")] = False,
     json: JsonOption = False,
 ) -> None:
     """List the runs below a folder, in one table.
@@ -111,48 +101,76 @@ def runs_command(
     columns = [field.name for field in fields(RunRow)]
     if sort not in columns:
         raise UsageError(f"--sort {sort}: no such column{did_you_mean(sort, columns)}; there are: {', '.join(columns)}")
-    numeric = sort in ("epochs", "planned", "validation", "test", "seconds")  # best or longest first, unknown ones last
+    numeric = sort in ("epochs", "planned", "validation", "test", "seconds")  # largest first, unknown ones last
 
-    def place(row: RunRow) -> Any:
-        value = getattr(row, sort)
-        return (value is None, -value if numeric and value is not None else value, row.name)
+    def place(row: dict[str, Any]) -> Any:
+        value = row[sort]
+        return (value is None, -value if numeric and value is not None else value, row["name"])
 
-    rows = sorted(runs(folder), key=place)
+    rows = sorted(map(asdict, runs(folder)), key=place)
     if json:
-        typer.echo(json_text({"runs": [asdict(row) for row in rows]}))
+        print_json({"runs": rows})
     elif as_csv:
         writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+        writer.writerows(rows)
     elif not rows:
-        raise UsageError(f"{folder}: no runs here; train first, or name the folder of your runs")
+        raise UsageError(f"{folder}: contains no runs; train first, or name the folder of your runs")
     else:
-        _print_runs([asdict(row) for row in rows], columns)
+        _print_runs(rows)
 
 
-def _print_runs(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    from rich.markup import escape
+def _print_runs(rows: list[dict[str, Any]]) -> None:
+    from rich.text import Text
 
     from tudui.sinks.printable import plain_table
 
     table = plain_table(gap=1)
-    headings = {"validation": "val. %", "test": "test %", "seconds": "s"}
-    columns = [column for column in columns if column != "planned"]
-    for column in columns:
-        words = column in ("name", "status", "loss", "data")
-        heading = headings.get(column, column)
-        table.add_column(
-            heading,
-            justify="left" if words else "right",
-            no_wrap=column != "name",
-            overflow="fold" if column == "name" else "ellipsis",
-            min_width=12 if column == "name" else None,
-            max_width=14 if column == "data" else None,
-        )
+    table.add_column("name", overflow="fold", min_width=12)
+    for column in ("status", "loss"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("data", no_wrap=True, max_width=14)
+    for column in ("seed", "epochs", "val. %", "test %", "s"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        for split in ("validation", "test"):
-            row[split] = "-" if row[split] is None else f"{100 * row[split]:.2f}"
-        row["epochs"] = f"{row['epochs']}/{row['planned']}"
-        row["seconds"] = "-" if row["seconds"] is None else f"{row['seconds']:.1f}"
-        table.add_row(*(escape(str(row[column])) for column in columns))
-    output(json=False).print(table)
+        cells = [row[name] for name in ("name", "status", "loss", "data", "seed")]
+        cells += [f"{row['epochs']}/{row['planned']}", _percent(row["validation"], 2), _percent(row["test"], 2)]
+        cells.append(None if row["seconds"] is None else f"{row['seconds']:.1f}")
+        table.add_row(*(Text("-" if cell is None else str(cell)) for cell in cells))
+    console_on().print(table)
+
+
+def export_command(
+    weights: WeightsArgument,
+    format: Annotated[
+        Literal["safetensors", "onnx", "torch"] | None,
+        show(None, "File format.  [default: from the ending of --out, else safetensors]"),
+    ] = None,
+    out: Annotated[Path | None, show("FILE", "File to write.  [default: the run's name, here]", "--out", "-o")] = None,
+    overwrite: OverwriteOption = False,
+    best: BestOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Write a trained model as one file that others can load without Tudui, and a model card beside it.
+
+    The file contains weights, class names and how pixels are prepared (ONNX: the preparation itself). It is read back
+    and compared with the weights on test images before it is renamed into place. docs/handing-on.md shows how to load
+    each format.
+
+    Examples:
+      tudui export runs/digits-ce-seed0
+      tudui export tudui_9.pth --format onnx --out course.onnx
+    """
+    from tudui.api.models import export
+
+    done = export(weights, out, format=format, best=best, overwrite=overwrite)
+    check = done.check
+    if json:
+        values = {"out": str(done.path), "card": str(done.card), "format": done.format, "bytes": done.size}
+        print_json({**values, "check": {**asdict(check), "tolerance": check.tolerance}})
+        return
+    print_line(f"wrote {done.path} ({done.size:,} bytes) and {done.card}")
+    print_line(
+        f"read back on {check.images} {check.of}: largest difference of a logit {check.difference:.2g} "
+        f"(largest logit {check.largest:.3g}; allowed: {check.tolerance:g} of it)"
+    )

@@ -1,4 +1,4 @@
-"""How commands present themselves: help that ends with its examples, and one line for every mistake."""
+"""Help that ends with examples, and one line for every mistake."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from tudui.api.console import messages
+from tudui.api.console import console_on
 from tudui.cli.flags import with_flags
 from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError, did_you_mean
 from tudui.invocation import speaks_for_its_machine
@@ -19,14 +19,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PANELS = (TRAIN, LOOK, LOSSES, PREPARE, MACHINE) = (
     "Train and compare", "Look at results", "Losses and the lab", "Configs and data", "This machine",
 )  # fmt: skip
-MAX_PROBLEMS = 20  # shown of a config in which everything is wrong
+MAX_PROBLEMS = 20  # shown together
 ERROR = "[bold red]error:[/] "
-UNESCAPED = re.compile(r"(?<!\\)\[")  # which Rich would read as markup
+UNESCAPED = re.compile(r"(?<!\\)\[")  # read as markup by Rich
 EXAMPLES = "\nExamples:\n"  # in a docstring; the lines below it are commands
 
 
 class Command(TyperCommand):
-    """A command whose options are made when it is used, so that a list of all commands does without the schema.
+    """A command whose options are created when it is used, so that listing all commands does not load the schema.
 
     Its help ends with the examples of its docstring.
     """
@@ -38,23 +38,23 @@ class Command(TyperCommand):
         if found:
             self.epilog = "[bold]Examples[/]\n" + examples.rstrip().replace("[", r"\[")
         assert self.callback
-        self.function: Callable[..., None] = self.callback()  # which Commands.command put there
+        self.function: Callable[..., None] = self.callback()  # from Commands.command
         self.made = False
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters as the help shows them; a line that is being completed shows none."""
+        """Return the parameters as the help shows them; completion needs no descriptions."""
         if not self.made:
             self.make(described=not ctx.resilient_parsing)
         return _tidied(super().get_params(ctx))
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        """Return the options that begin so with what they mean, which only bash does not show."""
+        """Return the matching options with their descriptions, which bash does not show."""
         if incomplete.startswith("-"):
             self.make(described=os.environ.get("_TUDUI_COMPLETE") != "complete_bash")
         return super().shell_complete(ctx, incomplete)
 
     def make(self, *, described: bool) -> None:
-        """Make the options and the callback from the function; described, they are the schema's."""
+        """Create the options and the callback from the function, with the schema's descriptions if asked for."""
         app = typer.Typer(add_completion=False)
         app.command()(with_flags(self.function, described=described))
         command = typer.main.get_command(app)
@@ -62,30 +62,30 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """Turns what can go wrong for a user into one message and an exit code."""
+    """Turns errors into one message and an exit code."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters as the help shows them."""
         return _tidied(super().get_params(ctx))
 
     def panels(self) -> dict[str, list[str]]:
-        """Return the names of the commands by what a user wants of them."""
+        """Return the names of the commands by panel."""
         panels: dict[str, list[str]] = {panel: [] for panel in PANELS}
         for name, command in self.commands.items():
             panels.setdefault(getattr(command, "rich_help_panel", None) or "", []).append(name)
         return {panel: names for panel, names in panels.items() if names}
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names in the order of their panels."""
+        """Return the names in the order of the panels."""
         return [name for names in self.panels().values() for name in names]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read what stands before the command; a group alone is asked for its help."""
+        """Read the options before the command; a group alone prints its help."""
         alone = not args and not self.invoke_without_command and not ctx.resilient_parsing
         return super().parse_args(ctx, ["--help"] if alone else args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find a command; UsageError names the nearest."""
+        """Find a command; UsageError names the most similar one."""
         name = args[0]
         if not name.startswith("-") and name not in self.commands and not ctx.resilient_parsing:
             hint = did_you_mean(name, self.commands) or f"; there are: {', '.join(self.commands)}"
@@ -93,7 +93,7 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def make_context(self, *args: Any, **settings: Any) -> Any:
-        """Read the command line as far as the command."""
+        """Read the command line up to the command."""
         with _one_line_for_a_mistake():
             return super().make_context(*args, **settings)
 
@@ -104,13 +104,13 @@ class Group(TyperGroup):
 
 
 class Commands(typer.Typer):
-    """A Typer of such commands."""
+    """A Typer with such commands."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(cls=Group, rich_markup_mode="rich", **settings)
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Function], Function]:
-        """Register a function as a command, which makes its options from it later."""
+        """Register a function as a command that creates its options later."""
 
         def register(function: Function) -> Function:
             def later() -> Function:
@@ -124,7 +124,7 @@ class Commands(typer.Typer):
 
 
 def _tidied(parameters: list[Any]) -> list[Any]:
-    """Return parameters whose help keeps its brackets, without types that say nothing, and --help among the others."""
+    """Return parameters whose help keeps its brackets, without uninformative types, with --help in the last panel."""
     for parameter in parameters:
         if parameter.param_type_name == "argument":
             parameter.display_type_rich = lambda ctx: ""
@@ -142,27 +142,27 @@ def _one_line_for_a_mistake() -> Iterator[None]:
         yield
     except TuduiError as error:
         lines = str(error).splitlines() if speaks_for_its_machine() or isinstance(error, WorkerError) else []
-        _say(lines, prefix="" if isinstance(error, Interrupted) else ERROR)
+        _print_lines(lines, prefix="" if isinstance(error, Interrupted) else ERROR)
         raise typer.Exit(error.exit_code) from None
     except typer.TyperException as error:
-        _say([_in_our_words(error)] if speaks_for_its_machine() else [])
+        _print_lines([_mistake(error)] if speaks_for_its_machine() else [])
         raise typer.Exit(UsageError.exit_code) from None
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         raise typer.Exit(130) from None
 
 
-def _say(lines: list[str], prefix: str = ERROR) -> None:
+def _print_lines(lines: list[str], prefix: str = ERROR) -> None:
     from rich.markup import escape
 
     shown = lines[:MAX_PROBLEMS]
     more = [f"and {len(lines) - MAX_PROBLEMS} more"] if len(lines) > MAX_PROBLEMS else []
     for line in shown + more:
-        messages().print(f"{prefix}{escape(line)}", soft_wrap=True)
+        console_on(stderr=True).print(f"{prefix}{escape(line)}", soft_wrap=True)
 
 
-def _in_our_words(error: typer.TyperException) -> str:
-    """Return what is wrong with the words of a command line, and where to look."""
+def _mistake(error: typer.TyperException) -> str:
+    """Return what is wrong with a command line, and where to look."""
     context = getattr(error, "ctx", None)
     option = getattr(error, "option_name", None)
     if context is None:
@@ -174,7 +174,7 @@ def _in_our_words(error: typer.TyperException) -> str:
         known = [name for parameter in context.command.get_params(context) for name in parameter.opts]
         return f"{command} {option}: no such option{did_you_mean(option, known) or see}"
     parameter = getattr(error, "param", None)
-    reasons: list[Any] = getattr(error.__cause__, "errors", list)()  # of pydantic, by which Typer reads values
+    reasons: list[Any] = getattr(error.__cause__, "errors", list)()  # Typer reads values with pydantic
     if parameter is None or not reasons:
         message = " ".join(error.format_message().split()).rstrip(".")
         return f"{command}: {message[0].lower()}{message[1:]}{see}"

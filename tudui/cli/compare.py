@@ -1,4 +1,4 @@
-"""`tudui compare-losses`."""
+"""`tudui compare-losses` and `tudui report`."""
 
 import shlex
 import sys
@@ -6,20 +6,28 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
-from tudui.api.console import note, output
-from tudui.cli.flags import HOW, SHOW, Asked, JsonOption, configured
-from tudui.cli.report import show
+from tudui.api.console import console_on
+from tudui.cli import completion
+from tudui.cli.flags import Asked, JsonOption, argument, configured, how, show
+from tudui.cli.printing import print_json
+from tudui.cli.train import show_tensorboard
 from tudui.errors import UsageError
-from tudui.files import json_text
 from tudui.invocation import number_of_processes
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tudui.api.comparing import Estimate
+    from tudui.api.comparing import Arrangement
     from tudui.config.plan import Plan
+    from tudui.report import Report
+
+JOBS = "Runs at a time; not with ray.  [default: local one per CPU core, stacked 24]"
+EXECUTOR = (
+    "local: each run in its own process; stacked: in lockstep in one process; ray: on a cluster; "
+    "auto: stacked on a GPU, else local."
+)
+RAY = "Ray cluster, for example 10.0.0.1:6379.  [default: $RAY_ADDRESS, else one on this machine]"
+OUT = "Folder for runs and report.  [default: below runs/, the same for the same plan]"
 
 
 @configured(
@@ -28,97 +36,107 @@ if TYPE_CHECKING:
 )  # fmt: skip
 def compare_losses_command(
     asked: Asked,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            "-j",
-            metavar="N",
-            min=1,
-            help="Runs at a time; not with ray.  [default: local one per CPU core, stacked 24]",
-            rich_help_panel=HOW,
-        ),
-    ] = None,
-    executor: Annotated[
-        Literal["auto", "local", "stacked", "ray"],
-        typer.Option(
-            metavar="NAME",
-            help="local: runs in processes of their own; stacked: in lockstep in one; ray: on a cluster; "
-            "auto: stacked on a GPU, else local.",
-            rich_help_panel=HOW,
-        ),
-    ] = "auto",
-    ray_address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Ray cluster, such as 10.0.0.1:6379.  [default: $RAY_ADDRESS, else one on this machine]",
-            rich_help_panel=HOW,
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="Folder for runs and report.  [default: below runs/, the same for the same plan]",
-            rich_help_panel=SHOW,
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", "-n", help="Print the plan and how long it takes.", rich_help_panel=SHOW),
-    ] = False,
+    jobs: Annotated[int | None, how("N", JOBS, "--jobs", "-j", min=1)] = None,
+    executor: Annotated[Literal["auto", "local", "stacked", "ray"], how("NAME", EXECUTOR)] = "auto",
+    ray_address: Annotated[str | None, how("ADDRESS", RAY)] = None,
+    out: Annotated[Path | None, show("DIR", OUT, "--out", "-o")] = None,
+    dry_run: Annotated[bool, show(None, "Print the plan and how long it takes.", "--dry-run", "-n")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Train under each loss on the same footing, several seeds each, and say which is better; call again to go on.
+    """Compare losses: train the same network with each loss over several seeds and report which is better.
 
-    Without --config, the plan is `compare`: four losses on digits.
+    Run the same command again to resume. Without --config, the plan is `compare`: four losses on digits.
 
     Examples:
       tudui compare-losses
       tudui compare-losses --losses ce,probability_mae,gce --label-noise 0,0.4 --seeds 3
     """
     if number_of_processes() > 1:
-        raise UsageError("compare-losses has processes of its own (--jobs); start it without torchrun")
+        raise UsageError("compare-losses starts its own processes (--jobs); run it without torchrun")
     if executor != "ray" and ray_address is not None:
         raise UsageError(f"--ray-address {ray_address}: only with --executor ray")
-    from tudui.api.comparing import compare, estimate
     from tudui.api.configs import plan as load_plan
 
     plan = load_plan(asked.config or "compare", asked.overrides)
-    for text in plan.notes:
-        note(text)
-    console = output(json=json)
+    from tudui.api.comparing import arrange, compare
+
+    console = console_on(stderr=json)
     if dry_run:
-        _show_estimate(plan, estimate(plan, folder=out, executor=executor, jobs=jobs), console, json=json)
+        _show_estimate(plan, arrange(plan, folder=out, executor=executor, jobs=jobs), console, json=json)
         return
-    command = shlex.join(["tudui", *sys.argv[1:]])
     found = compare(
-        plan, folder=out, executor=executor, jobs=jobs, ray_address=ray_address, progress=console, command=command
-    )
-    show(found, console, json=json)
+        plan, folder=out, executor=executor, jobs=jobs, ray_address=ray_address, progress=console,
+        command=shlex.join(["tudui", *sys.argv[1:]]),
+    )  # fmt: skip
+    _show_report(found, console, json=json)
 
 
-def _show_estimate(plan: "Plan", found: "Estimate", console: "Console", *, json: bool) -> None:
+def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json: bool) -> None:
     """Print what would be done and about how long it takes."""
-    from rich.markup import escape
+    from tudui.api.comparing import duration
 
-    comparison, base, way = plan.comparison, plan.base, found.way
+    seconds, rates = way.estimate(plan)
+    comparison, base = plan.comparison, plan.base
+    lines = []
     for variant, parameters in comparison.variants.items():
         tuned = "tuned over " if comparison.lr == "tuned" else ""
         settings = parameters.model_dump(exclude_defaults=True, exclude={"form", "name"})
         shown = ", ".join(f"{name} {value}" for name, value in settings.items())
-        console.print(
-            f"{escape(variant)}: {parameters.name}, {parameters.form} form{f' ({shown})' if shown else ''}, "
-            f"learning rate {tuned}{', '.join(f'{rate:g}' for rate in found.rates[variant])}",
+        lines.append(
+            f"{variant}: {parameters.name}, {parameters.form} form{f' ({shown})' if shown else ''}, "
+            f"learning rate {tuned}{', '.join(f'{rate:g}' for rate in rates[variant])}"
         )
     seeds = f"seeds {base.seed} to {base.seed + comparison.seeds - 1}"
     noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
-    console.print(f"{escape(base.data.name)}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}")
     one_by_one = ", one after another" if way.executor == "ray" else ""
-    console.print(f"{way}, in {escape(str(way.folder))}: about {found.duration}{one_by_one}")
-    console.print("dry run: nothing was written")
+    lines += [
+        f"{base.data.name}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}",
+        f"{way}, in {way.folder}: about {duration(seconds)}{one_by_one}",
+        "dry run: nothing was written",
+    ]
+    for line in lines:
+        console.print(line, markup=False)
     if json:
-        typer.echo(json_text({**asdict(way), "folder": str(way.folder), "seconds": found.seconds}))
+        print_json({**asdict(way), "folder": str(way.folder), "seconds": seconds})
+
+
+@configured("comparison.metric", file=False)
+def report_command(
+    asked: Asked,
+    folder: Annotated[Path, argument("COMPARISON", "Folder of a comparison.", completion.comparisons)],
+    other: Annotated[
+        Path | None, argument("OTHER", "A second one, to show side by side.", completion.comparisons)
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Write a comparison's report again, without training; or show two comparisons side by side and write nothing.
+
+    Examples:
+      tudui report COMPARISON
+      tudui report COMPARISON OTHER
+    """
+    from tudui.api.comparing import read_comparison, report
+    from tudui.report import side_by_side
+
+    console, metric = console_on(stderr=json), asked.value("comparison.metric")
+    if other is None:
+        _show_report(report(folder, metric=metric), console, json=json)
+        return
+    first, second = (read_comparison(one, metric=metric) for one in (folder, other))
+    if json:
+        print_json({str(folder): first.values, str(other): second.values})
+    else:
+        side_by_side(first, second, console)
+
+
+def _show_report(comparison: "Report", console: "Console", *, json: bool) -> None:
+    """Print the result of a comparison, and the path of its report."""
+    from tudui.report import terminal, where
+
+    if json:
+        print_json({"folder": str(comparison.folder), **comparison.values})
+        return
+    terminal(comparison, console)
+    console.print(where(comparison), markup=False, soft_wrap=True)
+    if (comparison.folder / "tensorboard").is_dir():
+        show_tensorboard(comparison.folder, console)

@@ -1,62 +1,62 @@
-"""What the TAB key offers behind a flag; each answers without torch."""
+"""Completion of values with the TAB key; nothing here imports torch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 
 from tudui.errors import TuduiError
 
-RUNS = Path("runs")  # where runs are unless their folder was named
+RUNS = Path("runs")  # default folder of runs
 
 
-def _or_nothing(complete: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
-    """Let a function answer nothing where a package's part does not load, which the commands say."""
+def _or_empty(complete: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
+    """Complete nothing if a plug-in fails to load; the command itself reports that."""
 
     @wraps(complete)
-    def answer(incomplete: str) -> list[str]:
+    def checked(incomplete: str) -> list[str]:
         try:
             return complete(incomplete)
         except TuduiError:
             return []
 
-    return answer
+    return checked
 
 
-@_or_nothing
+@_or_empty
 def losses(incomplete: str) -> list[str]:
-    """Return the losses that begin so; their modules are not loaded for it."""
+    """Return the matching losses; their modules are not loaded."""
     from tudui.config.loss_spec import ENTRY_POINTS
     from tudui.config.plug_ins import plug_ins
 
-    return _beginning(incomplete, set(plug_ins(ENTRY_POINTS)))
+    return _matching(incomplete, set(plug_ins(ENTRY_POINTS)))
 
 
 def several_losses(incomplete: str) -> list[str]:
-    """Return the same for the last of several names between commas."""
+    """Return the same for the last of several names separated by commas."""
     before, comma, last = incomplete.rpartition(",")
     return [f"{before}{comma}{name}" for name in losses(last)]
 
 
-@_or_nothing
+@_or_empty
 def data_sets(incomplete: str) -> list[str]:
-    """Return the data sets that begin so, or `folder:` with the folders that do."""
+    """Return the matching data sets, or `folder:` with the matching folders."""
     from tudui.config.data_sets import FOLDER
     from tudui.config.data_sets import data_sets as known
 
     if incomplete.startswith(FOLDER):
         return [f"{FOLDER}{path}" for path in _folders(incomplete.removeprefix(FOLDER))]
-    return _beginning(incomplete, {*known(), FOLDER})
+    return _matching(incomplete, {*known(), FOLDER})
 
 
 def shipped(incomplete: str) -> list[str]:
-    """Return the shipped configs and plans of comparisons that begin so."""
+    """Return the matching shipped configs and plans of comparisons."""
     from tudui.config.shipped import shipped_configs, shipped_plans
 
-    return _beginning(incomplete, {*shipped_configs(), *shipped_plans()})
+    return _matching(incomplete, {*shipped_configs(), *shipped_plans()})
 
 
 def runs(incomplete: str) -> list[str]:
-    """Return the run folders whose path begins so; those below runs/ from its first letter on."""
+    """Return the matching run folders; those below runs/ from its first letter on."""
     return _with_file("config.yaml", incomplete)
 
 
@@ -65,18 +65,23 @@ def comparisons(incomplete: str) -> list[str]:
     return _with_file("plan.yaml", incomplete)
 
 
-@_or_nothing
+def runs_and_comparisons(incomplete: str) -> list[str]:
+    """Return both."""
+    return runs(incomplete) + comparisons(incomplete)
+
+
+@_or_empty
 def settings(incomplete: str) -> list[str]:
-    """Return the keys for `--set` that begin so, each with its equals sign."""
+    """Return the matching keys for `--set`, each with an equals sign."""
     from tudui.config.describe import known_keys
     from tudui.config.loss_spec import loss_specs
     from tudui.config.schema import Config
 
     of_losses = {f"loss.{name}" for spec in loss_specs().values() for name in spec.parameters.model_fields}
-    return _beginning(incomplete, {f"{key}=" for key in {*known_keys(Config), *of_losses}})
+    return _matching(incomplete, {f"{key}=" for key in {*known_keys(Config), *of_losses}})
 
 
-def _beginning(incomplete: str, words: set[str]) -> list[str]:
+def _matching(incomplete: str, words: set[str]) -> list[str]:
     return sorted(word for word in words if word.startswith(incomplete))
 
 
@@ -84,11 +89,9 @@ def _with_file(name: str, incomplete: str) -> list[str]:
     near = RUNS if RUNS.as_posix().startswith(incomplete) else Path(incomplete)
     top = near if near.is_dir() else near.parent
     found = {path.parent.as_posix() for depth in ("", "*/", "*/*/") for path in top.glob(f"{depth}{name}")}
-    return _beginning(incomplete.removeprefix("./"), found)
+    return _matching(incomplete.removeprefix("./"), found)
 
 
-def _folders(incomplete: str) -> Iterator[str]:
+def _folders(incomplete: str) -> list[str]:
     top = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
-    for path in sorted(top.glob("*/")):
-        if path.is_dir() and path.as_posix().startswith(incomplete):
-            yield path.as_posix()
+    return _matching(incomplete, {path.as_posix() for path in top.glob("*/") if path.is_dir()})

@@ -6,24 +6,23 @@ from typing import Annotated
 
 import typer
 
-from tudui.api.console import note, output
+from tudui.api.console import note
 from tudui.cli import completion
 from tudui.cli.commands import Commands
-from tudui.cli.flags import SHOW, Asked, configured
+from tudui.cli.flags import Asked, argument, configured, show
+from tudui.cli.printing import print_table
 from tudui.errors import ConfigError
 from tudui.files import json_text
 from tudui.invocation import tudui_command
 
-app = Commands(help="Look at configs: what a run would be, and where each value comes from.")
+app = Commands(help="Look at configs: the settings of a run, and where each value comes from.")
 
 
-@app.command()
+@app.command("show")
 @configured("loss", "data.name")
-def show(
+def show_command(
     asked: Asked,
-    provenance: Annotated[
-        bool, typer.Option("--provenance", help="Say behind every value where it comes from.", rich_help_panel=SHOW)
-    ] = False,
+    provenance: Annotated[bool, show(None, "Show where each value comes from.", "--provenance")] = False,
 ) -> None:
     """Print the resolved config.
 
@@ -35,20 +34,16 @@ def show(
     from tudui.config.dump import to_yaml, worth_a_comment
 
     loaded = load(asked.config, asked.overrides)
-    for text in (*loaded.notes, *loaded.config.loss.warnings()):
-        note(text)
+    note(*loaded.config.loss.warnings())
     comments = loaded.provenance if provenance else worth_a_comment(loaded.provenance)
     typer.echo(to_yaml(loaded.config, comments), nl=False)
 
 
 @app.command("validate")
 def validate_command(
-    files: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE", help="YAML files or shipped names.", autocompletion=completion.shipped),
-    ],
+    files: Annotated[list[str], argument("FILE", "YAML files or shipped names.", completion.shipped)],
 ) -> None:
-    """Check config files; every problem is a line `file:line:column: key: what`.
+    """Check config files; each problem is a line `file:line:column: key: what`.
 
     Examples:
       tudui config validate mine.yaml
@@ -70,31 +65,28 @@ def validate_command(
 
 @app.command("list")
 def list_command() -> None:
-    """List the shipped configs with what their first lines say.
+    """List the shipped configs, each with the first line of its file.
 
     Examples:
       tudui config list
       tudui config show --config digits
     """
-    from rich.markup import escape
-
     from tudui.config.shipped import shipped_configs, shipped_plans
-    from tudui.sinks.printable import plain_table
 
-    table = plain_table("config", "what", left=2)
+    rows = []
     for name, path in (shipped_configs() | shipped_plans()).items():
         lines = [line.lstrip("# ").rstrip() for line in path.read_text().splitlines() if line.startswith("# ")]
         described = [line for line in lines if not line.startswith("yaml-language-server")]
-        table.add_row(name, escape(described[0] if described else ""))
-    output(json=False).print(table)
+        rows.append((name, described[0] if described else ""))
+    print_table(("config", "what"), rows, left=2)
 
 
 @app.command("copy")
 def copy_command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Shipped config.", autocompletion=completion.shipped)],
-    to: Annotated[Path | None, typer.Argument(metavar="FILE", help="File to write.  [default: NAME.yaml here]")] = None,
+    name: Annotated[str, argument("NAME", "Shipped config.", completion.shipped)],
+    to: Annotated[Path | None, argument("FILE", "File to write.  [default: NAME.yaml here]")] = None,
 ) -> None:
-    """Copy a shipped config here, to change it.
+    """Copy a shipped config here for editing.
 
     Examples:
       tudui config copy cifar10

@@ -3,14 +3,12 @@
 import shlex
 from typing import Annotated
 
-import typer
-
-from tudui.api.console import note, output
+from tudui.api.console import note
 from tudui.cli import completion
 from tudui.cli.commands import Commands
-from tudui.cli.flags import Asked, JsonOption, configured
+from tudui.cli.flags import Asked, JsonOption, argument, configured
+from tudui.cli.printing import print_json, print_line, print_table
 from tudui.errors import DataError
-from tudui.files import json_text
 from tudui.invocation import tudui_command
 
 app = Commands(help="Look at data sets before training on them.")
@@ -34,65 +32,47 @@ def list_command() -> None:
       tudui data list
       tudui train --data cifar10
     """
-    from rich.markup import escape
-
     from tudui.config.data_sets import data_sets
-    from tudui.sinks.printable import plain_table
 
-    table = plain_table("name", "images", "classes")
-    table.add_column("what")
-    for name, row in SETS.items():
-        table.add_row(name, *row)
-    for name, point in data_sets().items():
-        if name not in SETS:
-            table.add_row(name, "", "", escape(f"of another package: {point.value}"))
-    output(json=False).print(table)
+    others = {name: ("", "", f"from another package: {point.value}") for name, point in data_sets().items()}
+    rows = [
+        (name, f"{images:>7}", f"{classes:>7}", what)
+        for name, (images, classes, what) in (SETS | others | SETS).items()
+    ]
+    print_table(("name", "images", "classes", "what"), rows, left=4)
 
 
 @app.command()
 @configured("data.dir", file=False)
 def check(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME|PATH", help="Data set, or a folder of images.", autocompletion=completion.data_sets
-        ),
-    ],
+    name: Annotated[str, argument("NAME|PATH", "Data set, or a folder of images.", completion.data_sets)],
     asked: Asked,
     json: JsonOption = False,
 ) -> None:
-    """Read a data set and say what is in it, and what is wrong with it.
+    """Read a data set and report what it contains, and which images cannot be read.
 
     Examples:
       tudui data check digits
       tudui data check my-images/
     """
-    from rich.markup import escape
-
     from tudui.api.data import check_data
     from tudui.data.folder import some_of
-    from tudui.sinks.printable import plain_table
 
     found = check_data(name, data_dir=asked.value("data.dir"))
     data, counts, bad = found.data, found.counts, found.source.unreadable
     if json:
         mean, std = data.preparation.mean, data.preparation.std
         about = {"name": data.name, "images": counts, "mean": mean, "std": std, "notes": data.notes}
-        typer.echo(json_text(about | {"unreadable": dict(bad)}))
+        print_json(about | {"unreadable": dict(bad)})
     else:
-        console = output(json=False)
-        console.print(escape(data.name))
-        table = plain_table("class", *counts)
-        for label in data.task.names:
-            table.add_row(escape(label), *(f"{counts[split][label]:,}" for split in counts))
-        table.add_row("all", *(f"{sum(counts[split].values()):,}" for split in counts), style="bold")
-        console.print(table)
-        for text in data.notes:
-            if not (bad and some_of(bad) in text):  # which the error names
-                note(text)
+        print_line(data.name)
+        rows = [(label, *(f"{split[label]:,}" for split in counts.values())) for label in data.task.names]
+        total = ("all", *(f"{sum(split.values()):,}" for split in counts.values()))
+        print_table(("class", *counts), rows, total=total)
+        note(*(text for text in data.notes if not (bad and some_of(bad) in text)))  # the error below names them
     if bad:
-        without = f"{tudui_command()} train --data {shlex.quote(found.name)} --set data.on_bad_image=skip"
+        skip = f"{tudui_command()} train --data {shlex.quote(found.name)} --set data.on_bad_image=skip"
         raise DataError(
             f"{found.name}: {len(bad):,} of {len(bad) + len(found.source.store):,} images cannot be read: "
-            f"{some_of(bad)}; mend or remove them, or train without them: {without}"
+            f"{some_of(bad)}; fix or delete them, or skip them with: {skip}"
         )

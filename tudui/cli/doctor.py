@@ -7,40 +7,35 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tudui.api.console import output
-from tudui.cli.flags import CHOICE, JsonOption
+from tudui.api.console import console_on
+from tudui.cli.flags import JsonOption, choice
+from tudui.cli.printing import print_json
 from tudui.errors import UsageError
-from tudui.files import json_text
 
 if TYPE_CHECKING:
-    from tudui.api.machine import Finding
+    from tudui.diagnosis import Finding
 
-SIGNS = {"ok": "[green]ok[/]", "note": "[magenta]note[/]", "wrong": "[bold red]wrong[/]"}
+STYLES = {"ok": "green", "note": "magenta", "wrong": "bold red"}
 
 
 def doctor_command(
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Look for data sets here.  [default: the user's cache]", rich_help_panel=CHOICE
-        ),
-    ] = None,
+    data_dir: Annotated[Path | None, choice("DIR", "Look for data sets here.  [default: the user's cache]")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what this machine has for Tudui and what is wrong with it; exit code 2 where something is.
+    """Check this machine: versions, devices, data sets, folders; exit code 2 if something is wrong.
 
-    Nothing is fetched and nothing is changed.
+    Nothing is downloaded and nothing is changed.
 
     Examples:
       tudui doctor
       tudui doctor --json
     """
-    from tudui.api.machine import diagnose
+    from tudui.diagnosis import diagnose
 
     findings = list(diagnose(data_dir))
-    wrong = [finding for finding in findings if finding.state == "wrong"]
+    wrong = any(finding.state == "wrong" for finding in findings)
     if json:
-        typer.echo(json_text({"well": not wrong, "findings": [asdict(finding) for finding in findings]}))
+        print_json({"well": not wrong, "findings": [asdict(finding) for finding in findings]})
     else:
         _print(findings)
     if wrong:
@@ -50,17 +45,16 @@ def doctor_command(
 
 
 def _print(findings: "list[Finding]") -> None:
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    console = output(json=False)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for group, of_group in groupby(findings, key=lambda finding: finding.group):
-        table.add_row(f"[bold]{group}[/]")
-        for finding in of_group:
-            after = f" -> {finding.next}" if finding.next else ""
-            table.add_row(f"  {finding.name}", SIGNS[finding.state], escape(finding.text + after))
-    console.print(table)
+        table.add_row(Text(group, "bold"))
+        for one in of_group:
+            after = f" -> {one.next}" if one.next else ""
+            table.add_row(f"  {one.name}", Text(one.state, STYLES[one.state]), Text(one.text + after))
+    console_on().print(table)

@@ -1,7 +1,7 @@
-"""The flags that several commands have. Those that set a key of the config have the schema's help, type and default.
+"""How commands declare options. A flag that sets a key of the config has the schema's help, type and default.
 
-A command names the keys that it has flags for, `@configured("loss", "data.name")`, and its parameter `asked` is what
-they ask for. To give a key a flag, add a line to FLAGS, and the key to the commands that have it.
+A command names the keys that it has flags for, `@configured("loss", "data.name")`; its parameter `asked` has their
+values. To give a key a flag, add a line to FLAGS, and the key to the commands that have it.
 """
 
 import inspect
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from tudui.config import Override
 
-CHOICE, HOW, SHOW = "What to run", "How", "What to show, and where to"  # panels of the help
-CHOICES = re.compile(r"(recipe|plain|auto)[:,] ")  # a meaning that begins with words to be typed keeps its letters
+CHOICE, HOW, SHOW = "What to run", "How", "What to show and where to write it"  # panels of the help
+CHOICES = re.compile(r"(recipe|plain|auto)[:,] ")  # a help text that begins with such a value keeps its lower case
+Completion = Callable[[str], list[str]]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -34,7 +35,7 @@ class Flag:
     short: str | None = None
     metavar: str = "NAME"
     panel: str = HOW
-    complete: Callable[[str], list[str]] | None = None
+    complete: Completion | None = None
     turns_off: bool = False  # the flag alone sets its key to false
 
 
@@ -58,65 +59,52 @@ FLAGS: Mapping[str, Flag] = {
     "comparison.baseline": Flag(name="--baseline", complete=completion.losses),
     "comparison.metric": Flag(name="--metric"),
 }
-ConfigOption = Annotated[
-    str | None,
-    typer.Option(
-        "--config",
-        "-c",
-        metavar="NAME|FILE",
-        help="Shipped config by name (see: tudui config list), or a YAML file; the other options change it.",
-        rich_help_panel=CHOICE,
-        autocompletion=completion.shipped,
-    ),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        "-s",
-        metavar="KEY=VALUE",
-        help="Any setting (see: tudui config show), such as optimizer.lr=0.1; may be repeated.",
-        rich_help_panel=CHOICE,
-        autocompletion=completion.settings,
-    ),
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on stdout, the rest on stderr.", rich_help_panel=SHOW)
-]
-WeightsArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="RUN|WEIGHTS", help="Run folder, checkpoint or weights file.", autocompletion=completion.runs
-    ),
-]
-NormalizeOption = Annotated[
-    Literal["standardize", "none"] | None,
-    typer.Option(
-        help="How pixels are prepared.  [default: as in training; none where a weights file does not say]",
-        rich_help_panel=HOW,
-    ),
-]
-BestOption = Annotated[
-    bool,
-    typer.Option("--best", help="Take the weights of the best validation accuracy, not the last.", rich_help_panel=HOW),
-]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
+
+
+def argument(metavar: str, help: str, complete: Completion | None = None) -> Any:
+    """Return how a command takes a value without a flag."""
+    return typer.Argument(metavar=metavar, help=help, autocompletion=complete)
+
+
+def options_of(panel: str) -> Callable[..., Any]:
+    """Return what makes options of one panel: option(metavar, help, *names, complete=None, **limits)."""
+
+    def option(metavar: str | None, help: str, *names: str, complete: Completion | None = None, **limits: Any) -> Any:
+        return typer.Option(
+            *names, metavar=metavar, help=help, rich_help_panel=panel, autocompletion=complete, **limits
+        )
+
+    return option
+
+
+choice, how, show = (options_of(panel) for panel in (CHOICE, HOW, SHOW))
+
+CONFIG = "Shipped config by name (see: tudui config list), or a YAML file; the other options override it."
+ConfigOption = Annotated[str | None, choice("NAME|FILE", CONFIG, "--config", "-c", complete=completion.shipped)]
+ANY = "Any setting (see: tudui config show), for example optimizer.lr=0.1; may be repeated."
+SetOption = Annotated[list[str] | None, choice("KEY=VALUE", ANY, "--set", "-s", complete=completion.settings)]
+JsonOption = Annotated[bool, show(None, "Print one JSON object on stdout, everything else on stderr.", "--json")]
+WeightsArgument = Annotated[Path, argument("RUN|WEIGHTS", "Run folder, checkpoint or weights file.", completion.runs)]
+PREPARED = "How pixels are prepared.  [default: as in training; none if a weights file does not say]"
+NormalizeOption = Annotated[Literal["standardize", "none"] | None, how(None, PREPARED)]
+BestOption = Annotated[bool, how(None, "Use the weights with the best validation accuracy, not the last.", "--best")]
+OverwriteOption = Annotated[bool, show(None, "Replace existing files.", "--overwrite")]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a command line asks for: a config, and what is set above it, in the user's words."""
+    """A config file and the overrides of a command line, in the user's words."""
 
     config: Path | None
     overrides: "list[Override]"
 
     def value(self, key: str) -> Any:
-        """Return what a flag gives for a key, or None."""
+        """Return the value that a flag gives a key, or None."""
         return next((override.value for override in self.overrides if override.key == key), None)
 
 
 def configured(*keys: str, file: bool = True) -> Callable[[Function], Function]:
-    """Give a command the flags of these keys and, where a config file is one too, `--config` and `--set`."""
+    """Give a command the flags of these keys and, with `file`, also `--config` and `--set`."""
 
     def mark(function: Function) -> Function:
         function.flags = (keys, file)  # type: ignore[attr-defined]
@@ -132,7 +120,7 @@ def keys_of(function: Callable[..., None]) -> tuple[str, ...]:
 
 
 def with_flags(function: Callable[..., None], *, described: bool) -> Callable[..., None]:
-    """Return a command that has its flags as parameters instead of `asked`; undescribed, they need no schema."""
+    """Return a command with its flags as parameters instead of `asked`; undescribed, they need no schema."""
     if not hasattr(function, "flags"):
         return function
     keys, with_file = function.flags
@@ -167,11 +155,10 @@ def _parameter(key: str) -> str:
 
 
 def _option(key: str, *, described: bool, with_default: bool) -> Any:
-    """Return the annotation by which Typer makes the option of a key."""
+    """Return the annotation from which Typer makes the option of a key."""
     flag = FLAGS[key]
     names = (flag.name, flag.short) if flag.short else (flag.name,)
-    metavar = None if flag.turns_off else flag.metavar
-    option = typer.Option(*names, metavar=metavar, rich_help_panel=flag.panel, autocompletion=flag.complete)
+    option = options_of(flag.panel)(None if flag.turns_off else flag.metavar, "", *names, complete=flag.complete)
     kind: Any = bool if flag.turns_off else str
     if described:
         field = setting(key)
@@ -202,7 +189,7 @@ def _default(field: "FieldInfo") -> str:
 
 
 def _override(key: str, value: Any) -> "Override":
-    """Return what a flag sets: a text is read as its key's type asks, and a list stands between commas."""
+    """Return what a flag sets: text is converted to the type of its key, a list is split at commas."""
     from tudui.config import Override
     from tudui.config.yaml_file import read_value
 
@@ -227,8 +214,8 @@ def _has(kind: Any, part: type) -> bool:
 
 
 def names_in(text: str, flag: str) -> list[str]:
-    """Return what stands between commas; UsageError where nothing does."""
+    """Return the values between commas; UsageError if there are none."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise UsageError(f"{flag} '{text}': names nothing; give values separated by commas")
+        raise UsageError(f"{flag} '{text}': is empty; give values separated by commas")
     return names

@@ -5,21 +5,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tudui.api.console import note, output
+from tudui.api.console import console_on, note
 from tudui.cli import completion
 from tudui.cli.commands import Commands
-from tudui.cli.flags import CHOICE, HOW, SHOW, JsonOption, SetOption, names_in
+from tudui.cli.flags import JsonOption, SetOption, argument, choice, how, names_in, show
+from tudui.cli.printing import print_json, print_line, print_table
 from tudui.errors import UsageError
-from tudui.files import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tudui.api.lab import Curve, LossValue
+    import numpy as np
+
+    from tudui.lab.curves import Curve
+    from tudui.lab.values import LossValue
 
 app = Commands(help="Look at the losses: their formulas, values, gradients and curves.")
 
 SHOWN = 30  # rows of a table
+MARKS = "*o+x#@%&"
+WIDTH, HEIGHT = 64, 14  # of a plot, in characters
 
 
 @app.command("list")
@@ -30,73 +35,41 @@ def list_command(json: JsonOption = False) -> None:
       tudui loss list
       tudui loss list --json
     """
-    from rich.markup import escape
-    from rich.table import Table
-
-    from tudui.api.lab import describe_losses
+    from tudui.lab.choice import describe_losses
 
     losses = describe_losses()
     if json:
-        typer.echo(json_text({"losses": losses}))
+        print_json({"losses": losses})
         return
-    console = output(json=False)
+    console = console_on()
     for loss in losses:
-        table = Table.grid(padding=(0, 2, 0, 0))
-        table.add_row("formula", escape(loss["formula"]))
-        table.add_row("compares", loss["compares"])
-        table.add_row("form", f"{loss['form']}; or plain, what torch.nn does on one-hot targets")
+        rows = [
+            ("formula", loss["formula"]),
+            ("compares", loss["compares"]),
+            ("form", f"{loss['form']}; or plain, what torch.nn does on one-hot targets"),
+        ]
         for number, parameter in enumerate(loss["parameters"]):
             text = f"{parameter['name']} = {parameter['default']}: {parameter['description']}"
-            table.add_row("" if number else "parameters", escape(text))
-        table.add_row("robust to", escape(loss["robust_to"]))
-        table.add_row("source", escape(loss["source"]))
-        console.print(f"[bold]{escape(loss['name'])}[/], {escape(loss['title'])}")
-        console.print(table)
+            rows.append(("" if number else "parameters", text))
+        rows += [("robust to", loss["robust_to"]), ("source", loss["source"])]
+        console.print(loss["name"], style="bold", markup=False, end="")
+        console.print(f", {loss['title']}", markup=False)
+        print_table((), rows, left=2)
         console.print()
 
 
 @app.command()
 def value(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME", help="Loss, as in tudui loss list.", autocompletion=completion.losses),
-    ],
+    name: Annotated[str, argument("NAME", "Loss, as in tudui loss list.", completion.losses)],
     inputs: Annotated[
-        str,
-        typer.Option(
-            "--input",
-            "-i",
-            metavar="NUMBERS|FILE",
-            help="Outputs, such as 1,2,3; logits for a loss of classes.",
-            rich_help_panel=CHOICE,
-        ),
+        str, choice("NUMBERS|FILE", "Outputs, for example 1,2,3; logits for a loss of classes.", "--input", "-i")
     ],
-    target: Annotated[
-        str,
-        typer.Option(
-            "--target",
-            "-t",
-            metavar="NUMBERS|FILE",
-            help="Targets; the class of each row of logits.",
-            rich_help_panel=CHOICE,
-        ),
-    ],
+    target: Annotated[str, choice("NUMBERS|FILE", "Targets; the class of each row of logits.", "--target", "-t")],
     reduction: Annotated[
-        Literal["mean", "sum", "none"],
-        typer.Option("--reduction", "-r", help="How the terms become one value.", rich_help_panel=HOW),
+        Literal["mean", "sum", "none"], how(None, "How the terms become one value.", "--reduction", "-r")
     ] = "mean",
-    delta: Annotated[
-        float | None,
-        typer.Option(
-            "--delta", metavar="NUMBER", help="δ of a loss that has one.  [default: the loss's]", rich_help_panel=HOW
-        ),
-    ] = None,
-    weight: Annotated[
-        str | None,
-        typer.Option(
-            "--weight", metavar="NUMBERS", help="One for each class, such as 1,1,2.  [default: 1]", rich_help_panel=HOW
-        ),
-    ] = None,
+    delta: Annotated[float | None, how("NUMBER", "δ of a loss that has one.  [default: the loss's]")] = None,
+    weight: Annotated[str | None, how("NUMBERS", "One for each class, for example 1,1,2.  [default: 1]")] = None,
     settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -117,16 +90,13 @@ def value(
     overrides += [parse_set(text) for text in settings or ()]
     found = loss_value(name, inputs, target, overrides, reduction=reduction)
     if weight is not None and reduction == "mean":
-        note(
-            "the mean is over the rows, as in training; torch.nn.CrossEntropyLoss(weight=...) divides by the "
-            "sum of the rows' weights instead"
-        )
+        note("the mean is over the rows, as in training; torch.nn.CrossEntropyLoss divides by the sum of the weights")
     if json:
         values = {**vars(found), "shape": list(found.inputs.shape)}
         values |= {"input": values.pop("inputs"), "target": values.pop("targets")}
-        typer.echo(json_text({key: _plain(inside) for key, inside in values.items()}))
-        return
-    _print_value(found)
+        print_json(_as_lists(values))
+    else:
+        _print_value(found)
 
 
 def _weights(text: str) -> list[float]:
@@ -139,112 +109,103 @@ def _weights(text: str) -> list[float]:
     return weights
 
 
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else value
+def _as_lists(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value.tolist() if hasattr(value, "tolist") else value for key, value in values.items()}
 
 
 def _print_value(found: "LossValue") -> None:
     import numpy as np
-    from rich.markup import escape
 
-    from tudui.sinks.printable import plain_table
-
-    console, inputs, targets = output(json=False), found.inputs, found.targets
-    of_classes = found.probabilities is not None
-    columns = ("row", "logit of", "logit", "p") if of_classes else ("element", "input", "target")
-    table = plain_table(*columns, "term", "gradient", left=0)
-    places = list(np.ndindex(inputs.shape))
+    inputs, targets, places = found.inputs, found.targets, list(np.ndindex(found.inputs.shape))
+    columns = ("element", "input", "target") if found.probabilities is None else ("row", "logit of", "logit", "p")
+    rows = []
     for place in places[:SHOWN]:
-        middle = [f"{inputs[place]:.6g}"]
-        if found.probabilities is not None:
+        if found.probabilities is None:
+            cells = [",".join(map(str, place)), f"{inputs[place]:.6g}", f"{targets[place]:.6g}"]
+            term = f"{found.terms[place]:.4f}"
+        else:
             row, column = place
             true = targets[row] == column
             shown = f"{column} (true)" if true else str(column)
-            cells = [str(row), shown, *middle, f"{found.probabilities[place]:.4f}"]
+            cells = [str(row), shown, f"{inputs[place]:.6g}", f"{found.probabilities[place]:.4f}"]
             term = f"{found.terms[row]:.4f}" if true else ""
-        else:
-            cells = [",".join(str(number) for number in place), *middle, f"{targets[place]:.6g}"]
-            term = f"{found.terms[place]:.4f}"
-        table.add_row(*cells, term, f"{found.gradient[place]:.4f}")
-    console.print(table)
+        rows.append((*cells, term, f"{found.gradient[place]:.4f}"))
+    print_table((*columns, "term", "gradient"), rows, left=0)
     if len(places) > SHOWN:
-        console.print(f"... and {len(places) - SHOWN:,} more; all of them with --json")
+        print_line(f"... and {len(places) - SHOWN:,} more; see all with --json")
     parameters = "".join(f", {key} {value}" for key, value in found.parameters.items() if value not in (None, 0.0))
-    shown = "no reduction" if found.value is None else f"{found.reduction} [bold]{found.value:.4f}[/]"
-    console.print(f"{escape(found.loss)}{escape(parameters)}: {shown}")
+    shown = "no reduction" if found.value is None else f"{found.reduction} {found.value:.4f}"
+    print_line(f"{found.loss}{parameters}: {shown}", "bold")
 
 
 @app.command()
 def plot(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NAME", help="Losses.  [default: every registered one]", autocompletion=completion.losses
-        ),
+        list[str] | None, argument("NAME", "Losses.  [default: every registered one]", completion.losses)
     ] = None,
-    delta: Annotated[
-        str | None,
-        typer.Option(
-            "--delta", metavar="NUMBERS", help="δ, or several: 0.1,1,10.  [default: the loss's]", rich_help_panel=HOW
-        ),
-    ] = None,
-    reach: Annotated[
-        float | None,
-        typer.Option(
-            "--reach",
-            metavar="NUMBER",
-            help="Largest residual drawn.  [default: beyond the largest δ]",
-            rich_help_panel=HOW,
-        ),
-    ] = None,
+    delta: Annotated[str | None, how("NUMBERS", "δ, or several: 0.1,1,10.  [default: the loss's]")] = None,
+    reach: Annotated[float | None, how("NUMBER", "Largest residual.  [default: beyond the largest δ]")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="FILE",
-            help="Picture to write: .png, .svg or .pdf.  [default: drawn here, of characters]",
-            rich_help_panel=SHOW,
-        ),
+        show("FILE", "Picture: .png, .svg or .pdf.  [default: draw with characters]", "--out", "-o"),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Draw losses over the residual with their derivatives beside them; with a loss of classes, also over p.
 
-    Where a loss of classes is named, all are also drawn over the true class's probability, residual losses as
-    they are on softmax probabilities. Without --out the plot is made of characters.
+    If a loss of classes is named, all losses are also drawn over the true class's probability, residual losses
+    applied to softmax probabilities. Without --out the plot is made of characters.
 
     Examples:
       tudui loss plot mse l1 huber --out losses.png
       tudui loss plot huber --delta 0.1,10
     """
-    from rich.markup import escape
-
     from tudui.api.lab import loss_curves
 
     found = loss_curves(names, deltas=delta or (), reach=reach, out=out)
     if json:
-        values = {
-            key: [{name: _plain(inside) for name, inside in vars(curve).items()} for curve in curves]
-            for key, curves in (("over_residual", found.over_residual), ("over_probability", found.over_probability))
-        }
-        typer.echo(json_text({"out": None if out is None else str(out), **values}))
+        curves = {"over_residual": found.over_residual, "over_probability": found.over_probability}
+        lists = {key: [_as_lists(vars(curve)) for curve in some] for key, some in curves.items()}
+        print_json({"out": None if out is None else str(out), **lists})
     elif out is not None:
-        output(json=False).print(f"wrote {escape(str(out))}", soft_wrap=True)
+        print_line(f"wrote {out}")
     else:
-        _print_plots(found.over_residual, found.labels, "the residual", "derivative")
-        _print_plots(
-            found.over_probability, found.labels, "the probability of the true class", "gradient of the true logit"
-        )
+        marks = {label: MARKS[index % len(MARKS)] for index, label in enumerate(found.labels)}
+        _print_plots(found.over_residual, marks, "the residual", "derivative")
+        axis = "the probability of the true class"
+        _print_plots(found.over_probability, marks, axis, "gradient of the true logit")
 
 
-def _print_plots(curves: "Sequence[Curve]", every_label: "Sequence[str]", axis: str, slope: str) -> None:
-    from tudui.cli.text_plot import MARKS, text_plot
+def _print_plots(curves: "Sequence[Curve]", marks: dict[str, str], axis: str, slope: str) -> None:
+    if not curves:
+        return
+    labels = [f"{marks[curve.label]} {curve.label}" for curve in curves]
+    for title, heights in (
+        ("loss", [curve.loss for curve in curves]),
+        (slope, [curve.derivative for curve in curves]),
+    ):
+        lines = list(zip(labels, (curve.place for curve in curves), heights, strict=True))
+        typer.echo(f"{title} over {axis}\n{text_plot(lines)}\n")
 
-    marks = {label: MARKS[index % len(MARKS)] for index, label in enumerate(every_label)}
-    for title in ("loss", slope) if curves else ():
-        lines = [
-            (f"{marks[curve.label]} {curve.label}", curve.place, curve.loss if title == "loss" else curve.derivative)
-            for curve in curves
-        ]
-        typer.echo(text_plot(lines, title=f"{title} over {axis}") + "\n")
+
+def text_plot(lines: "Sequence[tuple[str, np.ndarray, np.ndarray]]") -> str:
+    """Return lines (label, x [N], y [N]) in one frame of characters, with a legend.
+
+    A line is drawn with the first character of its label; the first line is on top.
+    """
+    import numpy as np
+
+    every_x, every_y = (np.concatenate(values) for values in list(zip(*lines, strict=True))[1:])
+    left, right, low, high = every_x.min(), every_x.max(), every_y.min(), every_y.max()
+    grid = np.full((HEIGHT, WIDTH), " ")
+    for label, x, y in reversed(lines):
+        heights = np.interp(np.linspace(left, right, WIDTH), x, y)
+        rows = ((high - heights) / max(high - low, 1e-300) * (HEIGHT - 1)).round().astype(int)
+        grid[rows, range(WIDTH)] = label[0]
+    names = {0: f"{high:.3g}", HEIGHT - 1: f"{low:.3g}"}
+    margin = max(len(name) for name in names.values())
+    body = [f"{names.get(row, ''):>{margin}} |{''.join(cells).rstrip()}" for row, cells in enumerate(grid)]
+    axis = f"{left:.3g}".ljust(WIDTH - len(f"{right:.3g}")) + f"{right:.3g}"
+    pad = " " * (margin + 2)
+    legend = "   ".join(label for label, _, _ in lines)
+    return "\n".join([*body, f"{' ' * (margin + 1)}+{'-' * WIDTH}", pad + axis, pad + legend])

@@ -10,28 +10,20 @@ import typer
 
 from tudui.api.console import note
 from tudui.cli import completion
+from tudui.cli.flags import argument, how
 
 RESCAN = 5  # seconds, as often as TensorBoard itself looks for new files
+HOST = "Address to listen on; any other than the default lets other machines read the logs."
 
 
 def tensorboard_command(
     runs: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUNS",
-            help="A run folder, a folder of runs, or a comparison.",
-            autocompletion=lambda incomplete: completion.runs(incomplete) + completion.comparisons(incomplete),
-        ),
+        Path, argument("RUNS", "A run folder, a folder of runs, or a comparison.", completion.runs_and_comparisons)
     ] = Path("runs"),
-    port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
-    ] = 0,
-    host: Annotated[
-        str,
-        typer.Option(metavar="ADDRESS", help="Address to listen on; any but the default opens the logs to others."),
-    ] = "127.0.0.1",
+    port: Annotated[int, how("N", "Port to listen on; 0 chooses a free one.", min=0, max=65535)] = 0,
+    host: Annotated[str, how("ADDRESS", HOST)] = "127.0.0.1",
 ) -> None:
-    """Start TensorBoard, unless told otherwise for this machine only, and print its address.
+    """Start TensorBoard and print its address. It is reachable from this machine only unless you set --host.
 
     Examples:
       tudui tensorboard
@@ -39,16 +31,13 @@ def tensorboard_command(
     """
     from tudui.api.dashboards import tensorboard
 
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the folder of links goes too
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the folder of links is deleted
     with tensorboard(runs, host=host, port=port) as shown:
         if shown.for_others:
-            note(
-                f"--host {host}: whoever can reach this port can read the logs; "
-                f"leave it out to keep them to this machine"
-            )
+            note(f"--host {host}: other machines can read the logs; omit it to allow only this machine")
         else:
-            note("only this machine can open the address")
-        typer.echo(f"TensorBoard shows {runs} at {shown.address} (Ctrl-C ends it)")
+            note("the address is reachable from this machine only")
+        typer.echo(f"TensorBoard shows {runs} at {shown.address} (Ctrl-C stops it)")
         while True:
             time.sleep(RESCAN)
             shown.refresh()

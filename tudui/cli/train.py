@@ -1,22 +1,22 @@
 """`tudui train`."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from tudui.api.console import note, output
+from tudui.api.console import console_on, note
 from tudui.cli import completion
-from tudui.cli.flags import SHOW, Asked, JsonOption, configured
-from tudui.cli.outcome import say_what_next, what_diverged
-from tudui.cli.rehearsal import print_first_batches, show_dry_run
+from tudui.cli.flags import Asked, JsonOption, configured, show
+from tudui.cli.printing import print_json
 from tudui.errors import Diverged, UsageError
-from tudui.files import json_text
-from tudui.invocation import is_first_process
+from tudui.invocation import is_first_process, tudui_command
 
 if TYPE_CHECKING:
-    from tudui.config import Override
+    from rich.console import Console
+
+    from tudui.config import Config, Override
+    from tudui.run_folder import RunResult
 
 
 @configured(
@@ -26,77 +26,58 @@ if TYPE_CHECKING:
 def train_command(
     asked: Asked,
     run_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--run-dir", "-o", metavar="DIR", help="Run folder.  [default: a new one below runs/]", rich_help_panel=SHOW
-        ),
+        Path | None, show("DIR", "Run folder.  [default: a new one below runs/]", "--run-dir", "-o")
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(
-            metavar="RUN",
-            help="Go on with a run that was cut, exactly as if it had not been.",
-            rich_help_panel=SHOW,
-            autocompletion=completion.runs,
+        show(
+            "RUN",
+            "Resume an interrupted run; the result is identical to an uninterrupted one.",
+            complete=completion.runs,
         ),
     ] = None,
     dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", "-n", help="Check config, data, shapes and one step; write nothing.", rich_help_panel=SHOW
-        ),
+        bool, show(None, "Check config, data, shapes and one step; write nothing.", "--dry-run", "-n")
     ] = False,
-    print_batches: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=0,
-            help="First print outputs, targets and loss of so many batches.",
-            rich_help_panel=SHOW,
-        ),
-    ] = 0,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show no progress and no result.", rich_help_panel=SHOW)
-    ] = False,
+    print_batches: Annotated[int, show("N", "First print outputs, targets and loss of N batches.", min=0)] = 0,
+    quiet: Annotated[bool, show(None, "Show no progress and no result.", "--quiet", "-q")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Train the Tudui network with a loss, and leave a run folder.
+    """Train a network with a loss, and write a run folder.
 
     Examples:
       tudui train --loss ce
       tudui train --config cifar10 --data-dir DIR --loss huber
     """
     from tudui.api.configs import load
-    from tudui.api.training import train
 
-    console = output(json=json)
+    console = console_on(stderr=json)
     quiet = quiet or not is_first_process()
     restarted = resume is None and _is_restarted(run_dir)
     if resume is not None:
         loaded = load(None, _on_resume(asked, run_dir), resume=resume)
     else:
         loaded = load(asked.config, asked.overrides)
-    for text in loaded.notes:
-        note(text)
-    if dry_run and not is_first_process():
-        return
-    if print_batches and is_first_process():
-        print_first_batches(loaded.config, print_batches, console)
+    if is_first_process():
+        _print_first_batches(loaded.config, print_batches, console)
+        if dry_run:
+            _show_dry_run(loaded.config, console, json=json)
     if dry_run:
-        show_dry_run(loaded.config, console, json=json)
         return
+    from tudui.api.training import train
+
     place: dict[str, Any] = {"resume": resume or run_dir} if resume or restarted else {"run_dir": run_dir}
     result = train(loaded, **place, progress=False if quiet else console)
     if json and is_first_process():
-        typer.echo(json_text({"run": str(result.run_dir), **result.values}))
+        print_json({"run": str(result.run_dir), **result.values})
     if result.status == "diverged":
-        raise Diverged(what_diverged(loaded.config, result))
+        raise Diverged(_diverged(loaded.config, result))
     if not quiet:
-        say_what_next(loaded.config, result, console)
+        _show_result(loaded.config, result, console)
 
 
 def _is_restarted(run_dir: Path | None) -> bool:
-    """Return whether torchrun has started the job once more; UsageError where a restart could not find its run."""
+    """Return whether torchrun has restarted the job; UsageError if a restart could not find its run."""
     if os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") == "0":
         return False
     if run_dir is None:
@@ -105,8 +86,72 @@ def _is_restarted(run_dir: Path | None) -> bool:
 
 
 def _on_resume(asked: Asked, run_dir: Path | None) -> "list[Override]":
-    """Return everything that was asked for besides a run to resume, of which little is allowed."""
+    """Return everything else that was given with a run to resume; most of it will be refused."""
     from tudui.config import Override
 
     others = {"--config": asked.config, "--run-dir": run_dir}
     return [*asked.overrides, *(Override(flag, value, flag) for flag, value in others.items() if value)]
+
+
+def _print_first_batches(config: "Config", count: int, console: "Console") -> None:
+    if not count:
+        return
+    from tudui.rehearsal import first_batches
+
+    for number, (outputs, targets, value) in enumerate(first_batches(config, count), start=1):
+        console.print(f"batch {number}: outputs {list(outputs.shape)}", style="bold")
+        console.print(f"{outputs}\ntargets\n{targets}\nloss {value:.4f}", markup=False)
+
+
+def _show_dry_run(config: "Config", console: "Console", *, json: bool) -> None:
+    """Check everything up to a step, and print what was found."""
+    from tudui.rehearsal import check
+
+    found = check(config)
+    if json:
+        print_json(found)
+        return
+    notes = found.pop("notes")
+    for name, value in found.items():
+        console.print(f"{name}: {f'{value:.4g}' if isinstance(value, float) else value}", markup=False)
+    note(*notes)
+    console.print("dry run: nothing was written")
+
+
+def _diverged(config: "Config", result: "RunResult") -> str:
+    """Return what to print for a run whose loss or gradient is not finite, and what to try."""
+    from tudui.config.network_spec import recipe_rate
+
+    found = result.values["diverged"]
+    what, before = "the loss", ""
+    if found["what"] == "gradient":
+        what = f"the gradient of {found['layer']}"
+    elif found["layer"]:
+        before = f"; the largest gradient before it was that of {found['layer']}"
+    lr, measured = float(config.optimizer.lr), recipe_rate(config.network, config.loss, config.optimizer.name)
+    lower = f"{measured:g}, the rate measured for it" if measured and measured < lr else f"{lr / 5:.2g}"
+    return (
+        f"{result.run_dir}: diverged at step {found['step']}: {what} is not finite "
+        f"(loss {config.loss.name}, learning rate {found['learning_rate']:.4g}{before}); "
+        f"try --lr {lower}, or --set train.clip={(config.train.clip or 10) / 10:g}"
+    )
+
+
+def _show_result(config: "Config", result: "RunResult", console: "Console") -> None:
+    """Print the test accuracy of a finished run, and how to look at it."""
+    accuracy = result.test_accuracy
+    assert accuracy is not None
+    console.print(f"[bold]test accuracy {100 * accuracy:.2f} %[/]", end="")
+    if config.expect:
+        low, high = config.expect
+        place = "inside" if low <= accuracy <= high else "below" if accuracy < low else "above"
+        console.print(f", {place} the measured band of this config, {100 * low:.1f} to {100 * high:.1f} %", end="")
+    console.print()
+    if config.log.tensorboard:
+        show_tensorboard(result.run_dir, console)
+
+
+def show_tensorboard(folder: Path, console: "Console") -> None:
+    """Print the command that opens TensorBoard on a folder."""
+    text = f"open it in TensorBoard: {tudui_command()} tensorboard {shlex.quote(str(folder))}"
+    console.print(text, markup=False, soft_wrap=True)
