@@ -14,9 +14,10 @@ import torch
 import tudui
 from tests.conftest import ROOT, photograph, record
 from tests.test_networks import course_network
-from tudui.api import backward, lab
+from tudui.api import backward, configs, lab
 from tudui.api.comparing import read_comparison, report
 from tudui.api.runs import runs
+from tudui.errors import UsageError
 
 QUICK = {"train.epochs": 1, "log.every": 5, "train.threads": 1, "device": "cpu"}
 
@@ -198,3 +199,11 @@ def test_a_loss_that_only_this_process_knows(tmp_path):
 @pytest.mark.slow
 def test_the_notebook_runs(tmp_path):
     subprocess.run([sys.executable, ROOT / "scripts" / "make_notebook.py", tmp_path / "copy.ipynb"], check=True)
+
+
+@pytest.mark.parametrize(("function", "name"), [(configs.load, "digits"), (configs.plan, "compare")])
+def test_settings_beside_a_checked_config_are_refused(function, name):
+    checked = function(name)
+    assert function(checked) is checked
+    with pytest.raises(UsageError):
+        function(checked, {"train.epochs": 1})

@@ -11,6 +11,7 @@ from tests.conftest import quick_config
 from tudui.config.schema import DataConfig
 from tudui.data import load_data
 from tudui.errors import DataError
+from tudui.inference.scores import evaluate_weights
 from tudui.run import train
 from tudui.tasks.label_noise import flipped
 
@@ -186,3 +187,12 @@ def test_settings_that_do_not_fit_are_refused(settings, says, tudui):
     answer = tudui("config", "show", *[word for text in settings for word in ("--set", text)])
     assert answer.code == 2
     assert says in answer.err
+
+
+def test_data_that_is_named_is_scored_without_the_wrong_labels_of_the_training(tmp_path):
+    train(quick_config("data.label_noise=0.3", "log.tensorboard=false", "train.epochs=1"), tmp_path / "run")
+    clean = load_data(DataConfig(), 0).train.targets.bincount().tolist()
+    found = evaluate_weights(tmp_path / "run", data="digits", split="train").evaluated
+    assert [sum(row) for row in found.details["confusion"]] == clean
+    own = evaluate_weights(tmp_path / "run", split="train").evaluated
+    assert [sum(row) for row in own.details["confusion"]] != clean

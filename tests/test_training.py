@@ -198,6 +198,15 @@ def test_a_gradient_that_is_not_finite_names_its_layer():
     assert (diverged.what, diverged.layer, diverged.step) == ("gradient", "conv2.weight", 1)
 
 
+def test_a_loss_that_is_not_finite_names_the_steepest_layer_of_the_step_before_whatever_is_logged():
+    names = []
+    for every in (1, 10):
+        config, data, loss, state = prepared("loss=mse", "optimizer.lr=1e18", "train.clip=null", f"log.every={every}")
+        names.append(list(fit(state, data, loss, config))[-1].diverged.layer)
+    assert names[0] is not None
+    assert names[0] == names[1]
+
+
 def test_scores_are_scikit_learns():
     generator = torch.Generator().manual_seed(0)
     logits, labels = 2 * torch.randn(500, 10, generator=generator), torch.randint(9, (500,), generator=generator)

@@ -27,9 +27,10 @@ NOTHING: Mapping[str, Any] = {}
 def load(config: Source = None, overrides: Settings = NOTHING, *, resume: Named | None = None) -> Loaded:
     """Return a checked config with where each value came from, and print its notes; `resume` takes a run's own config.
 
-    What `load` returned is returned as it is. ConfigError has a line for each problem.
+    What `load` returned is returned as it is; UsageError with overrides. ConfigError has a line for each problem.
     """
     if isinstance(config, Loaded):
+        _nothing_above(overrides)
         return config
     if resume is None:
         loaded = load_config(*_file_and_overrides(config, overrides))
@@ -44,6 +45,7 @@ def load(config: Source = None, overrides: Settings = NOTHING, *, resume: Named 
 def plan(plan: PlanSource = "compare", overrides: Settings = NOTHING) -> Plan:
     """Return the checked plan of a comparison, and print its notes; the config of a run is a plan too."""
     if isinstance(plan, Plan):
+        _nothing_above(overrides)
         return plan
     loaded = load_plan(*_file_and_overrides(plan, overrides))
     note(*loaded.notes)
@@ -89,6 +91,12 @@ def one_of(name: str, value: str | None, known: Sequence[str]) -> None:
     """Raise UsageError if a value is not one of the known words."""
     if value is not None and value not in known:
         raise UsageError(f"{name}={value!r}: must be one of {', '.join(known)}{did_you_mean(value, known)}")
+
+
+def _nothing_above(overrides: Settings) -> None:
+    """Raise UsageError for settings beside what is checked already."""
+    if overrides:
+        raise UsageError("overrides: this config is checked already; give them where it is loaded")
 
 
 def _file_and_overrides(

@@ -68,6 +68,9 @@ def evaluate_weights(
         raise UsageError(f"{path}: a weights file does not name its data; add --data, for example --data cifar10")
     flags = {"data.name": ("--data", data), "data.dir": ("--data-dir", data_dir)}
     overrides = [Override(key, value, f"{flag} {value}") for key, (flag, value) in flags.items() if value is not None]
+    if data is not None:  # the wrong labels of the training data are not those of other data
+        clean = {"label_noise": 0.0, "noise_kind": "symmetric", "noise_matrix": None, "noise_manifest": None}
+        overrides += [Override(f"data.{key}", value, f"--data {data}") for key, value in clean.items()]
     config = config_from(weights.config or {}, weights.origin, overrides)
     dataset = load_data(config.data.model_copy(update={"normalize": "standardize"}), config.seed)
     weights.check_fits(dataset.shape)

@@ -43,7 +43,8 @@ def tensorboard_sink(
                 case StepEnd():
                     events.add(_steps(event), event.step)
                 case Evaluated(weights="last"):
-                    events.add(_scores(event, data), event.step)
+                    detailed = event.split == "test" or event.epoch % config["log.details_every"] == 0
+                    events.add(_scores(event, data, detailed=detailed), event.step)
                 case Warned():
                     events.add(text("warnings", _verbatim(event.message)), event.step)
                 case RunEnded():
@@ -100,7 +101,7 @@ def _steps(event: StepEnd) -> Iterator[Summary]:
         yield histogram_raw(tag, edges[0], edges[-1], bucket_limits=edges[1:], bucket_counts=counts, **sums)
 
 
-def _scores(event: Evaluated, data: Dataset) -> Iterator[Summary]:
+def _scores(event: Evaluated, data: Dataset, *, detailed: bool) -> Iterator[Summary]:
     for name, value in event.values().items():
         yield scalar(f"{name}/{event.split}", value)
     names = data.task.names
@@ -112,6 +113,6 @@ def _scores(event: Evaluated, data: Dataset) -> Iterator[Summary]:
         images = split.store[split.rows[:shown]].cpu().numpy()
         picture = prediction_grid(images, split.targets[:shown].tolist(), event.predicted, names)
         yield image(f"predictions/{event.split}", picture, dataformats="HWC")
-    if len(names) <= MAX_CLASSES_SHOWN:
+    if detailed and len(names) <= MAX_CLASSES_SHOWN:
         picture = confusion_picture(event.details["confusion"], names)
         yield image(f"confusion/{event.split}", picture, dataformats="HWC")

@@ -112,7 +112,7 @@ def _step_end(
     progress.seconds += seconds
     totals = [math.sqrt(sum(norm * norm for norm in step.norms)) for step in steps]
     mean_norms = {layer: sum(step.norms[index] for step in steps) / len(steps) for index, layer in enumerate(layers)}
-    diverged = _divergence(state, layers, steps, peak)
+    diverged = _divergence(training, layers, steps, peak)
     training.over = diverged is not None
     detailed = epoch_done and (progress.epoch + 1) % training.config.log.details_every == 0
     event = StepEnd(
@@ -138,18 +138,18 @@ def _step_end(
     return event
 
 
-def _divergence(state: TrainState, layers: tuple[str, ...], steps: list[Measures], peak: float) -> Divergence | None:
-    largest = None
+def _divergence(training: Training, layers: tuple[str, ...], steps: list[Measures], peak: float) -> Divergence | None:
+    state = training.state
     for number, step in enumerate(steps, start=state.progress.step - len(steps) + 1):
         rate = peak * state.schedule(number - 1)
         norms_by_layer = dict(zip(layers, step.norms, strict=True))
         if not math.isfinite(step.loss):
-            return Divergence(step=number, what="loss", layer=largest, learning_rate=rate)
+            return Divergence(step=number, what="loss", layer=training.steepest, learning_rate=rate)
         bad = [layer for layer, norm in norms_by_layer.items() if not math.isfinite(norm)]
         if bad and state.scaler is None:  # with fp16 the scaler skips such steps and lowers its scale
             # backward goes from the last layer to the first
             return Divergence(step=number, what="gradient", layer=bad[-1], learning_rate=rate)
-        largest = max(norms_by_layer, key=norms_by_layer.__getitem__)
+        training.steepest = max(norms_by_layer, key=norms_by_layer.__getitem__)
     return None
 
 

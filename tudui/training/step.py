@@ -32,6 +32,7 @@ class Training:
     config: Config
     world: World = ALONE  # the processes that share its batches
     over: bool = False  # finished, diverged or stopped early
+    steepest: str | None = None  # the layer with the largest gradient in the last step, named if the loss diverges
 
 
 class Measures(NamedTuple):
