@@ -112,14 +112,14 @@ def test_the_lab_from_python_is_that_of_the_commands(tudui_command):
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: tudui.train("digts"), "config digts: no such file, and no shipped config; did you mean 'digits'"),
+        (lambda: tudui.train("digts"), "config digts: no such file or shipped config; did you mean 'digits'"),
         (lambda: tudui.train({"train": {"epochs": 0}}), "train.epochs: should be greater than or equal to 1"),
         (lambda: tudui.losses.get("hubr"), "did you mean 'huber'"),
         (lambda: tudui.losses.get("huber", dleta=2), "did you mean 'delta'"),
         (lambda: tudui.evaluate("run", split="tst"), "did you mean 'test'"),
         (lambda: tudui.compare(executor="locl"), "did you mean 'local'"),
         (lambda: tudui.compare(jobs=-1), "jobs: must be at least 1 (got -1)"),
-        (lambda: tudui.compare(executor="ray", jobs=2), "jobs: on Ray as many runs go at a time"),
+        (lambda: tudui.compare(executor="ray", jobs=2), "jobs: on Ray the cluster decides"),
         (lambda: tudui.train({1: 2}), "1: a setting's key is text"),
     ],
 )

@@ -291,4 +291,4 @@ def test_folds_that_leave_one_x(tmp_path, tudui):
     assert "all x are equal" in answer.err
     for flags, says in ((("--losses", "mse"), "only Huber"), (("--delta", "1"), "give only one of them")):
         assert says in tudui("line-fit", "--choose-delta", "1", *flags).err
-    assert "belongs to --choose-delta" in tudui("line-fit", "--folds", "3").err
+    assert "only with --choose-delta" in tudui("line-fit", "--folds", "3").err

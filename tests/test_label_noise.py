@@ -178,8 +178,8 @@ def test_what_was_learned_of_right_and_of_wrong_labels_is_reported_apart(tmp_pat
     ("settings", "says"),
     [
         (["data.label_noise=1.5"], "data.label_noise: should be less than or equal to 1"),
-        (["data.noise_matrix=m.csv"], "noise_matrix: belongs to noise_kind asymmetric"),
-        (["data.noise_manifest=m.json", "data.label_noise=0.1"], "give one of the two"),
+        (["data.noise_matrix=m.csv"], "noise_matrix: needs noise_kind asymmetric"),
+        (["data.noise_manifest=m.json", "data.label_noise=0.1"], "set only one of them"),
         (["data.noise_kind=symetric"], "did you mean 'symmetric'"),
     ],
 )
