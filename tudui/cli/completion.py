@@ -1,5 +1,6 @@
 """Completion of values with the TAB key; nothing here imports torch."""
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -7,22 +8,24 @@ from pathlib import Path
 from tudui.errors import TuduiError
 
 RUNS = Path("runs")  # default folder of runs
+# zsh evaluates what is offered and bash inserts it unquoted; their own completion of files quotes all other names
+SAFE = re.compile(r"[\w./:+,=@][\w./:+,=@-]*")
 
 
-def _or_empty(complete: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
-    """Complete nothing if a plug-in fails to load; the command itself reports that."""
+def _offered(complete: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
+    """Keep the values that are safe in a shell; keep none if a plug-in fails to load, which the command reports."""
 
     @wraps(complete)
     def checked(incomplete: str) -> list[str]:
         try:
-            return complete(incomplete)
+            return [value for value in complete(incomplete) if SAFE.fullmatch(value)]
         except TuduiError:
             return []
 
     return checked
 
 
-@_or_empty
+@_offered
 def losses(incomplete: str) -> list[str]:
     """Return the matching losses; their modules are not loaded."""
     from tudui.config.loss_spec import ENTRY_POINTS
@@ -31,13 +34,14 @@ def losses(incomplete: str) -> list[str]:
     return _matching(incomplete, set(plug_ins(ENTRY_POINTS)))
 
 
+@_offered
 def several_losses(incomplete: str) -> list[str]:
     """Return the same for the last of several names separated by commas."""
     before, comma, last = incomplete.rpartition(",")
     return [f"{before}{comma}{name}" for name in losses(last)]
 
 
-@_or_empty
+@_offered
 def data_sets(incomplete: str) -> list[str]:
     """Return the matching data sets, or `folder:` with the matching folders."""
     from tudui.config.data_sets import FOLDER
@@ -48,6 +52,7 @@ def data_sets(incomplete: str) -> list[str]:
     return _matching(incomplete, {*known(), FOLDER})
 
 
+@_offered
 def shipped(incomplete: str) -> list[str]:
     """Return the matching shipped configs and plans of comparisons."""
     from tudui.config.shipped import shipped_configs, shipped_plans
@@ -55,11 +60,13 @@ def shipped(incomplete: str) -> list[str]:
     return _matching(incomplete, {*shipped_configs(), *shipped_plans()})
 
 
+@_offered
 def runs(incomplete: str) -> list[str]:
     """Return the matching run folders; those below runs/ from its first letter on."""
     return _with_file("config.yaml", incomplete)
 
 
+@_offered
 def comparisons(incomplete: str) -> list[str]:
     """Return the same for the folders of comparisons."""
     return _with_file("plan.yaml", incomplete)
@@ -70,7 +77,7 @@ def runs_and_comparisons(incomplete: str) -> list[str]:
     return runs(incomplete) + comparisons(incomplete)
 
 
-@_or_empty
+@_offered
 def settings(incomplete: str) -> list[str]:
     """Return the matching keys for `--set`, each with an equals sign."""
     from tudui.config.describe import known_keys
