@@ -64,13 +64,13 @@ def tasks_below(pid: int) -> list[int]:
     return found
 
 
-def marked() -> list[str]:
+def marked() -> dict[int, str]:
     """The processes, other than this one, that carry the test's mark."""
-    mark, found = f"{MARK}={os.environ[MARK]}".encode(), []
+    mark, found = f"{MARK}={os.environ[MARK]}".encode(), {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if mark in (entry / "environ").read_bytes():
-                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
     return found
@@ -219,3 +219,44 @@ def test_what_is_wrong_on_a_node_is_one_line_with_its_exit_code(class_folders):
     assert "pictures" in err
     assert "Traceback" not in err
     assert 1 <= len(results("lost")) < 32
+
+
+@pytest.mark.slow
+def test_a_ray_of_its_own_is_for_this_machine_and_imports_nothing_from_here(tmp_path):
+    needs_ray()
+    psutil = pytest.importorskip("psutil")
+    folder = tmp_path / "received"
+    folder.mkdir()
+    for name in ("numpy", "json", "tempfile", "torch"):
+        (folder / f"{name}.py").write_text("import posix\nposix.mkdir('executed')\n")
+    process = subprocess.Popen(
+        [sys.executable, "-P", *ON_RAY[1:], "--losses", "ce", "--seeds", "1", "-e", "20", "--set", "device=cpu"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    wait_for(lambda: list(Path(os.environ["TMPDIR"]).glob("tudui-*/*/checkpoints/last.pt")), process)
+    pids = marked()
+    addresses = {
+        found.laddr.ip.removeprefix("::ffff:")
+        for found in psutil.net_connections("inet")
+        if found.pid in pids and found.status == "LISTEN"
+    }
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert addresses == {"127.0.0.1"}
+    assert not list(tmp_path.rglob("executed"))
+
+
+@pytest.mark.slow
+def test_links_in_a_run_from_others_are_not_followed(compared, tmp_path):
+    needs_ray()
+    shutil.copytree(compared, tmp_path / "received", symlinks=True)
+    run = tmp_path / "received" / "runs" / "ce-seed0"
+    (run / "result.json").unlink()
+    (tmp_path / "key").write_text("mine\n")
+    (run / "checkpoints" / "key").symlink_to(tmp_path / "key")
+    process = start("--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", *QUICK, "-o", "received")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 6, err
+    assert "checkpoints/key: " in err
+    assert (run / "checkpoints" / "key").is_symlink()

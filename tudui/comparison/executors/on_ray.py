@@ -7,19 +7,21 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import chdir, contextmanager, redirect_stdout, suppress
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 from ray.exceptions import RayError, TaskCancelledError
 
 from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of
 from tudui.comparison.runs import PlannedRun, threads_of
 from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError
-from tudui.files import ASIDE, disk_errors
+from tudui.files import ASIDE, disk_errors, refuse_links
 from tudui.run import train_together
 from tudui.signals import stop_on_signal
 from tudui.training.device import resolve_machine
@@ -114,11 +116,18 @@ def _connected(address: str) -> Iterator[None]:
                 f"and use the address that it prints"
             ) from None
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # Ray prints pages that its logs contain too
+        clusters = ray_constants.ENABLE_RAY_CLUSTER
+        ray_constants.ENABLE_RAY_CLUSTER = clusters and address != LOCAL  # if not, Ray listens on loopback only
         try:
-            ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            with chdir(Path(os.__file__).parent):  # tasks import from the folder in which Ray is started
+                ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UsageError(f"{where}: {_first_line(error)}") from None
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = clusters
         try:
+            if address == LOCAL and not ip_address(ray.util.get_node_ip_address()).is_loopback:
+                raise UsageError("--executor ray: this version of Ray listens on the network; use another --executor")
             yield
         finally:
             ray.shutdown()
@@ -149,7 +158,9 @@ def _train(run: PlannedRun, files: Files, directory: str, board: Any) -> Returne
 
 
 def _read(folder: Path) -> Files:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    inside = list(folder.rglob("*"))
+    refuse_links(folder, *inside)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in inside if path.is_file()}
 
 
 def _write(files: Files, folder: Path) -> None:
