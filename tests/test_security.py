@@ -1,5 +1,6 @@
 """Files from others: each attack of SECURITY.md is tried with the real command, and must do nothing but be refused."""
 
+import contextlib
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
 import urllib.request
 import zipfile
@@ -20,6 +22,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer._completion_shared import get_completion_script
 
 from tests.conftest import EVERYTHING, QUICK_FLAGS, ROOT, TUDUI, photograph, put_package, served, text_in, tudui_network
 from tests.forked import MEGABYTES, Ended, command
@@ -59,6 +62,81 @@ def test_the_attack_itself_works(tmp_path):
     evil_archive(tmp_path / "evil.npz")
     np.load("evil.npz", allow_pickle=True)["label"]
     assert (tmp_path / "executed").exists()
+
+
+def installed(folder: Path) -> Path:
+    """Return the command as pip installs it, which does not import from the working directory."""
+    script = folder / "bin" / "tudui"
+    script.parent.mkdir()
+    script.write_text(f"#!{sys.executable}\nfrom tudui.__main__ import main\n\nmain()\n")
+    script.chmod(0o755)
+    return script
+
+
+NAMES = ("$(touch executed)", "$(touch${IFS}executed)", "`touch executed`", "b\\$(touch executed)", ";touch executed;")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_runs_nothing(shell, tmp_path):
+    if not shutil.which(shell):
+        pytest.skip(f"needs {shell}")
+    completes = installed(tmp_path)
+    shown = completes.rename(completes.with_name("completes"))
+    completes.write_text(  # pressed after the TAB key, Enter says what the shell has made of the line
+        f'#!/bin/sh\nif [ "$_TUDUI_COMPLETE" ]; then exec {shown} "$@"; fi\necho "$@" >> {tmp_path}/called\n'
+    )
+    completes.chmod(0o755)
+    keys = ["PATH=$PWD/bin:$PATH", *(["autoload -Uz compinit; compinit -u -D"] if shell == "zsh" else [])]
+    keys.append(get_completion_script(prog_name="tudui", complete_var="_TUDUI_COMPLETE", shell=shell))
+    for number, name in enumerate(("fine", *NAMES)):
+        run = tmp_path / f"of{number}" / name
+        run.mkdir(parents=True)
+        (run / "config.yaml").touch()
+        keys += [f"tudui evaluate of{number}/\t", f"tudui train -d folder:of{number}/\t"]
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [shell, "-f", "-i"] if shell == "zsh" else [shell, "--norc", "-i"],
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    os.write(ours, "".join(f"{line}\r" for line in [*keys, "exit"]).encode())
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while os.read(ours, 65536):
+            pass
+    os.close(ours)
+    process.wait()
+    assert not list(tmp_path.glob("**/executed"))
+    called = (tmp_path / "called").read_text().splitlines()
+    assert "evaluate of0/fine" in [line.rstrip() for line in called]
+
+
+TORCHRUN = ("-P", "-m", "torch.distributed.run", "--nproc-per-node", "1", "-m", "tudui")
+
+
+@pytest.mark.parametrize("started", [(), ("-P", "-m", "tudui"), pytest.param(TORCHRUN, marks=pytest.mark.slow)])
+def test_nothing_in_the_working_directory_is_run(started, tmp_path):
+    """Modules of Python's own names, and settings of matplotlib that it could not read."""
+    folder = tmp_path / "received"
+    folder.mkdir()
+    for name in sys.stdlib_module_names:
+        (folder / f"{name}.py").write_text("import posix\nposix.mkdir('executed')\n")
+    (folder / "matplotlibrc").write_bytes(b"\xff")
+    flags = ("compare-losses", "--losses", "ce,mse", "--seeds", "1", "--executor", "local", *QUICK_FLAGS)
+    if started == TORCHRUN:
+        flags = ("train", *QUICK_FLAGS)
+    done = subprocess.run(
+        [sys.executable, *(started or [installed(tmp_path)]), *flags], cwd=folder, capture_output=True, text=True,
+        check=False, env={**os.environ, **({"PYTHONSAFEPATH": "1"} if started == TORCHRUN else {})},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "executed").exists()
+
+
+@pytest.mark.parametrize("name", ["libcuda.so.1", "tls/x86_64/libcuda.so.1", "glibc-hwcaps/x86-64-v4/libcuda.so.1"])
+def test_a_library_in_the_working_directory_is_not_loaded(name, tmp_path):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("")
+    refused(command("evaluate", "weights.pt", "--data", "digits"), 2, name)
 
 
 @pytest.mark.parametrize("kind", ["zip", "before 1.6", "pickle", "a checkpoint"])

@@ -13,7 +13,7 @@ def tudui_command() -> str:
     called = Path(sys.argv[0])
     if called.stem == "tudui" and called.exists():
         return os.path.relpath(called)
-    return f"{os.path.relpath(sys.executable)} -m tudui"
+    return f"{os.path.relpath(sys.executable)} {'-P ' if sys.flags.safe_path else ''}-m tudui"
 
 
 def training_command() -> str:
