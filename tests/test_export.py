@@ -366,7 +366,7 @@ def with_header(path, change):
             "does not fit its checksum",
         ),
         (lambda header: header["conv1.bias"].update(shape=[10**12]), "cannot be read as safetensors"),
-        (lambda header: header["conv1.bias"].update(dtype="I32"), "no tensor of plain numbers"),
+        (lambda header: header["conv1.bias"].update(dtype="I32"), "not a plain tensor of numbers"),
         (lambda header: header.update(__metadata__={"tudui": 3}), "cannot be read as safetensors"),
     ],
 )

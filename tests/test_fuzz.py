@@ -143,9 +143,9 @@ def test_weights_that_are_not_finite_are_said(value, tmp_path, tudui, class_fold
     [
         ("linear2.bias", torch.zeros(()), "its last layer has 0 classes"),
         ("linear2.weight", torch.zeros(1, 1).expand(10**12, 64), r"linear2\.weight is \[1000000000000, 64\]"),
-        ("conv1.bias", torch.zeros(32, dtype=torch.complex64), "no tensor of plain numbers"),
-        ("conv1.bias", torch.zeros(32).to_sparse(), "no tensor of plain numbers"),
-        ("conv1.bias", torch.zeros(32, device="meta"), "no tensor of plain numbers"),
+        ("conv1.bias", torch.zeros(32, dtype=torch.complex64), "not a plain tensor of numbers"),
+        ("conv1.bias", torch.zeros(32).to_sparse(), "not a plain tensor of numbers"),
+        ("conv1.bias", torch.zeros(32, device="meta"), "not a plain tensor of numbers"),
     ],
 )
 def test_tensors_that_are_not_what_they_seem(name, tensor, says, tmp_path):
@@ -165,7 +165,7 @@ def test_a_last_layer_that_claims_a_billion_classes(tmp_path):
     ("change", "code", "says"),
     [
         (lambda content: content["lengths"].clear(), 5, "lengths is missing or wrong"),
-        (lambda content: content.update(lengths={"other": 1}), 6, "does not know metrics.jsonl"),
+        (lambda content: content.update(lengths={"other": 1}), 6, "does not list metrics.jsonl"),
         (
             lambda content: content["preparation"].update(std=(0.0, 1.0, 1.0)),
             5,
@@ -279,7 +279,7 @@ def test_a_damaged_result_is_shown_and_its_run_ended_again(compared_here, tudui)
         answer = tudui("train", "--resume", run)
         assert answer.code == 3
         assert "result.json: damaged: " in answer.err
-        assert "remove it and have the run ended again" in answer.err
+        assert f"train --resume {run}" in answer.err
     (run / "result.json").unlink()
     assert tudui("train", "--resume", run, "-q").code == 0
     assert json.loads((run / "result.json").read_text())["test"] == before["test"]

@@ -163,7 +163,7 @@ def _option(key: str, *, described: bool, with_default: bool) -> Any:
     if described:
         field = setting(key)
         meaning, _, otherwise = str(field.description).partition("; null: ")
-        meaning = f"turns off: {meaning}" if flag.turns_off else meaning
+        meaning = f"do not {meaning}" if flag.turns_off else meaning
         meaning = f"{meaning}; separated by commas" if _is_list(field.annotation) else meaning
         meaning = meaning if CHOICES.match(meaning) else f"{meaning[0].upper()}{meaning[1:]}"
         default = otherwise or (_default(field) if with_default and not flag.turns_off else "")

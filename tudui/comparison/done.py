@@ -103,6 +103,8 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
         test = next((event for event in scores if event.split == "test"), None)
         if test is None:
             raise DataError(f"{path}: damaged: the scores on the test images are missing")
+        if (result.best or {}).get(f"test_{task.metrics[0].name}") is None:
+            raise DataError(f"{place.result}: damaged: the score of the best weights is missing")
         arrays = _read_predictions(place.predictions, test.images, task)
     first = task.metrics[0].name
     return RunRecord(

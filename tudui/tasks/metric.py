@@ -78,5 +78,7 @@ def metric_named(metrics: Iterable[Metric], name: str | None, *, figures: Iterab
         return by_name[name]
     known = f"metrics: {', '.join(by_name)}"
     if name in {figure.name for figure in figures}:
-        raise UsageError(f"--metric {name}: has one value for all samples, so it gives no verdict; {known}")
-    raise UsageError(f"--metric {name}: unknown here{did_you_mean(name, by_name)}; {known}")
+        raise UsageError(
+            f"--metric {name}: is one number per run and not one per image, so it gives no verdict; {known}"
+        )
+    raise UsageError(f"--metric {name}: unknown metric{did_you_mean(name, by_name)}; {known}")
