@@ -65,9 +65,16 @@ class Run:
                 )
         self.state.load_state_dict(self.world.from_first(self.state.state_dict()))
 
-    def restore(self) -> None:
-        """Restore the newest checkpoint; if there is none, begin again. DataError if the images have changed."""
-        checkpoint, self.warning = newest_checkpoint(self.folder.checkpoints)
+    def restore(self, *, restart: bool = False) -> None:
+        """Restore the newest checkpoint; begin again if no step was done, or with `restart`.
+
+        WeightsError if the checkpoints were lost; DataError if the images have changed; UsageError if the config has.
+        """
+        checkpoint = None
+        if not restart:
+            checkpoint, self.warning = newest_checkpoint(self.folder.checkpoints)
+            if checkpoint is None:
+                self.folder.check_not_begun()
         if checkpoint and checkpoint.data != self.data.fingerprint():
             raise DataError(
                 f"{self.folder.root}: the images of {self.data.name} have changed since the run began; "
@@ -78,6 +85,8 @@ class Run:
             self.folder.cut_back({})
             return
         began = config_from(checkpoint.config, str(checkpoint.path))
+        if not self.folder.extends(self.config, began):
+            self.folder.check_same(self.config, began)  # config.yaml may have been edited
         restore_state(self.state, checkpoint)
         self.folder.cut_back(checkpoint.lengths)
         if began.train.epochs != self.config.train.epochs:
@@ -119,6 +128,7 @@ class Run:
             step=step,
         )
         if new and self.world.is_first:
+            self.save(LAST)  # a record with steps and no checkpoint is then known to have lost it
             if self.data.train.clean is not None:
                 listed = wrong_labels_of(self.data, self.config.data, self.config.seed)
                 write_text(self.folder.label_noise, json_text(listed) + "\n")
@@ -174,7 +184,8 @@ class Run:
         if name == LAST:
             self.saved_step = step
         path, config = self.folder.checkpoints / name, self.config.model_dump(mode="json")
-        save_checkpoint(path, self.state, self.data, config, lengths=self.folder.lengths())
+        lengths = self.folder.lengths() if step else {self.folder.record.name: 0}  # from step 0 all is written again
+        save_checkpoint(path, self.state, self.data, config, lengths=lengths)
 
     def evaluate(
         self, split: str, *, weights: str = "last", losses: "Mapping[str, Loss] | None" = None

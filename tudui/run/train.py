@@ -32,6 +32,7 @@ class Job:
     config: Config
     run_dir: Path
     resume: bool = False
+    restart: bool = False  # a resumed run begins again from its first step
     sinks: Iterable[Sink] = ()
     provenance: Mapping[str, str] | None = None  # key -> why it has its value, for the comments in config.yaml
 
@@ -91,7 +92,10 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
         run = Run(prepare(config, data, world), folder, cautions=cautions)
         runs.append(run)
         if world.is_first:
-            (run.restore if job.resume else run.initialise)()
+            if job.resume:
+                run.restore(restart=job.restart)
+            else:
+                run.initialise()
             run.sinks = [stack.enter_context(jsonl_sink(folder.record)), *run.open_tensorboard(stack), *job.sinks]
     return runs
 
