@@ -342,6 +342,25 @@ def test_divergence_ends_with_code_4_and_an_intact_record(tmp_path, tudui):
     assert events[-2]["diverged"]["step"] == result["diverged"]["step"]
 
 
+@pytest.mark.parametrize("validation", ["0.1", "0"])
+def test_divergence_in_the_last_step_is_divergence(validation, tudui):
+    """No loss is computed after that step but those of the evaluation."""
+    last_step = ["-e", 1, "-s", "train.batch_size=1000", "-s", "optimizer={name: sgd, lr: 1e38}", "-s", "schedule=constant",
+                 "-s", f"data.validation={validation}"]  # fmt: skip
+    answer = tudui("train", "-o", "run", *last_step, "--json")
+    assert answer.code == 4
+    assert "diverged at step 1:" in answer.err
+    result = answer.json()
+    assert (result["status"], result["test"], result["diverged"]["step"]) == ("diverged", None, 1)
+    assert [event["event"] for event in record(Path("run")) if event["event"] != "Warned"] == [
+        "RunStarted", "StepEnd", "RunEnded"
+    ]  # fmt: skip
+    many = ["--losses", "ce,mse", "--seeds", "2", "--lr", "same", "--executor", "stacked", "-o", "both"]
+    answers = [tudui("compare-losses", *many, *last_step) for _ in range(2)]  # the second one reads what is there
+    assert [answer.code for answer in answers] == [0, 0]
+    assert "diverged" in answers[1].out
+
+
 def test_collapse_is_a_warning_with_what_to_try(tmp_path):
     heard = []
     train(quick_config("optimizer={name: sgd, lr: 0.05, weight_decay: 5}"), tmp_path / "run", sinks=[heard.append])

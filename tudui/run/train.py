@@ -66,12 +66,13 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
             active = [(number, runs[number], event) for number, event in enumerate(events) if event]
             for _, run, event in active:
                 run.emit(event)
-                if event.epoch_done and not event.diverged:
+                run.diverged = event.diverged
+                if event.epoch_done and not run.diverged:
                     run.end_epoch()
             stopped_by = world.largest(request.signal_number or 0)  # the same answer in all processes
-            for number, run, event in active:
-                if event.diverged or (not stopped_by and run.is_over()):
-                    results[number] = run.end(event.diverged)
+            for number, run, _ in active:
+                if run.diverged or (not stopped_by and run.is_over()):
+                    results[number] = run.end()
             if stopped_by and len(results) < len(runs):
                 raise _interrupted([run for n, run in enumerate(runs) if n not in results], stopped_by)
         return [results.get(number) or run.end() for number, run in enumerate(runs)]
