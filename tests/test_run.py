@@ -345,7 +345,8 @@ def test_divergence_ends_with_code_4_and_an_intact_record(tmp_path, tudui):
 @pytest.mark.parametrize("validation", ["0.1", "0"])
 def test_divergence_in_the_last_step_is_divergence(validation, tudui):
     """No loss is computed after that step but those of the evaluation."""
-    last_step = ["-e", 1, "-s", "train.batch_size=1000", "-s", "optimizer={name: sgd, lr: 1e38}", "-s", "schedule=constant",
+    last_step = ["-e", 1, "-s", "train.batch_size=1000", "-s", "optimizer={name: sgd, lr: 1e38}",
+                 "-s", "schedule=constant",
                  "-s", f"data.validation={validation}"]  # fmt: skip
     answer = tudui("train", "-o", "run", *last_step, "--json")
     assert answer.code == 4

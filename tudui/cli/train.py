@@ -36,7 +36,9 @@ def train_command(
             complete=completion.runs,
         ),
     ] = None,
-    restart: Annotated[bool, show(None, "With --resume: discard the run's results and start again.", "--restart")] = False,
+    restart: Annotated[
+        bool, show(None, "With --resume: discard the run's results and start again.", "--restart")
+    ] = False,
     dry_run: Annotated[
         bool, show(None, "Check config, data, shapes and one step; write nothing.", "--dry-run", "-n")
     ] = False,
