@@ -19,12 +19,12 @@ from tests import forked
 from tests.conftest import QUICK_FLAGS as QUICK
 from tests.conftest import ROOT, TUDUI, quick_config, wait_for, without
 from tudui import losses
-from tudui.comparison.compare import read_comparison
+from tudui.comparison.compare import compare, read_comparison
 from tudui.comparison.runs import given_rates, reported_runs, tuning_runs
 from tudui.config import load_config, parse_set, shipped_configs
 from tudui.config.plan import load_plan, plan_yaml
 from tudui.config.shipped import shipped_plans
-from tudui.errors import ConfigError
+from tudui.errors import ConfigError, Interrupted
 from tudui.training.checkpoint import load_checkpoint
 
 NO_TENSORBOARD = ("--set", "log.tensorboard=false")
@@ -481,6 +481,45 @@ def test_signals_stop_all_runs_with_everything_saved(jobs, number, code, tmp_pat
     assert process.returncode == code
     assert "everything saved; to resume, type: tudui compare-losses" in said
     assert "Traceback" not in said
+    assert_gone(workers)
+
+
+def test_a_worker_that_does_not_save_in_time_is_reported(tmp_path, monkeypatch):
+    """With no time at all, no worker gets to its next log point."""
+    monkeypatch.setattr("tudui.comparison.executors.local.GRACE", 0.0)
+    settings = ("comparison.variants=[ce, mse]", "comparison.seeds=1", "train.epochs=200")
+    with pytest.raises(Interrupted) as error:
+        compare(
+            load_plan(None, [parse_set(text) for text in settings]), tmp_path / "both", executor="local", jobs=1,
+            listener=lambda progress: signal.raise_signal(signal.SIGTERM), command="tudui compare-losses",
+        )  # fmt: skip
+    assert error.value.exit_code == 143
+    assert "everything saved" not in str(error.value)
+    assert "1 of the runs did not save" in str(error.value)
+
+
+def states(pids: list[int]) -> set[str]:
+    """What processes do: T if they are stopped."""
+    return {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids}
+
+
+def test_ctrl_z_pauses_the_workers_too(tmp_path):
+    command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "1", "--jobs", "2", "-o", "paused",
+               "-e", "500"]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: len(list(Path().glob("paused/runs/*/checkpoints/last.pt"))) == 2, process)
+    workers = [pid for pid in children(process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert len(workers) == 2
+    try:
+        process.send_signal(signal.SIGTSTP)
+        wait_for(lambda: states([process.pid, *workers]) == {"T"}, process)
+        process.send_signal(signal.SIGCONT)
+        wait_for(lambda: "T" not in states([process.pid, *workers]), process)
+        process.send_signal(signal.SIGTSTP)
+        wait_for(lambda: states([process.pid, *workers]) == {"T"}, process)
+    finally:
+        process.kill()
+        process.wait()
     assert_gone(workers)
 
 

@@ -1,20 +1,24 @@
 """What happens to the disk and the folder of a run: one line or a clean recovery, and nothing is lost."""
 
+import fcntl
 import os
+import pty
 import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import TUDUI, quick_config, record
+from tests.conftest import TUDUI, quick_config, record, wait_for
 from tests.test_run import assert_same_run, cut_at, start, wait_for_lines
 from tests.test_tensorboard import check_scalars, read
 from tudui.errors import Interrupted
@@ -169,6 +173,56 @@ def test_ctrl_c_twice_stops_at_once_with_the_last_checkpoint_whole(tmp_path, tud
     assert "Traceback" not in out + err
     assert not list(Path("run").rglob("*.part"))
     assert load_checkpoint(Path("run/checkpoints/last.pt")).state["progress"]["step"]
+
+
+def test_a_full_console_ends_no_run(tmp_path):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*TUDUI, "train", "-o", "run", *FLAGS], stdout=full, stderr=full, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.parametrize(("console", "code"), [("pipe", 130), ("terminal", 129)])
+@pytest.mark.parametrize("command", ["train", "compare-losses"])
+def test_a_console_that_is_gone_loses_nothing(command, console, code, tmp_path):
+    """Ctrl-C also ends `| tee log`; a terminal that is closed sends SIGHUP, and can no longer be written."""
+    reading, writing = os.pipe() if console == "pipe" else pty.openpty()
+    os.set_blocking(reading, False)
+
+    def in_the_foreground() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if console == "terminal":
+            fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+
+    runs = ["compare-losses", "--losses", "ce,mse", "--seeds", "1"] if command == "compare-losses" else ["train"]
+    process = subprocess.Popen(
+        [*TUDUI, *runs, "-o", "out", "-e", "500", *FLAGS[2:]],
+        stdout=writing, stderr=writing, start_new_session=True, preexec_fn=in_the_foreground,
+    )  # fmt: skip
+    os.close(writing)
+
+    def look() -> int:
+        with suppress(BlockingIOError):  # nothing was printed
+            os.read(reading, 100_000)
+        return recorded()
+
+    def recorded() -> int:
+        return sum(len(path.read_bytes().splitlines()) for path in tmp_path.rglob("metrics.jsonl"))
+
+    try:
+        wait_for(lambda: look() > 10, process)
+        os.close(reading)
+        if console == "pipe":
+            before = recorded()
+            wait_for(lambda: recorded() > before + 12, process)  # an epoch, of which a line is printed
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == code
+    finally:
+        process.kill()
+        process.wait()
+    for path in tmp_path.rglob("metrics.jsonl"):
+        steps = [event["step"] for event in record(path.parent) if event["event"] == "StepEnd"]
+        assert load_checkpoint(path.parent / "checkpoints" / "last.pt").state["progress"]["step"] == max(steps)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -1,6 +1,7 @@
 """Runs: what lies in the folder, and that a run cut anywhere goes on as if it had not been cut."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -161,16 +162,74 @@ main()
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
-def test_killed_before_the_first_checkpoint_starts_again_from_0(tmp_path):
-    config = quick_config()
+def test_killed_before_the_first_save_resumes_from_step_0(tmp_path):
+    """As a kill leaves it: with the checkpoint of step 0, and the lines written since."""
+    config = quick_config("checkpoint.every=2")
     train(config, tmp_path / "uncut")
-    (tmp_path / "cut").mkdir()
-    for name in ("config.yaml", "metrics.jsonl"):
-        (tmp_path / "cut" / name).write_bytes(
-            (tmp_path / "uncut" / name).read_bytes()[: None if name[0] == "c" else 3000]
-        )
+    before = []
+
+    def copy_it(event):
+        if isinstance(event, StepEnd) and event.step == 15:
+            before.append(shutil.copytree(tmp_path / "run", tmp_path / "cut"))
+
+    train(config, tmp_path / "run", sinks=[copy_it])
+    assert weights(tmp_path / "cut").state["progress"]["step"] == 0
+    assert len(record(tmp_path / "cut")) > 2
     train(config, tmp_path / "cut", resume=True)
     assert_same_run(tmp_path / "cut", tmp_path / "uncut")
+
+
+@pytest.mark.parametrize("lost", [("last.pt", "previous.pt"), ("last.pt", "previous.pt", "best.pt")])
+def test_a_run_that_lost_its_checkpoints_keeps_the_rest(lost, tmp_path, tudui):
+    """As a copy without its largest files, or a cleaned disk."""
+    config, run = quick_config("train.epochs=3"), tmp_path / "run"
+    train(config, tmp_path / "uncut")
+    with pytest.raises(Interrupted):
+        train(config, run, sinks=[cut_at(7)])
+    for name in lost:
+        (run / "checkpoints" / name).unlink()
+
+    def content():
+        return {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "run.lock"}
+
+    before = content()
+    answer = tudui("train", "--resume", run)
+    assert answer.code == 5
+    assert answer.err.count("\n") == 1
+    assert f"train --resume {run} --restart" in answer.err
+    assert content() == before
+    assert tudui("train", "--resume", run, "--restart").code == 0
+    assert_same_run(run, tmp_path / "uncut")
+    assert tudui("train", "--restart").code == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key"),
+    [
+        ("batch_size: 4", "batch_size: 2", "train.batch_size"),
+        ("label_smoothing: 0.0", "label_smoothing: 0.1", "loss.label_smoothing"),
+        ("epochs: 2", "epochs: 3", "epoch 2"),
+        ("lr: 0.1", "lr: 0.2", "optimizer.lr"),
+        ("every: 3", "every: 2", None),
+        ("name: folder:pictures", "name: folder:moved", None),
+    ],
+)
+def test_an_edited_config_is_refused_on_resume(before, after, key, tmp_path, tudui, class_folders):
+    """What leaves the trajectory alone may be edited; anything else would make the config a lie about the run."""
+    with pytest.raises(Interrupted):
+        train(quick_config(*SMALL), tmp_path / "run", sinks=[cut_at(4)])
+    class_folders.rename("moved" if "moved" in after else "pictures")
+    file, lines = tmp_path / "run" / "config.yaml", (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    assert before in file.read_text()
+    file.write_text(file.read_text().replace(before, after))
+    answer = tudui("train", "--resume", "run")
+    if key is None:
+        assert answer.code == 0
+        return
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    assert key in answer.err
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == lines
 
 
 def test_a_broken_last_checkpoint_falls_back_to_the_one_before(tmp_path, class_folders):
@@ -281,6 +340,26 @@ def test_divergence_ends_with_code_4_and_an_intact_record(tmp_path, tudui):
     events = record(tmp_path / "run")
     assert events[-1]["event"] == "RunEnded"
     assert events[-2]["diverged"]["step"] == result["diverged"]["step"]
+
+
+@pytest.mark.parametrize("validation", ["0.1", "0"])
+def test_divergence_in_the_last_step_is_divergence(validation, tudui):
+    """No loss is computed after that step but those of the evaluation."""
+    last_step = ["-e", 1, "-s", "train.batch_size=1000", "-s", "optimizer={name: sgd, lr: 1e38}",
+                 "-s", "schedule=constant",
+                 "-s", f"data.validation={validation}"]  # fmt: skip
+    answer = tudui("train", "-o", "run", *last_step, "--json")
+    assert answer.code == 4
+    assert "diverged at step 1:" in answer.err
+    result = answer.json()
+    assert (result["status"], result["test"], result["diverged"]["step"]) == ("diverged", None, 1)
+    assert [event["event"] for event in record(Path("run")) if event["event"] != "Warned"] == [
+        "RunStarted", "StepEnd", "RunEnded"
+    ]  # fmt: skip
+    many = ["--losses", "ce,mse", "--seeds", "2", "--lr", "same", "--executor", "stacked", "-o", "both"]
+    answers = [tudui("compare-losses", *many, *last_step) for _ in range(2)]  # the second one reads what is there
+    assert [answer.code for answer in answers] == [0, 0]
+    assert "diverged" in answers[1].out
 
 
 def test_collapse_is_a_warning_with_what_to_try(tmp_path):

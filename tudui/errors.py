@@ -55,10 +55,11 @@ class WorkerError(TuduiError):
 
 
 class Interrupted(TuduiError):
-    """Ctrl-C (exit code 130) or SIGTERM (143) ended the run after its state was saved."""
+    """Ctrl-C (exit code 130), SIGTERM (143) or a closed terminal (129) ended the run after its state was saved."""
 
-    def __init__(self, message: str, *, signal_number: int) -> None:
+    def __init__(self, message: str, *, signal_number: int, lost: str = "") -> None:
         super().__init__(message)
+        self.lost = lost  # what was not saved, if anything
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
 

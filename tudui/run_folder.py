@@ -15,14 +15,15 @@ from typing import Any
 from tudui.config import Config, Loaded, Override, load_config
 from tudui.config.data_sets import FOLDER
 from tudui.config.load import flatten
-from tudui.errors import DiskError, TuduiError, UsageError
+from tudui.errors import DiskError, TuduiError, UsageError, WeightsError
 from tudui.files import ASIDE, disk_errors, locked, refuse_links
 from tudui.invocation import is_first_process, tudui_command
-from tudui.record import read_result
+from tudui.record import has_steps, read_result
 
 # What may change on resume: where the data is, whether it is cached, and the band that is only reported.
-FREE_ON_RESUME = {"data.dir", "data.cache", "expect"}
-CHANGED_ON_RESUME = FREE_ON_RESUME | {"train.epochs"}
+FREE_ON_RESUME = ("data.dir", "data.cache", "expect")
+FREE_IN_FILE = (*FREE_ON_RESUME, "data.name", "device", "log.")  # edited in config.yaml; the data has a fingerprint
+CHANGED_ON_RESUME = (*FREE_ON_RESUME, "train.epochs")
 COMPARISON_LOCK, COMMAND = "comparison.lock", "command.txt"  # of the folder above the runs of a comparison
 
 
@@ -79,15 +80,8 @@ class RunFolder:
             if not self.result.exists():
                 state, way = "unfinished", f"resume it with: {train} --resume {root}; or "
             raise UsageError(f"{self.root}: already contains a run ({state}); {way}choose another --run-dir")
-        differing = self._differing(config)
-        there, here = differing.get("train.epochs", (0, 0))
-        if len(differing) == 1 and here > there:
-            if config.schedule.name == "constant":
-                return
-            raise UsageError(
-                f"{self.root}: the {config.schedule.name} schedule ends with epoch {there}; "
-                f"only a constant schedule can be extended; train a new run with --epochs {here}"
-            )
+        if self.extends(config):
+            return
         self.check_same(config)
         if not self.result.exists():
             return
@@ -103,21 +97,35 @@ class RunFolder:
             )
         raise UsageError(f"{self.root}: this run has finished (epochs: {config.train.epochs}); {way}")
 
-    def check_same(self, config: Config) -> None:
+    def extends(self, config: Config, began: Config | None = None) -> bool:
+        """Return whether a config only adds epochs to the run's; UsageError if its schedule cannot be extended."""
+        differing = self._differing(config, began)
+        there, here = differing.get("train.epochs", (0, 0))
+        if len(differing) != 1 or here <= there:
+            return False
+        if config.schedule.name == "constant":
+            return True
+        raise UsageError(
+            f"{self.root}: the {config.schedule.name} schedule ends with epoch {there}; "
+            f"only a constant schedule can be extended; train a new run with --epochs {here}"
+        )
+
+    def check_same(self, config: Config, began: Config | None = None) -> None:
         """Refuse a folder whose run has another config; the message names the differences."""
-        if differing := self._differing(config):
+        if differing := self._differing(config, began):
             shown = ", ".join(f"{key} {there} -> {here}" for key, (there, here) in sorted(differing.items())[:4])
             raise UsageError(
                 f"{self.root}: belongs to another config ({shown}); choose another folder, or undo these changes"
             )
 
-    def _differing(self, config: Config) -> dict[str, tuple[Any, Any]]:
-        """Return the folder's value and this config's by each key that differs."""
-        there, here = flatten(load_config(self.config).config), flatten(config)
+    def _differing(self, config: Config, began: Config | None) -> dict[str, tuple[Any, Any]]:
+        """Return the values that differ, by key: of the config that the run began with, or else its file, and this."""
+        there, here = flatten(began or load_config(self.config).config), flatten(config)
+        free = FREE_IN_FILE if began else FREE_ON_RESUME
         return {
             key: (there.get(key), here.get(key))
             for key in {**there, **here}
-            if there.get(key) != here.get(key) and key not in FREE_ON_RESUME
+            if there.get(key) != here.get(key) and not key.startswith(free)
         }
 
     def _discard_unless_begun(self, *, with_folder: bool) -> None:
@@ -148,6 +156,14 @@ class RunFolder:
                     os.fsync(file.fileno())
                     lengths[path.relative_to(self.root).as_posix()] = os.fstat(file.fileno()).st_size
         return lengths
+
+    def check_not_begun(self) -> None:
+        """Raise WeightsError if a run without last.pt has done steps: its checkpoints were lost, as in a copy."""
+        if has_steps(self.record) or any(self.checkpoints.glob("*.pt")):
+            raise WeightsError(
+                f"{self.checkpoints}: last.pt and previous.pt are missing; copy them here, or discard the run "
+                f"and train it again with: {tudui_command()} train --resume {shlex.quote(str(self.root))} --restart"
+            )
 
     def cut_back(self, lengths: dict[str, int]) -> None:
         """Undo what was written after a checkpoint with these lengths; without any, after the run began."""

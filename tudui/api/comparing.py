@@ -23,6 +23,7 @@ from tudui.config.plan import Plan
 from tudui.errors import UsageError
 from tudui.losses import registered_here
 from tudui.report import Report, write_report
+from tudui.sinks.printable import lasting
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,6 +111,7 @@ def compare(
         listener: Listener = lambda _: None  # noqa: E731
         if progress:
             console = console_on(stderr=True) if progress is True else progress
+            stack.enter_context(lasting(console))
             console.print(f"{way}, in {way.folder}", markup=False, soft_wrap=True)
             listener = stack.enter_context(progress_display(console, way.runs))
         found = comparisons.compare(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from signal import SIGINT
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tudui.api.configs import NOTHING, Named, Settings, Source, load
 from tudui.api.console import console_on
@@ -28,6 +28,7 @@ def train(
     *,
     run_dir: Named | None = None,
     resume: Named | None = None,
+    restart: bool = False,
     sinks: Iterable[Sink] = (),
     progress: "bool | Console" = True,
 ) -> RunResult:
@@ -35,11 +36,13 @@ def train(
 
     `config` is a shipped config's name, a YAML file, a mapping, a Config, or what `load` returned; `overrides` are
     settings by dotted key, as in `--set`. Without `run_dir`, the run gets a new folder below runs/. `resume` names an
-    interrupted run; its result is identical to that of an uninterrupted one. Each of `sinks` is called with every
-    event. Progress is shown on stderr, or on the given console.
+    interrupted run; its result is identical to that of an uninterrupted one. With `restart` it begins again from its
+    first step. Each of `sinks` is called with every event. Progress is shown on stderr, or on the given console.
 
     A diverged run is returned, not raised. TuduiError says what is wrong; Interrupted means that everything is saved.
     """
+    if restart and resume is None:
+        raise UsageError("restart: needs the run that begins again; name it with resume")
     if resume is not None and run_dir is not None:
         raise UsageError(f"resume={str(resume)!r}: uses that run's config and folder; leave run_dir out")
     loaded = load(config, overrides, resume=resume)
@@ -51,7 +54,8 @@ def train(
             sinks = [stack.enter_context(console_sink(console)), *sinks]
         provenance = worth_a_comment(loaded.provenance)
         try:
-            return train_run(loaded.config, folder, resume=resume is not None, sinks=sinks, provenance=provenance)
+            options: Any = {"resume": resume is not None, "restart": restart, "provenance": provenance}
+            return train_run(loaded.config, folder, sinks=sinks, **options)
         except Interrupted as error:
             if is_first_process():
                 error.add_note(f"from Python: tudui.train(resume={str(folder)!r})")

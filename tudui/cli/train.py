@@ -36,6 +36,9 @@ def train_command(
             complete=completion.runs,
         ),
     ] = None,
+    restart: Annotated[
+        bool, show(None, "With --resume: discard the run's results and start again.", "--restart")
+    ] = False,
     dry_run: Annotated[
         bool, show(None, "Check config, data, shapes and one step; write nothing.", "--dry-run", "-n")
     ] = False,
@@ -51,6 +54,8 @@ def train_command(
     """
     from tudui.api.configs import load
 
+    if restart and resume is None:
+        raise UsageError("--restart: needs --resume RUN")
     console = console_on(stderr=json)
     quiet = quiet or not is_first_process()
     restarted = resume is None and _is_restarted(run_dir)
@@ -67,7 +72,7 @@ def train_command(
     from tudui.api.training import train
 
     place: dict[str, Any] = {"resume": resume or run_dir} if resume or restarted else {"run_dir": run_dir}
-    result = train(loaded, **place, progress=False if quiet else console)
+    result = train(loaded, **place, restart=restart, progress=False if quiet else console)
     if json and is_first_process():
         print_json({"run": str(result.run_dir), **result.values})
     if result.status == "diverged":

@@ -63,7 +63,9 @@ def compare(
             if tuned:
                 run_all(reported_runs(plan, chosen_rates(plan, folder, command)[0]), folder / RUNS)
         except (Interrupted, KeyboardInterrupt) as error:
-            state = "stopped, everything saved" if isinstance(error, Interrupted) else "stopped at the last checkpoints"
+            state = "stopped at the last checkpoints"
+            if isinstance(error, Interrupted):
+                state = f"stopped, but {error.lost}" if error.lost else "stopped, everything saved"
             number = getattr(error, "signal_number", signal.SIGINT)
             raise Interrupted(f"{state}; to resume, type: {command}", signal_number=number) from None
         except TuduiError:

@@ -1,5 +1,6 @@
 """The stages of a run around the loop: begin, restore, end an epoch, end the run."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -40,6 +41,7 @@ class Run:
         self.metric = self.data.task.metrics[0]  # selects the best weights and stops early
         self.sinks: list[Sink] = []
         self.saved_step = -1
+        self.diverged: Divergence | None = None
         self.warning: str | None = None  # of a resumed run, for the listeners
         if self.config.train.early_stopping and self.data.validation is None:
             raise UsageError("train.early_stopping: needs validation images; set data.validation above 0")
@@ -65,9 +67,16 @@ class Run:
                 )
         self.state.load_state_dict(self.world.from_first(self.state.state_dict()))
 
-    def restore(self) -> None:
-        """Restore the newest checkpoint; if there is none, begin again. DataError if the images have changed."""
-        checkpoint, self.warning = newest_checkpoint(self.folder.checkpoints)
+    def restore(self, *, restart: bool = False) -> None:
+        """Restore the newest checkpoint; begin again if no step was done, or with `restart`.
+
+        WeightsError if the checkpoints were lost; DataError if the images have changed; UsageError if the config has.
+        """
+        checkpoint = None
+        if not restart:
+            checkpoint, self.warning = newest_checkpoint(self.folder.checkpoints)
+            if checkpoint is None:
+                self.folder.check_not_begun()
         if checkpoint and checkpoint.data != self.data.fingerprint():
             raise DataError(
                 f"{self.folder.root}: the images of {self.data.name} have changed since the run began; "
@@ -78,6 +87,8 @@ class Run:
             self.folder.cut_back({})
             return
         began = config_from(checkpoint.config, str(checkpoint.path))
+        if not self.folder.extends(self.config, began):
+            self.folder.check_same(self.config, began)  # config.yaml may have been edited
         restore_state(self.state, checkpoint)
         self.folder.cut_back(checkpoint.lengths)
         if began.train.epochs != self.config.train.epochs:
@@ -119,6 +130,7 @@ class Run:
             step=step,
         )
         if new and self.world.is_first:
+            self.save(LAST)  # a record with steps and no checkpoint is then known to have lost it
             if self.data.train.clean is not None:
                 listed = wrong_labels_of(self.data, self.config.data, self.config.seed)
                 write_text(self.folder.label_noise, json_text(listed) + "\n")
@@ -137,6 +149,8 @@ class Run:
         progress = self.state.progress
         if self.data.validation is not None:
             evaluated, outputs = self.evaluate("validation")
+            if self.diverged:
+                return
             self.emit(evaluated)
             self.warn_of_collapse(evaluated, outputs)
             score = evaluated.scores[self.metric.name]
@@ -174,12 +188,13 @@ class Run:
         if name == LAST:
             self.saved_step = step
         path, config = self.folder.checkpoints / name, self.config.model_dump(mode="json")
-        save_checkpoint(path, self.state, self.data, config, lengths=self.folder.lengths())
+        lengths = self.folder.lengths() if step else {self.folder.record.name: 0}  # from step 0 all is written again
+        save_checkpoint(path, self.state, self.data, config, lengths=lengths)
 
     def evaluate(
         self, split: str, *, weights: str = "last", losses: "Mapping[str, Loss] | None" = None
     ) -> tuple[Evaluated, torch.Tensor]:
-        """Return the scores and outputs [N, K] of a split."""
+        """Return the scores and outputs [N, K] of a split; the run diverged if its last weights give nan."""
         progress, images = self.state.progress, self.data.splits()[split]
         outputs = predict(self.state.network, images, self.world)
         detailed = progress.epoch % self.config.log.details_every == 0
@@ -195,16 +210,26 @@ class Run:
             step=progress.step,
             predictions_shown=self.config.log.images if detailed else 0,
         )
+        if weights == "last" and not all(map(math.isfinite, evaluated.values().values())):
+            rate = self.state.optimizer.peak * self.state.schedule(progress.step - 1)
+            self.diverged = Divergence(step=progress.step, what="loss", layer=None, learning_rate=rate)
         return evaluated, outputs
 
-    def end(self, diverged: Divergence | None = None) -> RunResult:
-        """Evaluate the last and the selected weights on test, unless the run diverged; write the result."""
+    def end(self) -> RunResult:
+        """Write the result, with the final scores unless the run diverged."""
         self.training.over = True
-        if diverged:
+        scores = {} if self.diverged else self._final_scores()
+        if self.diverged:
             nothing = dict.fromkeys(("train", "validation", "test", "best"))
-            return self.write_result("diverged", {"diverged": asdict(diverged), **nothing})
+            return self.write_result("diverged", {"diverged": asdict(self.diverged), **nothing})
+        return self.write_result("finished", scores)
+
+    def _final_scores(self) -> dict[str, Any]:
+        """Evaluate the last and the selected weights on test; return nothing if that shows that the run diverged."""
         validation = self.evaluate("validation")[0] if self.data.validation is not None else None
         test, outputs = self.evaluate("test", losses=build_every_loss(self.data.task))
+        if self.diverged:
+            return {}
         self.emit(test)
         if validation is None:
             self.warn_of_collapse(test, outputs)
@@ -221,13 +246,12 @@ class Run:
             self.state.network.model.load_state_dict(last_weights)
             best_score = progress.best_score
             self.emit(best)
-        scores = {
+        return {
             "train": learned(self.state.network, self.data.train, self.metric, self.world),
             "validation": validation.values() if validation else None,
             "test": test.values(),
             "best": {"epoch": best.epoch, f"validation_{metric}": best_score, f"test_{metric}": best.scores[metric]},
         }
-        return self.write_result("finished", scores)
 
     def write_result(self, status: str, values: Mapping[str, Any]) -> RunResult:
         """Emit the last event, then write the result as the last file."""

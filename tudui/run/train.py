@@ -32,6 +32,7 @@ class Job:
     config: Config
     run_dir: Path
     resume: bool = False
+    restart: bool = False  # a resumed run begins again from its first step
     sinks: Iterable[Sink] = ()
     provenance: Mapping[str, str] | None = None  # key -> why it has its value, for the comments in config.yaml
 
@@ -65,12 +66,13 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
             active = [(number, runs[number], event) for number, event in enumerate(events) if event]
             for _, run, event in active:
                 run.emit(event)
-                if event.epoch_done and not event.diverged:
+                run.diverged = event.diverged
+                if event.epoch_done and not run.diverged:
                     run.end_epoch()
             stopped_by = world.largest(request.signal_number or 0)  # the same answer in all processes
-            for number, run, event in active:
-                if event.diverged or (not stopped_by and run.is_over()):
-                    results[number] = run.end(event.diverged)
+            for number, run, _ in active:
+                if run.diverged or (not stopped_by and run.is_over()):
+                    results[number] = run.end()
             if stopped_by and len(results) < len(runs):
                 raise _interrupted([run for n, run in enumerate(runs) if n not in results], stopped_by)
         return [results.get(number) or run.end() for number, run in enumerate(runs)]
@@ -91,7 +93,10 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
         run = Run(prepare(config, data, world), folder, cautions=cautions)
         runs.append(run)
         if world.is_first:
-            (run.restore if job.resume else run.initialise)()
+            if job.resume:
+                run.restore(restart=job.restart)
+            else:
+                run.initialise()
             run.sinks = [stack.enter_context(jsonl_sink(folder.record)), *run.open_tensorboard(stack), *job.sinks]
     return runs
 

@@ -10,21 +10,22 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeR
 from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.sinks import Sink
 from tudui.sinks.notebook import Page
-from tudui.sinks.printable import plain_table
+from tudui.sinks.printable import lasting, plain_table
 from tudui.tasks import Task, task_from
 
 
 @contextmanager
 def console_sink(console: Console) -> Iterator[Sink]:
     """Show events on the console until the block ends."""
-    if console.is_jupyter:
-        with closing(Page()) as page:
-            yield _InNotebook(page)
-    elif console.is_terminal:
-        with Progress(*_columns(), console=console, transient=True) as progress:
-            yield _Bar(console, progress)
-    else:
-        yield _Lines(console)
+    with lasting(console):
+        if console.is_jupyter:
+            with closing(Page()) as page:
+                yield _InNotebook(page)
+        elif console.is_terminal:
+            with Progress(*_columns(), console=console, transient=True) as progress:
+                yield _Bar(console, progress)
+        else:
+            yield _Lines(console)
 
 
 def _columns() -> list[ProgressColumn]:

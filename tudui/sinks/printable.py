@@ -1,7 +1,10 @@
 """A console that replaces control characters in names from files, which Rich does not; and plain tables."""
 
+import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -20,6 +23,17 @@ def printable_console(file: IO[str], **options: Any) -> Console:
     return _PrintableConsole(file=file, highlight=False, **{"soft_wrap": whole, **options})
 
 
+@contextmanager
+def lasting(console: Console) -> Iterator[None]:
+    """Let a console outlast its pipe, terminal or disk until the block ends, so that no run ends with it."""
+    file = console.file
+    console.file = cast("IO[str]", Lasting(file))
+    try:
+        yield
+    finally:
+        console.file = file
+
+
 def plain_table(*columns: str, left: int = 1, title: str | None = None, gap: int = 2) -> Table:
     """Return a table without rules; its first `left` columns are left-aligned, with `gap` spaces between columns."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, gap, 0, 0))
@@ -36,6 +50,35 @@ class _WithoutBlankEnds:
 
     def write(self, text: str) -> int:
         return self.file.write(BLANK_ENDS.sub("", text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+class Lasting:
+    """A file that goes on as /dev/null when it cannot be written any more."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self.file = file
+
+    def write(self, text: str) -> int:
+        """Write text, or drop it."""
+        with self._replaced_on_error():
+            self.file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what was written, or drop it."""
+        with self._replaced_on_error():
+            self.file.flush()
+
+    @contextmanager
+    def _replaced_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            with suppress(OSError), Path(os.devnull).open("w") as nowhere:  # what is buffered goes there too
+                os.dup2(nowhere.fileno(), self.file.fileno())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.file, name)

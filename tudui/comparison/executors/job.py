@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tudui.comparison.runs import PlannedRun
-from tudui.errors import DataError, TuduiError
+from tudui.errors import DataError, Interrupted, TuduiError
 from tudui.events import Evaluated, Event, StepEnd
 from tudui.record import read_result
 from tudui.run import Job
@@ -38,6 +38,12 @@ class Failure(TuduiError):
 
     def __reduce__(self) -> tuple[type["Failure"], tuple[str, int]]:
         return Failure, (str(self), self.exit_code)
+
+
+def stopped(number: int, late: int, failure: TuduiError | None) -> Interrupted:
+    """Return the end of a comparison after a signal: `late` runs were ended before they had saved."""
+    lost = f"{late} of the runs did not save within {GRACE:g} s; they resume from their last checkpoint" if late else ""
+    return Interrupted("stopped", signal_number=number, lost=str(failure or lost))
 
 
 def done_before(run: PlannedRun, folder: Path) -> str:

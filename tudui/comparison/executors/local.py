@@ -8,16 +8,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
-from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of
+from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of, stopped
 from tudui.comparison.runs import PlannedRun
-from tudui.errors import Interrupted, TuduiError, WorkerError
+from tudui.errors import TuduiError, WorkerError
 from tudui.run import train_together
 from tudui.signals import stop_on_signal
 
@@ -28,16 +29,17 @@ def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: 
     begun, messages, stopping = context.Value("i", 0), context.Queue(), context.Event()
     workers = [context.Process(target=_work, args=(runs, begun, messages, stopping, folder)) for _ in range(jobs)]
     failure: TuduiError | None = None
-    give_up = math.inf
+    give_up, late = math.inf, 0
     try:
-        with stop_on_signal() as request:
+        with stop_on_signal() as request, _pausing_with(workers):
             _start(workers)
             while any(worker.is_alive() for worker in workers) or not messages.empty():
                 failure = failure or _death(workers)
                 if (request.signal_number is not None or failure) and not stopping.is_set():
                     stopping.set()
                     give_up = time.monotonic() + GRACE
-                if time.monotonic() > give_up:  # a worker hangs; its last checkpoint is whole
+                if time.monotonic() > give_up:  # its last checkpoint is whole
+                    late = sum(worker.is_alive() for worker in workers)
                     break
                 try:
                     message = messages.get(timeout=PATIENCE)
@@ -45,7 +47,7 @@ def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: 
                     continue
                 if isinstance(message, Progress):
                     listener(message)
-                elif request.signal_number is None and failure is None:
+                elif failure is None and not (stopping.is_set() and message.exit_code == 128 + signal.SIGTERM):
                     failure = message
             failure = failure or _death(workers)
     finally:
@@ -54,7 +56,7 @@ def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: 
                 worker.kill()
                 worker.join()
     if request.signal_number is not None:
-        raise Interrupted("stopped", signal_number=request.signal_number)
+        raise stopped(request.signal_number, late, failure)
     if failure:
         raise failure
 
@@ -71,6 +73,31 @@ def _start(workers: Sequence[SpawnProcess]) -> None:
         sys.modules["__main__"] = main
         if may_set_handlers:
             signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _pausing_with(workers: Sequence[SpawnProcess]) -> Iterator[None]:
+    """Let Ctrl-Z, which a terminal sends only to this process, pause the workers as well."""
+    if not hasattr(signal, "SIGTSTP") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def to_all(number: int) -> None:
+        for worker in workers:
+            if worker.pid is not None and worker.is_alive():
+                with suppress(ProcessLookupError):
+                    os.kill(worker.pid, number)
+
+    def pause(number: int, frame: FrameType | None) -> None:
+        to_all(signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)  # returns when the shell continues this process
+        to_all(signal.SIGCONT)
+
+    before = signal.signal(signal.SIGTSTP, pause)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTSTP, before)
 
 
 def _death(workers: Sequence[SpawnProcess]) -> TuduiError | None:

@@ -18,7 +18,7 @@ import ray
 from ray._private import ray_constants
 from ray.exceptions import RayError, TaskCancelledError
 
-from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of
+from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of, stopped
 from tudui.comparison.runs import PlannedRun, threads_of
 from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError
 from tudui.files import ASIDE, disk_errors, refuse_links
@@ -96,7 +96,7 @@ def on_ray(runs: Sequence[PlannedRun], folder: Path, address: str | None, listen
                 elif give_up == math.inf:  # its node was asked to stop
                     tasks[submit(run)] = run
     if request.signal_number is not None:
-        raise Interrupted("stopped", signal_number=request.signal_number)
+        raise stopped(request.signal_number, len(tasks), failure)
     if failure:
         raise failure
 
