@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Type the commands of the first steps as a new user would, in the order of the page, and check what the page says of each.
+# Run the commands of the first steps as a new user would, in the order of the page, and check their outputs.
 #
 #     scripts/walkthrough.sh [docs/first-steps.md|docs/first-steps.zh-CN.md]
 #
-# What a reader has of their own (pictures, weights of the course, CIFAR-10) is made here. Everything lies in a temporary folder.
+# The reader's own files (pictures, weights of the course, CIFAR-10) are made here, in a temporary folder.
 set -euo pipefail
 
 repository=$(cd "$(dirname "$0")/.." && pwd)
@@ -25,23 +25,23 @@ announce() {
     echo "\$ $1"
 }
 
-# Run a command of the page unchanged, and keep what it prints.
+# Run a command of the page unchanged, and keep its output.
 type_in() {
     announce "$1"
     bash -c "$1" 2>&1 | tee "$work/shown"
 }
 
-# End with a message unless the last command printed a text.
+# Fail unless the last command printed a text.
 expect() { grep -qF -- "$1" "$work/shown" || { echo "walkthrough: expected: $1" >&2; exit 1; }; }
 
-# Start a command of the page in the background, where Ctrl-C reaches it as in a terminal; a script's caller may ignore it.
+# Start a command of the page in the background. It accepts Ctrl-C as in a terminal, even if the caller ignores it.
 begin() {
     announce "$1"
     python -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' \
         $1 > "$work/shown" 2>&1 &
 }
 
-# Press Ctrl-C, show what the command printed, and check the exit code.
+# Press Ctrl-C, show the output of the command, and check the exit code.
 press_ctrl_c() {
     local code=0
     kill -INT $!
@@ -50,13 +50,13 @@ press_ctrl_c() {
     test $code = 130
 }
 
-# Wait for a text in a file that a command in the background writes.
+# Wait for a text in a file that a background command writes.
 wait_for() {
     for _ in $(seq 1200); do
         if grep -qsF -- "$1" "$2"; then return; fi
         sleep 0.1
     done
-    echo "walkthrough: waited in vain for '$1' in $2" >&2
+    echo "walkthrough: '$1' did not appear in $2" >&2
     exit 1
 }
 
@@ -93,7 +93,7 @@ type_in "tudui compare-losses --losses ce,mse,l1,huber --seeds 3 --out runs/four
 expect "report.html"
 grep -q "distinguishable" runs/four/report.md
 
-echo "--- 4. one's own image folder"
+echo "--- 4. your own image folder"
 python - << 'END'  # real digits as photographs of two classes
 from pathlib import Path
 import numpy as np
@@ -111,7 +111,7 @@ type_in "tudui train --data folder:pictures --batch-size 16"
 expect "test accuracy"
 
 echo "--- 5. old weights of the course"
-python - << 'END'  # as the course's script saves them: the whole module, of a class of one's own
+python - << 'END'  # as the course's script saves them: the whole module, of the user's own class
 import torch
 from torch import nn
 class Tudui(nn.Module):
@@ -131,12 +131,12 @@ if [ -f "$repository/../shared/data/cifar10-jpeg.tar.gz" ] && python -c "import 
     type_in "tudui evaluate tudui_9.pth --data cifar10 --normalize none"
     expect "10,000 test images"
 else
-    echo "no copy of CIFAR-10 here, or a Python before 3.11.4, which cannot unpack it: the weights are evaluated on digits"
+    echo "no copy of CIFAR-10 here, or a Python before 3.11.4, which cannot unpack it: evaluating the weights on digits"
     tudui evaluate tudui_9.pth --data digits --normalize none | tee shown
     expect "test images"
 fi
 
-echo "--- 6. one's own loss"
+echo "--- 6. your own loss"
 mkdir cubed
 block 'entry-points."tudui.losses"' > cubed/pyproject.toml
 block "CUBED = LossSpec" > cubed/tudui_cubed.py
@@ -156,4 +156,4 @@ test "$go_on" = "tudui train --resume runs/long"
 expect "test accuracy"
 
 echo
-echo "all seven steps went as the page says"
+echo "all seven steps passed"
