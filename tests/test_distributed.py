@@ -153,7 +153,7 @@ def test_a_comparison_is_not_for_torchrun(tudui, monkeypatch):
         monkeypatch.setenv(name, value)
     answer = tudui("compare-losses", "--losses", "ce,mse")
     assert answer.code == 2
-    assert "start it without torchrun" in answer.err
+    assert "run it without torchrun" in answer.err
 
 
 @pytest.mark.slow

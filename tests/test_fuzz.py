@@ -184,6 +184,7 @@ def test_a_checkpoint_that_holds_something_else_is_refused_and_nothing_is_cut(ch
     content = torch.load(path, weights_only=True)
     change(content)
     torch.save(content, path)
+    path.with_name("previous.pt").unlink()
     (tmp_path / "run" / "result.json").unlink()
     answer = tudui("train", "--resume", "run", "-q")
     assert answer.code == code

@@ -18,7 +18,7 @@ _KINDS: dict[str, TypeAdapter[Task]] = {"classes": TypeAdapter(Classes)}
 def task_from(about: Mapping[str, Any], where: str) -> Task:
     """Return the task from the values of `Task.about`; DataError, which begins with `where`, if they are damaged."""
     kind = about.get("kind")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise DataError(f"{where}: its task is of an unknown kind")
     values = {name: value for name, value in about.items() if name != "kind"}
     try:
