@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from copy import deepcopy
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -16,6 +17,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from rich.console import Console
 
+from tests.conftest import QUICK_FLAGS
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.verdict import Verdict
 from tudui.report import for_classes, side_by_side, terminal, write_report
@@ -434,3 +436,25 @@ def test_a_label_stands_at_the_height_of_its_line():
     label_ends(axes, {style: (1, 5)})
     assert axes.texts[0].get_text() == "ce"
     assert axes.texts[0].xyann[1] == pytest.approx(0.5)
+
+
+def test_files_of_the_user_stay_in_a_comparison(compared, tmp_path, tudui):
+    folder = tmp_path / "own"
+    shutil.copytree(compared, folder, symlinks=True)
+    shutil.copytree(folder / "runs" / "ce-seed0" / "tensorboard", folder / "tensorboard" / "mine")
+    (folder / "tensorboard" / "ce-mean" / "notes").write_text("mine")
+    mine = [folder / name for name in ("report.md.part", "runs/a.part", "tensorboard/notes", "tensorboard/mine/notes")]
+    for path in mine:
+        path.write_text("mine")
+    left = folder / "runs" / ".tudui-0123456789abcdef.part"
+    left.mkdir()
+    before = sorted((folder / "tensorboard" / "mine").rglob("*"))
+    means = set((folder / "tensorboard" / "ce-mean").glob("*tfevents*"))
+    plan = ("--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", *QUICK_FLAGS)
+    for command in (("report", folder), ("compare-losses", *plan, "-o", folder)):
+        assert tudui(*command).code == 0
+        assert [path.read_text() for path in mine] == ["mine"] * len(mine)
+        assert (folder / "tensorboard" / "ce-mean" / "notes").read_text() == "mine"
+        assert len(list((folder / "tensorboard" / "ce-mean").glob("*tfevents*"))) == len(means) == 1
+    assert sorted((folder / "tensorboard" / "mine").rglob("*")) == before
+    assert not left.exists()

@@ -126,6 +126,7 @@ def report(folder: Named, *, metric: str | None = None) -> Report:
 
     The verdicts use `metric` instead of the plan's metric.
     """
+    comparisons.refuse_links_in(Path(folder))
     return _reported(read_comparison(Path(folder), metric=metric))
 
 

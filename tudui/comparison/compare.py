@@ -18,12 +18,12 @@ from tudui.comparison.runs import PlannedRun, given_rates, reported_runs, tuning
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.data import read_source
 from tudui.errors import Interrupted, TuduiError, UsageError
-from tudui.files import ASIDE, disk_errors, locked, write_text
+from tudui.files import disk_errors, locked, refuse_links, remove_left, write_text
 from tudui.record import read_result
 from tudui.run_folder import COMMAND, COMPARISON_LOCK, RunFolder, default_name, is_comparison
 from tudui.tasks import Metric, metric_named
 
-PLAN, RUNS, TUNING = "plan.yaml", "runs", "tuning"
+PLAN, RUNS, TUNING, TENSORBOARD = "plan.yaml", "runs", "tuning", "tensorboard"
 
 
 def compare(
@@ -53,8 +53,7 @@ def compare(
     with locked(folder / COMPARISON_LOCK, what="a comparison is"):
         with disk_errors(folder):
             (folder / RUNS).mkdir(exist_ok=True)
-            for left in folder.glob(f"*/*{ASIDE}"):  # of a process that was killed while it copied a run back
-                rmtree(left)
+        remove_left(folder, folder / RUNS, folder / TUNING, folder / "pictures")
         write_text(folder / COMMAND, command + "\n")
         write_text(folder / PLAN, plan_yaml(plan))
         run_all = partial(execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address)
@@ -76,9 +75,21 @@ def compare(
 
 
 def check_folder(folder: Path) -> None:
-    """Raise UsageError if a folder contains something other than a comparison."""
+    """Raise UsageError if a folder contains something other than a comparison; DiskError for links in it."""
     if folder.is_dir() and any(folder.iterdir()) and not is_comparison(folder):
         raise UsageError(f"{folder}: not empty and not a comparison; choose another --out")
+    refuse_links_in(folder)
+
+
+def refuse_links_in(folder: Path) -> None:
+    """Raise DiskError if a comparison contains links, except ours from its TensorBoard folder to its runs."""
+    board = folder / TENSORBOARD
+    refuse_links(folder, but=lambda link: link.parent == board and link.readlink() == run_events(link.name))
+
+
+def run_events(name: str) -> Path:
+    """Return the path from the comparison's TensorBoard folder to a run's event files."""
+    return Path("..", RUNS, name, TENSORBOARD)
 
 
 def check_metric(plan: Plan) -> None:
