@@ -158,9 +158,8 @@ def _train(run: PlannedRun, files: Files, directory: str, board: Any) -> Returne
 
 
 def _read(folder: Path) -> Files:
-    inside = list(folder.rglob("*"))
     refuse_links(folder)
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in inside if path.is_file()}
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def _write(files: Files, folder: Path) -> None:
