@@ -61,8 +61,8 @@ def moment(chance: random.Random, number: int, cut: Cut, process: subprocess.Pop
     """Wait for the moment of a kill, or for the end of the process; return what the moment was."""
     kind = ("going on", "checkpoint", "anywhere")[number % 3]
     if kind == "checkpoint" and cut.trains:
-        aside, until = cut.target / "checkpoints" / "last.pt.part", time.monotonic() + 60
-        while process.poll() is None and not aside.exists() and time.monotonic() < until:
+        checkpoints, until = cut.target / "checkpoints", time.monotonic() + 60
+        while process.poll() is None and not any(checkpoints.glob(".tudui-*")) and time.monotonic() < until:
             time.sleep(0.0002)
         time.sleep(chance.choice([0, 0, 0.001, 0.003]))
         return "while a checkpoint was written"

@@ -27,6 +27,8 @@ def run(command: str) -> str:
     os.environ["COLUMNS"] = "80"
     program, *arguments = shlex.split(command)
     assert program == "tudui", command
+    if "--out" in arguments:
+        arguments.append("--overwrite")  # the picture of the last time
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, f"{command}: exit code {result.exit_code}\n{result.output}"
     return "".join(f"{line.rstrip()}\n" for line in result.output.rstrip().splitlines())

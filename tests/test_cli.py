@@ -187,3 +187,29 @@ def test_no_traceback_from_the_real_process(tmp_path):
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: --loss hubr: ")
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (("loss", "plot", "mse", "--out", "plot.png"), "plot.png"),
+        (("line-fit", "--out", "fit"), "fit/fits.png"),
+        (("line-fit", "--choose-delta", "1,2", "--out", "fit"), "fit/delta.json"),
+        (("backward", "depth", "--depth", "2", "--out", "depth.png"), "depth.png"),
+        (("config", "copy", "digits"), "digits.yaml"),
+    ],
+)
+def test_no_command_replaces_a_file_unasked(command, file, tudui):
+    path, beside = Path(file), Path(f"{file}.part")
+    path.parent.mkdir(exist_ok=True)
+    for mine in (path, beside):
+        mine.write_text("mine")
+    before = sorted(Path().rglob("*"))
+    answer = tudui(*command)
+    assert answer.code == 2
+    assert f"{file}: already exists" in answer.err
+    assert path.read_text() == "mine"
+    assert sorted(Path().rglob("*")) == before
+    assert tudui(*command, "--overwrite").code == 0
+    assert path.read_bytes() != b"mine"
+    assert beside.read_text() == "mine"

@@ -5,6 +5,8 @@ import csv
 import io
 import json
 import re
+import shutil
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -16,14 +18,18 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from rich.console import Console
 
+from tests.conftest import QUICK_FLAGS
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.verdict import Verdict
+from tudui.errors import DataError
 from tudui.report import for_classes, side_by_side, terminal, write_report
 from tudui.report.drawing import _spread, label_ends, new_picture, styles_of
 from tudui.report.protocol import held_equal
 from tudui.report.words import headline, needed
 from tudui.tasks import Metric
 from tudui.tasks.classes import ACCURACY, NLL
+
+PLAN = ("--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", *QUICK_FLAGS)  # of the fixture `compared`
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -434,3 +440,96 @@ def test_a_label_stands_at_the_height_of_its_line():
     label_ends(axes, {style: (1, 5)})
     assert axes.texts[0].get_text() == "ce"
     assert axes.texts[0].xyann[1] == pytest.approx(0.5)
+
+
+def test_files_of_the_user_stay_in_a_comparison(compared, tmp_path, tudui):
+    folder = tmp_path / "own"
+    shutil.copytree(compared, folder, symlinks=True)
+    shutil.copytree(folder / "runs" / "ce-seed0" / "tensorboard", folder / "tensorboard" / "mine")
+    (folder / "tensorboard" / "ce-mean" / "notes").write_text("mine")
+    mine = [folder / name for name in ("report.md.part", "runs/a.part", "tensorboard/notes", "tensorboard/mine/notes")]
+    for path in mine:
+        path.write_text("mine")
+    left = folder / "runs" / ".tudui-0123456789abcdef.part"
+    left.mkdir()
+    before = sorted((folder / "tensorboard" / "mine").rglob("*"))
+    means = set((folder / "tensorboard" / "ce-mean").glob("*tfevents*"))
+    for command in (("report", folder), ("compare-losses", *PLAN, "-o", folder)):
+        assert tudui(*command).code == 0
+        assert [path.read_text() for path in mine] == ["mine"] * len(mine)
+        assert (folder / "tensorboard" / "ce-mean" / "notes").read_text() == "mine"
+        assert len(list((folder / "tensorboard" / "ce-mean").glob("*tfevents*"))) == len(means) == 1
+    assert sorted((folder / "tensorboard" / "mine").rglob("*")) == before
+    assert not left.exists()
+
+
+def rewritten(record: Path, change: Callable[[dict], None]) -> None:
+    """Change the events of a record."""
+    events = [json.loads(line) for line in record.read_text().splitlines()]
+    for event in events:
+        change(event)
+    record.write_text("".join(json.dumps(event) + "\n" for event in events))
+
+
+def to_format_1(event: dict) -> None:
+    event.pop("format", None)
+    event.pop("scores", None)
+
+
+def to_other_classes(event: dict) -> None:
+    if event["event"] == "RunStarted":
+        event["task"]["names"][0] = "another"
+    if event["event"] == "Evaluated":
+        details = event["details"]["per_class_accuracy"]
+        event["details"]["per_class_accuracy"] = {"another": details.pop("0"), **details}
+
+
+def to_other_epochs(event: dict) -> None:
+    if event["event"] == "StepEnd":
+        event["epochs_planned"] = 7
+
+
+def to_other_layers(event: dict) -> None:
+    if event["event"] == "StepEnd":
+        event["gradient_norm"].pop("linear1.weight")
+
+
+@pytest.mark.parametrize("change", [to_format_1, to_other_classes, to_other_epochs, to_other_layers])
+@pytest.mark.parametrize("run", ["ce-seed0", "mse-noise40-seed1"])
+def test_finished_runs_are_checked_before_others_train(run, change, compared, tmp_path, tudui):
+    shutil.copytree(compared, "own", symlinks=True)
+    rewritten(Path("own/runs", run, "metrics.jsonl"), change)
+    answer = tudui("report", "own")
+    assert answer.code == DataError.exit_code
+    shutil.rmtree("own/runs/mse-seed2")
+    answer = tudui("compare-losses", *PLAN, "-o", "own")
+    assert answer.code == DataError.exit_code
+    assert answer.err.count("\n") == 1
+    assert not Path("own/runs/mse-seed2").exists()
+
+
+def test_losses_that_some_runs_do_not_know_are_left_out(compared, tmp_path, tudui):
+    """As if the plug-in of one had been uninstalled between two runs."""
+    shutil.copytree(compared, "own", symlinks=True)
+
+    def forget(event: dict) -> None:
+        event.get("losses", {}).pop("huber", None)
+
+    rewritten(Path("own/runs/mse-seed1/metrics.jsonl"), forget)
+    assert tudui("report", "own").code == 0
+    whole, found = (json.loads((folder / "comparison.json").read_text()) for folder in (compared, Path("own")))
+    for row, of_all in zip(found["rows"], whole["rows"], strict=True):
+        expected = {name: value for name, value in of_all["loss_values"].items() if name != "huber"}
+        assert row["loss_values"] == expected
+
+
+def test_one_test_image_is_refused_before_training(class_folders, tudui):
+    for part, numbers in (("train", range(1, 40)), ("test", [0])):
+        for path in class_folders.glob("*/*.png"):
+            if int(path.stem) in numbers:
+                (Path("one") / part / path.parent.name).mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, Path("one") / part / path.parent.name)
+    answer = tudui("compare-losses", "-d", "folder:one", "--losses", "ce,mse", *QUICK_FLAGS, "-o", "own")
+    assert answer.code == 2
+    assert "(here: 1)" in answer.err
+    assert not Path("own").exists()

@@ -106,6 +106,22 @@ def test_two_machines_are_one(tmp_path):
 
 
 @pytest.mark.slow
+def test_machines_with_different_configs_are_refused(tmp_path):
+    """Before the loop, with the keys that differ; data.dir may differ."""
+    nodes = ("--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1", "--master-port", "29564")
+    settings = ("optimizer.lr=0.003", "loss.label_smoothing=0.1", "train.early_stopping=2", "data.augment.shift=1")
+    different = [word for setting in settings for word in ("--set", setting)]
+    other = launch(*TRAIN, *different, "--data-dir", "here", "-o", "two", torchrun=(*nodes, "--node-rank", "1"))
+    first = launch(*TRAIN, "--lr", "0.002", "-o", "two", torchrun=(*nodes, "--node-rank", "0"))
+    output = finish(first, code=1)
+    finish(other, code=1)
+    assert output.count("this process and the first have other settings") == 1
+    said = set(re.findall(r"[(,] ?([a-z_.]+) \S+ not ", output))
+    assert said == {setting.partition("=")[0] for setting in settings}
+    assert not Path("two").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [1, 2])
 def test_a_checkpoint_of_two_goes_on_with_one_and_back(first, tmp_path):
     flags = (*TRAIN, "-e", "4", "--set", "log.every=1", *SMOOTH)

@@ -144,7 +144,7 @@ def test_nothing_is_overwritten_unasked(trained, tmp_path, tudui):
     (tmp_path / "model.pt.md").write_text("mine")
     answer = tudui("export", trained, "-o", "model.pt")
     assert answer.code == 2
-    assert answer.err == "error: model.pt.md: already exists; give another name with --out, or add --overwrite\n"
+    assert answer.err == "error: model.pt.md: already exists; give another name, or add --overwrite\n"
     assert not Path("model.pt").exists()
     assert tudui("export", trained, "-o", "model.pt", "--overwrite").code == 0
     assert Path("model.pt.md").read_text() != "mine"

@@ -493,3 +493,16 @@ def test_a_folder_of_the_users_stays(tudui):
         assert tudui("train", "--data", "folder:nowhere", "-o", folder).code == 3
     assert [path.name for path in Path().iterdir()] == ["mine"]
     assert not list(Path("mine").iterdir())
+
+
+def test_files_of_the_user_stay_in_a_run(tmp_path):
+    with pytest.raises(Interrupted):
+        train(quick_config("train.epochs=1"), tmp_path, sinks=[cut_at(2)])
+    names = ("a.part", "checkpoints/last.pt.part", "checkpoints/a.pt", "tensorboard/notes")
+    mine = [tmp_path / name for name in names]
+    left = [tmp_path / name / ".tudui-0123456789abcdef.part" for name in (".", "checkpoints")]
+    for path in (*mine, *left):
+        path.write_text("mine")
+    train(quick_config("train.epochs=1"), tmp_path, resume=True)
+    assert [path for path in left if path.exists()] == []
+    assert [path.read_text() for path in mine] == ["mine"] * len(mine)

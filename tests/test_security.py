@@ -618,7 +618,7 @@ def test_names_in_files_do_not_steer_the_terminal(trained, tmp_path):
         assert "\N{REPLACEMENT CHARACTER}" in ended.out + ended.err, arguments
 
 
-@pytest.mark.parametrize("name", ["metrics.jsonl", "checkpoints", "tensorboard/events.out.tfevents.1", "left.part"])
+@pytest.mark.parametrize("name", ["metrics.jsonl", "checkpoints", "tensorboard/events.out.tfevents.1", "left"])
 def test_a_run_from_others_writes_through_no_link(name, trained, tmp_path):
     shutil.copytree(trained, tmp_path / "run")
     (tmp_path / "run" / "result.json").unlink()
@@ -633,26 +633,37 @@ def test_a_run_from_others_writes_through_no_link(name, trained, tmp_path):
     assert (tmp_path / "home" / "profile").read_text() == "mine\n" * 10_000
 
 
-@pytest.mark.parametrize("name", ["report.html.part", "comparison.json", "pictures", "tensorboard", "comparison.lock"])
+@pytest.mark.parametrize(
+    "name",
+    ["comparison.json", "pictures", "tensorboard", "tensorboard/ce-mean", "tensorboard/ce-seed0", "comparison.lock",
+     "x", "runs", "tuning", "runs/ce-seed0", "runs/ce-seed0/left"],
+)  # fmt: skip
 def test_a_comparison_from_others_writes_through_no_link(name, compared, tmp_path):
     shutil.copytree(compared, tmp_path / "received", symlinks=True)
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "profile").write_text("mine\n")
-    path = tmp_path / "received" / name
-    if path.is_dir():
-        shutil.rmtree(path)
-    path.unlink(missing_ok=True)
-    path.symlink_to(tmp_path / "home" if name in ("pictures", "tensorboard") else tmp_path / "home" / "profile")
-    arguments = ("compare-losses", *QUICK_FLAGS, "-o") if name == "comparison.lock" else ("report",)
-    ended = command(*arguments, "received")
-    if name in ("report.html.part", "comparison.json"):  # is replaced
-        assert ended.code == 0, ended.err
-        assert not path.is_symlink()
+    path, home = tmp_path / "received" / name, tmp_path / "home"
+    if path.is_dir() and not path.is_symlink():
+        path.rename(home)
     else:
-        assert ended.code == 6
-        assert f"received/{name}: " in ended.err
-    assert [path.name for path in (tmp_path / "home").iterdir()] == ["profile"]
-    assert (tmp_path / "home" / "profile").read_text() == "mine\n"
+        home.mkdir()
+        path.unlink(missing_ok=True)
+    for left in (".tudui-0123456789abcdef.part", "mine.part"):
+        (home / left).mkdir()
+    (home / "result.json").write_text("mine\n")
+    path.symlink_to(home)
+    before = sorted(home.rglob("*"))
+    plan = ("--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", *QUICK_FLAGS)
+    for arguments in (("report", "received"), ("compare-losses", *plan, "-o", "received")):
+        refused(command(*arguments), 6, f"received/{name}: is a symbolic link")
+    assert sorted(home.rglob("*")) == before
+    assert (home / "result.json").read_text() == "mine\n"
+
+
+def test_the_way_to_a_comparison_may_be_a_link(compared, tmp_path, tudui):
+    shutil.copytree(compared, tmp_path / "disk" / "compared", symlinks=True)
+    (tmp_path / "runs").symlink_to("disk")
+    (tmp_path / "last").symlink_to("runs/compared")
+    for place in ("runs/compared", "last"):
+        assert tudui("report", place).code == 0
 
 
 SCRIPT, PICTURE = "<script>window.pwned=1", "<img src=x onerror=window.pwned=1>"

@@ -2,14 +2,17 @@
 
 import json
 import os
-from collections.abc import Iterator
+import re
+import secrets
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import rmtree
 from typing import IO, Any
 
-from tudui.errors import DiskError
+from tudui.errors import DiskError, UsageError
 
-ASIDE = ".part"
+LEFT = re.compile(r"\.tudui-[0-9a-f]{16}\.part")  # a name that `aside` returned
 
 
 @contextmanager
@@ -34,34 +37,63 @@ def appended(path: Path) -> Iterator[IO[bytes]]:
             file.close()
 
 
+def aside(path: Path) -> Path:
+    """Return a new, unpredictable name beside a path, for what is going to replace it."""
+    return path.with_name(f".tudui-{secrets.token_hex(8)}.part")
+
+
+def remove_left(*folders: Path) -> None:
+    """Delete what killed processes left half written in these folders; only names that `aside` returned."""
+    for folder in folders:
+        with disk_errors(folder):
+            for path in folder.glob(".tudui-*"):
+                if LEFT.fullmatch(path.name):
+                    if path.is_dir():
+                        rmtree(path)
+                    else:
+                        path.unlink()
+
+
 @contextmanager
 def written_aside(path: Path, *, keep: Path | None = None) -> Iterator[IO[bytes]]:
     """Open a file that replaces `path` if the block succeeds; DiskError if it cannot be written.
 
     An existing `path` is renamed to `keep`.
     """
-    aside = path.with_name(f"{path.name}{ASIDE}")
+    begun = aside(path)
     try:
         with disk_errors(path):
-            aside.unlink(missing_ok=True)  # left by a killed process, or a link that leads out of the folder
-            with aside.open("xb") as file:
+            with begun.open("xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
             if keep and path.exists():
                 path.replace(keep)
-            aside.replace(path)
+            begun.replace(path)
     except BaseException:  # also a second Ctrl-C
         with suppress(OSError):  # the folder may be deleted or read-only
-            aside.unlink()
+            begun.unlink()
         raise
 
 
-def refuse_links(*paths: Path) -> None:
-    """Raise DiskError if a path to write is a symbolic link: in somebody else's folder, it may lead out of it."""
+def refuse_links(folder: Path, *, but: Callable[[Path], bool] = lambda link: False) -> None:
+    """Raise DiskError if anything below a folder is a symbolic link: in somebody else's folder, it may lead out of it.
+
+    The folder itself may be a link.
+    """
+    for place, folders, files in os.walk(folder):
+        for path in (Path(place, name) for name in (*folders, *files)):
+            if path.is_symlink() and not but(path):
+                raise DiskError(f"{path}: is a symbolic link, and Tudui does not write through links; delete it")
+
+
+def refuse_overwriting(*paths: Path, overwrite: bool) -> None:
+    """Raise UsageError for a folder, or for an existing file unless it may be overwritten."""
     for path in paths:
-        if path.is_symlink():
-            raise DiskError(f"{path}: is a symbolic link, and Tudui does not write through links; delete it")
+        if path.is_dir():
+            raise UsageError(f"{path}: is a folder; give the name of a file")
+        if not overwrite and (path.exists() or path.is_symlink()):
+            raise UsageError(f"{path}: already exists; give another name, or add --overwrite")
 
 
 @contextmanager
@@ -74,7 +106,6 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
     except ImportError:  # Windows
         yield
         return
-    refuse_links(path)
     with disk_errors(path):
         file = path.open("a+")
     with file:

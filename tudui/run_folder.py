@@ -16,7 +16,7 @@ from tudui.config import Config, Loaded, Override, load_config
 from tudui.config.data_sets import FOLDER
 from tudui.config.load import flatten
 from tudui.errors import DiskError, TuduiError, UsageError, WeightsError
-from tudui.files import ASIDE, disk_errors, locked, refuse_links
+from tudui.files import LEFT, disk_errors, locked, refuse_links, remove_left
 from tudui.invocation import is_first_process, tudui_command
 from tudui.record import has_steps, read_result
 
@@ -24,6 +24,7 @@ from tudui.record import has_steps, read_result
 FREE_ON_RESUME = ("data.dir", "data.cache", "expect")
 FREE_IN_FILE = (*FREE_ON_RESUME, "data.name", "device", "log.")  # edited in config.yaml; the data has a fingerprint
 CHANGED_ON_RESUME = (*FREE_ON_RESUME, "train.epochs")
+OURS = ".tudui"  # the ending of our event files; users put others beside them
 COMPARISON_LOCK, COMMAND = "comparison.lock", "command.txt"  # of the folder above the runs of a comparison
 
 
@@ -47,8 +48,9 @@ class RunFolder:
 
         Create the folder if it is missing, and delete what a killed process left half written.
         """
-        if not self.config.exists() and not self._contains_only({self.lock.name, self.config.name + ASIDE}):
+        if not self.config.exists() and not self._contains_only({self.lock.name}):
             raise UsageError(f"{self.root}: not empty and not a run; choose another --run-dir")
+        refuse_links(self.root)
         is_new = not self.root.exists()
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -56,12 +58,7 @@ class RunFolder:
             raise DiskError(f"{self.root}: cannot be created: {error.strerror}; choose another --run-dir") from None
         with locked(self.lock, what="this run is"):
             self.check(config, resume=resume)
-            inside = list(self.root.rglob("*"))
-            refuse_links(*inside)
-            with disk_errors(self.root):
-                for path in inside:
-                    if path.suffix == ASIDE and path.is_file():
-                        path.unlink()
+            remove_left(self.root, self.checkpoints)
             begins = not self.config.exists()
             try:
                 yield
@@ -144,13 +141,14 @@ class RunFolder:
     def _contains_only(self, names: set[str]) -> bool:
         """Return whether the folder contains only these, besides a checkpoint folder without checkpoints."""
         inside = {path.name for path in self.root.iterdir()} if self.root.is_dir() else set()
+        inside = {name for name in inside if not LEFT.fullmatch(name)}
         has_checkpoints = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
         return not has_checkpoints and inside <= names | {self.checkpoints.name}
 
     def lengths(self) -> dict[str, int]:
         """Flush every file that grows with the run to the disk; return their lengths in bytes."""
         lengths = {}
-        for path in (self.record, *sorted(self.tensorboard.glob("*"))):
+        for path in (self.record, *sorted(self.tensorboard.glob(f"*{OURS}"))):
             if path.is_file():
                 with disk_errors(path), path.open("rb+") as file:
                     os.fsync(file.fileno())
@@ -181,8 +179,8 @@ class RunFolder:
                 else:
                     (self.root / name).unlink()
             if not lengths:
-                for path in self.checkpoints.glob("*.pt"):
-                    path.unlink()
+                for name in ("last.pt", "previous.pt", "best.pt"):
+                    (self.checkpoints / name).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tudui.api.configs import NOTHING, Named, Settings, Source, load
 from tudui.api.lab import choose
 from tudui.errors import UsageError
+from tudui.files import refuse_overwriting
 from tudui.lab.backward import batch as batches
 from tudui.lab.backward import by_hand as hand
 from tudui.lab.backward import depth as depths
@@ -24,7 +25,9 @@ def first_batch(config: Source = None, overrides: Settings = NOTHING) -> batches
     return batches.first_batch(load(config, overrides).config)
 
 
-def over_depth(batch: batches.FirstBatch, *, depth: int = 32, out: Named | None = None) -> tuple[depths.Depth, ...]:
+def over_depth(
+    batch: batches.FirstBatch, *, depth: int = 32, out: Named | None = None, overwrite: bool = False
+) -> tuple[depths.Depth, ...]:
     """Insert `depth` convolutions into the network, for each initialisation, and return the gradient norm after each.
 
     The picture is written to the file `out`.
@@ -33,6 +36,7 @@ def over_depth(batch: batches.FirstBatch, *, depth: int = 32, out: Named | None 
         from tudui.lab import pictures
 
         pictures.check_format(Path(out))
+        refuse_overwriting(Path(out), overwrite=overwrite)
     found = depths.over_depth(batch, depth=depth)
     if out is not None:
         pictures.make_folder(Path(out).parent)

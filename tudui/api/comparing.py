@@ -51,6 +51,7 @@ class Arrangement:
 
         The rates are those of the first noise level, or all candidates if they are tuned.
         """
+        comparisons.check_data(plan)
         comparison = plan.comparison
         if comparison.lr == "tuned":
             runs, rates = tuning_runs(plan), dict.fromkeys(comparison.variants, comparison.rates)
@@ -77,7 +78,6 @@ def arrange(
                 f"use executor='stacked', or put the loss in a package"
             )
         executor = "stacked"
-    comparisons.check_metric(plan)
     chosen = choose_executor(plan.base) if executor == "auto" else executor
     return Arrangement(place, chosen, jobs or default_jobs(plan.base, chosen), comparisons.number_of_runs(plan))
 
@@ -126,6 +126,7 @@ def report(folder: Named, *, metric: str | None = None) -> Report:
 
     The verdicts use `metric` instead of the plan's metric.
     """
+    comparisons.refuse_links_in(Path(folder))
     return _reported(read_comparison(Path(folder), metric=metric))
 
 

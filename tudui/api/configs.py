@@ -13,8 +13,7 @@ from tudui.config.plan import Plan, load_plan
 from tudui.config.shipped import find_config, shipped_plans
 from tudui.config.yaml_file import read_yaml
 from tudui.errors import UsageError, did_you_mean
-from tudui.files import disk_errors, write_text
-from tudui.invocation import tudui_command
+from tudui.files import disk_errors, refuse_overwriting, write_text
 from tudui.run_folder import config_of_run
 
 Named = str | PathLike[str]
@@ -58,11 +57,10 @@ def validate(name: Named) -> Loaded | Plan:
     return load_plan(path) if "comparison" in read_yaml(path).values else load_config(path)
 
 
-def copy_config(name: str, to: Named | None = None) -> Path:
+def copy_config(name: str, to: Named | None = None, *, overwrite: bool = False) -> Path:
     """Copy a shipped config for editing, and return the new file: by default NAME.yaml here."""
     source, target = find_config(name, "config copy"), Path(to or f"{Path(name).stem}.yaml")
-    if target.exists():
-        raise UsageError(f"{target}: already exists; give another name: {tudui_command()} config copy {name} FILE")
+    refuse_overwriting(target, overwrite=overwrite)
     text = source.read_text() if name in shipped_plans() else _to_change(source)
     lines = [line for line in text.splitlines(keepends=True) if "$schema=" not in line]  # a path in our docs
     with disk_errors(target):

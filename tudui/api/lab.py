@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from tudui.api.configs import NOTHING, Named, Settings, overrides_of
 from tudui.config import Override
 from tudui.errors import UsageError
-from tudui.files import json_text, write_text
+from tudui.files import json_text, refuse_overwriting, write_text
 from tudui.lab.choice import ChosenLoss, choose_loss, has_parameter
 from tudui.lab.curves import LARGEST_REACH, Curve, class_curve, curve_label, reach_of, residual_curve
 from tudui.lab.line_fit.choose_delta import ChosenDelta as ChosenDelta
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 MAX_STEPS = 10_000
+FIT_FILES = ("data.csv", "fits.json", "fits.png", "losses.png", "influence.png")
+DELTA_FILES = ("delta.json", "delta.png")
 
 
 def choose(name: str, settings: Settings = NOTHING) -> ChosenLoss:
@@ -74,6 +76,7 @@ def loss_curves(
     deltas: Sequence[float] | str = (),
     reach: float | None = None,
     out: Named | None = None,
+    overwrite: bool = False,
 ) -> LossCurves:
     """Return losses as curves, by default all of them, and draw them into the file `out`.
 
@@ -84,6 +87,7 @@ def loss_curves(
         from tudui.lab import pictures
 
         pictures.check_format(Path(out))
+        refuse_overwriting(Path(out), overwrite=overwrite)
     if reach is not None and not 0 < reach <= LARGEST_REACH:
         raise UsageError(f"--reach {reach:g}: must be greater than 0 and at most {LARGEST_REACH:g}")
     on_numbers = [loss for loss in chosen if loss.on_numbers]
@@ -132,6 +136,7 @@ def line_fit(
     steps: int = 20,
     lr: float = 0.01,
     out: Named | None = None,
+    overwrite: bool = False,
 ) -> Experiment:
     """Fit a line to points, by default the tutorial's, with each loss: after some steps from 0, and at the optimum.
 
@@ -147,6 +152,8 @@ def line_fit(
     for loss in chosen:
         if not loss.on_numbers:
             raise UsageError(f"--losses {loss.label}: a loss of classes; a line needs a loss of numbers")
+    if out is not None:
+        refuse_overwriting(*(Path(out, name) for name in FIT_FILES), overwrite=overwrite)
     experiment = run_experiment(chosen, data or line_points(), steps=steps, rate=lr)
     if out is not None:
         _write_experiment(experiment, chosen, Path(out))
@@ -170,9 +177,17 @@ def _write_experiment(experiment: Experiment, chosen: list[ChosenLoss], out: Pat
 
 
 def choose_delta(
-    deltas: Sequence[float] | str, data: LineData, *, folds: int = 5, seed: int = 0, out: Named | None = None
+    deltas: Sequence[float] | str,
+    data: LineData,
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    out: Named | None = None,
+    overwrite: bool = False,
 ) -> ChosenDelta:
     """Choose Huber's δ for a line by cross-validation; scores and a picture are written to the folder `out`."""
+    if out is not None:
+        refuse_overwriting(*(Path(out, name) for name in DELTA_FILES), overwrite=overwrite)
     found = choose_from(read_numbers(deltas, flag="--choose-delta").reshape(-1).tolist(), data, folds=folds, seed=seed)
     if out is not None:
         from tudui.lab.line_fit.pictures import choose_delta_picture

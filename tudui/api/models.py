@@ -7,7 +7,7 @@ from typing import Literal
 
 from tudui.api.configs import Named, one_of
 from tudui.api.console import note
-from tudui.errors import UsageError
+from tudui.files import refuse_overwriting
 from tudui.inference.export import Export, card_of, export_model, place_of
 from tudui.inference.predict import Prediction as Prediction
 from tudui.inference.predict import Predictions, find_images
@@ -79,15 +79,6 @@ def export(
     done = export_model(_path(weights), path, format=chosen, best=best)
     note(*done.notes)
     return done
-
-
-def refuse_overwriting(*paths: Path, overwrite: bool) -> None:
-    """Raise UsageError for a folder, or for an existing file unless it may be overwritten."""
-    for path in paths:
-        if path.is_dir():
-            raise UsageError(f"{path}: is a folder; give the name of a file with --out")
-        if not overwrite and (path.exists() or path.is_symlink()):
-            raise UsageError(f"{path}: already exists; give another name with --out, or add --overwrite")
 
 
 def _path(weights: Named | RunResult) -> Path:

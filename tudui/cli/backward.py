@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from tudui.cli.commands import Commands
-from tudui.cli.flags import Asked, JsonOption, choice, configured, how, show
+from tudui.cli.flags import Asked, JsonOption, OverwriteOption, choice, configured, how, show
 from tudui.cli.printing import print_json, print_line, print_table
 from tudui.errors import UsageError
 
@@ -151,6 +151,7 @@ def depth(
     out: Annotated[
         Path | None, show("FILE", "Picture to write: .png, .svg or .pdf.  [default: none]", "--out", "-o")
     ] = None,
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Repeat a convolution and watch the gradient vanish or explode, depending on the initialisation.
@@ -161,7 +162,7 @@ def depth(
     """
     from tudui.api.backward import first_batch, over_depth
 
-    found = over_depth(first_batch(asked.config, asked.overrides), depth=depth, out=out)
+    found = over_depth(first_batch(asked.config, asked.overrides), depth=depth, out=out, overwrite=overwrite)
     if json:
         rows = [{**asdict(one), "factor": one.factor} for one in found]
         print_json({"out": None if out is None else str(out), "depth": depth, "initialisations": rows})

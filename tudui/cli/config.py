@@ -9,7 +9,7 @@ import typer
 from tudui.api.console import note
 from tudui.cli import completion
 from tudui.cli.commands import Commands
-from tudui.cli.flags import Asked, argument, configured, show
+from tudui.cli.flags import Asked, OverwriteOption, argument, configured, show
 from tudui.cli.printing import print_table
 from tudui.errors import ConfigError
 from tudui.files import json_text
@@ -85,6 +85,7 @@ def list_command() -> None:
 def copy_command(
     name: Annotated[str, argument("NAME", "Shipped config.", completion.shipped)],
     to: Annotated[Path | None, argument("FILE", "File to write.  [default: NAME.yaml here]")] = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Copy a shipped config here for editing.
 
@@ -95,7 +96,7 @@ def copy_command(
     from tudui.api.configs import copy_config
     from tudui.config.shipped import shipped_plans
 
-    target = copy_config(name, to)
+    target = copy_config(name, to, overwrite=overwrite)
     command = "compare-losses" if name in shipped_plans() else "train"
     typer.echo(f"{target}: written; run it with: {tudui_command()} {command} --config {shlex.quote(str(target))}")
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tudui.api.console import note
 from tudui.cli import completion
-from tudui.cli.flags import JsonOption, names_in, options_of, show
+from tudui.cli.flags import JsonOption, OverwriteOption, names_in, options_of, show
 from tudui.cli.printing import print_json, print_line, print_table
 from tudui.errors import UsageError
 
@@ -39,6 +39,7 @@ def line_fit_command(
         Path | None,
         show("DIR", "Folder for data, fits and pictures.  [default: nothing is written]", "--out", "-o"),
     ] = None,
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Fit a line to points with outliers with several losses: after a few steps, and at the optimum.
@@ -60,13 +61,15 @@ def line_fit_command(
             raise UsageError(f"--delta {delta:g} and --choose-delta {choose_delta}: give only one of them")
         if losses is not None:
             raise UsageError(f"--losses {losses} and --choose-delta {choose_delta}: only Huber has a δ to choose")
-        found = lab.choose_delta(choose_delta, data, folds=5 if folds is None else folds, seed=seed, out=out)
+        found = lab.choose_delta(
+            choose_delta, data, folds=5 if folds is None else folds, seed=seed, out=out, overwrite=overwrite
+        )
         files = "delta.json and delta.png"
     elif folds is not None:
         raise UsageError(f"--folds {folds}: only with --choose-delta, for example --choose-delta 0.1,1,10")
     else:
         names = names_in(LOSSES if losses is None else losses, "--losses")
-        found = lab.line_fit(data, names, delta=delta, steps=steps, lr=lr, out=out)
+        found = lab.line_fit(data, names, delta=delta, steps=steps, lr=lr, out=out, overwrite=overwrite)
         files = "data.csv, fits.json, fits.png, losses.png and influence.png"
     if json:
         print_json({"out": None if out is None else str(out), **found.values()})

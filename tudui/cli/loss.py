@@ -8,7 +8,7 @@ import typer
 from tudui.api.console import console_on, note
 from tudui.cli import completion
 from tudui.cli.commands import Commands
-from tudui.cli.flags import JsonOption, SetOption, argument, choice, how, names_in, show
+from tudui.cli.flags import JsonOption, OverwriteOption, SetOption, argument, choice, how, names_in, show
 from tudui.cli.printing import print_json, print_line, print_table
 from tudui.errors import UsageError
 
@@ -149,6 +149,7 @@ def plot(
         Path | None,
         show("FILE", "Picture: .png, .svg or .pdf.  [default: draw with characters]", "--out", "-o"),
     ] = None,
+    overwrite: OverwriteOption = False,
     json: JsonOption = False,
 ) -> None:
     """Draw losses over the residual with their derivatives beside them; with a loss of classes, also over p.
@@ -162,7 +163,7 @@ def plot(
     """
     from tudui.api.lab import loss_curves
 
-    found = loss_curves(names, deltas=delta or (), reach=reach, out=out)
+    found = loss_curves(names, deltas=delta or (), reach=reach, out=out, overwrite=overwrite)
     if json:
         curves = {"over_residual": found.over_residual, "over_probability": found.over_probability}
         lists = {key: [_as_lists(vars(curve)) for curve in some] for key, some in curves.items()}

@@ -20,7 +20,7 @@ from tudui.cli.flags import (
 )
 from tudui.cli.printing import print_json, print_line
 from tudui.errors import DataError, UsageError
-from tudui.files import written_aside
+from tudui.files import refuse_overwriting, written_aside
 from tudui.text import csv_name, csv_path, printable
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def predict_command(
         raise UsageError("--json: cannot be combined with --csv or --out, which write comma-separated values")
     from rich.progress import track
 
-    from tudui.api.models import predict, refuse_overwriting
+    from tudui.api.models import predict
 
     if out:
         refuse_overwriting(out, overwrite=overwrite)

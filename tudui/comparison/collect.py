@@ -88,7 +88,7 @@ def _rows(plan: Plan, records: Sequence[RunRecord]) -> Iterator[Row]:
 def _row(variant: str, noise: float, runs: Sequence[RunRecord], reach: float | None) -> Row:
     task, tests = runs[0].task, [run.test for run in runs if run.test]
     finished = [run for run in runs if run.finished]
-    best = [run.result.best[f"test_{task.metrics[0].name}"] for run in finished if run.result.best]
+    best = [run.result.best.get(f"test_{task.metrics[0].name}") for run in finished if run.result.best]
     learned = [run.result.train for run in finished if run.result.train]
     return Row(
         variant=variant,

@@ -11,19 +11,19 @@ from shutil import rmtree
 from statistics import fmean
 
 from tudui.comparison.collect import collect
-from tudui.comparison.done import read_runs, read_task
+from tudui.comparison.done import check_test_images, read_runs, read_task
 from tudui.comparison.executors import Executor, Listener, done_before, execute
 from tudui.comparison.outcome import Comparison, Curve
 from tudui.comparison.runs import PlannedRun, given_rates, reported_runs, tuning_runs
 from tudui.config.plan import Plan, load_plan, plan_yaml
-from tudui.data import read_source
+from tudui.data import load_data
 from tudui.errors import Interrupted, TuduiError, UsageError
-from tudui.files import ASIDE, disk_errors, locked, write_text
+from tudui.files import disk_errors, locked, refuse_links, remove_left, write_text
 from tudui.record import read_result
 from tudui.run_folder import COMMAND, COMPARISON_LOCK, RunFolder, default_name, is_comparison
 from tudui.tasks import Metric, metric_named
 
-PLAN, RUNS, TUNING = "plan.yaml", "runs", "tuning"
+PLAN, RUNS, TUNING, TENSORBOARD = "plan.yaml", "runs", "tuning", "tensorboard"
 
 
 def compare(
@@ -44,24 +44,27 @@ def compare(
     first = tuning_runs(plan) if tuned else reported_runs(plan, given_rates(plan))
     place = folder / (TUNING if tuned else RUNS)
     check_folder(folder)
-    check_metric(plan)
-    for run in first:
-        done_before(run, place)
+    waiting = _waiting(first, place)
+    if tuned and not waiting:
+        waiting = _waiting(reported_runs(plan, chosen_rates(plan, folder, command)[0]), folder / RUNS)
+    if waiting or plan.comparison.metric is not None:
+        check_data(plan)
     is_new = not folder.exists()
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / COMPARISON_LOCK, what="a comparison is"):
         with disk_errors(folder):
             (folder / RUNS).mkdir(exist_ok=True)
-            for left in folder.glob(f"*/*{ASIDE}"):  # of a process that was killed while it copied a run back
-                rmtree(left)
+        remove_left(folder, folder / RUNS, folder / TUNING, folder / "pictures")
         write_text(folder / COMMAND, command + "\n")
         write_text(folder / PLAN, plan_yaml(plan))
         run_all = partial(execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address)
         try:
             run_all(first, place)
             if tuned:
-                run_all(reported_runs(plan, chosen_rates(plan, folder, command)[0]), folder / RUNS)
+                runs = reported_runs(plan, chosen_rates(plan, folder, command)[0])
+                _waiting(runs, folder / RUNS)
+                run_all(runs, folder / RUNS)
         except (Interrupted, KeyboardInterrupt) as error:
             state = "stopped at the last checkpoints"
             if isinstance(error, Interrupted):
@@ -76,16 +79,37 @@ def compare(
 
 
 def check_folder(folder: Path) -> None:
-    """Raise UsageError if a folder contains something other than a comparison."""
+    """Raise UsageError if a folder contains something other than a comparison; DiskError for links in it."""
     if folder.is_dir() and any(folder.iterdir()) and not is_comparison(folder):
         raise UsageError(f"{folder}: not empty and not a comparison; choose another --out")
+    refuse_links_in(folder)
 
 
-def check_metric(plan: Plan) -> None:
-    """Raise UsageError if the data's task does not have the plan's metric."""
-    if plan.comparison.metric is not None:
-        task = read_source(plan.base.data).task
-        metric_named(task.metrics, plan.comparison.metric, figures=task.figures)
+def refuse_links_in(folder: Path) -> None:
+    """Raise DiskError if a comparison contains links, except ours from its TensorBoard folder to its runs."""
+    board = folder / TENSORBOARD
+    refuse_links(folder, but=lambda link: link.parent == board and link.readlink() == run_events(link.name))
+
+
+def run_events(name: str) -> Path:
+    """Return the path from the comparison's TensorBoard folder to a run's event files."""
+    return Path("..", RUNS, name, TENSORBOARD)
+
+
+def check_data(plan: Plan) -> None:
+    """Raise UsageError if runs on the plan's data could not be compared; DataError if it cannot be read."""
+    data = load_data(plan.base.data, plan.base.seed)
+    metric_named(data.task.metrics, plan.comparison.metric, figures=data.task.figures)
+    check_test_images(len(data.test), data.name)
+    if plan.comparison.lr == "tuned" and data.validation is None:
+        raise UsageError(f"{data.name}: too few images for a validation split, which --lr tuned needs")
+
+
+def _waiting(runs: Sequence[PlannedRun], folder: Path) -> list[PlannedRun]:
+    """Return the runs that are not finished; TuduiError if those that are could not be compared."""
+    waiting = [run for run in runs if not done_before(run, folder)]
+    read_runs([run for run in runs if run not in waiting], folder)
+    return waiting
 
 
 def default_folder(plan: Plan) -> Path:

@@ -1,21 +1,18 @@
 """A comparison in TensorBoard: every run under its readable name, and each loss's mean curve on one page."""
 
 import math
-import os
-import shutil
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 
 from torch.utils.tensorboard.summary import custom_scalars, scalar
 
-from tudui.comparison.compare import RUNS
+from tudui.comparison.compare import TENSORBOARD, run_events
 from tudui.comparison.outcome import Comparison, Row
-from tudui.files import refuse_links
-from tudui.run_folder import RunFolder
+from tudui.files import disk_errors
+from tudui.run_folder import OURS
 from tudui.sinks.event_file import event_file
-
-TENSORBOARD = "tensorboard"
 
 
 def write_dashboards(comparison: Comparison) -> bool:
@@ -26,20 +23,34 @@ def write_dashboards(comparison: Comparison) -> bool:
     if not comparison.rows[0].runs[0].planned.config.log.tensorboard:
         return False
     target = comparison.folder / TENSORBOARD
-    refuse_links(target)
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir()
+    with disk_errors(target):
+        target.mkdir(exist_ok=True)
+        _remove_ours(target)
     for row in comparison.rows:
         for run in row.runs:
-            events = RunFolder(comparison.folder / RUNS / run.planned.name).tensorboard
-            if events.is_dir():
+            events = run_events(run.planned.name)
+            if (target / events).is_dir():
                 try:
-                    (target / run.planned.name).symlink_to(os.path.relpath(events, target))
+                    (target / run.planned.name).symlink_to(events)
+                except FileExistsError:  # the user's
+                    continue
                 except OSError:
-                    shutil.rmtree(target)
+                    _remove_ours(target)
                     return False
         _write_means(row, target / f"{row.name}-mean")
     return True
+
+
+def _remove_ours(folder: Path) -> None:
+    """Delete what an earlier report wrote: links to runs (in a copied comparison maybe folders) and mean curves."""
+    for path in folder.iterdir():
+        if path.is_symlink():
+            path.unlink()
+        elif path.name.endswith("-mean") or (folder / run_events(path.name)).is_dir():
+            for file in path.glob(f"*{OURS}"):
+                file.unlink()
+            with suppress(OSError):  # it contains something of the user
+                path.rmdir()
 
 
 def _write_means(row: Row, folder: Path) -> None:

@@ -1,14 +1,15 @@
 """Read the finished runs of a comparison back from their folders; nothing is trained."""
 
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tudui.comparison.runs import PlannedRun
-from tudui.errors import DataError
+from tudui.errors import DataError, UsageError
 from tudui.events import Evaluated, Event, RunStarted, StepEnd, Warned
 from tudui.record import Result, read_record, read_result
 from tudui.run_folder import RunFolder
@@ -16,6 +17,7 @@ from tudui.tasks import Task, check_scores, task_from
 from tudui.text import in_a_line
 
 MAX_PREDICTIONS = 512 * 2**20  # bytes unpacked; the probabilities of 10,000 images in 26,000 classes
+FEWEST_TEST_IMAGES = 2  # of one, no interval can be computed
 PREDICTIONS = ("label", "predicted", "probabilities")
 Scored = tuple[int, float, float]  # epoch, score by the task's first metric, seconds in the loop until then
 
@@ -42,16 +44,41 @@ class RunRecord:
 
 
 def read_runs(runs: Sequence[PlannedRun], folder: Path) -> list[RunRecord]:
-    """Read finished runs; DataError if a file is damaged, or if runs were tested on different images."""
+    """Read finished runs, with the losses that all were tested with; DataError if a file is damaged.
+
+    DataError also if runs have different classes, layers or test images, and cannot be compared.
+    """
     records = [read_run(run, folder) for run in runs]
-    first, *others = [record for record in records if record.finished] or records[:1]
-    for other in others:
-        if not np.array_equal(first.predictions["label"], other.predictions["label"]):
+    tested = [record for record in records if record.test]
+    _check_equal(records, "classes", lambda record: record.task.names)
+    _check_equal(records, "layers", lambda record: sorted(record.training[0].gradient_norm))
+    _check_equal(tested, "test images", lambda record: record.predictions["label"].tolist())
+    if not tested:
+        return records
+    check_test_images(len(tested[0].predictions["label"]), str(folder))
+    tests = [record.test for record in records if record.test]
+    shared = [name for name in tests[0].losses if all(name in test.losses for test in tests)]
+    return [replace(record, test=_with_losses(record.test, shared)) for record in records]
+
+
+def check_test_images(number: int, where: str) -> None:
+    """Raise UsageError for too few test images for a comparison."""
+    if number < FEWEST_TEST_IMAGES:
+        raise UsageError(f"{where}: a comparison needs {FEWEST_TEST_IMAGES} test images or more (here: {number})")
+
+
+def _check_equal(records: Sequence[RunRecord], what: str, value: Callable[[RunRecord], Any]) -> None:
+    for other in records[1:]:
+        if value(records[0]) != value(other):
             raise DataError(
-                f"{folder}: {first.planned.name} and {other.planned.name} were tested on different images; "
+                f"{other.planned.name} and {records[0].planned.name} have different {what}; "
                 f"remove the older of the two and run the comparison again"
             )
-    return records
+
+
+def _with_losses(test: Evaluated | None, names: Sequence[str]) -> Evaluated | None:
+    """Return the scores with these losses: a plug-in may be installed for some runs only."""
+    return test and replace(test, losses={name: test.losses[name] for name in names})
 
 
 def read_run(planned: PlannedRun, folder: Path) -> RunRecord:
@@ -89,6 +116,8 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
     steps = [event for event in events if isinstance(event, StepEnd)]
     if not steps:
         raise DataError(f"{path}: damaged: contains no step")
+    if (epochs := steps[-1].epochs_planned) != planned.config.train.epochs:
+        raise DataError(f"{path}: of a run of {epochs} epochs, not {planned.config.train.epochs}")
     layers = steps[0].gradient_norm.keys()
     if "total" not in layers or any(step.gradient_norm.keys() != layers for step in steps):
         raise DataError(f"{path}: damaged: the gradient norms are not of the same layers throughout")

@@ -4,7 +4,7 @@ import re
 from io import StringIO
 
 from tudui.comparison.outcome import Comparison
-from tudui.files import disk_errors, json_text, refuse_links, write_text, written_aside
+from tudui.files import disk_errors, json_text, write_text, written_aside
 from tudui.report.content import report_of, summary_of, title_of
 from tudui.report.document import Paragraph, pictures_of
 from tudui.report.html import fragment, html
@@ -25,7 +25,6 @@ def write_report(comparison: Comparison) -> None:
     write_text(folder / "comparison.csv", csv_text(comparison))
     document = report_of(comparison)
     pictures = folder / PICTURES
-    refuse_links(pictures)
     with disk_errors(pictures):
         pictures.mkdir(exist_ok=True)
     drawn = pictures_of(document)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tudui.config import config_from
+from tudui.config.describe import shorten
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.errors import DataError, UsageError
@@ -29,6 +30,8 @@ from tudui.weights import read_weights
 
 if TYPE_CHECKING:
     from tudui.config.loss_spec import Loss
+
+OWN_OF_A_MACHINE = ("data.dir", "device", "train.threads")  # settings in which the processes of a run may differ
 
 
 class Run:
@@ -54,16 +57,18 @@ class Run:
             self.state.network.model.load_state_dict(weights.tensors)
 
     def share_state(self) -> None:
-        """Give every process the state of the first; DataError if device, precision or images differ."""
+        """Give every process the state of the first; TuduiError if its settings or its images differ from theirs."""
         if self.world.size == 1:
             return
-        mine = (self.config.device, self.config.precision, self.data.fingerprint())
+        mine = {key: value for key, value in flatten(self.config).items() if key not in OWN_OF_A_MACHINE}
+        mine |= {"device": self.config.device.partition(":")[0], "the images": self.data.fingerprint()}
         first = self.world.from_first(mine)
         with self.world.agreeing():
-            if mine != first:
-                raise DataError(
-                    f"device, precision and images are {', '.join(mine)} here, and {', '.join(first)} in the first "
-                    f"process; use the same images in all of them, and set device and precision with --set"
+            if differing := sorted(key for key in {**first, **mine} if first.get(key) != mine.get(key)):
+                shown = ", ".join(f"{key} {shorten(mine.get(key))} not {shorten(first.get(key))}" for key in differing)
+                raise UsageError(
+                    f"this process and the first have other settings ({shown}); start every process with the same "
+                    f"config and images, and set device and precision with --set where machines differ"
                 )
         self.state.load_state_dict(self.world.from_first(self.state.state_dict()))
 

@@ -13,6 +13,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from tudui.files import appended, disk_errors
+from tudui.run_folder import OURS
 
 PREFIX = "events.out.tfevents"
 
@@ -47,7 +48,7 @@ def event_file(folder: Path, *, purge_step: int | None = None) -> Iterator[Event
         # TensorBoard reads files by name; the number grows even if the clock was set back
         stamps = (path.name.split(".")[3] for path in folder.glob(f"{PREFIX}.*"))
         number = max([int(time.time()), *(int(stamp) + 1 for stamp in stamps if stamp.isdigit())])
-    path = folder / f"{PREFIX}.{number:010d}.{socket.gethostname()}.{os.getpid()}"
+    path = folder / f"{PREFIX}.{number:010d}.{socket.gethostname()}.{os.getpid()}{OURS}"
     with appended(path) as file:
         events = EventFile(path, file)
         events.write(Event(file_version="brain.Event:2"))

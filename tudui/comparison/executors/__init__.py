@@ -10,7 +10,6 @@ from tudui.comparison.executors.local import side_by_side
 from tudui.comparison.executors.stacked import LARGEST_STACK, in_lockstep
 from tudui.comparison.runs import PlannedRun, threads_of
 from tudui.config import Config
-from tudui.data import load_data
 from tudui.errors import UsageError
 from tudui.training.device import resolve_machine
 
@@ -74,7 +73,6 @@ def execute(
     if executor == "stacked":
         in_lockstep(waiting, folder, jobs, listener)
         return
-    load_data(waiting[0].config.data, waiting[0].seed)  # problems and downloads come once, before the workers
     if executor == "local":
         side_by_side(waiting, folder, min(jobs, len(waiting)), listener)
         return

@@ -21,7 +21,7 @@ from ray.exceptions import RayError, TaskCancelledError
 from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of, stopped
 from tudui.comparison.runs import PlannedRun, threads_of
 from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError
-from tudui.files import ASIDE, disk_errors, refuse_links
+from tudui.files import aside, disk_errors, refuse_links
 from tudui.run import train_together
 from tudui.signals import stop_on_signal
 from tudui.training.device import resolve_machine
@@ -158,9 +158,8 @@ def _train(run: PlannedRun, files: Files, directory: str, board: Any) -> Returne
 
 
 def _read(folder: Path) -> Files:
-    inside = list(folder.rglob("*"))
-    refuse_links(folder, *inside)
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in inside if path.is_file()}
+    refuse_links(folder)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def _write(files: Files, folder: Path) -> None:
@@ -173,11 +172,11 @@ def _put(files: Files, folder: Path) -> None:
     """Write a folder aside and rename it into place; DiskError if that is not possible."""
     if not files:  # stopped before anything was written
         return
-    aside = folder.with_name(folder.name + ASIDE)
+    whole = aside(folder)
     with disk_errors(folder):
-        _write(files, aside)
+        _write(files, whole)
         rmtree(folder, ignore_errors=True)  # after a kill here the run starts again
-        aside.rename(folder)
+        whole.rename(folder)
 
 
 def _first_line(error: Exception) -> str:
