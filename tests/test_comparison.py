@@ -620,7 +620,7 @@ def test_a_first_comparison_that_fails_leaves_only_what_was_there(tudui, tmp_pat
     for out, stays in (("mine", True), ("link", True), ("new", False)):
         answer = tudui("compare-losses", "--data", "folder:nowhere", "-o", out)
         assert answer.code == 3
-        assert answer.err == "error: nowhere: no such folder; name a folder that is there\n"
+        assert answer.err.startswith("error: nowhere: no such folder")
         assert (tmp_path / out).is_dir() == stays
 
 
