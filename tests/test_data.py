@@ -27,7 +27,7 @@ from tudui.data.folder import decode_image
 from tudui.data.split import stratified
 from tudui.errors import DataError
 from tudui.events import StepEnd
-from tudui.run import train
+from tudui.run import train as train_run
 
 
 def test_digits_are_scikit_learns():
@@ -234,7 +234,7 @@ def test_the_cache_notices_a_file_of_the_same_size_and_time(class_folders):
 def test_a_cache_that_is_cut_ends_the_run_in_one_line(class_folders, tmp_path):
     """By one byte: to read a page that is gone would kill this process."""
     config = quick_config(f"data.name=folder:{class_folders}", "train.batch_size=4")
-    train(config, tmp_path / "first")
+    train_run(config, tmp_path / "first")
     (stored,) = (tmp_path / "cache").rglob("images.npy")
     whole = stored.stat().st_size
 
@@ -243,11 +243,11 @@ def test_a_cache_that_is_cut_ends_the_run_in_one_line(class_folders, tmp_path):
             os.truncate(stored, whole - 1)
 
     with pytest.raises(DataError, match="was cut while its images were in use"):
-        train(config, tmp_path / "run", sinks=[cut])
-    assert train(config, tmp_path / "run", resume=True).status == "finished"
+        train_run(config, tmp_path / "run", sinks=[cut])
+    assert train_run(config, tmp_path / "run", resume=True).status == "finished"
     with stored.open("ab") as file:
         file.write(b"more")
-    assert train(config, tmp_path / "again").status == "finished"
+    assert train_run(config, tmp_path / "again").status == "finished"
     assert stored.stat().st_size == whole
 
 

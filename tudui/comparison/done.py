@@ -16,6 +16,7 @@ from tudui.tasks import Task, check_scores, task_from
 from tudui.text import in_a_line
 
 MAX_PREDICTIONS = 512 * 2**20  # bytes unpacked; the probabilities of 10,000 images in 26,000 classes
+MAX_HELD = 256 * 2**20  # bytes of all runs together, without the probabilities; 700 runs of 10,000 images
 PREDICTIONS = ("label", "predicted", "probabilities")
 Scored = tuple[int, float, float]  # epoch, score by the task's first metric, seconds in the loop until then
 
@@ -32,7 +33,7 @@ class RunRecord:
     training: tuple[StepEnd, ...]
     warnings: tuple[str, ...]
     test: Evaluated | None  # the last weights on the test images; None if the run diverged
-    # of the test images: label [N], predicted [N], probabilities [N, K], each metric's values [N]; {} if it diverged
+    # of the test images: label [N], predicted [N], confidence [N], each metric's values [N]; {} if it diverged
     predictions: Mapping[str, np.ndarray]
 
     @property
@@ -43,7 +44,12 @@ class RunRecord:
 
 def read_runs(runs: Sequence[PlannedRun], folder: Path) -> list[RunRecord]:
     """Read finished runs; DataError if a file is damaged, or if runs were tested on different images."""
-    records = [read_run(run, folder) for run in runs]
+    records, held = [], 0
+    for run in runs:
+        records.append(read_run(run, folder))
+        held += sum(column.nbytes for column in records[-1].predictions.values())
+        if held > MAX_HELD:
+            raise DataError(f"{folder}: the predictions of its runs have more than {MAX_HELD:,} bytes together")
     first, *others = [record for record in records if record.finished] or records[:1]
     for other in others:
         if not np.array_equal(first.predictions["label"], other.predictions["label"]):
@@ -145,4 +151,5 @@ def _read_predictions(path: Path, images: int, task: Task) -> dict[str, np.ndarr
             raise DataError(f"{path}: damaged: {metric.name} does not contain a value for each of {images} images")
         if not np.isfinite(column).all():
             raise DataError(f"{path}: {metric.name} is not finite for every image")
+    found["confidence"] = found.pop("probabilities").max(1)
     return found
