@@ -21,8 +21,8 @@ from tudui.comparison.progress import progress_display
 from tudui.comparison.runs import given_rates, reported_runs, tuning_runs
 from tudui.config.plan import Plan
 from tudui.errors import UsageError
-from tudui.losses import registered_here
 from tudui.files import locked
+from tudui.losses import registered_here
 from tudui.report import Report, write_report
 from tudui.run_folder import COMPARISON_LOCK
 from tudui.sinks.printable import lasting
