@@ -10,7 +10,7 @@ from tudui.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from torch import Tensor
 
-PART = 2**23  # outputs at a time: 32 MiB
+PART = 2**20  # outputs at a time: 4 MiB
 Better = Literal["more", "less"]
 
 
