@@ -26,9 +26,7 @@ def _unwritten(config: Config, folder: Path = Path()) -> tuple[Run, EpochDraw, l
     return run, draw.to(run.state.network.device), list(reasons.values())
 
 
-def check(
-    config: Config, folder: Path | None = None, *, resume: bool = False, restart: bool = False
-) -> dict[str, Any]:
+def check(config: Config, folder: Path | None = None, *, resume: bool = False, restart: bool = False) -> dict[str, Any]:
     """Do everything up to and including the first step, write nothing, and return the results as plain values.
 
     A run's folder that is named is checked as training checks it, and so are its checkpoints if it is to be resumed.
