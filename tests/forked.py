@@ -28,13 +28,13 @@ class Ended(NamedTuple):
     megabytes: float
 
 
-def command(*arguments: object, **environment: str) -> Ended:
+def command(*arguments: object, patience: float = PATIENCE, **environment: str) -> Ended:
     """Run the command in this folder; one that hangs or takes too much memory is killed."""
     process = FORKS.Process(
         target=_tudui, args=([str(argument) for argument in arguments], str(Path.cwd()), os.environ | environment)
     )
     process.start()
-    deadline, kilobytes = time.monotonic() + PATIENCE, 0
+    deadline, kilobytes = time.monotonic() + patience, 0
     while process.exitcode is None:
         with contextlib.suppress(OSError):  # it has just ended
             status = Path(f"/proc/{process.pid}/status").read_text()  # rusage would count the parent's memory too

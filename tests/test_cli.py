@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -69,6 +70,45 @@ def test_dry_run_checks_and_writes_nothing(tudui, tmp_path):
     assert not list(tmp_path.iterdir())
     assert tudui("train", "--dry-run", "--json").json()["steps"] == 200
     assert tudui("train", "--dry-run", "--data", "folder:nowhere").code == 3
+
+
+def test_dry_run_checks_the_folder_as_the_real_thing_does(tudui, tmp_path, trained):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter").touch()
+    (tmp_path / "file").touch()
+    shutil.copytree(trained, "cut")
+    Path("cut/result.json").unlink()
+    shutil.copytree("cut", "damaged")
+    for name in ("last.pt", "previous.pt"):
+        Path("damaged/checkpoints", name).write_bytes(b"")
+    shutil.copytree("cut", "linked")
+    Path("linked/label_noise.json").symlink_to(tmp_path / "file")
+    before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
+    for flags, code in (
+        (["-o", "mine"], 2), (["-o", trained], 2), (["-o", "file"], 6), (["-o", "file/run"], 6), (["-o", "cut"], 2),
+        (["--resume", trained], 2), (["--resume", "mine"], 2), (["--resume", "damaged"], 5),
+        (["--resume", "linked"], 6), (["--resume", "cut"], 0), (["-o", "new/run", "-e", "1"], 0),
+    ):  # fmt: skip
+        dry = tudui("train", *flags, "--dry-run")
+        assert dry.code == code, (flags, dry.err)
+        assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    for flags in (["-o", "mine"], ["--resume", "damaged"], ["--resume", "linked"]):
+        assert tudui("train", *flags, "--dry-run") == tudui("train", *flags)
+
+
+def test_runs_that_leads_nowhere_is_one_line(tudui, tmp_path):
+    Path("runs").symlink_to(tmp_path / "unmounted" / "runs")
+    for arguments in (["train", "-e", "1"], ["compare-losses", "-e", "1", "--seeds", "1"]):
+        answer = tudui(*arguments)
+        assert answer.code == 6
+        assert answer.err.splitlines()[-1].startswith("error: runs/")
+
+
+@pytest.mark.parametrize("command", ["train", "compare-losses", "config show", "data check"])
+def test_an_empty_name_of_a_config_is_refused(command, tudui):
+    answer = tudui(*command.split(), "--config", "")
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
 
 
 def test_print_batches_shows_outputs_targets_and_loss(tudui):

@@ -22,6 +22,7 @@ from tests.conftest import QUICK_FLAGS
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.verdict import Verdict
 from tudui.errors import DataError
+from tudui.files import locked
 from tudui.report import for_classes, side_by_side, terminal, write_report
 from tudui.report.drawing import _spread, label_ends, new_picture, styles_of
 from tudui.report.protocol import held_equal
@@ -329,13 +330,28 @@ def test_diverged_runs_and_one_seed_without_validation_images(tmp_path, tudui):
         assert next(row for row in csv.DictReader(file) if row["name"] == "wild")["accuracy_mean"] == ""
 
 
+def test_a_second_report_at_the_same_time_is_refused(compared, tmp_path, tudui):
+    shutil.copytree(compared, tmp_path / "copy", symlinks=True)
+    before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with locked(tmp_path / "copy" / "comparison.lock", what="it is"):
+        answer = tudui("report", "copy")
+    assert answer.code == 6
+    assert answer.err.startswith("error: copy: a comparison is in use by another process")
+    after = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*") if path.suffix != ".lock"}
+    assert before.items() >= after.items()
+    assert tudui("report", "copy").code == 0
+
+
 def test_what_was_not_held_equal_is_said(compared):
     comparison = read_comparison(compared)
     hashes = deepcopy(comparison.hashes)
     hashes["noise0/seed1"]["labels"] = ["a" * 64, "b" * 64]
-    said = held_equal(replace(comparison, hashes=hashes))
+    unequal = replace(comparison, hashes=hashes)
+    said = held_equal(unequal)
     assert "NOT held equal" in said
     assert "labels" in said
+    assert said in " ".join(printed(terminal, unequal).split())
+    assert "NOT held equal" not in printed(terminal, comparison)
 
 
 @pytest.fixture

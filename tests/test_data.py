@@ -18,7 +18,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch.nn import functional
 
-from tests.conftest import SHARED, photograph, put_package
+from tests.conftest import SHARED, photograph, put_package, quick_config
 from tudui.config.data_sets import data_sets
 from tudui.config.schema import AugmentConfig, DataConfig
 from tudui.data import Preparation, draw_epoch, load_data
@@ -26,6 +26,8 @@ from tudui.data.digits import read_digits
 from tudui.data.folder import decode_image
 from tudui.data.split import stratified
 from tudui.errors import DataError
+from tudui.events import StepEnd
+from tudui.run import train as train_run
 
 
 def test_digits_are_scikit_learns():
@@ -214,6 +216,39 @@ def test_the_cache_notices_a_changed_file(class_folders, tmp_path):
     shutil.rmtree(tmp_path / "cache")
     load_data(config.model_copy(update={"cache": False}), seed=0)
     assert not (tmp_path / "cache").exists()
+
+
+def test_the_cache_notices_a_file_of_the_same_size_and_time(class_folders):
+    config = DataConfig(name=f"folder:{class_folders}")
+    paths = [class_folders / "odd" / f"{name}.bmp" for name in ("a", "b")]
+    for path, colour in zip(paths, ("red", "blue"), strict=True):
+        Image.new("RGB", (50, 50), colour).save(path)
+        os.utime(path, (1, 1))
+    first = load_data(config, seed=0)
+    for there, here in zip(paths, ("c", paths[0]), strict=True):
+        there.rename(here)
+    shutil.copy2("c", paths[1])
+    assert not torch.equal(first.train.store, load_data(config, seed=0).train.store)
+
+
+def test_a_cache_that_is_cut_ends_the_run_in_one_line(class_folders, tmp_path):
+    """By one byte: to read a page that is gone would kill this process."""
+    config = quick_config(f"data.name=folder:{class_folders}", "train.batch_size=4")
+    train_run(config, tmp_path / "first")
+    (stored,) = (tmp_path / "cache").rglob("images.npy")
+    whole = stored.stat().st_size
+
+    def cut(event: object) -> None:
+        if isinstance(event, StepEnd):
+            os.truncate(stored, whole - 1)
+
+    with pytest.raises(DataError, match="was cut while its images were in use"):
+        train_run(config, tmp_path / "run", sinks=[cut])
+    assert train_run(config, tmp_path / "run", resume=True).status == "finished"
+    with stored.open("ab") as file:
+        file.write(b"more")
+    assert train_run(config, tmp_path / "again").status == "finished"
+    assert stored.stat().st_size == whole
 
 
 def test_unequal_classes_are_pointed_out(class_folders):

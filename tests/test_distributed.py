@@ -20,6 +20,7 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "
 TRAIN = ["-m", "tudui", "train", "--config", "digits", "-e", "2", "--set", "device=cpu", "--set", "train.threads=1",
          "--set", "precision=fp32"]  # fmt: skip
 SLOWLY = ("--lr", "0.002")  # so that rounding does not grow from step to step
+WHOLE = {"RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
 SMOOTH = (*SLOWLY, "--set", "checkpoint.best=false")  # nor decides which of two epochs was the better one
 
 
@@ -149,12 +150,25 @@ def test_a_checkpoint_of_two_goes_on_with_one_and_back(first, tmp_path):
     ],
 )
 def test_what_cannot_be_shared_is_refused_before_anything_starts(flags, says, tudui, monkeypatch):
-    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+    for name, value in {"WORLD_SIZE": "2", **WHOLE}.items():
         monkeypatch.setenv(name, value)
     answer = tudui("train", "--config", "digits", *flags, "-o", "run")
     assert answer.code == 2
     assert says in answer.err
     assert not Path("run").exists()
+
+
+@pytest.mark.parametrize("given", [{}, {"RANK": "0"}, {**WHOLE, "RANK": "2"}, {**WHOLE, "MASTER_PORT": "x"}])
+def test_world_size_without_the_rest_of_torchruns_environment_is_one_line(given, tudui, monkeypatch):
+    for name, value in {"WORLD_SIZE": "2", **given}.items():
+        monkeypatch.setenv(name, value)
+    for arguments in (["train", "-e", "1"], ["train", "--dry-run"], ["compare-losses", "--dry-run"]):
+        answer = tudui(*arguments)
+        assert answer.code == 2
+        assert answer.err.count("\n") == 1
+        assert "unset WORLD_SIZE" in answer.err
+    assert not any(Path("runs").glob("*"))
+    assert tudui("loss", "list").code == 0
 
 
 def test_a_restart_must_find_its_run(tudui, monkeypatch):
@@ -165,7 +179,7 @@ def test_a_restart_must_find_its_run(tudui, monkeypatch):
 
 
 def test_a_comparison_is_not_for_torchrun(tudui, monkeypatch):
-    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+    for name, value in {"WORLD_SIZE": "2", **WHOLE}.items():
         monkeypatch.setenv(name, value)
     answer = tudui("compare-losses", "--losses", "ce,mse")
     assert answer.code == 2

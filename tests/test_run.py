@@ -390,6 +390,20 @@ def test_an_early_stop_saves_its_last_weights_and_resumes(tmp_path, class_folder
     assert_same_run(tmp_path / "cut", tmp_path / "uncut")
 
 
+@pytest.mark.parametrize("epochs", [50, 3], ids=["before the last epoch", "with the last epoch"])
+def test_a_run_that_stopped_early_is_not_extended(epochs, tmp_path, class_folders, tudui):
+    config = quick_config(
+        *SMALL, f"train.epochs={epochs}", "train.early_stopping=2", "optimizer.lr=1e-12", "schedule=constant"
+    )
+    assert train(config, tmp_path / "run").values["epochs"] == 3
+    files = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*.*") if path.suffix != ".lock"}
+    for flags in (["--epochs", 100], ["--epochs", 100, "--dry-run"], *([[]] if epochs > 3 else [])):
+        answer = tudui("train", "--resume", "run", *flags)
+        assert answer.code == 2
+        assert "early stopping ended this run after epoch 3" in answer.err
+    assert {path: path.read_bytes() for path in files} == files
+
+
 def test_without_validation_the_best_is_the_last(tmp_path):
     result = train(quick_config("data.validation=0"), tmp_path / "run")
     assert result.values["validation"] is None

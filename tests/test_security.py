@@ -27,6 +27,7 @@ from typer._completion_shared import get_completion_script
 from tests.conftest import EVERYTHING, QUICK_FLAGS, ROOT, TUDUI, photograph, put_package, served, text_in, tudui_network
 from tests.forked import MEGABYTES, Ended, command
 from tests.test_data import write_cifar
+from tudui.errors import DataError
 
 
 def refused(ended: Ended, code: int, *says: str) -> None:
@@ -246,6 +247,47 @@ def test_predictions_run_nothing_and_are_bounded(compared, tmp_path):
             file.write(bytes(2**20))
     assert path.stat().st_size < 2e6
     refused(command("report", "received"), 3, "predictions.npz: ")
+
+
+@pytest.mark.parametrize("name", ["runs/ce-seed0/result.json", "runs/ce-seed0/metrics.jsonl", "command.txt"])
+def test_files_of_gigabytes_in_a_comparison_are_bounded(name, compared, tmp_path):
+    shutil.copytree(compared, tmp_path / "received", symlinks=True)
+    os.truncate(tmp_path / "received" / name, 3 * 2**29)  # sparse
+    ended = command("report", "received")
+    assert ended.megabytes < MEGABYTES
+    if name != "command.txt":
+        refused(ended, 2 if name.endswith("result.json") else 3, "ce-seed0")  # a damaged result counts as none
+
+
+def test_the_predictions_of_many_runs_are_bounded_together(compared, tmp_path, monkeypatch):
+    from tudui.comparison import compare, done
+
+    kept = sum(
+        column.nbytes for row in compare.read_comparison(compared).rows for run in row.runs
+        for column in run.predictions.values()
+    )  # fmt: skip
+    assert kept < 12 * 360 * (3 * 8 + 8)  # 12 runs of 360 images, in bytes of a few columns and not of probabilities
+    monkeypatch.setattr(done, "MAX_HELD", kept - 1)
+    with pytest.raises(DataError, match="predictions of its runs"):
+        compare.read_comparison(compared)
+
+
+@pytest.mark.slow
+def test_ten_thousand_classes_train_within_a_gigabyte(tmp_path):
+    """Above torch, which takes 650 MB; the test has 10,000 images, one of each class."""
+    for number in range(10_000):
+        folder = tmp_path / "many" / f"class{number:05}"
+        folder.mkdir(parents=True)
+        for place in range(2):
+            Image.new("RGB", (4, 4), (number % 256, number // 256, 255 * place)).save(folder / f"{place}.bmp")
+    settings = ("-e", "1", "-b", "200", "-s", "data.validation=0", "-s", "train.threads=1")
+    ended = command("train", "-d", "folder:many", *settings, "-o", "run", patience=300)
+    assert ended.code == 0, ended.err
+    assert ended.megabytes < 650 + 1024
+    lines = (tmp_path / "run" / "metrics.jsonl").read_bytes().splitlines()
+    assert max(map(len, lines)) < 2**20
+    (test,) = [event for event in map(json.loads, lines) if event["event"] == "Evaluated"]
+    assert sum(count for _, _, count in test["details"]["confusion"]) == 10_000
 
 
 def test_images_run_nothing(class_folders, tmp_path):

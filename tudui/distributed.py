@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tudui.config.schema import TrainConfig
 from tudui.errors import TuduiError, UsageError, WorkerError
-from tudui.invocation import number_of_processes
+from tudui.invocation import check_environment, number_of_processes
 from tudui.text import in_a_line
 
 Value = TypeVar("Value")
@@ -119,6 +119,7 @@ ALONE = World()
 
 def check_shares(config: TrainConfig) -> None:
     """Raise UsageError for batches that the processes of this job cannot share equally."""
+    check_environment()
     size = number_of_processes()
     if size > 1 and not config.drop_last:
         raise UsageError(

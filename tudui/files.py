@@ -97,7 +97,7 @@ def refuse_overwriting(*paths: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, what: str) -> Iterator[None]:
+def locked(path: Path, *, what: str, mode: str = "a+") -> Iterator[None]:
     """Lock a file until the block or the process ends; DiskError if another process has locked it."""
     import socket
 
@@ -107,7 +107,7 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
         yield
         return
     with disk_errors(path):
-        file = path.open("a+")
+        file = path.open(mode)
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -119,10 +119,11 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
             ) from None
         except OSError:
             pass  # a file system without locks
-        with disk_errors(path):
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+        if file.writable():
+            with disk_errors(path):
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()}")
+                file.flush()
         yield
 
 

@@ -5,6 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from tudui.errors import UsageError
+
 
 def tudui_command() -> str:
     """Return `tudui`, or its path if it is not on the PATH."""
@@ -22,8 +24,27 @@ def training_command() -> str:
 
 
 def number_of_processes() -> int:
-    """Return how many processes torchrun started for this job; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """Return how many processes torchrun started for this job; 1 without it, or if its environment is not whole."""
+    return 1 if _missing_of_torchrun() else int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def check_environment() -> None:
+    """Raise UsageError if WORLD_SIZE is set without the rest of what torchrun sets."""
+    if missing := _missing_of_torchrun():
+        raise UsageError(
+            f"WORLD_SIZE is set, but not as torchrun sets it: {', '.join(missing)} missing or wrong; "
+            f"start the job with torchrun, or alone: unset WORLD_SIZE"
+        )
+
+
+def _missing_of_torchrun() -> list[str]:
+    found = {name: os.environ.get(name, "") for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_PORT")}
+    if found["WORLD_SIZE"] in ("", "1"):
+        return []
+    missing = [name for name, value in found.items() if not value.isdecimal()]
+    if not missing and int(found["RANK"]) >= int(found["WORLD_SIZE"]):
+        missing = ["RANK"]
+    return missing + [name for name in ("MASTER_ADDR",) if not os.environ.get(name)]
 
 
 def is_first_process() -> bool:

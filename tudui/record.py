@@ -15,6 +15,9 @@ from tudui.invocation import tudui_command
 NotNegative = Annotated[float, Field(ge=0)]
 Scores = dict[str, float | None]
 TAIL_BYTES = 256 * 1024
+MAX_RESULT = 16 * 2**20  # 100,000 classes have 2 MB
+MAX_LINE = 16 * 2**20  # 10,000 classes and 10,000 images have 0.5 MB
+MAX_RECORD = 256 * 2**20  # 200,000 log points
 
 
 class _Read(BaseModel):
@@ -76,7 +79,7 @@ _LINE: TypeAdapter[Event] = TypeAdapter(Annotated[_ANY_EVENT, Discriminator(_kin
 def read_result(path: Path) -> Result:
     """Read a `result.json`; DataError if it is damaged."""
     try:
-        return Result.model_validate_json(_bytes(path))
+        return Result.model_validate_json(b"".join(_lines(path, MAX_RESULT)))
     except ValidationError as error:
         again = f"delete it and finish the run again: {tudui_command()} train --resume {path.parent}"
         raise DataError(f"{path}: damaged: {_first(error)}; {again}") from None
@@ -85,7 +88,7 @@ def read_result(path: Path) -> Result:
 def read_record(path: Path) -> list[Event]:
     """Read the whole record of a finished run; DataError names the damaged line."""
     read: list[Event] = []
-    for number, line in enumerate(_bytes(path).splitlines(), start=1):
+    for number, line in enumerate(_lines(path, MAX_RECORD), start=1):
         try:
             read.append(_LINE.validate_json(line))
         except ValidationError as error:
@@ -95,9 +98,16 @@ def read_record(path: Path) -> list[Event]:
     return read
 
 
-def _bytes(path: Path) -> bytes:
+def _lines(path: Path, most: int) -> Iterator[bytes]:
+    """Yield the lines of a file; DataError if one, or all of them, are longer than a run writes."""
     try:
-        return path.read_bytes()
+        if path.stat().st_size > most:
+            raise DataError(f"{path}: {path.stat().st_size:,} bytes are too many; {most:,} are allowed")
+        with path.open("rb") as file:
+            while line := file.readline(MAX_LINE + 1):
+                if len(line) > MAX_LINE:
+                    raise DataError(f"{path}: damaged: a line has more than {MAX_LINE:,} bytes")
+                yield line
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 

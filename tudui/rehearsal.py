@@ -8,6 +8,7 @@ import torch
 
 from tudui.config import Config
 from tudui.data import EpochDraw, draw_epoch
+from tudui.distributed import check_shares
 from tudui.run import Run
 from tudui.run.prepare import load_datasets, prepare, uncached
 from tudui.run_folder import RunFolder
@@ -15,23 +16,31 @@ from tudui.training.device import resolve_machine
 from tudui.training.engine import fit
 
 
-def _unwritten(config: Config) -> tuple[Run, EpochDraw, list[str]]:
+def _unwritten(config: Config, folder: Path = Path()) -> tuple[Run, EpochDraw, list[str]]:
     """Return a run without a folder before its first step, the draw of its epoch, and the choices for `auto`."""
     config, reasons = resolve_machine(config)
     (data,) = load_datasets([config])
-    run = Run(prepare(config, data), RunFolder(Path()))
+    run = Run(prepare(config, data), RunFolder(folder))
     run.initialise()
     draw = draw_epoch(len(data.train), seed=config.seed, epoch=0, data=config.data)
     return run, draw.to(run.state.network.device), list(reasons.values())
 
 
-def check(config: Config) -> dict[str, Any]:
-    """Do everything up to and including the first step, write nothing, and return the results as plain values."""
+def check(config: Config, folder: Path | None = None, *, resume: bool = False, restart: bool = False) -> dict[str, Any]:
+    """Do everything up to and including the first step, write nothing, and return the results as plain values.
+
+    A run's folder that is named is checked as training checks it, and so are its checkpoints if it is to be resumed.
+    """
+    check_shares(config.train)
+    if folder:
+        RunFolder(folder).rehearse(resolve_machine(config)[0], resume=resume)
     every_step = config.log.model_copy(update={"every": 1})
-    run, draw, reasons = _unwritten(uncached(config).model_copy(update={"log": every_step}))
+    run, draw, reasons = _unwritten(uncached(config).model_copy(update={"log": every_step}), folder or Path())
     config, data = run.config, run.data
     images, _ = draw.batch(data.train, 0, config.train.batch_size)
     first = next(fit(run.state, data, run.loss, config))
+    if resume:
+        run.restore(restart=restart, write=False)
     return {
         "data": f"{data.name}, {', '.join(f'{len(split):,} {name}' for name, split in data.splits().items())} images",
         "classes": ", ".join(data.task.names[:20]) + (", ..." if data.task.outputs > 20 else ""),

@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,7 @@ class RunFolder:
 
         Create the folder if it is missing, and delete what a killed process left half written.
         """
-        if not self.config.exists() and not self._contains_only({self.lock.name}):
-            raise UsageError(f"{self.root}: not empty and not a run; choose another --run-dir")
+        self._refuse_other_content()
         refuse_links(self.root)
         is_new = not self.root.exists()
         try:
@@ -66,6 +65,20 @@ class RunFolder:
                 if begins:
                     self._discard_unless_begun(with_folder=is_new)
                 raise
+
+    def rehearse(self, config: Config, *, resume: bool) -> None:
+        """Raise the errors of `claimed`, and write nothing."""
+        above = next(path for path in (self.root, *self.root.absolute().parents) if os.path.lexists(path))
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise DiskError(f"{self.root}: cannot be created in {above}; choose another --run-dir")
+        self._refuse_other_content()
+        with locked(self.lock, what="this run is", mode="r") if self.lock.exists() else nullcontext():
+            self.check(config, resume=resume)
+        refuse_links(self.root)
+
+    def _refuse_other_content(self) -> None:
+        if not self.config.exists() and not self._contains_only({self.lock.name}):
+            raise UsageError(f"{self.root}: not empty and not a run; choose another --run-dir")
 
     def check(self, config: Config, *, resume: bool) -> None:
         """Refuse a folder with another run, or with a finished one; the message names the alternatives."""
@@ -84,8 +97,14 @@ class RunFolder:
             return
         new_run = f"{train} --config {shlex.quote(str(self.config))}"
         longer = f"--epochs {2 * config.train.epochs}"
-        if read_result(self.result).status == "diverged":
+        result = read_result(self.result)
+        if result.status == "diverged":
             raise UsageError(f"{self.root}: this run diverged; train again at a lower rate: {new_run} --lr 0.01")
+        if result.epochs < config.train.epochs:
+            raise UsageError(
+                f"{self.root}: early stopping ended this run after epoch {result.epochs}; "
+                f"train longer in a new run with: {new_run} --set train.early_stopping=null"
+            )
         way = f"train it further with: {train} --resume {root} {longer}"
         if config.schedule.name != "constant":
             way = (
@@ -220,10 +239,12 @@ def new_run_folder(config: Config) -> Iterator[Path]:
         try:
             folder.mkdir(parents=True)  # now, so that two runs started together get two names
             break
-        except FileExistsError:
-            folder = base.with_name(f"{base.name}-{number}")
         except OSError as error:
-            raise DiskError(f"{folder}: cannot be created: {error.strerror}; choose another --run-dir") from None
+            if os.path.lexists(folder):
+                folder = base.with_name(f"{base.name}-{number}")
+                continue
+            why = f"the link {base.parent} leads nowhere" if base.parent.is_symlink() else error.strerror
+            raise DiskError(f"{folder}: cannot be created: {why}; choose another --run-dir") from None
     try:
         yield folder
     finally:

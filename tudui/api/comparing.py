@@ -21,8 +21,10 @@ from tudui.comparison.progress import progress_display
 from tudui.comparison.runs import given_rates, reported_runs, tuning_runs
 from tudui.config.plan import Plan
 from tudui.errors import UsageError
+from tudui.files import locked
 from tudui.losses import registered_here
 from tudui.report import Report, write_report
+from tudui.run_folder import COMPARISON_LOCK
 from tudui.sinks.printable import lasting
 
 if TYPE_CHECKING:
@@ -132,8 +134,9 @@ def report(folder: Named, *, metric: str | None = None) -> Report:
 
 def _reported(found: Comparison) -> Report:
     """Write the report and the dashboards of a comparison, and name the runs that are left out."""
-    write_report(found)
-    write_dashboards(found)
+    with locked(found.folder / COMPARISON_LOCK, what="a comparison is"):
+        write_report(found)
+        write_dashboards(found)
     if others := comparisons.left_out(found):
         note(
             f"not in this report: {len(others)} of the runs in {found.folder}, from earlier calls, for example "

@@ -12,7 +12,7 @@ from tudui.cli.flags import Asked, JsonOption, argument, configured, how, show
 from tudui.cli.printing import print_json
 from tudui.cli.train import show_tensorboard
 from tudui.errors import UsageError
-from tudui.invocation import number_of_processes
+from tudui.invocation import check_environment, number_of_processes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,6 +51,7 @@ def compare_losses_command(
       tudui compare-losses
       tudui compare-losses --losses ce,probability_mae,gce --label-noise 0,0.4 --seeds 3
     """
+    check_environment()
     if number_of_processes() > 1:
         raise UsageError("compare-losses starts its own processes (--jobs); run it without torchrun")
     if executor != "ray" and ray_address is not None:

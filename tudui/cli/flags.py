@@ -135,7 +135,7 @@ def with_flags(function: Callable[..., None], *, described: bool) -> Callable[..
         typed = {name: given.pop(name) for name in options}
         overrides = [_override(key, typed[_parameter(key)]) for key in keys if typed[_parameter(key)] is not None]
         overrides += [parse_set(text) for text in typed.get("settings") or ()]
-        file = find_config(typed["config"]) if typed.get("config") else None
+        file = find_config(typed["config"]) if typed.get("config") is not None else None
         function(asked=Asked(file, overrides), **given)
 
     own = list(inspect.signature(function, eval_str=True).parameters.values())

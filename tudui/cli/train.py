@@ -66,7 +66,10 @@ def train_command(
     if is_first_process():
         _print_first_batches(loaded.config, print_batches, console)
         if dry_run:
-            _show_dry_run(loaded.config, console, json=json)
+            from tudui.rehearsal import check
+
+            found = check(loaded.config, resume or run_dir, resume=bool(resume or restarted), restart=restart)
+            _show_dry_run(found, console, json=json)
     if dry_run:
         return
     from tudui.api.training import train
@@ -108,11 +111,7 @@ def _print_first_batches(config: "Config", count: int, console: "Console") -> No
         console.print(f"{outputs}\ntargets\n{targets}\nloss {value:.4f}", markup=False)
 
 
-def _show_dry_run(config: "Config", console: "Console", *, json: bool) -> None:
-    """Check everything up to a step, and print what was found."""
-    from tudui.rehearsal import check
-
-    found = check(config)
+def _show_dry_run(found: dict[str, Any], console: "Console", *, json: bool) -> None:
     if json:
         print_json(found)
         return

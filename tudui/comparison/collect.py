@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
@@ -17,6 +17,7 @@ from tudui.comparison.verdict import verdict
 from tudui.config.plan import Plan
 from tudui.events import Evaluated
 from tudui.tasks import Metric, metric_named
+from tudui.tasks.classes import confusion_from, confusion_rows
 
 LABELS = ("clean", "flipped")  # of training images: right ones, and those made wrong on purpose
 
@@ -133,9 +134,13 @@ def _pooled(tests: Sequence[Evaluated]) -> dict[str, Any]:
     """Return the accuracy of each class, mean over the seeds, and the sum of their confusion matrices."""
     if not tests:
         return {}
+    cells: dict[int, Counter[int]] = defaultdict(Counter)
+    for test in tests:
+        for true, row in confusion_rows(test.details).items():
+            cells[true] += row
     return {
         "per_class_accuracy": _means([test.details["per_class_accuracy"] for test in tests]),
-        "confusion": np.sum([test.details["confusion"] for test in tests], axis=0).tolist(),
+        "confusion": confusion_from(cells, len(tests[0].details["per_class_accuracy"])),
     }
 
 

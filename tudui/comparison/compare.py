@@ -24,6 +24,7 @@ from tudui.run_folder import COMMAND, COMPARISON_LOCK, RunFolder, default_name, 
 from tudui.tasks import Metric, metric_named
 
 PLAN, RUNS, TUNING, TENSORBOARD = "plan.yaml", "runs", "tuning", "tensorboard"
+MAX_COMMAND = 64 * 2**10  # characters that are read of command.txt
 
 
 def compare(
@@ -142,7 +143,10 @@ def read_comparison(folder: Path, *, metric: str | None = None) -> Comparison:
     if metric is not None:
         plan = replace(plan, comparison=plan.comparison.model_copy(update={"metric": metric}))
     written = folder / COMMAND
-    command = written.read_text(errors="replace").strip() if written.is_file() else "tudui compare-losses"
+    command = "tudui compare-losses"
+    if written.is_file():
+        with written.open(errors="replace") as file:
+            command = file.read(MAX_COMMAND).strip()
     rates, tuning = chosen_rates(plan, folder, command)
     runs = reported_runs(plan, rates)
     _check_done(runs, folder / RUNS, command)

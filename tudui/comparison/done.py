@@ -18,6 +18,7 @@ from tudui.text import in_a_line
 
 MAX_PREDICTIONS = 512 * 2**20  # bytes unpacked; the probabilities of 10,000 images in 26,000 classes
 FEWEST_TEST_IMAGES = 2  # of one, no interval can be computed
+MAX_HELD = 256 * 2**20  # bytes of all runs together, without the probabilities; 700 runs of 10,000 images
 PREDICTIONS = ("label", "predicted", "probabilities")
 Scored = tuple[int, float, float]  # epoch, score by the task's first metric, seconds in the loop until then
 
@@ -34,7 +35,7 @@ class RunRecord:
     training: tuple[StepEnd, ...]
     warnings: tuple[str, ...]
     test: Evaluated | None  # the last weights on the test images; None if the run diverged
-    # of the test images: label [N], predicted [N], probabilities [N, K], each metric's values [N]; {} if it diverged
+    # of the test images: label [N], predicted [N], confidence [N], each metric's values [N]; {} if it diverged
     predictions: Mapping[str, np.ndarray]
 
     @property
@@ -48,7 +49,12 @@ def read_runs(runs: Sequence[PlannedRun], folder: Path) -> list[RunRecord]:
 
     DataError also if runs have different classes, layers or test images, and cannot be compared.
     """
-    records = [read_run(run, folder) for run in runs]
+    records, held = [], 0
+    for run in runs:
+        records.append(read_run(run, folder))
+        held += sum(column.nbytes for column in records[-1].predictions.values())
+        if held > MAX_HELD:
+            raise DataError(f"{folder}: the predictions of its runs have more than {MAX_HELD:,} bytes together")
     tested = [record for record in records if record.test]
     _check_equal(records, "classes", lambda record: record.task.names)
     _check_equal(records, "layers", lambda record: sorted(record.training[0].gradient_norm))
@@ -174,4 +180,5 @@ def _read_predictions(path: Path, images: int, task: Task) -> dict[str, np.ndarr
             raise DataError(f"{path}: damaged: {metric.name} does not contain a value for each of {images} images")
         if not np.isfinite(column).all():
             raise DataError(f"{path}: {metric.name} is not finite for every image")
+    found["confidence"] = found.pop("probabilities").max(1)
     return found

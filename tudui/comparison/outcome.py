@@ -125,6 +125,12 @@ class Comparison:
         return self.plan.comparison.label_noise
 
     @property
+    def unequal(self) -> list[str]:
+        """The names of what differed between losses of the same seed at the start, and should not."""
+        found = self.hashes.values()
+        return sorted({name for hashes in found for name, seen in hashes.items() if isinstance(seen, list)})
+
+    @property
     def baseline(self) -> str:
         """The variant that the others are compared with."""
         return self.plan.comparison.baseline

@@ -12,6 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from tudui.errors import DataError
+
+_mapped: dict[Path, int] = {}  # files whose images this process reads from the disk -> their length in bytes
+
 
 def cache_folder() -> Path:
     """Return the user's cache folder: $TUDUI_CACHE, or the platform's default."""
@@ -32,10 +36,20 @@ def read_cached(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
     with suppress(Exception):  # random bytes make numpy raise almost anything
         images = np.load(entry / "images.npy", mmap_mode="c")  # copy-on-write: torch warns about read-only arrays
         description: dict[str, Any] = json.loads((entry / "description.json").read_text())
-        if images.dtype == np.uint8 and [*images.shape, zlib.crc32(images.data)] == description["shape and crc32"]:
+        path, length = entry / "images.npy", images.offset + images.nbytes
+        found = path.stat().st_size, images.dtype, [*images.shape, zlib.crc32(images.data)]
+        if found == (length, np.uint8, description["shape and crc32"]):
+            _mapped[path] = length
             return images, description
     shutil.rmtree(entry, ignore_errors=True)  # so that it can be written again
     return None
+
+
+def check_cached() -> None:
+    """Raise DataError if a file whose images are in use was cut: to read what is missing would kill the process."""
+    for path, length in _mapped.items():
+        if path.exists() and path.stat().st_size < length:  # one that was removed is kept by the system
+            raise DataError(f"{path}: was cut while its images were in use; resume the run to decode them again")
 
 
 def write_cached(key: str, images: np.ndarray, description: dict[str, Any]) -> None:

@@ -56,8 +56,7 @@ class ImageFile(NamedTuple):
     path: Path
     part: str
     label: str
-    size: int
-    changed: int
+    version: tuple[int, ...]  # changes with the file
 
 
 def some_of(bad: Mapping[str, str]) -> str:
@@ -119,7 +118,8 @@ def _list(root: Path) -> tuple[list[ImageFile], int]:
                 for path in sorted(_files_below(folder)):
                     status = path.stat()
                     if _is_image(path, status):
-                        files.append(ImageFile(path, part, folder.name, status.st_size, status.st_mtime_ns))
+                        version = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+                        files.append(ImageFile(path, part, folder.name, version))
                     else:
                         others += 1
     except OSError as error:
@@ -158,7 +158,7 @@ def _decode_or_recall(root: Path, files: list[ImageFile], config: DataConfig) ->
     """Return the readable images as uint8 [N, 3, H, W], and the reason for each unreadable one."""
     digest = hashlib.sha256(f"{FORMAT}\n{root.resolve()}\n".encode())
     for file in files:
-        digest.update(f"{file.path.relative_to(root)}\0{file.size}\0{file.changed}\n".encode(errors="surrogateescape"))
+        digest.update(f"{file.path.relative_to(root)}\0{file.version}\n".encode(errors="surrogateescape"))
     key = digest.hexdigest()[:32]
     if config.cache and (cached := read_cached(key)):
         images, description = cached

@@ -14,6 +14,7 @@ from tudui.events import Evaluated
 from tudui.exported import Description
 from tudui.inference.history import History, without_paths
 from tudui.inference.loading import loading_code
+from tudui.tasks.classes import confusion_rows
 from tudui.text import markdown_text, printable
 from tudui.weights import Weights
 
@@ -163,7 +164,7 @@ def _protocol(config: Config) -> str:
 
 
 def _hits(line: Evaluated) -> int:
-    return sum(row[index] for index, row in enumerate(line.details["confusion"]))
+    return sum(row[index] for index, row in confusion_rows(line.details).items())
 
 
 def _share(hits: int, images: int) -> str:
@@ -176,16 +177,16 @@ def _share(hits: int, images: int) -> str:
 
 def _classes(test: Evaluated) -> Lines:
     names = [markdown_text(name) for name in test.details["per_class_accuracy"]]
-    rows = [(index, row) for index, row in enumerate(test.details["confusion"]) if sum(row)]
+    rows = sorted(confusion_rows(test.details).items())
     if len(rows) > MAX_ROWS:
-        rows = sorted(rows, key=lambda item: item[1][item[0]] / sum(item[1]))[:LEAST]
+        rows = sorted(rows, key=lambda item: item[1][item[0]] / item[1].total())[:LEAST]
         yield f"The {LEAST} least accurate of {len(names)} classes:\n"
     yield "| class | test accuracy | most often predicted as |"
     yield "| :--- | :--- | :--- |"
     for index, row in rows:
-        count, other = max((count, -other) for other, count in enumerate(row) if other != index)
+        count, other = max(((count, -other) for other, count in row.items() if other != index), default=(0, 0))
         wrong = f"{names[-other]} ({count})" if count else ""
-        yield f"| {names[index]} | {_share(row[index], sum(row))} | {wrong} |"
+        yield f"| {names[index]} | {_share(row[index], row.total())} | {wrong} |"
 
 
 def _limits(weights: Weights, config: Config | None, history: History) -> Lines:

@@ -112,7 +112,7 @@ def calibration_picture(comparison: Comparison, noise: float) -> Picture | None:
 
 def reliability(row: Row) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return mean confidence, share that is right, and share of all predictions, of each large enough bin."""
-    confidence = np.concatenate([run.predictions["probabilities"].astype(np.float64).max(1) for run in row.finished])
+    confidence = np.concatenate([run.predictions["confidence"].astype(np.float64) for run in row.finished])
     correct = np.concatenate([run.predictions[ACCURACY.name] for run in row.finished])
     bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     number = np.bincount(bins, minlength=BINS)

@@ -18,12 +18,10 @@ SHARED = {
 
 def held_equal(comparison: Comparison) -> str:
     """Return one sentence on what the runs of one seed shared, according to the hashes."""
-    found = comparison.hashes.values()
-    differing = sorted({name for hashes in found for name, seen in hashes.items() if isinstance(seen, list)})
-    if differing:
-        names = listed([{**SHARED, "data": "images"}.get(name, name) for name in differing])
+    if comparison.unequal:
+        names = listed([{**SHARED, "data": "images"}.get(name, name) for name in comparison.unequal])
         return f"NOT held equal, though they should be: {names} differ between losses of the same seed."
-    sets = counted(len(found), "set")
+    sets = counted(len(comparison.hashes), "set")
     return f"Held equal for one seed and every loss: {listed(list(SHARED.values()))}; sha256 confirms {sets}."
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tudui.comparison.outcome import Comparison
 from tudui.report import words
+from tudui.report.protocol import held_equal
 from tudui.report.words import UNKNOWN, mean_sd, noise_words
 from tudui.sinks.printable import plain_table
 
@@ -31,6 +32,8 @@ def terminal(comparison: Comparison, console: Console) -> None:
         console.print("Better or worse needs p (Holm) below 0.05 and an interval without 0.", style="dim")
     for text in comparison.warnings:
         console.print(f"[yellow]warning:[/] {escape(text)}")
+    if comparison.unequal:
+        console.print(f"[yellow]warning:[/] {escape(held_equal(comparison))}")
     for noise in comparison.noise_levels:
         console.print(escape(words.headline(comparison, noise)))
         if power := words.needed(comparison, noise):

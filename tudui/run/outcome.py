@@ -12,6 +12,7 @@ from tudui.distributed import World
 from tudui.files import written_aside
 from tudui.tasks import Metric, Task
 from tudui.tasks.label_noise import manifest
+from tudui.tasks.metric import of_each
 from tudui.training.engine import predict
 from tudui.training.network import Network
 
@@ -29,7 +30,7 @@ def wrong_labels_of(data: Dataset, config: DataConfig, seed: int) -> dict[str, A
 def write_predictions(path: Path, test: Split, outputs: torch.Tensor, task: Task) -> None:
     """Write target, prediction and value of each metric of every test image, for paired tests."""
     columns = {"index": test.index, "label": test.targets, **task.columns(outputs)}
-    columns |= {metric.name: metric.of(outputs, test.targets) for metric in task.metrics}
+    columns |= {metric.name: of_each(metric.of, outputs, test.targets) for metric in task.metrics}
     arrays: dict[str, Any] = {name: column.cpu().numpy() for name, column in columns.items()}
     with written_aside(path) as file:
         np.savez(file, **arrays)
@@ -41,7 +42,7 @@ def learned(network: Network, train: Split, metric: Metric, world: World) -> dic
         return None
     outputs = predict(network, train, world)
     wrong = train.targets != train.clean
-    values, true_values = metric.of(outputs, train.targets), metric.of(outputs, train.clean)
+    values, true_values = (of_each(metric.of, outputs, labels) for labels in (train.targets, train.clean))
     flipped = {metric.name: _mean(values[wrong]), f"true_{metric.name}": _mean(true_values[wrong])}
     return {
         "clean": {"images": int((~wrong).sum()), metric.name: _mean(values[~wrong])},

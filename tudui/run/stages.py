@@ -72,10 +72,11 @@ class Run:
                 )
         self.state.load_state_dict(self.world.from_first(self.state.state_dict()))
 
-    def restore(self, *, restart: bool = False) -> None:
+    def restore(self, *, restart: bool = False, write: bool = True) -> None:
         """Restore the newest checkpoint; begin again if no step was done, or with `restart`.
 
-        WeightsError if the checkpoints were lost; DataError if the images have changed; UsageError if the config has.
+        `write` cuts the run's files back to it. WeightsError if the checkpoints were lost; DataError if the images have
+        changed; UsageError if the config has.
         """
         checkpoint = None
         if not restart:
@@ -89,12 +90,20 @@ class Run:
             )
         if not checkpoint:
             self.initialise()
-            self.folder.cut_back({})
+            if write:
+                self.folder.cut_back({})
             return
         began = config_from(checkpoint.config, str(checkpoint.path))
         if not self.folder.extends(self.config, began):
             self.folder.check_same(self.config, began)  # config.yaml may have been edited
         restore_state(self.state, checkpoint)
+        if began.train.epochs < self.config.train.epochs and self.is_over():
+            raise UsageError(
+                f"{self.folder.root}: early stopping ended this run after epoch {self.state.progress.epoch}, so more "
+                f"epochs change nothing; train longer in a new run with --set train.early_stopping=null"
+            )
+        if not write:
+            return
         self.folder.cut_back(checkpoint.lengths)
         if began.train.epochs != self.config.train.epochs:
             write_text(self.folder.config, to_yaml(self.config))

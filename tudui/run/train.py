@@ -10,6 +10,7 @@ from typing import Any
 from tudui.config import Config
 from tudui.config.dump import to_yaml
 from tudui.data import read_source
+from tudui.data.cache import check_cached
 from tudui.distributed import World, check_shares, connect
 from tudui.errors import Interrupted
 from tudui.files import write_text
@@ -63,6 +64,7 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
         for run, job in zip(runs, jobs, strict=True):
             run.begin(listeners=job.sinks)
         for events in fit_together([run.training for run in runs]):
+            check_cached()
             active = [(number, runs[number], event) for number, event in enumerate(events) if event]
             for _, run, event in active:
                 run.emit(event)

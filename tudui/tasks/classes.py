@@ -1,5 +1,6 @@
 """Classification: a target is the number of a class, an output a logit for each class."""
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from tudui.errors import DataError
-from tudui.tasks.metric import NATS, PERCENT, PLAIN, Figure, Metric
+from tudui.tasks.metric import NATS, PERCENT, PLAIN, Figure, Metric, of_each
 from tudui.text import in_a_line
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from tudui.config.schema import DataConfig
 
+Confusion = list[list[int]]
+MAX_MATRIX = 100  # classes; with more, only the cells that are not 0 are kept
 CALIBRATION_BINS = 15
 FEWEST_FOR_TOP5 = 6  # with five classes or fewer, every image would be right
 UNEQUAL = 3  # the largest class is this many times the smallest: print a note
@@ -38,13 +41,36 @@ def negative_log_likelihood(outputs: "Tensor", targets: "Tensor") -> "Tensor":
     return functional.cross_entropy(outputs, targets, reduction="none")
 
 
-def confusion_of(outputs: "Tensor", targets: "Tensor") -> "Tensor":
-    """Return int64 [K, K]: how many samples of a class (row) are predicted as each class (column)."""
-    import torch
-
+def confusion_of(outputs: "Tensor", targets: "Tensor") -> Confusion:
+    """Return how many samples of each true class are predicted as each class, as `confusion_from` does."""
     number = outputs.shape[1]
-    pairs = targets * number + outputs.argmax(1)
-    return torch.bincount(pairs, minlength=number * number).view(number, number)
+    pairs, counts = (targets * number + outputs.argmax(1)).unique(return_counts=True)
+    cells: dict[int, Counter[int]] = defaultdict(Counter)
+    for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        cells[pair // number][pair % number] = count
+    return confusion_from(cells, number)
+
+
+def confusion_from(cells: Mapping[int, Mapping[int, int]], classes: int) -> Confusion:
+    """Return counts by true and predicted class as the rows of a matrix; above 100 classes as [true, predicted, count].
+
+    The second form grows with the number of samples, and not with the square of the number of classes.
+    """
+    if classes <= MAX_MATRIX:
+        return [[cells.get(true, {}).get(predicted, 0) for predicted in range(classes)] for true in range(classes)]
+    return [[true, predicted, count] for true, row in sorted(cells.items()) for predicted, count in sorted(row.items())]
+
+
+def confusion_rows(details: Mapping[str, Any]) -> dict[int, Counter[int]]:
+    """Return by true class how many samples are predicted as each class, from the `details` of a task."""
+    cells: dict[int, Counter[int]] = defaultdict(Counter)
+    if len(details["per_class_accuracy"]) > MAX_MATRIX:
+        for true, predicted, count in details["confusion"]:
+            cells[true][predicted] += count
+    else:
+        for true, row in enumerate(details["confusion"]):
+            cells[true] = Counter({predicted: count for predicted, count in enumerate(row) if count})
+    return {true: row for true, row in cells.items() if row}
 
 
 def balanced_accuracy(outputs: "Tensor", targets: "Tensor") -> float:
@@ -68,8 +94,8 @@ def calibration_error(outputs: "Tensor", targets: "Tensor") -> float:
     """Return the expected calibration error over 15 equal bins of confidence (Guo et al. 2017, eq. 3)."""
     import torch
 
-    confidence, predicted = outputs.softmax(1).max(1)
-    confidence, correct = confidence.cpu(), (predicted == targets).cpu()
+    confidence = of_each(lambda some, _: some.softmax(1).amax(1), outputs, targets).cpu()
+    correct = is_right(outputs, targets).cpu()
     bins = (confidence * CALIBRATION_BINS).ceil().long().sub(1).clamp(0, CALIBRATION_BINS - 1)
     gaps = torch.zeros(CALIBRATION_BINS, dtype=torch.float64)
     gaps.index_add_(0, bins, correct.double() - confidence.double())
@@ -107,7 +133,7 @@ class _Details(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
 
     per_class_accuracy: dict[str, Annotated[float, Field(ge=0, le=1)] | None]
-    confusion: list[list[Annotated[int, Field(ge=0, lt=2**53)]]]
+    confusion: Annotated[list[list[Annotated[int, Field(ge=0, lt=2**53)]]], FailFast()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,14 +213,17 @@ class Classes:
     def columns(self, outputs: "Tensor") -> "dict[str, Tensor]":
         """Return the predicted class int64 [N] and all probabilities [N, K] as half floats."""
         # rounded: the largest probability may no longer be that of the predicted class
-        return {"predicted": outputs.argmax(1), "probabilities": outputs.softmax(1).half()}
+        return {
+            "predicted": outputs.argmax(1),
+            "probabilities": of_each(lambda some, _: some.softmax(1).half(), outputs, outputs),
+        }
 
     def details(self, outputs: "Tensor", targets: "Tensor") -> dict[str, Any]:
-        """Return the accuracy of each class (None: no sample of it) and the confusion matrix, rows true classes."""
+        """Return the accuracy of each class (None: no sample of it) and the confusion matrix, see `confusion_from`."""
         hits, true, _ = _counts(outputs, targets)
         return {
             "per_class_accuracy": dict(zip(self.names, _shares(hits, true), strict=True)),
-            "confusion": confusion_of(outputs, targets).tolist(),
+            "confusion": confusion_of(outputs, targets),
         }
 
     def check_details(self, details: Mapping[str, Any], where: str) -> None:
@@ -205,7 +234,10 @@ class Classes:
             raise DataError(f"{where}: damaged: {in_a_line(error.errors()[0]['msg'])}") from None
         if tuple(found.per_class_accuracy) != self.names:
             raise DataError(f"{where}: damaged: its scores belong to other classes")
-        if {len(found.confusion), *map(len, found.confusion)} != {self.outputs}:
+        if self.outputs > MAX_MATRIX:
+            if not all(len(cell) == 3 and max(cell[:2]) < self.outputs for cell in found.confusion):
+                raise DataError(f"{where}: damaged: its confusion matrix must be of [true, predicted, count]")
+        elif {len(found.confusion), *map(len, found.confusion)} != {self.outputs}:
             raise DataError(f"{where}: damaged: its confusion matrix must have a row and a column per class")
 
     def collapse(self, outputs: "Tensor") -> str | None:

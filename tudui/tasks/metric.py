@@ -10,6 +10,7 @@ from tudui.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from torch import Tensor
 
+PART = 2**20  # outputs at a time: 4 MiB
 Better = Literal["more", "less"]
 
 
@@ -35,6 +36,15 @@ NATS = Unit(value="nats", difference="nats")
 PLAIN = Unit()
 
 
+def of_each(of: "Callable[[Tensor, Tensor], Tensor]", outputs: "Tensor", targets: "Tensor") -> "Tensor":
+    """Return a function's values [N, ...] of outputs [N, K], some rows at a time: what it needs besides is bounded."""
+    import torch
+
+    rows = max(1, PART // outputs.shape[1])
+    parts = zip(outputs.split(rows), targets.split(rows), strict=True)
+    return torch.cat([of(*part) for part in parts]) if len(outputs) > rows else of(outputs, targets)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """One value per test sample; the score is their mean. Intervals and verdicts come from it."""
@@ -55,7 +65,7 @@ class Metric:
 
     def score(self, outputs: "Tensor", targets: "Tensor") -> float:
         """Return the mean over all samples."""
-        return float(self.of(outputs, targets).double().sum()) / len(targets)
+        return float(of_each(self.of, outputs, targets).double().sum()) / len(targets)
 
 
 @dataclass(frozen=True, kw_only=True)

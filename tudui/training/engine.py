@@ -13,6 +13,7 @@ from tudui.data import Dataset, Split, draw_epoch
 from tudui.distributed import ALONE, World
 from tudui.events import Divergence, Evaluated, StepEnd, Timing
 from tudui.tasks import Task, scores_of
+from tudui.tasks.metric import of_each
 from tudui.training.gradients import histograms, layer_names
 from tudui.training.network import Network
 from tudui.training.state import TrainState
@@ -160,7 +161,12 @@ def predict(network: Network, split: Split, world: World = ALONE) -> Tensor:
     network.model.eval()
     with torch.inference_mode():
         own = split.rows[world.share(0, len(split))]
-        outputs = torch.cat([network(split.store.index_select(0, rows)) for rows in own.split(size)])
+        outputs = torch.empty(0)
+        for start, rows in zip(range(0, len(own), size), own.split(size), strict=True):
+            part = network(split.store.index_select(0, rows))
+            if start == 0:
+                outputs = part.new_empty(len(own), *part.shape[1:])  # at once: torch.cat would need twice the memory
+            outputs[start : start + size] = part
     network.model.train(was_training)
     return world.put_together(outputs, len(split))
 
@@ -186,8 +192,8 @@ def score(
         weights=weights,
         images=len(targets),
         scores=scores_of(task, outputs, targets),
-        loss=float(loss(outputs, targets).mean()),
-        losses={name: float(other(outputs, targets).mean()) for name, other in losses.items()},
+        loss=float(of_each(loss, outputs, targets).mean()),
+        losses={name: float(of_each(other, outputs, targets).mean()) for name, other in losses.items()},
         details=task.details(outputs, targets),
         predicted=tuple(task.columns(outputs[:predictions_shown])["predicted"].tolist()),
     )
