@@ -1,7 +1,9 @@
 """Errors shown to users; each class has its exit code."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import errno
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 
 class TuduiError(Exception):
@@ -62,6 +64,21 @@ class Interrupted(TuduiError):
         self.lost = lost  # what was not saved, if anything
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
+
+
+@contextmanager
+def as_tudui_errors() -> Iterator[None]:
+    """Turn what the system says of a path, and a codec of a text, into one of these: no code of ours can foresee it."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename not in (None, "") else ""
+        kind = UsageError if error.errno == errno.ENAMETOOLONG else DiskError
+        raise kind(f"{where}{error.strerror or error}; choose another path, or check its permissions") from None
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
+        around = error.object[max(error.start - 40, 0) : error.start + 40]
+        text = f"{around!r}: not valid in {error.encoding}; rename or rewrite it"
+        raise (DataError if isinstance(error, UnicodeDecodeError) else UsageError)(text) from None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
