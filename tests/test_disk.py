@@ -225,6 +225,13 @@ def test_a_console_that_is_gone_loses_nothing(command, console, code, tmp_path):
         assert load_checkpoint(path.parent / "checkpoints" / "last.pt").state["progress"]["step"] == max(steps)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize("streams", ["> /dev/full 2> /dev/full", "<&- >&- 2>&-", "2>&1 | head -1"])
+def test_a_run_whose_console_cannot_be_written_finishes(streams, uncut, tmp_path):
+    subprocess.run(["bash", "-c", f'"$@" {streams}', "bash", *TUDUI, "train", "-o", "run", *FLAGS], check=False)
+    assert_same_run(tmp_path / "run", uncut)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_log_point_opens_nothing_that_stays(tmp_path):
     """The short form of fuzz/soak.py."""

@@ -39,14 +39,13 @@ class _Steady(io.RawIOBase):
 
 
 def _steady(name: str, number: int) -> _Steady:
-    """Put such a stream in the place of sys.stdout or sys.stderr."""
-    stream = getattr(sys, name)  # None if it was closed
-    raw = _Steady(stream.buffer.raw if stream else open(number, "wb", buffering=0, closefd=False))  # noqa: SIM115
+    """Put such a stream in the place of sys.stdout or sys.stderr, which is None if it was closed."""
+    raw = _Steady(open(number, "wb", buffering=0, closefd=False))  # noqa: SIM115
+    encoding = getattr(getattr(sys, name), "encoding", "utf-8")  # a pipe may not accept UTF-8, as on Windows
+    lines = number == 2 or raw.isatty() or "PYTHONUNBUFFERED" in os.environ
     text = io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding=stream.encoding if stream else "utf-8",
-        errors="replace",  # a pipe may not accept UTF-8, for example on Windows
-        line_buffering=name == "stderr" or raw.isatty(),
-    )  # fmt: skip
+        io.BufferedWriter(raw), encoding, "replace", line_buffering=lines
+    )  # a pipe may not be UTF-8
     setattr(sys, name, text)
     return raw
 
