@@ -285,6 +285,14 @@ def test_text_that_is_not_utf_8_is_one_line(tudui):
     assert r"\udcff" in answer.err
 
 
+@pytest.mark.parametrize("setting", ["optimizer.lr=1e39", "optimizer.lr=0x" + "f" * 400, "train.clip=1e300"])
+def test_a_number_beyond_32_bits_is_one_line(setting, tudui):
+    answer = tudui("train", "--dry-run", "--set", setting)
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    assert answer.err.startswith(f"error: --set {setting[:12]}")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
 @pytest.mark.parametrize(
     ("streams", "code", "lines"),
@@ -301,10 +309,10 @@ def test_a_console_that_cannot_be_written_ends_nothing(streams, code, lines):
 
 
 def test_a_bug_shows_its_traceback_and_asks_for_a_report(tmp_path):
-    """A loss of another package without a formula is nothing that Tudui expects."""
+    """A loss of another package without a model of its parameters is nothing that Tudui expects."""
     plugin(tmp_path / "packages", "broken")
     with (tmp_path / "packages" / "evil_loss.py").open("a") as file:
-        file.write("SPEC = replace(SPEC, formula=None)\n")
+        file.write("SPEC = replace(SPEC, parameters=None)\n")
     done = with_packages(tmp_path / "packages", "loss", "list")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
