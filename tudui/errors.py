@@ -11,6 +11,10 @@ class TuduiError(Exception):
 
     exit_code = 1
 
+    def __init__(self, *problems: str) -> None:
+        self.problems = tuple(" ".join(problem.splitlines()) for problem in problems)  # a name may hold a line break
+        super().__init__("\n".join(self.problems))
+
 
 class UsageError(TuduiError):
     """Invalid flags or arguments."""
@@ -22,8 +26,7 @@ class ConfigError(UsageError):
     """An invalid config file or override; one line per problem."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(" ".join(problem.splitlines()) for problem in problems)
-        super().__init__("\n".join(self.problems))
+        super().__init__(*problems)
 
 
 class DataError(TuduiError):

@@ -142,7 +142,7 @@ def _one_line_for_a_mistake() -> Iterator[None]:
         with as_tudui_errors():
             yield
     except TuduiError as error:
-        lines = str(error).splitlines() if speaks_for_its_machine() or isinstance(error, WorkerError) else []
+        lines = list(error.problems) if speaks_for_its_machine() or isinstance(error, WorkerError) else []
         _print_lines(lines, prefix="" if isinstance(error, Interrupted) else ERROR)
         raise typer.Exit(error.exit_code) from None
     except typer.TyperException as error:

@@ -32,7 +32,10 @@ def write_report(comparison: Comparison) -> None:
         with written_aside(pictures / f"{picture.name}.png") as file:
             file.write(picture.png)
     text = folder / "report.md"
-    old = opened(text).read().decode("utf-8", "replace") if text.is_file() else ""
+    old = ""
+    if text.is_file():
+        with opened(text) as file:
+            old = file.read().decode("utf-8", "replace")
     before = re.findall(rf"\({PICTURES}/([\w.+-]+)\.png\)", old)
     write_text(text, markdown(document))
     write_text(folder / HTML, html(document, title=title_of(comparison)))
