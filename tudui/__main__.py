@@ -1,14 +1,53 @@
 """`python -m tudui` is the command `tudui`."""
 
 import contextlib
+import errno
 import io
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 # NVIDIA's cuSPARSELt makes the system look for this library in the working directory, and in such folders of it
 CUDA, FOLDERS = "libcuda.so.1", ("glibc-hwcaps", "tls", "haswell", "avx512_1", "x86_64", "aarch64", "atomics")
+
+
+class _Steady(io.RawIOBase):
+    """stdout or stderr; when it can no longer be written, it falls silent, and the command finishes its work."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            if self.error is None:
+                return int(self.raw.write(data))
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return int(self.raw.fileno())
+
+    def isatty(self) -> bool:
+        return bool(self.raw.isatty())
+
+
+def _steady(name: str, number: int) -> _Steady:
+    """Put such a stream in the place of sys.stdout or sys.stderr, which is None if it was closed."""
+    raw = _Steady(open(number, "wb", buffering=0, closefd=False))  # noqa: SIM115
+    encoding = getattr(getattr(sys, name), "encoding", "utf-8")  # a pipe may not accept UTF-8, as on Windows
+    lines = number == 2 or raw.isatty() or "PYTHONUNBUFFERED" in os.environ
+    text = io.TextIOWrapper(
+        io.BufferedWriter(raw), encoding, "replace", line_buffering=lines
+    )  # a pipe may not be UTF-8
+    setattr(sys, name, text)
+    return raw
 
 
 def main() -> None:
@@ -16,15 +55,26 @@ def main() -> None:
     python_raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not if it is ignored, as with nohup
     if python_raises:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a pipe may not accept UTF-8, for example on Windows
-            stream.reconfigure(errors="replace")
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: the next file would get its number, and what is printed
+            os.open(os.devnull, os.O_RDWR)
+    out = _steady("stdout", 1)
+    _steady("stderr", 2)
     _run_nothing_of_this_folder()
     from tudui.cli import main as command
 
     if python_raises:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    command()
+    try:
+        command()
+    except SystemExit as ended:
+        sys.stdout.flush()
+        if ended.code or out.error is None or out.error.errno == errno.EPIPE:  # the last as in `tudui runs | head`
+            raise
+        print(f"error: stdout: cannot be written: {out.error.strerror}; write to another place", file=sys.stderr)
+        sys.exit(6)
 
 
 def _run_nothing_of_this_folder() -> None:

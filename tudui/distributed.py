@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tudui.config.schema import TrainConfig
-from tudui.errors import TuduiError, UsageError, WorkerError
+from tudui.errors import TuduiError, UsageError, WorkerError, as_tudui_errors
 from tudui.invocation import check_environment, number_of_processes
 from tudui.text import in_a_line
 
@@ -80,14 +80,16 @@ class World:
         """
         failure: tuple[str, int] | None = None
         try:
-            yield
+            with as_tudui_errors():
+                yield
         except TuduiError as error:
             if self.size == 1:
                 raise
             failure = str(error), error.exit_code
         for rank, found in enumerate(self._gather(failure)):
             if found:
-                shared = TuduiError((f"rank {rank}: " if rank else "") + found[0] if self.is_first else "")
+                text = (f"rank {rank}: " if rank else "") + found[0] if self.is_first else ""
+                shared = TuduiError(*text.splitlines())
                 shared.exit_code = found[1]
                 raise shared
 

@@ -1,13 +1,19 @@
 """Errors shown to users; each class has its exit code."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import errno
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 
 class TuduiError(Exception):
     """The message says what is wrong, where, and what to do next."""
 
     exit_code = 1
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = tuple(" ".join(problem.splitlines()) for problem in problems)  # a name may hold a line break
+        super().__init__("\n".join(self.problems))
 
 
 class UsageError(TuduiError):
@@ -20,8 +26,7 @@ class ConfigError(UsageError):
     """An invalid config file or override; one line per problem."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(" ".join(problem.splitlines()) for problem in problems)
-        super().__init__("\n".join(self.problems))
+        super().__init__(*problems)
 
 
 class DataError(TuduiError):
@@ -62,6 +67,21 @@ class Interrupted(TuduiError):
         self.lost = lost  # what was not saved, if anything
         self.signal_number = signal_number
         self.exit_code = 128 + signal_number
+
+
+@contextmanager
+def as_tudui_errors() -> Iterator[None]:
+    """Turn what the system says of a path, and a codec of a text, into one of these: no code of ours can foresee it."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename not in (None, "") else ""
+        kind = UsageError if error.errno == errno.ENAMETOOLONG else DiskError
+        raise kind(f"{where}{error.strerror or error}; choose another path, or check its permissions") from None
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
+        around = error.object[max(error.start - 40, 0) : error.start + 40]
+        text = f"{around!r}: not valid in {error.encoding}; rename or rewrite it"
+        raise (DataError if isinstance(error, UnicodeDecodeError) else UsageError)(text) from None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

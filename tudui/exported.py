@@ -21,6 +21,7 @@ from tudui.config.network_spec import ImageSize
 from tudui.data import Preparation
 from tudui.data.folder import shown_as_it_is
 from tudui.errors import WeightsError
+from tudui.files import opened
 from tudui.networks.course import IMAGE_SHAPE
 from tudui.text import in_a_line
 
@@ -112,7 +113,7 @@ def safetensors_bytes(tensors: Mapping[str, Tensor], description: Description) -
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], Description | None]:
     """Return tensors, and the description if Tudui exported the file; WeightsError if it is damaged."""
     check_size(path)
-    with path.open("rb") as file:
+    with opened(path) as file:
         if (length := int.from_bytes(file.read(8), "little")) > MAX_HEADER:
             raise WeightsError(f"{path}: a header of {length:,} bytes is too long ({MAX_HEADER:,} allowed)")
     try:

@@ -1,9 +1,11 @@
 """Files that must survive: written aside, flushed to the disk, then renamed into place."""
 
+import errno
 import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +15,19 @@ from typing import IO, Any
 from tudui.errors import DiskError, UsageError
 
 LEFT = re.compile(r"\.tudui-[0-9a-f]{16}\.part")  # a name that `aside` returned
+
+
+def opened(path: Path, mode: str = "rb", **how: Any) -> IO[Any]:
+    """Open a regular file; OSError for a FIFO, a device or a socket, which could block or never end."""
+    return open(path, mode, opener=_regular, **how)
+
+
+def _regular(path: str, flags: int) -> int:
+    file = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)  # which a FIFO alone needs
+    if stat.S_ISREG(kind := os.fstat(file).st_mode) or stat.S_ISDIR(kind):  # Python refuses the latter
+        return file
+    os.close(file)
+    raise OSError(errno.EINVAL, "not a regular file", path)
 
 
 @contextmanager
@@ -29,7 +44,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 def appended(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that grows; DiskError if it cannot be opened, or if its buffer cannot be flushed."""
     with disk_errors(path):
-        file = path.open("ab")
+        file = opened(path, "ab")
     try:
         yield file
     finally:
@@ -107,7 +122,7 @@ def locked(path: Path, *, what: str, mode: str = "a+") -> Iterator[None]:
         yield
         return
     with disk_errors(path):
-        file = path.open(mode)
+        file = opened(path, mode)
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapt
 from tudui.config.describe import shorten
 from tudui.errors import DataError
 from tudui.events import FORMAT, Count, Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
+from tudui.files import opened
 from tudui.invocation import tudui_command
 
 NotNegative = Annotated[float, Field(ge=0)]
@@ -103,7 +104,7 @@ def _lines(path: Path, most: int) -> Iterator[bytes]:
     try:
         if path.stat().st_size > most:
             raise DataError(f"{path}: {path.stat().st_size:,} bytes are too many; {most:,} are allowed")
-        with path.open("rb") as file:
+        with opened(path) as file:
             while line := file.readline(MAX_LINE + 1):
                 if len(line) > MAX_LINE:
                     raise DataError(f"{path}: damaged: a line has more than {MAX_LINE:,} bytes")
@@ -128,14 +129,14 @@ def has_steps(path: Path) -> bool:
     """Return whether a record, which may be missing, has a step."""
     if not path.exists():
         return False
-    with path.open("rb") as lines:
+    with opened(path) as lines:
         return any(line.startswith(b'{"event": "StepEnd"') for line in lines)
 
 
 def last_lines(path: Path) -> Iterator[Event]:
     """Yield the readable last events of a record that may be growing, newest first."""
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - TAIL_BYTES))
             lines = file.read().splitlines()

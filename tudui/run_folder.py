@@ -16,7 +16,7 @@ from tudui.config import Config, Loaded, Override, load_config
 from tudui.config.data_sets import FOLDER
 from tudui.config.load import flatten
 from tudui.errors import DiskError, TuduiError, UsageError, WeightsError
-from tudui.files import LEFT, disk_errors, locked, refuse_links, remove_left
+from tudui.files import LEFT, disk_errors, locked, opened, refuse_links, remove_left
 from tudui.invocation import is_first_process, tudui_command
 from tudui.record import has_steps, read_result
 
@@ -25,7 +25,7 @@ FREE_ON_RESUME = ("data.dir", "data.cache", "expect")
 FREE_IN_FILE = (*FREE_ON_RESUME, "data.name", "device", "log.")  # edited in config.yaml; the data has a fingerprint
 CHANGED_ON_RESUME = (*FREE_ON_RESUME, "train.epochs")
 OURS = ".tudui"  # the ending of our event files; users put others beside them
-COMPARISON_LOCK, COMMAND = "comparison.lock", "command.txt"  # of the folder above the runs of a comparison
+COMPARISON_LOCK, PLAN = "comparison.lock", "plan.yaml"  # of the folder above the runs of a comparison
 
 
 class RunFolder:
@@ -169,7 +169,7 @@ class RunFolder:
         lengths = {}
         for path in (self.record, *sorted(self.tensorboard.glob(f"*{OURS}"))):
             if path.is_file():
-                with disk_errors(path), path.open("rb+") as file:
+                with disk_errors(path), opened(path, "rb+") as file:
                     os.fsync(file.fileno())
                     lengths[path.relative_to(self.root).as_posix()] = os.fstat(file.fileno()).st_size
         return lengths
@@ -223,7 +223,7 @@ class RunResult:
 
     def metrics(self, event: str | None = None) -> list[dict[str, Any]]:
         """Return the record's events in order; with `event`, only those of that kind, for example StepEnd."""
-        with RunFolder(self.run_dir).record.open(encoding="utf-8") as lines:
+        with opened(RunFolder(self.run_dir).record, "r", encoding="utf-8") as lines:
             events: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [found for found in events if event in (None, found["event"])]
 
@@ -263,6 +263,11 @@ def is_comparison(root: Path) -> bool:
     return (root / COMPARISON_LOCK).exists()
 
 
+def comparing(root: Path) -> str:
+    """Return the command that runs or resumes the comparison in a folder by its plan."""
+    return shlex.join(["tudui", "compare-losses", "--config", str(root / PLAN), "--out", str(root)])
+
+
 def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:
     """Return a run's config with overrides of the few settings that do not change its results."""
     if refused := [override.origin for override in overrides if override.key not in CHANGED_ON_RESUME]:
@@ -271,7 +276,7 @@ def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:
             f"allowed are --data-dir, --no-cache and, for a constant schedule, --epochs"
         )
     if is_comparison(root):
-        raise UsageError(f"--resume {root}: this is a comparison; resume it with the command in {root / COMMAND}")
+        raise UsageError(f"--resume {root}: this is a comparison; resume it with: {comparing(root)}")
     file = RunFolder(root).config
     if not file.is_file():
         raise UsageError(f"--resume {root}: not a run folder (no {file}); list runs with: {tudui_command()} runs")

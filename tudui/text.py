@@ -2,8 +2,8 @@
 
 import re
 
-# control characters other than tab and line feed, changes of the writing direction, halves of surrogate pairs
-STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# control characters but tab and line feed, other line ends, changes of the writing direction, halves of surrogate pairs
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 FORMULA = ("=", "+", "-", "@")  # the first character of a spreadsheet formula
 
 
@@ -36,4 +36,4 @@ def csv_name(name: str) -> str:
 def csv_path(path: object) -> str:
     """Return a path that no spreadsheet reads as a formula, and that still names the file."""
     text = printable(str(path))
-    return f"./{text}" if text.startswith(FORMULA) else text
+    return f"./{text}" if text.startswith((*FORMULA, "\t")) else text

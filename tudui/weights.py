@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from tudui.data import Preparation
 from tudui.errors import UsageError, WeightsError
 from tudui.exported import KEY, Description, read_safetensors
+from tudui.files import opened
 from tudui.invocation import tudui_command
 from tudui.networks import NetworkParameters, Shape, build_network
 from tudui.networks.course import IMAGE_SHAPE
@@ -130,7 +131,7 @@ class _SavedModule(nn.Module):
 
 
 def _from_file(path: Path) -> Weights:
-    with path.open("rb") as file:
+    with opened(path) as file:
         start = file.read(9)
     if start[8:] == b"{":  # safetensors: the length of a header, and the header
         tensors, description = read_safetensors(path)

@@ -23,4 +23,4 @@ def note(*texts: str) -> None:
     for text in texts:
         from rich.markup import escape
 
-        console_on(stderr=True).print(f"[yellow]note:[/] {escape(text)}")
+        console_on(stderr=True).print(f"[yellow]note:[/] {escape(' '.join(text.splitlines()))}")

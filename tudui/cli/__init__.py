@@ -1,5 +1,7 @@
 """The command line: parse, call one function, print, exit code. Commands import slow modules when they run."""
 
+import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -36,8 +38,13 @@ def _options(
 
 
 def main() -> None:
-    """Run the command `tudui`."""
-    app(prog_name="tudui")
+    """Run the command `tudui`; what is no user's mistake ends with its traceback and a request for a report."""
+    try:
+        app(prog_name="tudui")
+    except Exception:
+        traceback.print_exc()
+        typer.echo("error: this is a bug in Tudui; please report it with the lines above and the command", err=True)
+        sys.exit(1)
 
 
 app.command("train", rich_help_panel=TRAIN)(train.train_command)

@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from tudui.api.console import console_on
 from tudui.cli.flags import with_flags
-from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError, did_you_mean
+from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError, as_tudui_errors, did_you_mean
 from tudui.invocation import speaks_for_its_machine
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -139,9 +139,10 @@ def _tidied(parameters: list[Any]) -> list[Any]:
 @contextmanager
 def _one_line_for_a_mistake() -> Iterator[None]:
     try:
-        yield
+        with as_tudui_errors():
+            yield
     except TuduiError as error:
-        lines = str(error).splitlines() if speaks_for_its_machine() or isinstance(error, WorkerError) else []
+        lines = list(error.problems) if speaks_for_its_machine() or isinstance(error, WorkerError) else []
         _print_lines(lines, prefix="" if isinstance(error, Interrupted) else ERROR)
         raise typer.Exit(error.exit_code) from None
     except typer.TyperException as error:

@@ -111,7 +111,7 @@ def _report(unreadable: "list[Unreadable]", right: list[bool], *, skip: bool) ->
     if len(unreadable) > SHOWN:
         lines.append(f"and {len(unreadable) - SHOWN} more cannot be read")
     if lines and not skip:
-        raise DataError("\n".join(lines) + "; fix or delete them, or skip them with --on-bad-image skip")
+        raise DataError(*lines[:-1], f"{lines[-1]}; fix or delete them, or skip them with --on-bad-image skip")
     note(*(f"skipped, {line}" for line in lines))
 
 
@@ -135,6 +135,8 @@ def _print_table(predictions: "list[Prediction]", columns: int) -> None:
     for heading in ("image", *("first", "second", "third")[:columns], *(f"{rank}." for rank in range(4, columns + 1))):
         table.add_column(heading, overflow="fold")
     for one in predictions:
-        table.add_row(Text(str(one.path)), *(Text(f"{name} {100 * p:.1f} %") for name, p in one.classes))
+        table.add_row(
+            Text(" ".join(str(one.path).splitlines())), *(Text(f"{name} {100 * p:.1f} %") for name, p in one.classes)
+        )
     if table.row_count:
         console_on().print(table)

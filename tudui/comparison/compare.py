@@ -20,11 +20,10 @@ from tudui.data import load_data
 from tudui.errors import Interrupted, TuduiError, UsageError
 from tudui.files import disk_errors, locked, refuse_links, remove_left, write_text
 from tudui.record import read_result
-from tudui.run_folder import COMMAND, COMPARISON_LOCK, RunFolder, default_name, is_comparison
+from tudui.run_folder import COMPARISON_LOCK, PLAN, RunFolder, comparing, default_name, is_comparison
 from tudui.tasks import Metric, metric_named
 
-PLAN, RUNS, TUNING, TENSORBOARD = "plan.yaml", "runs", "tuning", "tensorboard"
-MAX_COMMAND = 64 * 2**10  # characters that are read of command.txt
+RUNS, TUNING, TENSORBOARD = "runs", "tuning", "tensorboard"
 
 
 def compare(
@@ -47,7 +46,7 @@ def compare(
     check_folder(folder)
     waiting = _waiting(first, place)
     if tuned and not waiting:
-        waiting = _waiting(reported_runs(plan, chosen_rates(plan, folder, command)[0]), folder / RUNS)
+        waiting = _waiting(reported_runs(plan, chosen_rates(plan, folder)[0]), folder / RUNS)
     if waiting or plan.comparison.metric is not None:
         check_data(plan)
     is_new = not folder.exists()
@@ -57,13 +56,12 @@ def compare(
         with disk_errors(folder):
             (folder / RUNS).mkdir(exist_ok=True)
         remove_left(folder, folder / RUNS, folder / TUNING, folder / "pictures")
-        write_text(folder / COMMAND, command + "\n")
         write_text(folder / PLAN, plan_yaml(plan))
         run_all = partial(execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address)
         try:
             run_all(first, place)
             if tuned:
-                runs = reported_runs(plan, chosen_rates(plan, folder, command)[0])
+                runs = reported_runs(plan, chosen_rates(plan, folder)[0])
                 _waiting(runs, folder / RUNS)
                 run_all(runs, folder / RUNS)
         except (Interrupted, KeyboardInterrupt) as error:
@@ -142,32 +140,27 @@ def read_comparison(folder: Path, *, metric: str | None = None) -> Comparison:
     plan = load_plan(folder / PLAN)
     if metric is not None:
         plan = replace(plan, comparison=plan.comparison.model_copy(update={"metric": metric}))
-    written = folder / COMMAND
-    command = "tudui compare-losses"
-    if written.is_file():
-        with written.open(errors="replace") as file:
-            command = file.read(MAX_COMMAND).strip()
-    rates, tuning = chosen_rates(plan, folder, command)
+    rates, tuning = chosen_rates(plan, folder)
     runs = reported_runs(plan, rates)
-    _check_done(runs, folder / RUNS, command)
-    return collect(plan, read_runs(runs, folder / RUNS), folder=folder, command=command, tuning=tuning)
+    _check_done(runs, folder / RUNS)
+    return collect(plan, read_runs(runs, folder / RUNS), folder=folder, command=comparing(folder), tuning=tuning)
 
 
-def _check_done(runs: Sequence[PlannedRun], folder: Path, command: str) -> None:
-    missing = [run.name for run in runs if not done_before(run, folder)]
+def _check_done(runs: Sequence[PlannedRun], place: Path) -> None:
+    missing = [run.name for run in runs if not done_before(run, place)]
     if missing:
         raise UsageError(
-            f"{folder}: {len(missing)} of {len(runs)} runs are not done (for example {missing[0]}); "
-            f"resume with: {command}"
+            f"{place.parent}: {len(missing)} of {len(runs)} runs are not done (for example {missing[0]}); "
+            f"resume with: {comparing(place.parent)}"
         )
 
 
-def chosen_rates(plan: Plan, folder: Path, command: str) -> tuple[dict[tuple[str, float], float], list[Curve]]:
+def chosen_rates(plan: Plan, folder: Path) -> tuple[dict[tuple[str, float], float], list[Curve]]:
     """Return the rate of each variant and noise level and, if they were tuned, their curves."""
     if plan.comparison.lr != "tuned":
         return given_rates(plan), []
     runs, place = tuning_runs(plan), folder / TUNING
-    _check_done(runs, place, command)
+    _check_done(runs, place)
     first = read_task(place / runs[0].name).metrics[0]
     sign = 1 if first.better == "more" else -1
     scores: dict[tuple[str, float], dict[float, list[float]]] = {}

@@ -11,6 +11,7 @@ import numpy as np
 from tudui.comparison.runs import PlannedRun
 from tudui.errors import DataError, UsageError
 from tudui.events import Evaluated, Event, RunStarted, StepEnd, Warned
+from tudui.files import opened
 from tudui.record import Result, read_record, read_result
 from tudui.run_folder import RunFolder
 from tudui.tasks import Task, check_scores, task_from
@@ -159,12 +160,14 @@ def _read_predictions(path: Path, images: int, task: Task) -> dict[str, np.ndarr
     """Return the arrays of `predictions.npz`, among them a column for each metric."""
     names, classes = (*PREDICTIONS, *(metric.name for metric in task.metrics)), task.outputs
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MAX_PREDICTIONS:
-            raise DataError(f"{size:,} bytes are too many; {MAX_PREDICTIONS:,} are allowed")
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in names}
+        with opened(path) as file:
+            with zipfile.ZipFile(file) as archive:
+                size = sum(entry.file_size for entry in archive.infolist())
+            if size > MAX_PREDICTIONS:
+                raise DataError(f"{size:,} bytes are too many; {MAX_PREDICTIONS:,} are allowed")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                found = {name: arrays[name] for name in names}
     except Exception as error:  # random bytes make numpy raise almost anything
         raise DataError(f"{path}: cannot be read ({in_a_line(error)})") from None
     if [found[name].shape for name in PREDICTIONS] != [(images,), (images,), (images, classes)]:

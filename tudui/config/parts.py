@@ -4,18 +4,27 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from tudui.config.plug_ins import place
 from tudui.errors import ConfigError, did_you_mean
+
+LARGEST = float.fromhex("0x1.fffffep127")
 
 
 class Section(BaseModel):
     """A part of the config: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _fits_32_bits(cls, value: Any) -> Any:
+        if isinstance(value, float) and abs(value) > LARGEST:
+            raise ValueError(f"must be at most {LARGEST:.3g}, the largest number of 32 bits")
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLStreamError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tudui.errors import ConfigError
+from tudui.files import opened
 
 Key = tuple[str, ...]
 MAX_BYTES = 256 * 1024
@@ -102,7 +103,7 @@ class _Reader:
 def read_yaml(path: Path) -> Document:
     """Read a YAML mapping; ConfigError lists all problems, with line and column."""
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tudui.errors import DataError
+from tudui.files import opened
 
 _mapped: dict[Path, int] = {}  # files whose images this process reads from the disk -> their length in bytes
 
@@ -34,8 +35,10 @@ def read_cached(key: str) -> tuple[np.ndarray, dict[str, Any]] | None:
     if not entry.is_dir():
         return None
     with suppress(Exception):  # random bytes make numpy raise almost anything
+        opened(entry / "images.npy").close()  # numpy maps only what it opens itself
         images = np.load(entry / "images.npy", mmap_mode="c")  # copy-on-write: torch warns about read-only arrays
-        description: dict[str, Any] = json.loads((entry / "description.json").read_text())
+        with opened(entry / "description.json") as file:
+            description: dict[str, Any] = json.load(file)
         path, length = entry / "images.npy", images.offset + images.nbytes
         found = path.stat().st_size, images.dtype, [*images.shape, zlib.crc32(images.data)]
         if found == (length, np.uint8, description["shape and crc32"]):

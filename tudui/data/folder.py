@@ -24,6 +24,7 @@ from tudui.config.schema import DataConfig
 from tudui.data.cache import read_cached, write_cached
 from tudui.data.dataset import Source
 from tudui.errors import DataError
+from tudui.files import opened
 from tudui.seeding import derive_seed
 from tudui.tasks import Classes
 from tudui.text import in_a_line, printable
@@ -206,7 +207,7 @@ def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Return an image as uint8 [3, H, W], of this size (height, width); DataError if it cannot be read."""
     height, width = size
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with opened(path) as file, Image.open(file, formats=FORMATS) as image:
             pixels = image.width * image.height
             if pixels > MAX_PIXELS:
                 raise DataError(f"{image.width}x{image.height} pixels are too many")

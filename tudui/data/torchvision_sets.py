@@ -17,6 +17,7 @@ from tudui.config.schema import DataConfig
 from tudui.data.cache import cache_folder
 from tudui.data.dataset import Source
 from tudui.errors import DataError
+from tudui.files import opened
 from tudui.tasks import Classes
 from tudui.text import in_a_line
 
@@ -180,8 +181,8 @@ def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
 def _read_pickle(path: Path) -> tuple[dict[str, Any], str]:
     """Return the content of a pickled file, and its md5."""
     try:
-        with path.open("rb") as file:
-            md5 = hashlib.file_digest(file, "md5").hexdigest()
+        with opened(path) as file:
+            md5 = hashlib.file_digest(file, "md5").hexdigest()  # type: ignore[arg-type]
             file.seek(0)
             content = _ArraysOnly(file, encoding="latin1").load()
     except OSError as error:

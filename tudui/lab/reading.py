@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tudui.errors import UsageError
+from tudui.files import opened
 from tudui.text import in_a_line
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def _number(cell: str) -> float:
 
 
 def _read_json(path: Path) -> np.ndarray:
-    values = json.loads(path.read_text(encoding="utf-8"))
+    with opened(path, "r", encoding="utf-8") as file:
+        values = json.load(file)
     _check_lists(values)
     return np.array(values, dtype=np.float64)
 
@@ -87,13 +89,14 @@ def _check_lists(values: Any) -> None:
 
 
 def _read_csv(path: Path) -> np.ndarray:
-    with path.open(newline="", encoding="utf-8") as file:
+    with opened(path, "r", newline="", encoding="utf-8") as file:
         values = _parse_rows([row for row in csv.reader(file) if row])
     return values.reshape(-1) if 1 in values.shape else values  # one row or column is a list of numbers
 
 
 def _read_npy(path: Path) -> np.ndarray:
-    values = np.load(path, allow_pickle=False)
+    with opened(path) as file:
+        values = np.load(file, allow_pickle=False)
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
         raise ValueError(f"must be one array of numbers (got {getattr(values, 'dtype', 'several arrays')})")
     return values.astype(np.float64)

@@ -4,7 +4,7 @@ import re
 from io import StringIO
 
 from tudui.comparison.outcome import Comparison
-from tudui.files import disk_errors, json_text, write_text, written_aside
+from tudui.files import disk_errors, json_text, opened, write_text, written_aside
 from tudui.report.content import report_of, summary_of, title_of
 from tudui.report.document import Paragraph, pictures_of
 from tudui.report.html import fragment, html
@@ -32,9 +32,11 @@ def write_report(comparison: Comparison) -> None:
         with written_aside(pictures / f"{picture.name}.png") as file:
             file.write(picture.png)
     text = folder / "report.md"
-    before = (
-        re.findall(rf"\({PICTURES}/([\w.+-]+)\.png\)", text.read_text("utf-8", "replace")) if text.is_file() else []
-    )
+    old = ""
+    if text.is_file():
+        with opened(text) as file:
+            old = file.read().decode("utf-8", "replace")
+    before = re.findall(rf"\({PICTURES}/([\w.+-]+)\.png\)", old)
     write_text(text, markdown(document))
     write_text(folder / HTML, html(document, title=title_of(comparison)))
     for name in {*before} - {picture.name for picture in drawn}:  # of an earlier report, for example by another metric

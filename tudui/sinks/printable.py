@@ -20,7 +20,7 @@ def printable_console(file: IO[str], **options: Any) -> Console:
     """Return a console that writes to the file, or to a notebook's cell; lines are not wrapped in a file or pipe."""
     whole = not file.isatty()
     file = cast("IO[str]", _WithoutBlankEnds(file)) if whole else file
-    return _PrintableConsole(file=file, highlight=False, **{"soft_wrap": whole, **options})
+    return _PrintableConsole(file=file, highlight=False, emoji=False, **{"soft_wrap": whole, **options})
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tudui.config.schema import DataConfig
 from tudui.errors import DataError
+from tudui.files import opened
 from tudui.seeding import derive_seed
 from tudui.text import in_a_line
 
@@ -103,8 +104,8 @@ def _read_matrix(path: Path, classes: tuple[str, ...]) -> Tensor:
 def _text(path: Path, where: str) -> str:
     """Return the text of a file; DataError if it is too long or cannot be read, ValueError if it is not UTF-8."""
     try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(MAX_BYTES + 1)
+        with opened(path, "r", encoding="utf-8") as file:
+            text: str = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DataError(f"{where}: cannot be read: {error.strerror}") from None
     if len(text) > MAX_BYTES:

@@ -17,7 +17,7 @@ from tudui.config.network_spec import ImageSize
 from tudui.data import Dataset, Preparation
 from tudui.errors import DataError, WeightsError
 from tudui.exported import Channels, check_size
-from tudui.files import written_aside
+from tudui.files import opened, written_aside
 from tudui.invocation import tudui_command
 from tudui.networks.course import IMAGE_SHAPE
 from tudui.tasks import Task, task_from
@@ -98,15 +98,16 @@ def load_whole(path: Path) -> Any:
     torch does not compare checksums. The format before PyTorch 1.6 has none.
     """
     size = check_size(path)
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            # torch does not compress, so a larger content was not saved by torch
-            fits = sum(entry.file_size for entry in archive.infolist()) <= size
-            damaged = archive.testzip() if fits else "its size"
-        if damaged:
-            raise WeightsError(f"{path}: damaged: {damaged} does not fit its checksum{ANOTHER_COPY}")
-    with warnings.catch_warnings(action="ignore"):  # a damaged file causes unrelated ones
-        return torch.load(path, map_location="cpu", weights_only=True)
+    with opened(path) as file, warnings.catch_warnings(action="ignore"):  # a damaged file causes unrelated ones
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                # torch does not compress, so a larger content was not saved by torch
+                fits = sum(entry.file_size for entry in archive.infolist()) <= size
+                damaged = archive.testzip() if fits else "its size"
+            if damaged:
+                raise WeightsError(f"{path}: damaged: {damaged} does not fit its checksum{ANOTHER_COPY}")
+        file.seek(0)
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def checkpoint_from(content: Any, path: Path) -> Checkpoint:

@@ -33,7 +33,7 @@ class Failure(TuduiError):
     """What ended a run in another process; unlike its cause, it can always be pickled."""
 
     def __init__(self, text: str, exit_code: int) -> None:
-        super().__init__(text)
+        super().__init__(*text.splitlines())
         self.exit_code = exit_code
 
     def __reduce__(self) -> tuple[type["Failure"], tuple[str, int]]:

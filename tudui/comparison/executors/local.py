@@ -18,7 +18,7 @@ from typing import Any
 
 from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of, stopped
 from tudui.comparison.runs import PlannedRun
-from tudui.errors import TuduiError, WorkerError
+from tudui.errors import TuduiError, WorkerError, as_tudui_errors
 from tudui.run import train_together
 from tudui.signals import stop_on_signal
 
@@ -129,7 +129,8 @@ def _work(runs: Sequence[PlannedRun], begun: Any, messages: Any, stopping: Any, 
             return
         run = runs[place]
         try:
-            (result,) = train_together([job_of(run, folder, report)])
+            with as_tudui_errors():
+                (result,) = train_together([job_of(run, folder, report)])
             report(Progress(run.name, 1.0, done=result.status))
         except TuduiError as error:
             messages.put(Failure(str(error), error.exit_code))

@@ -20,7 +20,7 @@ from ray.exceptions import RayError, TaskCancelledError
 
 from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of, stopped
 from tudui.comparison.runs import PlannedRun, threads_of
-from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError
+from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError, as_tudui_errors
 from tudui.files import aside, disk_errors, refuse_links
 from tudui.run import train_together
 from tudui.signals import stop_on_signal
@@ -148,7 +148,8 @@ def _train(run: PlannedRun, files: Files, directory: str, board: Any) -> Returne
     with tempfile.TemporaryDirectory(prefix="tudui-") as place:
         _write(files, Path(place) / run.name)
         try:
-            (result,) = train_together([job_of(run, Path(place), board.report.remote)])
+            with as_tudui_errors():
+                (result,) = train_together([job_of(run, Path(place), board.report.remote)])
             status = result.status
         except Interrupted:
             status = ""
