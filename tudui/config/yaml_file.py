@@ -1,6 +1,7 @@
 """Read YAML 1.2 as plain values, with the line and column of every key."""
 
 import re
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ class _Reader:
     def parse(self, text: str) -> Any:
         """Return the value of a YAML text; ConfigError lists all problems."""
         try:
-            node = self.yaml.compose(text)
+            with warnings.catch_warnings(action="ignore"):  # of an anchor that is set twice; all are refused
+                node = self.yaml.compose(text)
             value = None if node is None else self.value(node, ())
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
