@@ -106,14 +106,15 @@ def comparison(browser, compared, tmp_path_factory):
 def test_scalars_are_grouped_and_overlay_the_runs(runs):
     runs.open("scalars")
     groups = {
-        "accuracy": 3, "ece": 2, "gradient_norm": 11, "images_per_second": 1, "learning_rate": 1, "loss": 3, "nll": 2,
-        "per_class_accuracy": 10, "update_ratio": 10,
+        "accuracy": 3, "balanced_accuracy": 2, "ece": 2, "gradient_norm": 11, "images_per_second": 1,
+        "learning_rate": 1, "loss": 3, "macro_f1": 2, "nll": 2, "per_class_accuracy": 10, "top5": 2, "update_ratio": 10,
     }  # fmt: skip
     runs.wait(groups, runs.groups)
     runs.wait([RUNS], lambda: runs.find("tf-multi-checkbox", "one.names"))
     shown = set(" ".join(runs.find("tf-multi-checkbox", "one.shadowRoot.textContent")).split())
     assert set(RUNS) <= shown
-    charts = {"accuracy/test", "accuracy/train", "accuracy/validation", "ece/test", "ece/validation"}
+    charts = {"accuracy/test", "accuracy/train", "accuracy/validation"}
+    charts |= {"balanced_accuracy/test", "balanced_accuracy/validation"}
     runs.wait(dict.fromkeys(charts, 2), lambda: runs.colours("tf-scalar-card", "tag"))
     runs.picture("scalars")
 

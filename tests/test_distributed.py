@@ -43,15 +43,15 @@ def alone(*arguments: object) -> None:
 
 
 def ranks(folder: Path) -> dict[int, int]:
-    """Return the process of each rank that trains into the folder, by what its environment says."""
+    """Return the process of each rank that trains into the folder from here: other workers use the same names."""
     found = {}
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            command = (place / "cmdline").read_bytes()
+            command, here = (place / "cmdline").read_bytes(), (place / "cwd").readlink() == Path.cwd()
             environment = dict(entry.partition(b"=")[::2] for entry in (place / "environ").read_bytes().split(b"\0"))
         except OSError:
             continue
-        if folder.name.encode() in command and b"RANK" in environment:
+        if here and folder.name.encode() in command and b"RANK" in environment:
             found[int(environment[b"RANK"])] = int(place.name)
     return found
 
@@ -207,7 +207,7 @@ def test_what_is_wrong_is_said_once(tmp_path):
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_is_named_and_the_job_ends(victim, tmp_path):
     process = launch(*TRAIN, "-e", "200", "-o", "killed")
-    wait_for(lambda: Path("killed/checkpoints/last.pt").exists(), process)
+    wait_for(lambda: Path("killed/checkpoints/previous.pt").exists(), process)  # an epoch is done
     pids = ranks(Path("killed"))
     os.kill(pids[victim], signal.SIGKILL)
     killed = time.monotonic()
@@ -215,7 +215,7 @@ def test_a_killed_process_is_named_and_the_job_ends(victim, tmp_path):
     assert time.monotonic() - killed < 20
     survivor = 1 - victim
     assert re.search(
-        rf"error: rank {survivor} stops: rank {victim} \(process {pids[victim]} on .*\) ended; go on from", output
+        rf"error: rank {survivor} stops: rank {victim} \(process {pids[victim]} on .*\) ended; resume from", output
     )
     assert load_checkpoint(Path("killed/checkpoints/last.pt")).state["progress"]["epoch"] > 0
     assert not ranks(Path("killed"))
@@ -241,7 +241,7 @@ def test_ctrl_c_twice_leaves_no_process_and_a_whole_checkpoint(tmp_path):
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert "everything saved" not in output
-    assert "interrupted; go on from its last checkpoint with: torchrun ... -m tudui train --resume twice" in output
+    assert "interrupted; resume from its last checkpoint with: torchrun ... -m tudui train --resume twice" in output
     assert not ranks(Path("twice"))
     load_checkpoint(Path("twice/checkpoints/last.pt"))
 
@@ -253,7 +253,7 @@ def test_signals_stop_all_processes_with_everything_saved(number, tmp_path):
     wait_for(lambda: Path("stopped/checkpoints/last.pt").exists(), process)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
-    assert output.count("everything saved; go on with") == 1
+    assert output.count("everything saved; resume with") == 1
     assert not ranks(Path("stopped"))
     saved = load_checkpoint(Path("stopped/checkpoints/last.pt"))
     assert saved.lengths["metrics.jsonl"] == Path("stopped/metrics.jsonl").stat().st_size
