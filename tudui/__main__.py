@@ -40,12 +40,10 @@ class _Steady(io.RawIOBase):
 
 def _steady(name: str, number: int) -> _Steady:
     """Put such a stream in the place of sys.stdout or sys.stderr, which is None if it was closed."""
-    raw = _Steady(open(number, "wb", buffering=0, closefd=False))  # noqa: SIM115
+    raw = _Steady(open(number, "wb", buffering=0, closefd=False))  # noqa: SIM115  # open as long as the process
     encoding = getattr(getattr(sys, name), "encoding", "utf-8")  # a pipe may not accept UTF-8, as on Windows
     lines = number == 2 or raw.isatty() or "PYTHONUNBUFFERED" in os.environ
-    text = io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding, "replace", line_buffering=lines
-    )  # a pipe may not be UTF-8
+    text = io.TextIOWrapper(io.BufferedWriter(raw), encoding, "replace", line_buffering=lines)
     setattr(sys, name, text)
     return raw
 
@@ -82,7 +80,7 @@ def _run_nothing_of_this_folder() -> None:
     os.environ["PYTHONSAFEPATH"] = "1"
     if os.path.lexists("matplotlibrc"):  # read when matplotlib is imported
         with contextlib.chdir(sys.prefix):
-            import matplotlib  # noqa: F401
+            import matplotlib  # noqa: F401  # it reads its settings once, here
     patterns = [CUDA, *(f"{top}/{deeper}{CUDA}" for top in FOLDERS for deeper in ("", "*/", "*/*/", "*/*/*/"))]
     for found in (path for pattern in patterns for path in Path().glob(pattern)):
         sys.stderr.write(f"error: {found}: torch would run this library; remove it, or work in another folder\n")

@@ -110,7 +110,7 @@ def compare(
         shown = fspath(plan) if isinstance(plan, PathLike) else plan
         command = f"tudui.compare({shown!r}, {overrides!r}, folder={str(way.folder)!r})"
     with ExitStack() as stack:
-        listener: Listener = lambda _: None  # noqa: E731
+        listener: Listener = _ignore
         if progress:
             console = console_on(stderr=True) if progress is True else progress
             stack.enter_context(lasting(console))
@@ -121,6 +121,10 @@ def compare(
             ray_address=ray_address,
         )  # fmt: skip
     return _reported(found)
+
+
+def _ignore(_: object) -> None:
+    """Take progress that nobody sees."""
 
 
 def report(folder: Named, *, metric: str | None = None) -> Report:

@@ -107,7 +107,7 @@ def configured(*keys: str, file: bool = True) -> Callable[[Function], Function]:
     """Give a command the flags of these keys and, with `file`, also `--config` and `--set`."""
 
     def mark(function: Function) -> Function:
-        function.flags = (keys, file)  # type: ignore[attr-defined]
+        function.flags = (keys, file)  # type: ignore[attr-defined]  # read by with_flags
         return function
 
     return mark
@@ -145,7 +145,7 @@ def with_flags(function: Callable[..., None], *, described: bool) -> Callable[..
         for name, option in options.items()
     ]
     own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-    call.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
+    call.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]  # Typer reads it
     call.__doc__ = function.__doc__
     return call
 

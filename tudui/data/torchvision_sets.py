@@ -182,7 +182,7 @@ def _read_pickle(path: Path) -> tuple[dict[str, Any], str]:
     """Return the content of a pickled file, and its md5."""
     try:
         with opened(path) as file:
-            md5 = hashlib.file_digest(file, "md5").hexdigest()  # type: ignore[arg-type]
+            md5 = hashlib.file_digest(file, "md5").hexdigest()  # type: ignore[arg-type]  # IO[Any] is a file of bytes here
             file.seek(0)
             content = _ArraysOnly(file, encoding="latin1").load()
     except OSError as error:

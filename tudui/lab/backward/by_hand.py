@@ -87,7 +87,7 @@ def by_hand(chosen: ChosenLoss, *, inputs: np.ndarray, target: float, seed: int 
             weight=weight,
             paths=path,
             by_hand=sum(prod(one.value for one in factors) for factors in path),
-            autograd=float(leaf[weight].grad),  # type: ignore[arg-type]
+            autograd=float(leaf[weight].grad),  # type: ignore[arg-type]  # filled by backward
         )
         for weight, path in paths.items()
     )
