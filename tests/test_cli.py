@@ -27,6 +27,7 @@ def test_version_and_no_arguments(tudui):
     assert "Where to start" in tudui().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["mse", "l1", "huber"])
 def test_training_on_digits_reaches_97_percent(loss, tudui):
     """The first promise: each loss, by its own defaults, in seconds; ce is held to its band, in test_docs.py."""

@@ -307,6 +307,7 @@ def begun(compared: Path, name: str, *, gone: int) -> None:
         shutil.rmtree(run)
 
 
+@pytest.mark.slow
 def test_one_after_another_is_side_by_side(compared, tmp_path, tudui):
     begun(compared, "one", gone=4)
     answer = tudui(
