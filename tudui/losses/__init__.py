@@ -16,12 +16,12 @@ from tudui.config.loss_spec import loss_spec as loss_spec
 from tudui.config.loss_spec import loss_specs as loss_specs
 from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
 from tudui.errors import UsageError
-from tudui.tasks import Classes, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from tudui.config.loss_spec import Loss
+    from tudui.tasks import Classes, Task
 
 _REGISTERED: set[str] = set()
 
@@ -64,19 +64,21 @@ def get(name: str, *, class_counts: Sequence[int] | None = None, **parameters: A
     return loss
 
 
-def numbered_classes(number: int, counts: Sequence[int] = ()) -> Classes:
+def numbered_classes(number: int, counts: Sequence[int] = ()) -> "Classes":
     """Return the task of classes that have numbers as names."""
+    from tudui.tasks import Classes
+
     return Classes(names=tuple(map(str, range(number))), counts=tuple(counts))
 
 
-def build_loss(parameters: LossParameters, task: Task) -> "Loss":
+def build_loss(parameters: LossParameters, task: "Task") -> "Loss":
     """Return the loss (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]; ValueError for wrong shapes."""
     from tudui.losses.checks import checked
 
     return checked(loss_spec(parameters.name).build(parameters, task), parameters.name, task.outputs)
 
 
-def build_every_loss(task: Task) -> "dict[str, Loss]":
+def build_every_loss(task: "Task") -> "dict[str, Loss]":
     """Return each registered loss with default parameters, by name, except those with a required parameter."""
     losses = {}
     for name, spec in loss_specs().items():

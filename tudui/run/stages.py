@@ -19,7 +19,7 @@ from tudui.files import json_text, write_text
 from tudui.losses import build_every_loss
 from tudui.run.outcome import learned, write_predictions, wrong_labels_of
 from tudui.run_folder import RunFolder, RunResult
-from tudui.sinks import Sink
+from tudui.sinks import RunInfo, Sink, open_sink
 from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, restore_state, save_checkpoint
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict, score
@@ -108,21 +108,19 @@ class Run:
         if began.train.epochs != self.config.train.epochs:
             write_text(self.folder.config, to_yaml(self.config))
 
-    def open_tensorboard(self, stack: ExitStack) -> list[Sink]:
-        """Return the TensorBoard sink, unless the config turns it off."""
-        if not self.config.log.tensorboard:
-            return []
-        from tudui.sinks.tensorboard import tensorboard_sink
-
-        sink = tensorboard_sink(
-            self.folder.tensorboard,
-            model=self.state.network.model,
-            data=self.data,
-            config=flatten(self.config),
-            config_text=to_yaml(self.config),
-            last_step=self.state.progress.step,
-        )
-        return [stack.enter_context(sink)]
+    def open_sinks(self, stack: ExitStack) -> list[Sink]:
+        """Return the sinks that the config names."""
+        opened = []
+        for name in self.config.log.sinks:
+            run = RunInfo(
+                folder=self.folder.root / name,
+                config=self.config,
+                data=self.data,
+                model=self.state.network.model,
+                last_step=self.state.progress.step,
+            )
+            opened.append(stack.enter_context(open_sink(name, run)))
+        return opened
 
     def emit(self, event: Event) -> None:
         """Send an event to every sink."""
