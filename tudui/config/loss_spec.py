@@ -12,9 +12,8 @@ from tudui.config.parts import Section, Spec, all_specs, find_spec
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Loss = Callable[[Tensor, Tensor], Tensor]  # (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]
-
 ROOM = "tudui.losses"
+Loss = Callable[["Tensor", "Tensor"], "Tensor"]  # (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]
 # other names of losses, from textbooks and papers, with their sections
 ALIASES: Mapping[str, Mapping[str, Any]] = {
     "cross_entropy": {"name": "ce"},
@@ -48,7 +47,7 @@ class LossSpec(Spec):
     """One loss: its name, its parameters, and the function that builds it, which imports torch."""
 
     formula: str
-    build: "Callable[[Any, Any], Loss]"  # (parameters, task) -> loss; a task has names, outputs, counts
+    build: Callable[[Any, Any], Loss]  # (parameters, task) -> loss; a task has names, outputs, counts
     title: str = "a loss of another package"
     robust_to: str = "not stated"
     source: str = "not stated"

@@ -191,7 +191,7 @@ class LogConfig(Section):
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
             if name not in (known := sink_names()):
-                raise ValueError(f"must be names of {', '.join(known)}{did_you_mean(name, known)} (got {name})")
+                raise ValueError(f"unknown sink '{name}'{did_you_mean(name, known)}; known: {', '.join(known)}")
         return tuple(dict.fromkeys(names))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -13,6 +13,7 @@ from tudui.config import config_from
 from tudui.config.describe import shorten
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
+from tudui.config.loss_spec import Loss
 from tudui.errors import DataError, UsageError
 from tudui.events import Divergence, Evaluated, Event, RunEnded, RunStarted, Warned
 from tudui.files import json_text, write_text
@@ -27,9 +28,6 @@ from tudui.training.hashes import begun_from
 from tudui.training.state import images_left_out
 from tudui.training.step import Training
 from tudui.weights import read_weights
-
-if TYPE_CHECKING:
-    from tudui.config.loss_spec import Loss
 
 OWN_OF_A_MACHINE = ("data.dir", "device", "train.threads")  # settings in which the processes of a run may differ
 
@@ -204,7 +202,7 @@ class Run:
         save_checkpoint(path, self.state, self.data, config, lengths=lengths)
 
     def evaluate(
-        self, split: str, *, weights: str = "last", losses: "Mapping[str, Loss] | None" = None
+        self, split: str, *, weights: str = "last", losses: Mapping[str, Loss] | None = None
     ) -> tuple[Evaluated, torch.Tensor]:
         """Return the scores and outputs [N, K] of a split; the run diverged if its last weights give nan."""
         progress, images = self.state.progress, self.data.splits()[split]
