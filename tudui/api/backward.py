@@ -9,7 +9,6 @@ from pathlib import Path
 from tudui.api.configs import NOTHING, Named, Settings, Source, load
 from tudui.api.lab import choose
 from tudui.errors import UsageError
-from tudui.files import refuse_overwriting
 from tudui.lab.backward import batch as batches
 from tudui.lab.backward import by_hand as hand
 from tudui.lab.backward import depth as depths
@@ -31,11 +30,9 @@ def over_depth(
     if out is not None:
         from tudui.lab import pictures
 
-        pictures.check_format(Path(out))
-        refuse_overwriting(Path(out), overwrite=overwrite)
+        pictures.check_place(Path(out), overwrite=overwrite)
     found = depths.over_depth(batch, depth=depth)
     if out is not None:
-        pictures.make_folder(Path(out).parent)
         pictures.save_picture(pictures.depth_picture(found), Path(out))
     return found
 

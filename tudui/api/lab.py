@@ -83,8 +83,7 @@ def loss_curves(
     if out is not None:
         from tudui.lab import pictures
 
-        pictures.check_format(Path(out))
-        refuse_overwriting(Path(out), overwrite=overwrite)
+        pictures.check_place(Path(out), overwrite=overwrite)
     if reach is not None and not 0 < reach <= LARGEST_REACH:
         raise UsageError(f"--reach {reach:g}: must be greater than 0 and at most {LARGEST_REACH:g}")
     on_numbers = [loss for loss in chosen if loss.on_numbers]
@@ -96,7 +95,6 @@ def loss_curves(
         tuple(class_curve(loss, label=curve_label(loss)) for loss in of_classes),
     )
     if out is not None:
-        pictures.make_folder(Path(out).parent)
         pictures.save_picture(pictures.curves_picture(found.over_residual, found.over_probability), Path(out))
     return found
 

@@ -13,8 +13,6 @@ from tudui.config.parts import Section, Spec, all_specs, find_spec
 if TYPE_CHECKING:
     from torch import nn
 
-ROOM = "tudui.networks"
-
 
 class NetworkParameters(Section):
     """The `network` section of a config; each network adds its own parameters."""
@@ -49,7 +47,7 @@ class NetworkSpec(Spec):
 @cache
 def network_specs() -> dict[str, NetworkSpec]:
     """Return every registered network by name, of Tudui and of other packages."""
-    return all_specs(ROOM, NetworkSpec)
+    return all_specs("tudui.networks", NetworkSpec)
 
 
 def network_spec(name: str) -> NetworkSpec:
