@@ -23,9 +23,7 @@ Sink = Callable[[Event], None]
 class RunInfo:
     """What a sink is opened with, in the first process of a run."""
 
-    folder: (
-        Path  # the sink's own, RUN/NAME, which may not exist yet. Resume truncates files with `.tudui` in their name
-    )
+    folder: Path  # of the sink alone, RUN/NAME; it may not exist yet. Resume truncates its files named *.tudui*
     config: "Config"
     data: "Dataset"
     model: "nn.Module"  # with the weights of `last_step`

@@ -30,8 +30,7 @@ class Sgd:
         buffers: list[Tensor | None] = [*self.running.get("momentum", [None] * len(parameters))]
         sgd(
             parameters, gradients, buffers, momentum=config.momentum, dampening=0.0, maximize=False, fused=True,
-            nesterov=config.nesterov and config.momentum > 0, weight_decay=config.weight_decay,
-            lr=rate,
+            nesterov=config.nesterov and config.momentum > 0, weight_decay=config.weight_decay, lr=rate,
         )  # fmt: skip
 
 
