@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, entry_points, metadata, requires, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, metadata, requires, version
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +21,8 @@ from rich.filesize import decimal
 import tudui
 from tudui.config.loss_spec import LossSpec
 from tudui.config.network_spec import NetworkSpec
-from tudui.config.parts import Spec, read_spec
+from tudui.config.parts import read_spec
+from tudui.config.plug_ins import load
 from tudui.errors import ConfigError
 from tudui.text import in_a_line
 
@@ -208,16 +209,17 @@ def _optional() -> Iterator[Row]:
         unfit = any(missing and text != "not installed" for _, text, missing in packages)
         text = ", ".join(f"{name} {text}" for name, text, _ in packages)
         yield extra, text, "wrong" if unfit else "ok", f"pip install {lacking}" if lacking else ""
-    yield from _of_packages("losses", LossSpec)
-    yield from _of_packages("networks", NetworkSpec)
+    yield from _of_packages("losses", lambda point: read_spec(point, LossSpec))
+    yield from _of_packages("networks", lambda point: read_spec(point, NetworkSpec))
+    yield from _of_packages("sinks", load)
 
 
-def _of_packages(what: str, kind: type[Spec]) -> Iterator[Row]:
+def _of_packages(what: str, read: Callable[[EntryPoint], object]) -> Iterator[Row]:
     """Check that each part of other packages loads, and list them."""
     found, broken = [], False
     for point in entry_points(group=f"tudui.{what}"):
         try:
-            read_spec(point, kind)
+            read(point)
         except ConfigError as error:
             broken = True
             yield what, str(error), "wrong", f"until then, commands that need {what} fail"
