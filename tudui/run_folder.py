@@ -174,7 +174,9 @@ class RunFolder:
         return lengths
 
     def check_not_begun(self) -> None:
-        """Raise WeightsError if a run without last.pt has left anything: its checkpoints were lost, as in a copy."""
+        """Raise WeightsError if a run has left anything but its checkpoints: they were lost, as in a copy."""
+        if any((self.checkpoints / name).exists() for name in ("last.pt", "previous.pt")):
+            return
         left = [path for path in self._growing() if path.stat().st_size]
         left += [path for path in (self.result, self.predictions, *self.checkpoints.glob("*.pt")) if path.exists()]
         if left:
