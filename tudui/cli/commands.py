@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import typer
@@ -46,6 +47,14 @@ class Command(TyperCommand):
         if not self.made:
             self.make(described=not ctx.resilient_parsing)
         return _tidied(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the values; UsageError for an empty one, often an unset variable of a script."""
+        for before, value in pairwise(["", *args]):
+            if not ctx.resilient_parsing and re.fullmatch(r"(--[\w-]+=)?", value):
+                empty = value.rstrip("=") or (before if before.startswith("-") else "an argument")
+                raise UsageError(f"{ctx.command_path}: {empty} is empty; type a value, or leave it out")
+        return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Return the matching options with their descriptions, which bash does not show."""

@@ -17,6 +17,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+PathName = Annotated[str, Field(min_length=1)]
 
 # the meaning of `auto` for images in classes, the only task
 AUTO = {"loss": "ce", "network": "tudui"}
@@ -35,7 +36,9 @@ class DataConfig(Section):
     """The images, their splits and preparation."""
 
     name: str = Field("digits", description=f"a name from `tudui data list`, or {FOLDER}PATH for your own images")
-    dir: str | None = Field(None, description="folder with the data set, or for its download; null: the user's cache")
+    dir: PathName | None = Field(
+        None, description="folder with the data set, or for its download; null: the user's cache"
+    )
     validation: Fraction = Field(0.1, description="share of training images for validation, stratified; 0: none")
     shuffle: bool = Field(True, description="use a new random order in every epoch")
     normalize: Literal["standardize", "none"] = Field(
@@ -46,10 +49,12 @@ class DataConfig(Section):
     noise_kind: Literal["symmetric", "asymmetric"] = Field(
         "symmetric", description="wrong labels: any other class; asymmetric: common pairs, or data.noise_matrix"
     )
-    noise_matrix: str | None = Field(
+    noise_matrix: PathName | None = Field(
         None, description="CSV file, row: true class, column: given label; label_noise scales it, 1: unchanged"
     )
-    noise_manifest: str | None = Field(None, description="label_noise.json of a run, to use its wrong labels again")
+    noise_manifest: PathName | None = Field(
+        None, description="label_noise.json of a run, to use its wrong labels again"
+    )
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what to do with an unreadable image file")
     cache: bool = Field(True, description="keep decoded image folders in the user's cache")
 
@@ -173,7 +178,9 @@ class TrainConfig(Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="CPU threads; another number changes the rounding, so the result"
     )
-    init_from: str | None = Field(None, description="weights file or run for the initial weights; null: from the seed")
+    init_from: PathName | None = Field(
+        None, description="weights file or run for the initial weights; null: from the seed"
+    )
 
 
 class LogConfig(Section):

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from tudui.config import config_from
+from tudui.config import config_from, load_config
 from tudui.config.describe import shorten
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
@@ -21,7 +21,15 @@ from tudui.losses import build_every_loss
 from tudui.run.outcome import learned, write_predictions, wrong_labels_of
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import RunInfo, Sink, open_sink
-from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, restore_state, save_checkpoint
+from tudui.training.checkpoint import (
+    BEST,
+    LAST,
+    Checkpoint,
+    load_checkpoint,
+    newest_checkpoint,
+    restore_state,
+    save_checkpoint,
+)
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict, score
 from tudui.training.hashes import begun_from
@@ -73,38 +81,40 @@ class Run:
     def restore(self, *, restart: bool = False, write: bool = True) -> None:
         """Restore the newest checkpoint; begin again if no step was done, or with `restart`.
 
-        `write` cuts the run's files back to it. WeightsError if the checkpoints were lost; DataError if the images have
-        changed; UsageError if the config has.
+        `write` cuts files back to it. WeightsError: no checkpoints; DataError: other images; UsageError: other config.
         """
         checkpoint = None
         if not restart:
             checkpoint, self.warning = newest_checkpoint(self.folder.checkpoints)
             if checkpoint is None:
                 self.folder.check_not_begun()
-        if checkpoint and checkpoint.data != self.data.fingerprint():
+        if checkpoint:
+            self._restore(checkpoint)
+        else:
+            self.initialise()
+        lengths = checkpoint.lengths if checkpoint else {}
+        self.folder.check_lengths(lengths)
+        if not write:
+            return
+        self.folder.cut_back(lengths)
+        if load_config(self.folder.config).config.train.epochs != self.config.train.epochs:
+            write_text(self.folder.config, to_yaml(self.config))
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        began = config_from(checkpoint.config, str(checkpoint.path))
+        if not self.folder.extends(self.config, began):
+            self.folder.check_same(self.config, began)  # config.yaml may have been edited
+        if checkpoint.data != self.data.fingerprint():
             raise DataError(
                 f"{self.folder.root}: the images of {self.data.name} have changed since the run began; "
                 f"restore them, or train again in another --run-dir"
             )
-        if not checkpoint:
-            self.initialise()
-            if write:
-                self.folder.cut_back({})
-            return
-        began = config_from(checkpoint.config, str(checkpoint.path))
-        if not self.folder.extends(self.config, began):
-            self.folder.check_same(self.config, began)  # config.yaml may have been edited
         restore_state(self.state, checkpoint)
         if began.train.epochs < self.config.train.epochs and self.is_over():
             raise UsageError(
                 f"{self.folder.root}: early stopping ended this run after epoch {self.state.progress.epoch}, so more "
                 f"epochs change nothing; train longer in a new run with --set train.early_stopping=null"
             )
-        if not write:
-            return
-        self.folder.cut_back(checkpoint.lengths)
-        if began.train.epochs != self.config.train.epochs:
-            write_text(self.folder.config, to_yaml(self.config))
 
     def open_sinks(self, stack: ExitStack) -> list[Sink]:
         """Return the sinks that the config names."""

@@ -85,7 +85,7 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
     resolved = [(job, RunFolder(job.run_dir), *resolve_machine(job.config)) for job in jobs]
     for job, folder, config, reasons in resolved:
         if world.is_first:
-            stack.enter_context(folder.claimed(config, resume=job.resume))
+            stack.enter_context(folder.claimed(config, resume=job.resume, restart=job.restart))
             if not folder.config.exists():
                 write_text(folder.config, to_yaml(config, {**(job.provenance or {}), **reasons}))
     datasets = load_datasets([config for _, _, config, _ in resolved])
