@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
+from tudui.config.data_sets import FOLDER
 from tudui.config.schema import DataConfig
 from tudui.data.cache import read_cached, write_cached
 from tudui.data.dataset import Source
@@ -106,7 +107,7 @@ def read_folder(root: Path, config: DataConfig) -> Source:
 def _list(root: Path) -> tuple[list[ImageFile], int]:
     """Return all image files, sorted, and the number of other files."""
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; check the path")
+        raise DataError(f"{root}: no such folder; name where it is now with --data {FOLDER}PATH")
     try:
         inside = {entry.name: Path(entry.path) for entry in os.scandir(root) if entry.is_dir()}
         tops = [("train", root)]
@@ -174,8 +175,8 @@ def _decode_or_recall(
         images, description = cached
         bad, remarks = description.get("bad"), description.get("remarks", {})
         names = {str(file.path.relative_to(root)) for file in files}
-        known = isinstance(bad, dict) and bad.keys() <= names and isinstance(remarks, dict)
-        if known and len(images) == len(files) - len(bad):
+        whole = isinstance(bad, dict) and bad.keys() <= names and len(images) == len(files) - len(bad)
+        if isinstance(bad, dict) and whole and isinstance(remarks, dict):
             return images, bad, remarks_on(remarks, str(root))
     images, bad, remarks = _decode(root, files)
     notes = remarks_on(remarks, str(root))
