@@ -137,7 +137,7 @@ def _child(
             del os.environ[name]
         reachable = all(place.stat().st_mode & 1 for place in here.parents) if here.exists() else False
         if nobody and reachable and os.getuid() == 0:
-            os.chmod(here, 0o777)
+            here.chmod(0o777)
             os.setgroups([])
             os.setgid(NOBODY)
             os.setuid(NOBODY)

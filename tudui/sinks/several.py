@@ -14,9 +14,7 @@ from tudui.text import in_a_line
 class Sinks:
     """Sinks in order: the record, those that the config names, and the caller's listeners."""
 
-    def __init__(
-        self, record: Iterable[Sink] = (), named: Iterable[Sink] = (), listeners: Iterable[Sink] = ()
-    ) -> None:
+    def __init__(self, record: Iterable[Sink] = (), named: Iterable[Sink] = (), listeners: Iterable[Sink] = ()) -> None:
         self.record, self.listeners = list(record), list(listeners)
         self.others = [*named, *self.listeners]
         self.dropped: list[str] = []  # what went wrong in each sink that raised
