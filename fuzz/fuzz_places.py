@@ -36,23 +36,87 @@ CODES = {0, 1, 2, 3, 4, 5, 6, 7}  # as documented; 1 also for what `doctor` find
 PATIENCE = 40  # seconds, on a machine that others use
 NOBODY = 54321  # a user without a name
 ODD_NAMES = (
-    "two words", "-dash", "--help", "[bold]", "%s", "a'b", 'a"b', "é", "e\u0301", "猫", "🐈", "\u202eabc", "a\nb", "a\tb",
-    "\udcff", "$HOME", "~", "*", "#", ";", "&", "{x}", "con", "x" * 200, ".hidden", "@eaDir", "__MACOSX", "train", "test",
-    "val", "Valid", "0", "nan", "a.png", "__pycache__", ".ipynb_checkpoints", "=1+1", "\x1b[31m", "None", "a\\b", " x ",
-)  # fmt: skip
+    "two words",
+    "-dash",
+    "--help",
+    "[bold]",
+    "%s",
+    "a'b",
+    'a"b',
+    "é",
+    "e\u0301",
+    "猫",
+    "🐈",
+    "\u202eabc",
+    "a\nb",
+    "a\tb",
+    "\udcff",
+    "$HOME",
+    "~",
+    "*",
+    "#",
+    ";",
+    "&",
+    "{x}",
+    "con",
+    "x" * 200,
+    ".hidden",
+    "@eaDir",
+    "__MACOSX",
+    "train",
+    "test",
+    "val",
+    "Valid",
+    "0",
+    "nan",
+    "a.png",
+    "__pycache__",
+    ".ipynb_checkpoints",
+    "=1+1",
+    "\x1b[31m",
+    "None",
+    "a\\b",
+    " x ",
+)
 ENDINGS = ("png", "PNG", "jpg", "gif", "webp", "jfif", "txt", "JPeG", "tiff", "heic", "")
 COMMANDS = (
-    "data check {data}", "data check {data} --json", "train --data folder:{data} -o new {quick}",
-    "train --data folder:{data} -o new {quick} --on-bad-image skip", "train --data folder:{data} --dry-run {quick}",
-    "evaluate {run}", "evaluate {run} --data folder:{data} --on-bad-image skip --json", "predict {run} {data}",
-    "predict {run} {data} --csv --on-bad-image skip", "predict {run} {data} --out found.csv", "runs .", "runs {data}",
-    "train --resume {run} --data folder:{data}", "train --data folder:{kept} {quick} -o {data}/new", "export {run} new.safetensors",
-    "report {data}", "evaluate {data}", "config validate {data}", "config show --data folder:{data}", "config list",
-    "train --data folder:{kept} --init-from {data} {quick}", "loss list", "loss plot ce --out plot.png", "loss value ce --input 1,2 --target 0",
-    "data list", "doctor --data-dir {data}", "--version", "--help", "backward layers --data folder:{data}", "line-fit",
-    "compare-losses --data folder:{data} --dry-run", "tensorboard {data} --host a..b", "data check cifar10 --data-dir {data}", "",
-    "train --set data.noise_matrix={data} {quick}", "no-such-command",
-)  # fmt: skip
+    "data check {data}",
+    "data check {data} --json",
+    "train --data folder:{data} -o new {quick}",
+    "train --data folder:{data} -o new {quick} --on-bad-image skip",
+    "train --data folder:{data} --dry-run {quick}",
+    "evaluate {run}",
+    "evaluate {run} --data folder:{data} --on-bad-image skip --json",
+    "predict {run} {data}",
+    "predict {run} {data} --csv --on-bad-image skip",
+    "predict {run} {data} --out found.csv",
+    "runs .",
+    "runs {data}",
+    "train --resume {run} --data folder:{data}",
+    "train --data folder:{kept} {quick} -o {data}/new",
+    "export {run} new.safetensors",
+    "report {data}",
+    "evaluate {data}",
+    "config validate {data}",
+    "config show --data folder:{data}",
+    "config list",
+    "train --data folder:{kept} --init-from {data} {quick}",
+    "loss list",
+    "loss plot ce --out plot.png",
+    "loss value ce --input 1,2 --target 0",
+    "data list",
+    "doctor --data-dir {data}",
+    "--version",
+    "--help",
+    "backward layers --data folder:{data}",
+    "line-fit",
+    "compare-losses --data folder:{data} --dry-run",
+    "tensorboard {data} --host a..b",
+    "data check cifar10 --data-dir {data}",
+    "",
+    "train --set data.noise_matrix={data} {quick}",
+    "no-such-command",
+)
 QUICK = ["-e", "1", "-b", "64", "--set", "train.threads=1", "--set", "device=cpu", "--set", "log.every=1"]
 
 
@@ -67,7 +131,6 @@ def places(folder: Path) -> Target:
         train(load_config(None, [parse_set(text) for text in config]).config, run)
     image = (kept / "a" / "0.png").read_bytes()
     torch.set_num_threads(1)
-    os.environ.pop("TUDUI_CACHE", None) if os.environ.get("TUDUI_CACHE", "").startswith(str(folder)) else None
 
     def read(content: bytes) -> None:
         case = folder / "case"
@@ -142,8 +205,9 @@ def _child(
             os.setgid(NOBODY)
             os.setuid(NOBODY)
         sys.argv = ["tudui", *words]
-        sys.stdout = open(1, "w", closefd=False) if streams[0] != "closed" else None  # type: ignore[assignment]  # noqa: SIM115  # as Python starts
-        sys.stderr = open(2, "w", closefd=False) if streams[1] != "closed" else None  # type: ignore[assignment]  # noqa: SIM115
+        for number, name in ((1, "stdout"), (2, "stderr")):  # as Python starts
+            kept = None if streams[number - 1] == "closed" else open(number, "w", closefd=False)  # noqa: SIM115
+            setattr(sys, name, kept)
         from tudui.__main__ import main
 
         try:
@@ -242,12 +306,21 @@ def _fill(random: Random, folder: Path, image: bytes, closed: list[Path]) -> Non
 def _odd(random: Random, path: Path, image: bytes, closed: list[Path]) -> None:
     """Put something there that is no plain image."""
     makers: list[Callable[[], object]] = [
-        lambda: path.symlink_to("nowhere"), lambda: path.symlink_to(path.name), lambda: path.symlink_to(".."),
-        lambda: path.symlink_to("/dev/zero"), lambda: path.symlink_to("/dev/full"), lambda: path.symlink_to("/etc/passwd"),
-        path.mkdir, lambda: os.mkfifo(path), lambda: path.write_bytes(b""), lambda: path.write_text("<html>"),
-        lambda: path.write_bytes(image) and closed.append(path), lambda: (path.mkdir(), closed.append(path)),
-        lambda: socket.socket(socket.AF_UNIX).bind(os.path.relpath(path)), lambda: path.mkdir() or path.joinpath("a.png").mkdir(),
-    ]  # fmt: skip
+        lambda: path.symlink_to("nowhere"),
+        lambda: path.symlink_to(path.name),
+        lambda: path.symlink_to(".."),
+        lambda: path.symlink_to("/dev/zero"),
+        lambda: path.symlink_to("/dev/full"),
+        lambda: path.symlink_to("/etc/passwd"),
+        path.mkdir,
+        lambda: os.mkfifo(path),
+        lambda: path.write_bytes(b""),
+        lambda: path.write_text("<html>"),
+        lambda: path.write_bytes(image) and closed.append(path),
+        lambda: (path.mkdir(), closed.append(path)),
+        lambda: socket.socket(socket.AF_UNIX).bind(os.path.relpath(path)),
+        lambda: path.mkdir() or path.joinpath("a.png").mkdir(),
+    ]
     with contextlib.suppress(OSError):  # a name that is too long for a socket
         random.choice(makers)()
 
@@ -310,5 +383,6 @@ if __name__ == "__main__":  # places FOLDER RUNS: without atheris, because nothi
             failed += 1
             print(f"--- case {number}: {type(error).__name__}: {error}", flush=True)
     print(
-        f"{runs} cases in {time.monotonic() - begun:.0f} s: {counts[True]} accepted, {counts[False]} refused, {failed} failed"
+        f"{runs} cases in {time.monotonic() - begun:.0f} s: {counts[True]} accepted, {counts[False]} refused, "
+        f"{failed} failed"
     )

@@ -62,9 +62,8 @@ def test_a_user_without_a_home_has_no_cache(class_folders, monkeypatch, tudui):
 
 @pytest.mark.parametrize("home", ["/dev/null", "/proc", "unset"])
 def test_the_whole_command_without_a_home(home, class_folders):
-    environment = {
-        name: text for name, text in os.environ.items() if name not in ("TUDUI_CACHE", "MPLCONFIGDIR", "HOME")
-    }
+    places = ("TUDUI_CACHE", "MPLCONFIGDIR", "HOME")
+    environment = {name: text for name, text in os.environ.items() if name not in places}
     if home != "unset":
         environment["HOME"] = home
     for command in (["data", "check", "pictures"], ["loss", "plot", "ce", "--out", f"plot{len(home)}.png"]):

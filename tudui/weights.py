@@ -149,7 +149,7 @@ BESIDE = [
 WRAPPER = "torch.nn.parallel.data_parallel.DataParallel"
 # under which scripts save weights, best first
 USUAL_NAMES = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
-CUT = re.compile("EOF|truncated|Ran out of input")  # in an error of the unpickler
+CUT = re.compile("EOF|truncated|Ran out of input|unpack requires")  # in an error of the unpickler
 
 
 def _from_file(path: Path) -> Weights:
