@@ -14,7 +14,7 @@ from typing import Any
 
 from tudui.config import Config, Loaded, Override, load_config
 from tudui.config.data_sets import FOLDER
-from tudui.config.load import flatten
+from tudui.config.load import flatten, located
 from tudui.errors import DiskError, TuduiError, UsageError, WeightsError
 from tudui.files import LEFT, check_writable, disk_errors, locked, opened, refuse_links, remove_left
 from tudui.invocation import is_first_process, tudui_command
@@ -23,7 +23,8 @@ from tudui.record import read_result
 # What may change on resume: where the data is, whether it is cached, and the band that is only reported.
 FREE_ON_RESUME = ("data.dir", "data.cache", "expect")
 FREE_IN_FILE = (*FREE_ON_RESUME, "data.name", "device", "log.")  # edited in config.yaml; the data has a fingerprint
-CHANGED_ON_RESUME = (*FREE_ON_RESUME, "train.epochs")
+MOVED = ("data.name", *FREE_ON_RESUME)  # of a run to resume, whose data is checked by its fingerprint
+CHANGED_ON_RESUME = (*MOVED, "train.epochs")
 RUNS = Path("runs")  # where new runs get their folders
 OURS = ".tudui"  # in the names of files that grow in the folder of a sink; users put others beside them
 COMPARISON_LOCK, PLAN = "comparison.lock", "plan.yaml"  # of the folder above the runs of a comparison
@@ -90,7 +91,7 @@ class RunFolder:
             raise UsageError(f"{self.root}: already contains a run ({state}); {way}choose another --run-dir")
         if self.extends(config):
             return
-        self.check_same(config)
+        self.check_same(config, free=MOVED)
         if restart or not self.result.exists():
             return
         new_run = f"{train} --config {shlex.quote(str(self.config))}"
@@ -113,7 +114,7 @@ class RunFolder:
 
     def extends(self, config: Config, began: Config | None = None) -> bool:
         """Return whether a config only adds epochs to the run's; UsageError if its schedule cannot be extended."""
-        differing = self._differing(config, began)
+        differing = self._differing(config, began, MOVED)
         there, here = differing.get("train.epochs", (0, 0))
         if len(differing) != 1 or here <= there:
             return False
@@ -124,18 +125,20 @@ class RunFolder:
             f"only a constant schedule can be extended; train a new run with --epochs {here}"
         )
 
-    def check_same(self, config: Config, began: Config | None = None) -> None:
-        """Refuse a folder whose run has another config; the message names the differences."""
-        if differing := self._differing(config, began):
+    def check_same(
+        self, config: Config, began: Config | None = None, *, free: tuple[str, ...] = FREE_ON_RESUME
+    ) -> None:
+        """Refuse a folder whose run has another config; the message names the differences; `free` may differ."""
+        if differing := self._differing(config, began, free):
             shown = ", ".join(f"{key} {there} -> {here}" for key, (there, here) in sorted(differing.items())[:4])
             raise UsageError(
                 f"{self.root}: belongs to another config ({shown}); choose another folder, or undo these changes"
             )
 
-    def _differing(self, config: Config, began: Config | None) -> dict[str, tuple[Any, Any]]:
+    def _differing(self, config: Config, began: Config | None, free: tuple[str, ...]) -> dict[str, tuple[Any, Any]]:
         """Return the values that differ, by key: of the config that the run began with, or else its file, and this."""
-        there, here = flatten(began or load_config(self.config).config), flatten(config)
-        free = FREE_IN_FILE if began else FREE_ON_RESUME
+        there, here = flatten(located(began or load_config(self.config).config)), flatten(located(config))
+        free = FREE_IN_FILE if began else free
         return {
             key: (there.get(key), here.get(key))
             for key in {**there, **here}
@@ -279,7 +282,7 @@ def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:
     if refused := [override.origin for override in overrides if override.key not in CHANGED_ON_RESUME]:
         raise UsageError(
             f"--resume {root}: cannot be combined with {', '.join(refused)}, because a run resumes unchanged; "
-            f"allowed are --data-dir, --no-cache and, for a constant schedule, --epochs"
+            f"allowed are --data and --data-dir (of the same images), --no-cache and, for a constant schedule, --epochs"
         )
     if is_comparison(root):
         raise UsageError(f"--resume {root}: this is a comparison; resume it with: {comparing(root)}")

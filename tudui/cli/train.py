@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @configured(
     "loss", "data.name", "data.dir", "train.init_from", "train.epochs", "train.batch_size", "optimizer.lr", "seed",
-    "device", "precision", "data.cache",
+    "device", "precision", "data.on_bad_image", "data.cache",
 )  # fmt: skip
 def train_command(
     asked: Asked,

@@ -76,7 +76,7 @@ class DataConfig(Section):
         if self.noise_manifest and self.label_noise:
             raise ValueError("label_noise and noise_manifest: set only one of them")
         if self.noise_matrix and self.noise_kind != "asymmetric":
-            raise ValueError("noise_matrix: needs noise_kind asymmetric; set that too")
+            raise ValueError("noise_matrix and noise_kind: a matrix needs data.noise_kind=asymmetric; set that too")
         return self
 
 
