@@ -504,7 +504,7 @@ def test_a_folder_that_is_closed_is_refused(class_folders):
     closed.chmod(0)
     class_folders.chmod(0o755)
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom tudui.data.folder import images_below\n"
+        "import os, sys\nfrom pathlib import Path\nfrom tudui.data.layout import images_below\n"
         "from tudui.errors import DataError\n"
         "os.chdir(sys.argv[1])\nos.getuid() or os.setuid(65534)\n"
         "try:\n    print(images_below(Path()))\nexcept DataError as error:\n    print(error)\n"

@@ -3,12 +3,10 @@
 import contextlib
 import hashlib
 import os
-import stat
 import sys
 import threading
-import unicodedata
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -23,13 +21,13 @@ from rich.progress import track
 from tudui.config.schema import DataConfig
 from tudui.data.cache import read_cached, write_cached
 from tudui.data.dataset import Source
+from tudui.data.layout import PARTS, TRAIN, find_classes
 from tudui.errors import DataError
 from tudui.files import opened
 from tudui.seeding import derive_seed
 from tudui.tasks import Classes
 from tudui.text import in_a_line, printable
 
-ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 FORMATS = (
     "BMP",
     "GIF",
@@ -39,7 +37,6 @@ FORMATS = (
     "TIFF",
     "WEBP",
 )  # by content; not EPS, which Pillow passes to another program
-PARTS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 MAX_PIXELS = 80_000_000  # in a file; a large JPEG is decoded at a smaller size
 MAX_DECODED = 24_000_000  # in memory; transparent images then take 400 MB
 LARGE = 4_000_000  # pixels beyond which images are decoded one at a time
@@ -68,16 +65,9 @@ def some_of(bad: Mapping[str, str]) -> str:
 
 def read_folder(root: Path, config: DataConfig) -> Source:
     """Return the images of a folder, each scaled to a shorter side of 32 pixels and cropped to its centre."""
-    files, others = _list(root)
-    if not files:
-        if loose := sum(path.suffix.lower() in ENDINGS for path in root.iterdir()):
-            raise DataError(f"{root}: {loose} images without class; move each into a folder: {root}/CLASS/*.jpg")
-        raise DataError(
-            f"{root}: no images; expected {root}/CLASS/*.jpg or {root}/train/CLASS/*.jpg "
-            f"(endings: {' '.join(sorted(ENDINGS))})"
-        )
+    found = find_classes(root)
+    files, notes = [ImageFile(*file, version=_version(file[0])) for file in found.files], found.notes
     images, bad = _decode_or_recall(root, files, config)
-    notes = []
     if bad:
         listed = f"{root}: {len(bad)} of {len(files)} images cannot be read: {some_of(bad)}"
         if config.on_bad_image == "refuse":
@@ -85,8 +75,6 @@ def read_folder(root: Path, config: DataConfig) -> Source:
         if len(bad) == len(files):
             raise DataError(f"{listed}; put readable images there")
         notes.append(f"{listed}; skipped")
-    if others:
-        notes.append(f"{root}: {others} other file{'s' * (others > 1)} ignored")
     good = [file for file in files if str(file.path.relative_to(root)) not in bad]
     classes = tuple(sorted({file.label for file in files}))
     if len(classes) < 2:
@@ -95,64 +83,20 @@ def read_folder(root: Path, config: DataConfig) -> Source:
     # files are in class order; a fixed random order makes data.shuffle=false work as for other data sets
     order = torch.randperm(len(good), generator=torch.Generator().manual_seed(derive_seed(0, "folder order")))
     part_of = np.array([file.part for file in good])[order.numpy()]
-    parts = {part: order[torch.from_numpy(part_of == part)] for part in ("train", "validation", "test")}
-    if not len(parts["train"]):
-        raise DataError(f"{root}/train: no images; create a folder per class there")
+    parts = {part: order[torch.from_numpy(part_of == part)] for part in PARTS}
+    if not len(parts[TRAIN]):
+        raise DataError(f"{root}: no training image can be read; put readable images there")
     kept = {name: rows for name, rows in parts.items() if len(rows)}
     return Source(torch.from_numpy(images), labels, Classes(names=classes), kept, notes, bad)
 
 
-def _list(root: Path) -> tuple[list[ImageFile], int]:
-    """Return all image files, sorted, and the number of other files."""
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; check the path")
+def _version(path: Path) -> tuple[int, ...]:
+    """Return what changes with a file; () for one that is gone, or a link that leads nowhere."""
     try:
-        inside = {entry.name: Path(entry.path) for entry in os.scandir(root) if entry.is_dir()}
-        tops = [("train", root)]
-        if "train" in inside:
-            tops = [(PARTS[name], path) for name, path in sorted(inside.items()) if name in PARTS]
-        files, others = [], 0
-        for part, top in tops:
-            for folder in sorted(Path(entry.path) for entry in os.scandir(top) if entry.is_dir()):
-                if not shown_as_it_is(folder.name):
-                    raise DataError(f"{top}: class folder {folder.name!r} has control characters; rename it")
-                for path in sorted(_files_below(folder)):
-                    status = path.stat()
-                    if _is_image(path, status):
-                        version = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-                        files.append(ImageFile(path, part, folder.name, version))
-                    else:
-                        others += 1
-    except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
-    return files, others
-
-
-def shown_as_it_is(name: str) -> bool:
-    """Return whether a name has no line break, control character or change of the writing direction."""
-    joiners = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # needed by some languages and emoji
-    return all(unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") or c in joiners for c in name)
-
-
-def images_below(folder: Path) -> list[Path]:
-    """Return the image files below a folder, sorted, by the rules for a class; DataError if it cannot be read."""
-    try:
-        return [path for path in sorted(_files_below(folder)) if _is_image(path, path.stat())]
-    except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
-
-
-def _is_image(path: Path, status: os.stat_result) -> bool:
-    return path.suffix.lower() in ENDINGS and stat.S_ISREG(status.st_mode)
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise error
-
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders.sort()
-        yield from (Path(parent) / name for name in names if not name.startswith("."))
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _decode_or_recall(root: Path, files: list[ImageFile], config: DataConfig) -> tuple[np.ndarray, dict[str, str]]:
