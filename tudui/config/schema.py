@@ -66,6 +66,11 @@ class DataConfig(Section):
         """Whether training and validation labels are made wrong on purpose."""
         return bool(self.label_noise or self.noise_manifest)
 
+    @property
+    def noise_source(self) -> str:
+        """Where wrong labels come from: symmetric, asymmetric (common pairs), matrix or manifest."""
+        return "manifest" if self.noise_manifest else "matrix" if self.noise_matrix else self.noise_kind
+
     @model_validator(mode="after")
     def _one_noise(self) -> "DataConfig":
         if self.noise_manifest and self.label_noise:

@@ -6,14 +6,16 @@ import os
 import sys
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
@@ -44,7 +46,7 @@ ONE_LARGE = threading.Lock()
 # Pillow only warns beyond its own limit, which is above MAX_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 SIZE = (32, 32)  # height and width in pixels, as of all data sets of Tudui
-FORMAT = "1"  # part of every cache key; increase it when decoding changes
+FORMAT = "2"  # part of every cache key; increase it when decoding changes
 SHOWN = 10
 
 
@@ -57,6 +59,13 @@ class ImageFile(NamedTuple):
     version: tuple[int, ...]  # changes with the file
 
 
+class Decoded(NamedTuple):
+    """An image as uint8 [3, H, W]; for one of more than 8 bits per pixel, also the value that became 255."""
+
+    pixels: np.ndarray
+    white: str = ""
+
+
 def some_of(bad: Mapping[str, str]) -> str:
     """Return the first unreadable images with the reasons, and the number of others."""
     shown = [f"{printable(name)} ({why})" for name, why in list(bad.items())[:SHOWN]]
@@ -67,7 +76,8 @@ def read_folder(root: Path, config: DataConfig) -> Source:
     """Return the images of a folder, each scaled to a shorter side of 32 pixels and cropped to its centre."""
     found = find_classes(root)
     files, notes = [ImageFile(*file, version=_version(file[0])) for file in found.files], found.notes
-    images, bad = _decode_or_recall(root, files, config)
+    images, bad, whites = _decode_or_recall(root, files, config)
+    notes += [f"{root}: {number} image{'s' * (number > 1)} of {white} as white" for white, number in whites.items()]
     if bad:
         listed = f"{root}: {len(bad)} of {len(files)} images cannot be read: {some_of(bad)}"
         if config.on_bad_image == "refuse":
@@ -99,31 +109,36 @@ def _version(path: Path) -> tuple[int, ...]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def _decode_or_recall(root: Path, files: list[ImageFile], config: DataConfig) -> tuple[np.ndarray, dict[str, str]]:
-    """Return the readable images as uint8 [N, 3, H, W], and the reason for each unreadable one."""
+def _decode_or_recall(
+    root: Path, files: list[ImageFile], config: DataConfig
+) -> tuple[np.ndarray, dict[str, str], dict[str, int]]:
+    """Return the readable images as uint8 [N, 3, H, W], the reason for each unreadable one, and counted whites."""
     digest = hashlib.sha256(f"{FORMAT}\n{root.resolve()}\n".encode())
     for file in files:
         digest.update(f"{file.path.relative_to(root)}\0{file.version}\n".encode(errors="surrogateescape"))
     key = digest.hexdigest()[:32]
     if config.cache and (cached := read_cached(key)):
         images, description = cached
-        bad = description.get("bad")
+        bad: Any = description.get("bad")
+        whites: Any = description.get("whites")
         names = {str(file.path.relative_to(root)) for file in files}
-        if isinstance(bad, dict) and bad.keys() <= names and len(images) == len(files) - len(bad):
-            return images, bad
-    images, bad = _decode(root, files)
+        known = isinstance(bad, dict) and bad.keys() <= names and isinstance(whites, dict)
+        if known and len(images) == len(files) - len(bad):
+            return images, bad, whites
+    images, bad, whites = _decode(root, files)
     if config.cache and not (bad and config.on_bad_image == "refuse"):
-        write_cached(key, images, {"folder": str(root.resolve()), "bad": bad})
-    return images, bad
+        write_cached(key, images, {"folder": str(root.resolve()), "bad": bad, "whites": whites})
+    return images, bad, whites
 
 
-def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, str]]:
+def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, str], dict[str, int]]:
     images = np.empty((len(files), 3, *SIZE), dtype=np.uint8)
     bad: dict[str, str] = {}
+    whites: Counter[str] = Counter()
     filled = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
         decoded = track(
-            pool.map(decode_or_reason, (file.path for file in files), chunksize=64),
+            pool.map(_decode_or_reason, (file.path for file in files), chunksize=64),
             f"Reading {escape(root.name)}",
             total=len(files),
             console=Console(stderr=True),
@@ -134,21 +149,32 @@ def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, s
             if isinstance(image, str):
                 bad[str(file.path.relative_to(root))] = image
             else:
-                images[filled] = image
+                images[filled] = image.pixels
+                whites.update([image.white] if image.white else [])
                 filled += 1
-    return images[:filled], bad
+    return images[:filled], bad, dict(sorted(whites.items()))
 
 
 def decode_or_reason(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray | str:
     """Return an image as uint8 [3, H, W], or the reason why it cannot be read."""
+    decoded = _decode_or_reason(path, size)
+    return decoded if isinstance(decoded, str) else decoded.pixels
+
+
+def _decode_or_reason(path: Path, size: tuple[int, int] = SIZE) -> Decoded | str:
     try:
-        return decode_image(path, size)
+        return decode(path, size)
     except DataError as error:
         return str(error)
 
 
 def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Return an image as uint8 [3, H, W], of this size (height, width); DataError if it cannot be read."""
+    return decode(path, size).pixels
+
+
+def decode(path: Path, size: tuple[int, int]) -> Decoded:
+    """Return an image of this size (height, width), and its white; DataError if it cannot be read."""
     height, width = size
     try:
         with opened(path) as file, Image.open(file, formats=FORMATS) as image:
@@ -160,8 +186,9 @@ def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
                 raise DataError(f"{image.width}x{image.height} pixels are too many to decode; make it smaller")
             with ONE_LARGE if pixels > LARGE else contextlib.nullcontext():
                 ImageOps.exif_transpose(image, in_place=True)
-                square = ImageOps.fit(_to_rgb(image), (width, height), Image.Resampling.BILINEAR)
-            return np.asarray(square).transpose(2, 0, 1)
+                grey, white = _to_bytes(image)
+                square = ImageOps.fit(_to_rgb(grey), (width, height), Image.Resampling.BILINEAR)
+            return Decoded(np.asarray(square).transpose(2, 0, 1), white)
     except DataError:
         raise
     except FileNotFoundError:
@@ -173,12 +200,28 @@ def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
         raise DataError(in_a_line(why)) from None
 
 
+def _to_bytes(image: Image.Image) -> tuple[Image.Image, str]:
+    """Return an image of 8 bits per channel, and the white of one that had more: its type decides, never its values.
+
+    Integers are white at 65535, or at the largest value of their bits if these are fewer than 16; floats at 1.
+    """
+    if not image.mode.startswith(("I", "F")):
+        return image, ""
+    bits, white, kind = 32, 1, "floats"
+    if image.mode != "F":
+        # TIFF alone names the bits; the other formats have 8 or 16
+        (bits, *_) = image.tag_v2.get(258, (16,)) if isinstance(image, TiffImageFile) else (16,)
+        white, kind = 2 ** min(bits, 16) - 1, f"{bits} bits"
+    values = np.asarray(image, dtype=np.float64)
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= white * 1.001):  # also if one is NaN
+        raise DataError(f"{kind} with values from {low:g} to {high:g}; scale them to 0 (black) to {white} (white)")
+    values = (values * (255 / white)).clip(0, 255).round().astype(np.uint8)
+    return Image.fromarray(values), f"{kind} with {white}"
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Return RGB: transparency over white, 16-bit grey scaled to bytes."""
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, dtype=np.float64)
-        values *= 255 / (65535 if values.max(initial=0) > 255 else 255)
-        image = Image.fromarray(values.clip(0, 255, out=values).round(out=values).astype(np.uint8))
+    """Return RGB: transparency over white."""
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")

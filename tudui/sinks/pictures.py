@@ -33,8 +33,10 @@ def prediction_grid(
     return np.asarray(canvas)
 
 
-def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> np.ndarray:
-    """Return uint8 [H, W, 3]: rows are true classes, columns predicted ones, cells shares of their row."""
+def confusion_picture(
+    confusion: Sequence[Sequence[int]], classes: Sequence[str], *, columns: str = "predicted class"
+) -> np.ndarray:
+    """Return uint8 [H, W, 3]: rows are true classes, columns by default predicted ones, cells shares of their row."""
     counts = np.asarray(confusion, dtype=np.float64)
     shares = counts / counts.sum(1, keepdims=True).clip(min=1)
     number = len(classes)
@@ -45,7 +47,7 @@ def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]
     longest = round(max(probe.textlength(name, font) for name in classes)) + 16 if side >= 10 else 0
     margin = min(max(longest, 40), 160)
     size = margin + number * side + 8
-    notes = ("rows: true class, in percent", "columns: predicted class")
+    notes = ("rows: true class, in percent", f"columns: {columns}")
     width = max(size, 16 + round(max(probe.textlength(note, small) for note in notes)))
     canvas = Image.new("RGB", (width, size + 26 * len(notes) + 8), "white")
     draw = ImageDraw.Draw(canvas)
