@@ -82,4 +82,4 @@ def save_picture(figure: Figure, path: Path) -> None:
     # without a date, the same picture is the same file
     metadata = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     with written_aside(path) as file:
-        figure.savefig(file, format=kind, dpi=120, metadata=metadata)
+        style.save(figure, file, format=kind, dpi=120, metadata=metadata)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from tudui.style import PANEL, TICKS, line_style
+from tudui.style import PANEL, TICKS, line_style, save
 from tudui.tasks import Unit
 
 HEIGHT = 4.4  # inches
@@ -112,5 +112,5 @@ def legend_below(figure: Figure, axes: Axes) -> None:
 def png(figure: Figure) -> bytes:
     """Return the picture as a file that is the same every time."""
     file = BytesIO()
-    figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+    save(figure, file, format="png", dpi=150, metadata={"Software": None})
     return file.getvalue()
