@@ -2,9 +2,10 @@
 
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import IO, TYPE_CHECKING, Any
+from zlib import crc32
 
 from tudui.text import printable
 
@@ -16,9 +17,32 @@ if TYPE_CHECKING:
 # distinct for colour-blind readers (Okabe, Ito 2008); the dashes differ in grey print
 COLOURS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)), (0, (4, 1.5, 1, 1.5, 1, 1.5)))
+STYLES = len(COLOURS) * len(DASHES)  # that differ
+# the losses of Tudui in the order of their colours and dashes; others follow
+LOSSES = (
+    *("ce", "mse", "l1", "huber", "smooth_l1", "focal", "gce", "sce", "nce+mae", "phuber_ce", "squentropy"),
+    "probability_mae",
+)
 INK, FAINT, GRID, RIGHT, WRONG = "#222222", "#6b6b6b", "#d9d9d9", "#1a6e3c", "#c0392b"
 PANEL = 6.4  # width of a panel in inches
 TITLE, LABEL, TICKS = 16, 14, 12  # points: readable on a slide and on a phone
+
+
+def loss_places(losses: Mapping[str, str]) -> dict[str, int]:
+    """Return the place of the colour, dashes and mark of each label, from the label and the name of its loss.
+
+    A loss of Tudui has the same place everywhere. Any other label has one by its name, or the next that is free.
+    """
+    places: dict[str, int] = {}
+    for label in sorted(losses, key=lambda label: label not in LOSSES):  # a loss's own name comes first
+        name = label if label in LOSSES else losses[label]
+        place = LOSSES.index(name) if name in LOSSES else None
+        if place is None or place in places.values():
+            first, number = len(LOSSES), STYLES - len(LOSSES)
+            wanted = [first + (crc32(label.encode()) + step) % number for step in range(number)]
+            place = next((one for one in wanted if one not in places.values()), wanted[0])
+        places[label] = place
+    return {label: places[label] for label in losses}
 
 
 def line_style(index: int) -> dict[str, Any]:
