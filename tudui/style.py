@@ -40,6 +40,9 @@ def loss_places(losses: Mapping[str, str]) -> dict[str, int]:
         if place is None or place in places.values():
             first, number = len(LOSSES), STYLES - len(LOSSES)
             wanted = [first + (crc32(label.encode()) + step) % number for step in range(number)]
+            if place is not None:  # another form of a loss that is there: with other dashes, in another colour
+                used = {(kind, one % kind) for one in places.values() for kind in (len(COLOURS), len(DASHES))}
+                wanted.sort(key=lambda one: sum((kind, one % kind) in used for kind in (len(COLOURS), len(DASHES))))
             place = next((one for one in wanted if one not in places.values()), wanted[0])
         places[label] = place
     return {label: places[label] for label in losses}
