@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -20,13 +20,13 @@ Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is Non
 class WrongLabels:
     """The labels that were made wrong on purpose, counted."""
 
-    kind: str  # symmetric, asymmetric, matrix or manifest
+    kind: Literal["symmetric", "asymmetric", "matrix", "manifest"]
     level: Number  # the setting; only with symmetric noise is it the share of wrong labels
     images: Mapping[str, Count]  # by split
     wrong: Mapping[str, Count]
     cells: tuple[tuple[Count, Count, Count], ...]  # true class, given class, images in all splits; () for many classes
     matrix: tuple[tuple[float, ...], ...] = ()  # of `data.noise_matrix`
-    sha256: str | None = None  # of that file
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of that file
 
     def share(self, split: str) -> float:
         """Return the share of wrong labels in a split; 0 in one without images."""

@@ -67,8 +67,8 @@ class DataConfig(Section):
         return bool(self.label_noise or self.noise_manifest)
 
     @property
-    def noise_source(self) -> str:
-        """Where wrong labels come from: symmetric, asymmetric (common pairs), matrix or manifest."""
+    def noise_source(self) -> Literal["symmetric", "asymmetric", "matrix", "manifest"]:
+        """Where wrong labels come from; asymmetric: from common pairs."""
         return "manifest" if self.noise_manifest else "matrix" if self.noise_matrix else self.noise_kind
 
     @model_validator(mode="after")
