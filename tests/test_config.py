@@ -23,6 +23,18 @@ def test_a_bad_config_names_line_and_key(path, tudui):
     assert f"error: {path}:{expected}" in answer.err
 
 
+@pytest.mark.parametrize("name", ["bce", "BCEWithLogitsLoss", "rmse", "mape", "KLDivLoss", "nll"])
+def test_no_hint_leads_from_a_well_known_loss_to_another_one(name, tudui):
+    answer = tudui("train", "--loss", name, "--dry-run")
+    assert answer.code == 2
+    assert "did you mean" not in answer.err
+    assert "known: ce, " in answer.err
+
+
+def test_a_hint_says_which_loss_it_names(tudui):
+    assert "did you mean 'gce' (generalised cross entropy)?" in tudui("train", "--loss", "gcee", "--dry-run").err
+
+
 def test_all_errors_of_a_file_come_at_once(tudui):
     several = next(path for path in BAD if path.stem == "several")
     lines = tudui("config", "validate", several).err.splitlines()

@@ -22,8 +22,8 @@ from tests.conftest import SHARED, photograph, put_package, quick_config
 from tudui.config.data_sets import data_sets
 from tudui.config.schema import AugmentConfig, DataConfig
 from tudui.data import Preparation, draw_epoch, load_data
+from tudui.data.decoding import decode_image
 from tudui.data.digits import read_digits
-from tudui.data.folder import decode_image
 from tudui.data.split import stratified
 from tudui.errors import DataError
 from tudui.events import StepEnd
@@ -172,6 +172,42 @@ def test_any_picture_becomes_32x32_rgb(tmp_path):
     exif[0x0112] = 6  # turned by 90 degrees
     rgb.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
     assert np.array_equal(decode_image(tmp_path / "turned.png"), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "values"),
+    [
+        ("16.png", np.uint16, {65535: 255, 257: 1, 200: 1, 25700: 100}),
+        ("16.tif", np.uint16, {65535: 255, 200: 1}),
+        ("16.pgm", np.uint16, {51400: 200, 200: 1}),
+        ("32.tif", np.int32, {65535: 255, 25700: 100, 200: 1}),
+        ("float.tif", np.float32, {1: 255, 0.5: 128, 0.004: 1}),
+        ("float.pfm", np.float32, {1: 255, 0.5: 128}),
+        ("8.tif", np.uint8, {255: 255, 3: 3}),
+    ],
+)
+def test_the_type_of_a_file_gives_its_scale_and_never_its_values(name, kind, values, tmp_path):
+    for value, expected in values.items():
+        Image.fromarray(np.full((40, 40), value, kind)).save(tmp_path / name)
+        assert (decode_image(tmp_path / name) == expected).all(), value
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [(np.float32, 254.0), (np.float32, -0.1), (np.float32, np.nan), (np.int32, 70000), (np.int32, -1)],
+)
+def test_values_beyond_the_scale_are_refused(kind, value, tmp_path):
+    Image.fromarray(np.full((40, 40), value, kind)).save(tmp_path / "deep.tif")
+    with pytest.raises(DataError, match=r"scale them to 0 \(black\) to"):
+        decode_image(tmp_path / "deep.tif")
+
+
+def test_images_of_more_than_8_bits_are_counted_with_their_white(class_folders):
+    for number in range(3):
+        Image.fromarray(np.full((40, 40), 200, np.uint16)).save(class_folders / "odd" / f"deep{number}.png")
+    config = DataConfig(name=f"folder:{class_folders}")
+    for _ in range(2):  # the second time from the cache
+        assert any("3 images of 16 bits with 65535 as white" in note for note in load_data(config, seed=0).notes)
 
 
 def test_the_centre_is_kept_and_scaled_without_aliasing(tmp_path):
@@ -504,7 +540,7 @@ def test_a_folder_that_is_closed_is_refused(class_folders):
     closed.chmod(0)
     class_folders.chmod(0o755)
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom tudui.data.folder import images_below\n"
+        "import os, sys\nfrom pathlib import Path\nfrom tudui.data.layout import images_below\n"
         "from tudui.errors import DataError\n"
         "os.chdir(sys.argv[1])\nos.getuid() or os.setuid(65534)\n"
         "try:\n    print(images_below(Path()))\nexcept DataError as error:\n    print(error)\n"

@@ -10,7 +10,7 @@ import torch
 
 from tests.conftest import photograph, tudui_network
 from tests.test_networks import course_network
-from tudui.data.folder import decode_image
+from tudui.data.decoding import decode_image
 from tudui.weights import read_weights
 
 

@@ -21,8 +21,8 @@ from tudui.exported import KEY, Description, read_safetensors
 from tudui.files import opened
 from tudui.invocation import tudui_command
 from tudui.networks import NetworkParameters, Shape, build_network
-from tudui.networks.course import IMAGE_SHAPE
-from tudui.networks.saved import COURSE, network_from, shape_of_course, state_dict_of
+from tudui.networks.course_files import COURSE, layer_classes, shape_of, tensors_by_name, tensors_of_module
+from tudui.networks.saved import network_from, state_dict_of
 from tudui.run_folder import RunFolder, is_comparison
 from tudui.text import in_a_line
 from tudui.training.checkpoint import BEST, Checkpoint, checkpoint_from, load_checkpoint, load_whole, newest_checkpoint
@@ -44,6 +44,7 @@ class Weights:
     config: Mapping[str, Any] | None = None
     data: str | None = None  # fingerprint of the training data
     epoch: int | None = None  # epochs done; None in the middle of one, for example after Ctrl-C
+    note: str | None = None  # for the user: what is not certain about them
 
     @property
     def number_of_classes(self) -> int:
@@ -122,9 +123,11 @@ def _from_export(tensors: Mapping[str, Any], about: Description, path: Path) -> 
     return Weights(tensors, origin, network, shape, about.preparation, about.classes)
 
 
-def _of_course(tensors: Mapping[str, Any], path: Path, kind: str = "a state_dict") -> Weights:
-    shape = shape_of_course(tensors, path)
-    return Weights(state_dict_of(tensors, COURSE, shape, path), f"{path} ({kind})", COURSE, shape)
+def _of_course(
+    tensors: dict[str, Tensor], path: Path, *, kind: str = "a state_dict", note: str | None = None
+) -> Weights:
+    shape = shape_of(tensors, path)
+    return Weights(state_dict_of(tensors, COURSE, shape, path), f"{path} ({kind})", COURSE, shape, note=note)
 
 
 class _SavedModule(nn.Module):
@@ -157,7 +160,7 @@ def _from_file(path: Path) -> Weights:
         start = file.read(9)
     if start[8:] == b"{":  # safetensors: the length of a header, and the header
         tensors, description = read_safetensors(path)
-        return _from_export(tensors, description, path) if description else _of_course(tensors, path)
+        return _from_export(tensors, description, path) if description else _from_state_dict(tensors, path)
     if path.suffix == ".onnx":
         raise WeightsError(f"{path}: Tudui does not read ONNX files; use the run, a .safetensors or a .pt file")
     content = _load(path)
@@ -167,12 +170,13 @@ def _from_file(path: Path) -> Weights:
         return _from_export(content["state_dict"], Description.read(content[KEY], path), path)
     content = _weights_in(content, path)
     if isinstance(content, nn.Module):
-        try:
-            tensors = dict(content.named_parameters())
-        except Exception as error:  # the file decides about its attributes
-            raise WeightsError(f"{path}: not a complete module ({in_a_line(error)}); save model.state_dict()") from None
-        return _of_course(tensors, path, "a whole saved module")
-    return _of_course(content, path)
+        return _of_course(tensors_of_module(content, path), path, kind="a whole saved module")
+    return _from_state_dict(content, path)
+
+
+def _from_state_dict(content: Mapping[str, Any], path: Path) -> Weights:
+    tensors, note = tensors_by_name(content, path)
+    return _of_course(tensors, path, note=note)
 
 
 def _weights_in(content: Any, path: Path) -> Any:
@@ -202,8 +206,8 @@ def _holds_weights(value: Any, deeper: int = 3) -> bool:
 
 def _load(path: Path, own: str | None = None) -> Any:
     """Read a file; allow the classes of the course's network, and a stand-in for the user's `own` class."""
-    course = build_network(COURSE, Shape(IMAGE_SHAPE, 2), seed=0)
-    allowed: list[Any] = [*{type(module) for module in course.modules()}, *([(_SavedModule, own)] if own else [])]
+    known, idle = layer_classes()
+    allowed: list[Any] = [nn.Sequential, *known, *idle, *([(_SavedModule, own)] if own else [])]
     allowed += [(_SavedModule, WRAPPER), *((_Beside, name) for name in BESIDE)]
     try:
         with torch.serialization.safe_globals(allowed):
@@ -214,6 +218,10 @@ def _load(path: Path, own: str | None = None) -> Any:
         found = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]+)", str(error))
         if found and not own and found[1].partition(".")[0] not in LIBRARIES:
             return _load(path, found[1])
+        if found and found[1].startswith("torch.nn."):  # its state_dict would not name this layer
+            layer = found[1].rpartition(".")[2]
+            problem = f"another network: it contains {layer} ({found[1]}), and the course's does not"
+            raise WeightsError(f"{path}: {problem}") from None
         if found:
             what = f"it contains {found[1]}, which the Tudui network does not need"
         elif CUT.search(str(error)):

@@ -10,7 +10,7 @@ from tudui.config import Override
 from tudui.errors import UsageError
 from tudui.files import json_text, refuse_overwriting, write_text
 from tudui.lab.choice import ChosenLoss, choose_loss, has_parameter
-from tudui.lab.curves import LARGEST_REACH, Curve, class_curve, curve_label, reach_of, residual_curve
+from tudui.lab.curves import LARGEST_REACH, Curve, class_curve, curve_label, places_of, reach_of, residual_curve
 from tudui.lab.line_fit.choose_delta import ChosenDelta as ChosenDelta
 from tudui.lab.line_fit.choose_delta import choose_delta as choose_from
 from tudui.lab.line_fit.data import LineData, csv_data, tutorial_data
@@ -65,6 +65,11 @@ class LossCurves:
     labels: tuple[str, ...]  # of all
     over_residual: tuple[Curve, ...]
     over_probability: tuple[Curve, ...]
+
+    @property
+    def places(self) -> dict[str, int]:
+        """The place of each label's colour, dashes and mark, the same in every picture."""
+        return places_of(self.labels)
 
 
 def loss_curves(

@@ -63,6 +63,7 @@ def predict(
     read, files = read_weights(_path(weights), best=best), find_images(map(Path, images))
     if read.preparation is None and normalize is None:
         note(UNPREPARED)
+    note(*([read.note] if read.note else []))
     return Predictions(read, files, top=top, normalize=normalize)
 
 

@@ -23,6 +23,9 @@ ALIASES: Mapping[str, Mapping[str, Any]] = {
     "probability_mae": {"name": "l1", "input": "probabilities", "true_class_weight": 1.0},
 }
 
+# other well-known losses, whose names are similar to those of some here
+OTHERS = {"bce", "bcewithlogits", "binarycrossentropy", "kl", "kldiv", "mape", "msle", "nll", "rmse", "rmsle", "smape"}
+
 
 class LossParameters(Section):
     """The `loss` section of a config; each loss adds its own parameters."""
@@ -65,7 +68,7 @@ def loss_specs() -> dict[str, LossSpec]:
 
 def loss_spec(name: str) -> LossSpec:
     """Return the loss of this name or alias; ConfigError with the closest name if there is none."""
-    return find_spec(loss_section(name)["name"], loss_specs(), "loss", aliases=ALIASES)
+    return find_spec(loss_section(name)["name"], loss_specs(), "loss", aliases=ALIASES, others=OTHERS)
 
 
 def loss_section(name: str) -> dict[str, Any]:

@@ -71,6 +71,11 @@ class DataConfig(Section):
         """Whether training and validation labels are made wrong on purpose."""
         return bool(self.label_noise or self.noise_manifest)
 
+    @property
+    def noise_source(self) -> Literal["symmetric", "asymmetric", "matrix", "manifest"]:
+        """Where wrong labels come from; asymmetric: from common pairs."""
+        return "manifest" if self.noise_manifest else "matrix" if self.noise_matrix else self.noise_kind
+
     @model_validator(mode="after")
     def _one_noise(self) -> "DataConfig":
         if self.noise_manifest and self.label_noise:

@@ -11,6 +11,7 @@ from tudui.data.dataset import Dataset, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
 from tudui.data.split import stratified
 from tudui.errors import DataError
+from tudui.style import notes_on
 
 __all__ = ["Dataset", "EpochDraw", "Preparation", "Source", "Split", "draw_epoch", "load_data"]
 
@@ -89,7 +90,7 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
         for name, rows in parts.items()
     }
     task = task.fitted(splits["train"].targets, config.name)
-    notes += task.remarks(config.name)
+    notes += [*task.remarks(config.name), *notes_on(task.names)]
     standardize = config.normalize == "standardize"
     return Dataset(
         name=config.name,

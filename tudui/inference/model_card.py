@@ -82,8 +82,8 @@ def _data(weights: Weights, config: Config | None, history: History) -> Lines:
             yield f"- images: {', '.join(f'{count:,} {split}' for split, count in history.images.items())}"
         yield f"- fingerprint (sha256 of classes, labels and about 500 images of each split): {weights.data}"
         if config.data.has_wrong_labels:
-            noise, kind = config.data.label_noise, config.data.noise_kind
-            share = f"{noise:g} of the labels ({kind})" if noise else "the labels of another run's manifest"
+            found, nominal = history.wrong_labels, f"{config.data.noise_source}, level {config.data.label_noise:g}"
+            share = markdown_text(found.text(weights.class_names)) if found else nominal
             yield f"- **wrong labels on purpose** in training and validation: {share}; none in test"
     count = weights.number_of_classes
     more = f", and {count - MAX_ROWS:,} more" if count > MAX_ROWS else ""

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tudui.data.folder import ENDINGS, decode_or_reason, images_below
+from tudui.data.decoding import decode_or_reason
+from tudui.data.layout import ENDINGS, class_name, images_below
 from tudui.errors import DataError
 from tudui.inference.scores import network_of, preparation_of
 from tudui.tasks import Classes
@@ -76,7 +77,7 @@ def predict_files(
                 if isinstance(image, str):
                     yield Unreadable(file.path, image)
                 else:
-                    expected = next((folder for folder in reversed(file.folders) if folder in names), None)
+                    expected = next((name for name in map(class_name, reversed(file.folders)) if name in names), None)
                     yield Prediction(file.path, next(likeliest), expected)
 
 

@@ -86,7 +86,7 @@ def evaluate_weights(
     chosen = dataset.splits().get(split)
     if chosen is None:
         raise UsageError(f"--split {split}: {dataset.name} has only {', '.join(dataset.splits())}")
-    notes = [*dataset.notes]
+    notes = [*dataset.notes, *([weights.note] if weights.note else [])]
     if weights.data is not None and data is None and weights.data != dataset.fingerprint():
         notes.append(f"{dataset.name} has changed since the training: training images may be among these")
     if weights.preparation is None and normalize is None:

@@ -9,22 +9,28 @@ import torch
 from tudui.config.schema import DataConfig
 from tudui.data import Dataset, Split
 from tudui.distributed import World
+from tudui.events import WrongLabels
 from tudui.files import written_aside
 from tudui.tasks import Metric, Task
-from tudui.tasks.label_noise import manifest
+from tudui.tasks.label_noise import counted
 from tudui.tasks.metric import of_each
 from tudui.training.engine import predict
 from tudui.training.network import Network
 
 
-def wrong_labels_of(data: Dataset, config: DataConfig, seed: int) -> dict[str, Any]:
-    """Return the manifest of wrong labels in training and validation."""
-    spoiled = {
+def spoiled_in(data: Dataset) -> dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Return by split the index, true labels and given labels, int64 [N] each, of splits with wrong labels."""
+    return {
         name: (split.index, split.clean.cpu(), split.targets.cpu())
         for name, split in data.splits().items()
         if split.clean is not None
     }
-    return manifest(spoiled, data.task.names, config, seed)
+
+
+def wrong_labels_of(data: Dataset, config: DataConfig) -> WrongLabels | None:
+    """Return the number of wrong labels in training and validation; None if none were made wrong."""
+    spoiled = spoiled_in(data)
+    return counted(spoiled, data.task.names, config) if spoiled else None
 
 
 def write_predictions(path: Path, test: Split, outputs: torch.Tensor, task: Task) -> None:

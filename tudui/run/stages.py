@@ -18,10 +18,11 @@ from tudui.errors import DataError, UsageError
 from tudui.events import Divergence, Evaluated, RunEnded, RunStarted, Warned
 from tudui.files import json_text, write_text
 from tudui.losses import build_every_loss
-from tudui.run.outcome import learned, write_predictions, wrong_labels_of
+from tudui.run.outcome import learned, spoiled_in, write_predictions, wrong_labels_of
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import RunInfo, Sink, open_sink
 from tudui.sinks.several import Sinks
+from tudui.tasks.label_noise import manifest
 from tudui.training.checkpoint import (
     BEST,
     LAST,
@@ -146,12 +147,14 @@ class Run:
             images={name: len(split) for name, split in self.data.splits().items()},
             steps_planned=self.state.steps_planned,
             hashes=begun_from(self.config, self.data, model) if new and self.world.is_first else {},
+            wrong_labels=wrong_labels_of(self.data, self.config.data),
             step=step,
         )
         if new and self.world.is_first:
             self.save(LAST)  # a record with steps and no checkpoint is then known to have lost it
             if self.data.train.clean is not None:
-                listed = wrong_labels_of(self.data, self.config.data, self.config.seed)
+                names = self.data.task.names
+                listed = manifest(spoiled_in(self.data), names, self.config.data, self.config.seed)
                 write_text(self.folder.label_noise, json_text(listed) + "\n")
             self.emit(started)
             left_out, of_loss = images_left_out(self.config, self.data), self.config.loss.warnings()
