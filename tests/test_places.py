@@ -87,6 +87,7 @@ def test_a_working_directory_that_is_gone(tmp_path):
         assert "working directory" in done.stderr
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of TensorBoard's own code
 def test_the_dashboard_needs_no_temporary_folder(tmp_path, monkeypatch, capsys):
     import tempfile
     from urllib.request import urlopen
@@ -161,14 +162,14 @@ def test_what_has_an_images_name_and_is_none_is_one_unreadable_image(make, class
 def test_an_image_that_vanishes_after_the_folder_was_listed(class_folders, monkeypatch, tudui):
     from tudui.data import folder
 
-    listed = folder._list
+    listed = folder.find_classes
 
     def and_lost(*arguments):
         found = listed(*arguments)
         (class_folders / "even" / "00.png").unlink(missing_ok=True)
         return found
 
-    monkeypatch.setattr(folder, "_list", and_lost)
+    monkeypatch.setattr(folder, "find_classes", and_lost)
     answer = tudui("data", "check", class_folders)
     assert answer.code == 3
     assert "1 of 40 images cannot be read: even/00.png (no such file)" in answer.err
