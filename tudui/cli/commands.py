@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from tudui.api.console import console_on
 from tudui.cli.flags import with_flags
+from tudui.cli.hints import KEYS, instead_of, word_of
 from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError, as_tudui_errors, did_you_mean
 from tudui.invocation import speaks_for_its_machine
 
@@ -19,6 +20,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PANELS = (TRAIN, LOOK, LOSSES, PREPARE, MACHINE) = (
     "Train and compare", "Look at results", "Losses and the lab", "Configs and data", "This machine",
 )  # fmt: skip
+TYPED = "tudui.typed"  # key of the arguments of a command
 MAX_PROBLEMS = 20  # shown together
 ERROR = "[bold red]error:[/] "
 UNESCAPED = re.compile(r"(?<!\\)\[")  # read as markup by Rich
@@ -46,6 +48,15 @@ class Command(TyperCommand):
         if not self.made:
             self.make(described=not ctx.resilient_parsing)
         return _tidied(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options; UsageError for a long one with one dash, which would be read as short ones: -lr."""
+        ctx.meta[TYPED] = list(args)
+        words = {*KEYS, *(word_of(name) for parameter in self.get_params(ctx) for name in parameter.opts)}
+        for arg in args[: args.index("--") if "--" in args else None]:
+            if re.match("-[a-z]{2}", arg) and word_of(arg) in words and not ctx.resilient_parsing:
+                raise UsageError(_no_such_option(arg.partition("=")[0], ctx))
+        return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Return the matching options with their descriptions, which bash does not show."""
@@ -162,6 +173,12 @@ def _print_lines(lines: list[str], prefix: str = ERROR) -> None:
         console_on(stderr=True).print(f"{prefix}{escape(line)}", soft_wrap=True)
 
 
+def _no_such_option(option: str, context: Any) -> str:
+    known = [name for parameter in context.command.get_params(context) for name in parameter.opts]
+    hint = instead_of(option, context.meta.get(TYPED, ()), context.command, known)
+    return f"{context.command_path} {option}: no such option{hint or f'; see: {context.command_path} --help'}"
+
+
 def _mistake(error: typer.TyperException) -> str:
     """Return what is wrong with a command line, and where to look."""
     context = getattr(error, "ctx", None)
@@ -172,8 +189,7 @@ def _mistake(error: typer.TyperException) -> str:
     command = context.command_path
     see = f"; see: {command} --help"
     if option:
-        known = [name for parameter in context.command.get_params(context) for name in parameter.opts]
-        return f"{command} {option}: no such option{did_you_mean(option, known) or see}"
+        return _no_such_option(option, context)
     parameter = getattr(error, "param", None)
     reasons: list[Any] = getattr(error.__cause__, "errors", list)()  # Typer reads values with pydantic
     if parameter is None or not reasons:

@@ -71,6 +71,9 @@ def _what(detail: ErrorDetails, key: Key, fields: list[str], model: type[BaseMod
     if kind == "literal_error" and isinstance(got, str):
         known_words = str(detail["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         hint = did_you_mean(got, known_words)
+    limit = detail.get("ctx", {}).get("le", detail.get("ctx", {}).get("lt"))
+    if limit == 1 and 1 < got <= 100:
+        hint = f"; for {got:g} % give {got / 100:g}"
     return f"{message[0].lower()}{message[1:]}", f" (got {shorten(got)}){hint}"
 
 

@@ -206,7 +206,8 @@ class Config(Section):
     """A whole run. The same config and seed give the same run."""
 
     loss: SerializeAsAny[LossParameters] = Field(
-        LossParameters(name="auto"), description="a name from `tudui loss list`; replaces a file's section; auto: ce"
+        LossParameters(name="auto"),
+        description="a name from `tudui loss list`, also with parameters, huber:delta=0.5; replaces a file's section; auto: ce",
     )
     network: SerializeAsAny[NetworkParameters] = Field(
         NetworkParameters(name="auto"), description="a network by name; auto: tudui"
@@ -244,7 +245,7 @@ class ComparisonConfig(Section):
     variants: dict[str, SerializeAsAny[LossParameters]] = Field(
         default_factory=lambda: {name: loss_spec(name).parameters(name=name) for name in DEFAULT_LOSSES},
         min_length=1,
-        description="losses by name; in a file also sections with your own names",
+        description="losses by name, also with parameters, gce:q=0.5; in a file also sections with your own names",
     )
     seeds: int = Field(5, ge=1, le=1000, description="runs per variant and noise level, from the config's seed up")
     label_noise: tuple[Share, ...] = Field(
