@@ -207,7 +207,7 @@ class Config(Section):
 
     loss: SerializeAsAny[LossParameters] = Field(
         LossParameters(name="auto"),
-        description="a name from `tudui loss list`, also with parameters, huber:delta=0.5; replaces a file's section; auto: ce",
+        description="a name from `tudui loss list`, also huber:delta=0.5; replaces a file's section; auto: ce",
     )
     network: SerializeAsAny[NetworkParameters] = Field(
         NetworkParameters(name="auto"), description="a network by name; auto: tudui"
