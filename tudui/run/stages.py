@@ -15,10 +15,10 @@ from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.config.loss_spec import Loss
 from tudui.errors import DataError, UsageError
-from tudui.events import Divergence, Evaluated, Event, RunEnded, RunStarted, Warned
+from tudui.events import Divergence, Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import json_text, write_text
 from tudui.losses import build_every_loss
-from tudui.run.outcome import learned, write_predictions, wrong_labels_of
+from tudui.run.outcome import learned, memorised_images, write_predictions, wrong_labels_of
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import RunInfo, Sink, open_sink
 from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, restore_state, save_checkpoint
@@ -154,7 +154,7 @@ class Run:
                 sink(Warned(step=step, message=self.warning))
         self.training.over = self.is_over()
 
-    def end_epoch(self) -> None:
+    def end_epoch(self, trained: StepEnd) -> None:
         """Evaluate on validation and save checkpoints."""
         progress = self.state.progress
         if self.data.validation is not None:
@@ -164,6 +164,8 @@ class Run:
             self.emit(evaluated)
             self.warn_of_collapse(evaluated, outputs)
             score = evaluated.scores[self.metric.name]
+            if self.is_over() and (memorised := memorised_images(trained, evaluated, self.metric)):
+                self.emit(Warned(step=evaluated.step, message=memorised))
             if self.metric.is_better(score, progress.best_score):
                 progress.best_epoch, progress.best_score = progress.epoch, score
                 if self.config.checkpoint.best:
@@ -243,6 +245,8 @@ class Run:
         self.emit(test)
         if validation is None:
             self.warn_of_collapse(test, outputs)
+        if missing := self.data.task.missing(outputs, self.data.test.targets):
+            self.emit(Warned(step=test.step, message=f"on the {test.images:,} test images, {missing}"))
         if self.world.is_first:
             write_predictions(self.folder.predictions, self.data.test, outputs, self.data.task)
         progress, metric = self.state.progress, self.metric.name
@@ -273,6 +277,7 @@ class Run:
             "loss": self.config.loss.name,
             "data": self.config.data.name,
             "task": self.data.task.about(),
+            "images": {name: len(split) for name, split in self.data.splits().items()},
             "epochs": progress.epoch,
             "steps": progress.step,
             **values,
