@@ -22,6 +22,7 @@ PANELS = (TRAIN, LOOK, LOSSES, PREPARE, MACHINE) = (
 )  # fmt: skip
 TYPED = "tudui.typed"  # key of the arguments of a command
 MAX_PROBLEMS = 20  # shown together
+HOME = re.compile(r"^(|--[\w-]+=)~(?=/|$)")  # which shells replace only at the beginning of a word
 ERROR = "[bold red]error:[/] "
 UNESCAPED = re.compile(r"(?<!\\)\[")  # read as markup by Rich
 EXAMPLES = "\nExamples:\n"  # in a docstring; the lines below it are commands
@@ -51,6 +52,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the options; UsageError for a long one with one dash, which would be read as short ones: -lr."""
+        args = [HOME.sub(lambda found: found[1] + os.path.expanduser("~"), arg) for arg in args]
         ctx.meta[TYPED] = list(args)
         words = {*KEYS, *(word_of(name) for parameter in self.get_params(ctx) for name in parameter.opts)}
         for arg in args[: args.index("--") if "--" in args else None]:

@@ -1,10 +1,11 @@
 """Every setting of a run: type, range, default and meaning."""
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.loss_spec import LossParameters, loss_spec
@@ -17,6 +18,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Place = Annotated[str, AfterValidator(os.path.expanduser)]  # of a file or folder; ~ is the home folder
 
 # the meaning of `auto` for images in classes, the only task
 AUTO = {"loss": "ce", "network": "tudui"}
@@ -35,7 +37,7 @@ class DataConfig(Section):
     """The images, their splits and preparation."""
 
     name: str = Field("digits", description=f"a name from `tudui data list`, or {FOLDER}PATH for your own images")
-    dir: str | None = Field(None, description="folder with the data set, or for its download; null: the user's cache")
+    dir: Place | None = Field(None, description="folder with the data set, or for its download; null: the user's cache")
     validation: Fraction = Field(0.1, description="share of training images for validation, stratified; 0: none")
     shuffle: bool = Field(True, description="use a new random order in every epoch")
     normalize: Literal["standardize", "none"] = Field(
@@ -46,17 +48,19 @@ class DataConfig(Section):
     noise_kind: Literal["symmetric", "asymmetric"] = Field(
         "symmetric", description="wrong labels: any other class; asymmetric: common pairs, or data.noise_matrix"
     )
-    noise_matrix: str | None = Field(
+    noise_matrix: Place | None = Field(
         None, description="CSV file, row: true class, column: given label; label_noise scales it, 1: unchanged"
     )
-    noise_manifest: str | None = Field(None, description="label_noise.json of a run, to use its wrong labels again")
+    noise_manifest: Place | None = Field(None, description="label_noise.json of a run, to use its wrong labels again")
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what to do with an unreadable image file")
     cache: bool = Field(True, description="keep decoded image folders in the user's cache")
 
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name in data_sets() or (name.startswith(FOLDER) and name != FOLDER):
+        if name.startswith(FOLDER) and name != FOLDER:
+            return FOLDER + os.path.expanduser(name.removeprefix(FOLDER))
+        if name in data_sets():
             return name
         hint = f"; did you mean '{FOLDER}{name}'?" if Path(name).is_dir() else did_you_mean(name, data_sets())
         raise ValueError(f"must be one of {', '.join(data_sets())}, {FOLDER}PATH{hint}")
@@ -173,7 +177,9 @@ class TrainConfig(Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="CPU threads; another number changes the rounding, so the result"
     )
-    init_from: str | None = Field(None, description="weights file or run for the initial weights; null: from the seed")
+    init_from: Place | None = Field(
+        None, description="weights file or run for the initial weights; null: from the seed"
+    )
 
 
 class LogConfig(Section):
