@@ -34,7 +34,7 @@ SORTED_BY = "name, status, loss, data, seed, epochs, planned, validation, test o
 def evaluate_command(
     weights: WeightsArgument,
     asked: Asked,
-    split: Annotated[Literal["train", "validation", "test"], how(None, "Which images are scored.")] = "test",
+    split: Annotated[Literal["train", "validation", "test", "all"], how(None, "Which images are scored.")] = "test",
     normalize: NormalizeOption = None,
     best: BestOption = False,
     json: JsonOption = False,
@@ -60,7 +60,7 @@ def evaluate_command(
 def _print_scores(scored: "Scored") -> None:
     evaluated = scored.evaluated
     measured: list[Metric | Figure] = [*scored.task.metrics, *scored.task.figures]
-    print_line(f"{scored.weights.origin}: {evaluated.images:,} {evaluated.split} images")
+    print_line(f"{scored.weights.origin}: {evaluated.images:,} images ({evaluated.split})")
     print_line("   ".join(f"{one.title} {one.unit.text(evaluated.scores[one.name])}" for one in measured))
     losses = [(name, f"{value:.4f}") for name, value in evaluated.losses.items()]
     print_table(("loss", "mean"), losses, title="mean of each loss")

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from os.path import expanduser
 from typing import Any, TypeVar
 
 import typer
@@ -52,7 +53,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the options; UsageError for a long one with one dash, which would be read as short ones: -lr."""
-        args = [HOME.sub(lambda found: found[1] + os.path.expanduser("~"), arg) for arg in args]
+        args = [HOME.sub(lambda found: found[1] + expanduser("~"), arg) for arg in args]  # noqa: PTH111  # needs no home
         ctx.meta[TYPED] = list(args)
         words = {*KEYS, *(word_of(name) for parameter in self.get_params(ctx) for name in parameter.opts)}
         for arg in args[: args.index("--") if "--" in args else None]:

@@ -18,7 +18,8 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Place = Annotated[str, AfterValidator(os.path.expanduser)]  # of a file or folder; ~ is the home folder
+_at_home = os.path.expanduser  # leaves ~ as it is if there is no home folder, which Path.expanduser does not
+Place = Annotated[str, AfterValidator(_at_home)]  # of a file or folder; ~ is the home folder
 
 # the meaning of `auto` for images in classes, the only task
 AUTO = {"loss": "ce", "network": "tudui"}
@@ -59,7 +60,7 @@ class DataConfig(Section):
     @classmethod
     def _known(cls, name: str) -> str:
         if name.startswith(FOLDER) and name != FOLDER:
-            return FOLDER + os.path.expanduser(name.removeprefix(FOLDER))
+            return FOLDER + _at_home(name.removeprefix(FOLDER))
         if name in data_sets():
             return name
         hint = f"; did you mean '{FOLDER}{name}'?" if Path(name).is_dir() else did_you_mean(name, data_sets())

@@ -99,7 +99,8 @@ def read_folder(root: Path, config: DataConfig) -> Source:
     if not len(parts["train"]):
         raise DataError(f"{root}/train: no images; create a folder per class there")
     kept = {name: rows for name, rows in parts.items() if len(rows)}
-    return Source(torch.from_numpy(images), labels, Classes(names=classes), kept, notes, bad)
+    paths = tuple(str(file.path) for file in good)
+    return Source(torch.from_numpy(images), labels, Classes(names=classes), kept, notes, bad, paths)
 
 
 def _list(root: Path) -> tuple[list[ImageFile], int]:
