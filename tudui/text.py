@@ -26,6 +26,14 @@ def encoding_of(data: bytes) -> str | None:
     return "GBK" if any("一" <= character <= "鿿" for character in text) else None
 
 
+def decoded(data: bytes) -> str:
+    """Return text in UTF-8 or in what `encoding_of` finds, without a mark; UnicodeDecodeError if it is in neither."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode(encoding_of(data) or "utf-8").removeprefix("\ufeff")
+
+
 def in_a_line(error: object) -> str:
     """Shorten a library's message to one line; it may quote a file."""
     text = " ".join(str(error).split()) or type(error).__name__

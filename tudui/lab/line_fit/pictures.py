@@ -22,7 +22,7 @@ def fits_picture(experiment: Experiment) -> Figure:
         _draw_points(axes, experiment)
         for index, fit in enumerate(experiment.fits):
             _draw_line(axes, experiment, fit.descent.line if axes is left else fit.optimum, fit.label, index)
-        finish(axes, title, "x", "y", below=True)
+        finish(axes, title, experiment.data.x_name, experiment.data.y_name, below=True)
     return figure
 
 
