@@ -285,3 +285,20 @@ def test_a_pipe_that_knows_few_characters(command):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([*TUDUI, *command], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
+
+
+def test_runs_keep_their_names_and_show_what_differs(trained):
+    """Runs of one name differ by a rate; as columns get fewer, others are left out and no name is cut."""
+    long = "a-folder/of-runs/with-a-name-longer-than-most"
+    for name, rate in (("digits", "0.02"), ("digits-2", "0.03"), (long, "0.04")):
+        shutil.copytree(trained, f"runs/{name}")
+        file = Path(f"runs/{name}/config.yaml")
+        file.write_text(re.sub(r"(?m)^  lr: .*$", f"  lr: {rate}", file.read_text()))
+    for columns in (40, 80, 120):
+        screen = re.sub(r"\x1b\[[0-9;]*m", "", on_a_terminal("runs", columns=columns))
+        lines = screen.splitlines()
+        for name, rate in (("digits", "0.02"), ("digits-2", "0.03"), (long, "0.04")):
+            assert any(line.startswith(f"{name} ") and f"lr {rate}" in line for line in lines)
+        assert "…" not in screen
+        assert ("seed" in screen) == (columns == 120)
+        assert columns == 40 or all(len(line.rstrip()) <= columns for line in lines)
