@@ -289,7 +289,7 @@ def test_a_pipe_that_knows_few_characters(command):
 
 def test_runs_keep_their_names_and_show_what_differs(trained):
     """Runs of one name differ by a rate; as columns get fewer, others are left out and no name is cut."""
-    long = "a-folder/of-runs/with-a-name-longer-than-most"
+    long = "a-folder/of-runs/with-a-longer-name"
     for name, rate in (("digits", "0.02"), ("digits-2", "0.03"), (long, "0.04")):
         shutil.copytree(trained, f"runs/{name}")
         file = Path(f"runs/{name}/config.yaml")
