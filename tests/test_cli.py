@@ -85,27 +85,56 @@ def test_dry_run_checks_the_folder_as_the_real_thing_does(tudui, tmp_path, train
     shutil.copytree("cut", "damaged")
     for name in ("last.pt", "previous.pt"):
         Path("damaged/checkpoints", name).write_bytes(b"")
+    shutil.copytree("cut", "torn")
+    os.truncate("torn/metrics.jsonl", 100)
     shutil.copytree("cut", "linked")
     Path("linked/label_noise.json").symlink_to(tmp_path / "file")
     before = {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")}
     for flags, code in (
         (["-o", "mine"], 2), (["-o", trained], 2), (["-o", "file"], 6), (["-o", "file/run"], 6), (["-o", "cut"], 2),
         (["--resume", trained], 2), (["--resume", "mine"], 2), (["--resume", "damaged"], 5),
-        (["--resume", "linked"], 6), (["--resume", "cut"], 0), (["-o", "new/run", "-e", "1"], 0),
+        (["--resume", "linked"], 6), (["--resume", "torn"], 6), (["--resume", "cut"], 0),
+        (["-o", "new/run", "-e", "1"], 0),
     ):  # fmt: skip
         dry = tudui("train", *flags, "--dry-run")
         assert dry.code == code, (flags, dry.err)
         assert {path: path.lstat().st_mtime_ns for path in tmp_path.rglob("*")} == before
-    for flags in (["-o", "mine"], ["--resume", "damaged"], ["--resume", "linked"]):
+    for flags in (["-o", "mine"], ["--resume", "damaged"], ["--resume", "linked"], ["--resume", "torn"]):
         assert tudui("train", *flags, "--dry-run") == tudui("train", *flags)
 
 
 def test_runs_that_leads_nowhere_is_one_line(tudui, tmp_path):
     Path("runs").symlink_to(tmp_path / "unmounted" / "runs")
     for arguments in (["train", "-e", "1"], ["compare-losses", "-e", "1", "--seeds", "1"]):
-        answer = tudui(*arguments)
-        assert answer.code == 6
-        assert answer.err.splitlines()[-1].startswith("error: runs/")
+        for dry in ([], ["--dry-run"]):
+            answer = tudui(*arguments, *dry)
+            assert answer.code == 6
+            assert answer.err.splitlines()[-1].startswith("error: runs")
+
+
+def test_a_dry_comparison_in_the_place_of_a_file_is_refused(tudui, tmp_path):
+    (tmp_path / "file").touch()
+    assert tudui("compare-losses", "--out", "file/deeper", "--dry-run").code == 6
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (["train", "--init-from", ""], "--init-from"),
+        (["train", "--data-dir="], "--data-dir"),
+        (["train", "-o", ""], "-o"),
+        (["compare-losses", "--executor", "ray", "--ray-address", ""], "--ray-address"),
+        (["report", ""], "argument"),
+        (["train", "--set", 'train.init_from=""'], "train.init_from"),
+    ],
+)
+def test_an_empty_value_is_refused(command, named, tudui, tmp_path):
+    """Often an unset variable of a script; as a path it would mean the working directory."""
+    answer = tudui(*command)
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    assert named in answer.err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("command", ["train", "compare-losses", "config show", "data check"])

@@ -226,7 +226,7 @@ def test_a_residual_of_zero_is_said(tudui, tmp_path):
         (("--losses", "mse", "--delta", "1"), "mse has no parameter delta; losses that have it: huber"),
         (("--delta", "1", "--choose-delta", "1,2"), "give only one of them"),
         (("--choose-delta", "1,-2"), "--choose-delta -2: loss.delta: should be greater than 0"),
-        (("--choose-delta", ""), "--choose-delta: empty"),
+        (("--choose-delta", ""), "--choose-delta is empty"),
         (("--choose-delta", "1,x"), "--choose-delta: 'x' is not a number"),
         (("--choose-delta", "1", "--folds", "1"), "--folds 1: must be from 2 to 20 for 40 points"),
         (("--points", "1"), "--points 1: must be from 2 to 2,000"),

@@ -155,7 +155,7 @@ L1, CE = ("loss", "value", "l1"), ("loss", "value", "ce")
     ("arguments", "says"),
     [
         (("loss", "value", "hubber", "-i", "1", "-t", "1"), "unknown loss 'hubber'; did you mean 'huber'?"),
-        ((*L1, "-i", "", "-t", "1"), "--input: empty"),
+        ((*L1, "-i", "", "-t", "1"), "-i is empty"),
         ((*L1, "-i", "1,2", "-t", "1,"), "--target: a number is missing"),
         ((*L1, "-i", "1,nan", "-t", "1,2"), "--input: contains a value that is not finite"),
         ((*L1, "-i", "1,inf", "-t", "1,2"), "not finite"),

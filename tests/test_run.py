@@ -180,7 +180,10 @@ def test_killed_before_the_first_save_resumes_from_step_0(tmp_path):
     assert_same_run(tmp_path / "cut", tmp_path / "uncut")
 
 
-@pytest.mark.parametrize("lost", [("last.pt", "previous.pt"), ("last.pt", "previous.pt", "best.pt")])
+ALL_CHECKPOINTS = tuple(f"checkpoints/{name}.pt" for name in ("last", "previous", "best"))
+
+
+@pytest.mark.parametrize("lost", [ALL_CHECKPOINTS[:2], ALL_CHECKPOINTS, (*ALL_CHECKPOINTS, "metrics.jsonl")])
 def test_a_run_that_lost_its_checkpoints_keeps_the_rest(lost, tmp_path, tudui):
     """As a copy without its largest files, or a cleaned disk."""
     config, run = quick_config("train.epochs=3"), tmp_path / "run"
@@ -188,7 +191,7 @@ def test_a_run_that_lost_its_checkpoints_keeps_the_rest(lost, tmp_path, tudui):
     with pytest.raises(Interrupted):
         train(config, run, sinks=[cut_at(7)])
     for name in lost:
-        (run / "checkpoints" / name).unlink()
+        (run / name).unlink()
 
     def content():
         return {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "run.lock"}
@@ -204,6 +207,34 @@ def test_a_run_that_lost_its_checkpoints_keeps_the_rest(lost, tmp_path, tudui):
     assert tudui("train", "--restart").code == 2
 
 
+def test_a_finished_run_begins_again_with_more_epochs(tmp_path, tudui):
+    """Its config.yaml then has them too."""
+    overrides = ("schedule.name=constant", "log.tensorboard=false")
+    train(quick_config(*overrides, "train.epochs=2"), tmp_path / "uncut")
+    train(quick_config(*overrides, "train.epochs=1"), tmp_path / "run")
+    for name in (*ALL_CHECKPOINTS, "metrics.jsonl"):
+        (tmp_path / "run" / name).unlink()
+    before = (tmp_path / "run" / "result.json").read_bytes()
+    assert tudui("train", "--resume", "run", "-e", "2").code == 5
+    assert (tmp_path / "run" / "result.json").read_bytes() == before
+    assert tudui("train", "--resume", "run", "-e", "2", "--restart").code == 0
+    assert load_config(tmp_path / "run" / "config.yaml").config.train.epochs == 2
+    assert_same_run(tmp_path / "run", tmp_path / "uncut")
+    assert tudui("train", "--resume", "run", "--restart").code == 0
+    assert_same_run(tmp_path / "run", tmp_path / "uncut")
+
+
+def test_a_finished_run_with_other_epochs_in_its_config_did_not_stop_early(tmp_path, tudui):
+    train(quick_config("schedule.name=constant", "train.epochs=1"), tmp_path / "run")
+    file = tmp_path / "run" / "config.yaml"
+    file.write_text(file.read_text().replace("epochs: 1", "epochs: 2"))
+    answer = tudui("train", "--resume", "run")
+    assert answer.code == 2
+    assert "early stopping" not in answer.err
+    assert "(epochs: 1)" in answer.err
+    assert tudui("train", "--resume", "run", "--epochs", "4").code == 0
+
+
 @pytest.mark.parametrize(
     ("before", "after", "key"),
     [
@@ -211,6 +242,8 @@ def test_a_run_that_lost_its_checkpoints_keeps_the_rest(lost, tmp_path, tudui):
         ("label_smoothing: 0.0", "label_smoothing: 0.1", "loss.label_smoothing"),
         ("epochs: 2", "epochs: 3", "epoch 2"),
         ("lr: 0.1", "lr: 0.2", "optimizer.lr"),
+        ("seed: 0", "seed: 1", "seed"),  # and so the split: the images are not what changed
+        ("validation: 0.1", "validation: 0.5", "data.validation"),
         ("every: 3", "every: 2", None),
         ("name: folder:pictures", "name: folder:moved", None),
     ],

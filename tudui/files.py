@@ -102,6 +102,13 @@ def refuse_links(folder: Path, *, but: Callable[[Path], bool] = lambda link: Fal
                 raise DiskError(f"{path}: is a symbolic link, and Tudui does not write through links; delete it")
 
 
+def check_writable(folder: Path) -> None:
+    """Raise DiskError if a folder, which need not exist, cannot be created or written."""
+    above = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise DiskError(f"{folder}: cannot be written in {above}; choose another folder")
+
+
 def refuse_overwriting(*paths: Path, overwrite: bool) -> None:
     """Raise UsageError for a folder, or for an existing file unless it may be overwritten."""
     for path in paths:

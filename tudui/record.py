@@ -125,14 +125,6 @@ def _refuse_another_format(line: bytes, path: Path) -> None:
         )
 
 
-def has_steps(path: Path) -> bool:
-    """Return whether a record, which may be missing, has a step."""
-    if not path.exists():
-        return False
-    with opened(path) as lines:
-        return any(line.startswith(b'{"event": "StepEnd"') for line in lines)
-
-
 def last_lines(path: Path) -> Iterator[Event]:
     """Yield the readable last events of a record that may be growing, newest first."""
     try:

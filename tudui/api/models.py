@@ -28,6 +28,7 @@ def evaluate(
     *,
     split: SplitName = "test",
     data_dir: Named | None = None,
+    on_bad_image: Literal["refuse", "skip"] | None = None,
     normalize: Normalize = None,
     best: bool = False,
 ) -> Scored:
@@ -38,8 +39,12 @@ def evaluate(
     """
     one_of("split", split, get_args(SplitName))
     one_of("normalize", normalize, ("standardize", "none"))
-    place = None if data_dir is None else fspath(data_dir)
-    scored = evaluate_weights(_path(weights), data=data, data_dir=place, split=split, normalize=normalize, best=best)
+    where = None if data_dir is None else fspath(data_dir)
+    one_of("on_bad_image", on_bad_image, ("refuse", "skip"))
+    scored = evaluate_weights(
+        _path(weights), data=data, data_dir=where, split=split, on_bad_image=on_bad_image, normalize=normalize,
+        best=best,
+    )  # fmt: skip
     note(*scored.notes)
     return scored
 

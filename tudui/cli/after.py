@@ -32,7 +32,7 @@ MAX_CONFUSION = 20
 SORTED_BY = "name, status, loss, data, seed, epochs, planned, validation, test, seconds or differs."
 
 
-@configured("data.name", "data.dir", file=False)
+@configured("data.name", "data.dir", "data.on_bad_image", file=False)
 def evaluate_command(
     weights: WeightsArgument,
     asked: Asked,
@@ -50,7 +50,8 @@ def evaluate_command(
     from tudui.api.models import evaluate
 
     data, data_dir = asked.value("data.name"), asked.value("data.dir")
-    scored = evaluate(weights, data, data_dir=data_dir, split=split, normalize=normalize, best=best)
+    bad = asked.value("data.on_bad_image")
+    scored = evaluate(weights, data, data_dir=data_dir, split=split, on_bad_image=bad, normalize=normalize, best=best)
     if json:
         found = scored.evaluated
         about = {"origin": scored.weights.origin, "split": found.split, "weights": found.weights}

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from os.path import expanduser
 from typing import Any, TypeVar
 
@@ -52,7 +53,11 @@ class Command(TyperCommand):
         return _tidied(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the options; UsageError for a long one with one dash, which would be read as short ones: -lr."""
+        """Read the options; UsageError for an empty value, often an unset variable, and a long one with one dash."""
+        for before, value in pairwise(["", *args]):
+            if not ctx.resilient_parsing and re.fullmatch(r"(--[\w-]+=)?", value):
+                empty = value.rstrip("=") or (before if before.startswith("-") else "an argument")
+                raise UsageError(f"{ctx.command_path}: {empty} is empty; type a value, or leave it out")
         args = [HOME.sub(lambda found: found[1] + expanduser("~"), arg) for arg in args]  # noqa: PTH111  # needs no home
         ctx.meta[TYPED] = list(args)
         words = {*KEYS, *(word_of(name) for parameter in self.get_params(ctx) for name in parameter.opts)}

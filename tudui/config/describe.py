@@ -19,9 +19,12 @@ SWITCHES = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "fal
 MOST_ELSEWHERE = 2  # keys of other sections with the same last part, for example optimizer.lr for train.lr
 
 
-def describe(error: ValidationError, model: type[BaseModel], above: Key, place: Callable[[Key], str]) -> list[str]:
-    """Return pydantic's errors as lines `place: key: what (got ...)`, one per key."""
-    lines: dict[Key, tuple[list[str], str]] = {}
+def describe(error: ValidationError, model: type[BaseModel], above: Key, place: Callable[..., str]) -> list[str]:
+    """Return pydantic's errors as lines `place: key: what (got ...)`, one per key.
+
+    What a section says of its keys begins with their names, `one and other: what`; the one that was typed is blamed.
+    """
+    lines: dict[tuple[Key, ...], tuple[list[str], str]] = {}
     details = error.errors()
     for detail in details:
         if detail["type"] == "too_short" and any(len(other["loc"]) > len(detail["loc"]) for other in details):
@@ -29,9 +32,13 @@ def describe(error: ValidationError, model: type[BaseModel], above: Key, place: 
         here, fields = _walk(model, detail["loc"])
         key = (*above, *here)
         what, got = _what(detail, key, fields, model)
-        lines.setdefault(key, ([], got))[0].append(what)
+        keys, (names, _, rule) = [key], what.partition(": ")
+        if detail["type"] == "value_error" and isinstance(detail["input"], dict) and rule:
+            keys, what, got = [(*key, name) for name in names.split(" and ")], rule, ""
+        lines.setdefault(tuple(keys), ([], got))[0].append(what)
     return [
-        f"{place(key)}: {'.'.join(key) or 'config'}: {', or '.join(what)}{got}" for key, (what, got) in lines.items()
+        f"{place(*keys)}: {' and '.join('.'.join(key) for key in keys) or 'config'}: {', or '.join(what)}{got}"
+        for keys, (what, got) in lines.items()
     ]
 
 

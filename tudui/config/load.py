@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tudui.config.data_sets import FOLDER
 from tudui.config.describe import describe
 from tudui.config.loss_spec import LossParameters, LossSpec, loss_section, loss_spec
 from tudui.config.network_spec import NetworkSpec, network_spec, recipe_rate
@@ -21,6 +22,7 @@ DEFAULT = "default"
 PARTS: dict[str, Callable[[str], LossSpec | NetworkSpec]] = {"loss": loss_spec, "network": network_spec}
 CHOSEN_BY_NAME = ("loss", "network", "optimizer", "schedule")  # a new name replaces the whole section
 INSIDE_THE_BAND = ("seed", "device", "data.dir", "data.cache", "log.", "checkpoint.")  # do not change accuracy
+DATA_PATHS = ("dir", "noise_matrix", "noise_manifest")
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,12 @@ class Merge:
         self.origins = {other: place for other, place in self.origins.items() if other[: len(key)] != key}
         self.origins |= {inside: origin for inside, _ in _walk(value, key)}
 
-    def place(self, key: Key) -> str:
+    def place(self, *keys: Key) -> str:
+        """Return the origin of the first of these keys that was typed, if any, or else of the first."""
+        places = [self._origin(key) for key in keys]
+        return next((place for place in places if not place.startswith(self.source)), places[0])
+
+    def _origin(self, key: Key) -> str:
         """Return the origin of a key, of the nearest section above it, or of a key below; or the source."""
         for length in range(len(key), 0, -1):
             if key[:length] in self.origins:
@@ -144,7 +151,7 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
         measured = recipe_rate(config.network, config.loss, config.optimizer.name)
         rate = measured or config.optimizer.usual_rate
         if rate is None:
-            place = merge.place(("optimizer", "lr") if "optimizer" in merge.values else ("loss", "name"))
+            place = merge.place(("optimizer", "name"), ("loss", "name"))
             raise ConfigError([f"{place}: optimizer.lr: no recipe for {recipe}; set a rate, for example --lr 0.05"])
         of_any = f"{config.optimizer.name} for any loss"
         optimizer = config.optimizer.model_copy(update={"lr": rate})
@@ -170,6 +177,16 @@ def flatten(config: Config) -> dict[str, Any]:
     """Return every setting by its dotted key."""
     values = _walk(config.model_dump(mode="json"), ())
     return {".".join(key): value for key, value in values if not isinstance(value, dict)}
+
+
+def located(config: Config) -> Config:
+    """Return the config with absolute paths, so that it means the same files in another working directory."""
+    data = {key: path and str(Path(path).absolute()) for key, path in config.data if key in DATA_PATHS}
+    if config.data.name.startswith(FOLDER):
+        data["name"] = f"{FOLDER}{Path(config.data.name.removeprefix(FOLDER)).absolute()}"
+    begin = config.train.init_from and str(Path(config.train.init_from).absolute())
+    train = config.train.model_copy(update={"init_from": begin})
+    return config.model_copy(update={"data": config.data.model_copy(update=data), "train": train})
 
 
 def validate(merge: Merge) -> Config:

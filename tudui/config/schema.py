@@ -19,7 +19,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 _at_home = os.path.expanduser  # leaves ~ as it is if there is no home folder, which Path.expanduser does not
-Place = Annotated[str, AfterValidator(_at_home)]  # of a file or folder; ~ is the home folder
+PathName = Annotated[str, Field(min_length=1), AfterValidator(_at_home)]  # ~ is the home folder
 
 # the meaning of `auto` for images in classes, the only task
 AUTO = {"loss": "ce", "network": "tudui"}
@@ -38,7 +38,9 @@ class DataConfig(Section):
     """The images, their splits and preparation."""
 
     name: str = Field("digits", description=f"a name from `tudui data list`, or {FOLDER}PATH for your own images")
-    dir: Place | None = Field(None, description="folder with the data set, or for its download; null: the user's cache")
+    dir: PathName | None = Field(
+        None, description="folder with the data set, or for its download; null: the user's cache"
+    )
     validation: Fraction = Field(0.1, description="share of training images for validation, stratified; 0: none")
     shuffle: bool = Field(True, description="use a new random order in every epoch")
     normalize: Literal["standardize", "none"] = Field(
@@ -49,10 +51,12 @@ class DataConfig(Section):
     noise_kind: Literal["symmetric", "asymmetric"] = Field(
         "symmetric", description="wrong labels: any other class; asymmetric: common pairs, or data.noise_matrix"
     )
-    noise_matrix: Place | None = Field(
+    noise_matrix: PathName | None = Field(
         None, description="CSV file, row: true class, column: given label; label_noise scales it, 1: unchanged"
     )
-    noise_manifest: Place | None = Field(None, description="label_noise.json of a run, to use its wrong labels again")
+    noise_manifest: PathName | None = Field(
+        None, description="label_noise.json of a run, to use its wrong labels again"
+    )
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what to do with an unreadable image file")
     cache: bool = Field(True, description="keep decoded image folders in the user's cache")
 
@@ -76,7 +80,7 @@ class DataConfig(Section):
         if self.noise_manifest and self.label_noise:
             raise ValueError("label_noise and noise_manifest: set only one of them")
         if self.noise_matrix and self.noise_kind != "asymmetric":
-            raise ValueError("noise_matrix: needs noise_kind asymmetric; set that too")
+            raise ValueError("noise_matrix and noise_kind: a matrix needs data.noise_kind=asymmetric; set that too")
         return self
 
 
@@ -178,7 +182,7 @@ class TrainConfig(Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="CPU threads; another number changes the rounding, so the result"
     )
-    init_from: Place | None = Field(
+    init_from: PathName | None = Field(
         None, description="weights file or run for the initial weights; null: from the seed"
     )
 

@@ -2,8 +2,8 @@
 
 import contextlib
 import hashlib
+import logging
 import os
-import stat
 import sys
 import threading
 import unicodedata
@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
+from tudui.config.data_sets import FOLDER
 from tudui.config.schema import DataConfig
 from tudui.data.cache import read_cached, write_cached
 from tudui.data.dataset import Source
@@ -46,9 +47,11 @@ LARGE = 4_000_000  # pixels beyond which images are decoded one at a time
 ONE_LARGE = threading.Lock()
 # Pillow only warns beyond its own limit, which is above MAX_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs would go to stderr
+_reading = threading.local()  # .path: the file that a thread decodes
 SIZE = (32, 32)  # height and width in pixels, as of all data sets of Tudui
 FORMAT = "1"  # part of every cache key; increase it when decoding changes
-SHOWN = 10
+SHOWN = 10  # images in a message
 
 
 class ImageFile(NamedTuple):
@@ -76,12 +79,11 @@ def read_folder(root: Path, config: DataConfig) -> Source:
             f"{root}: no images; expected {root}/CLASS/*.jpg or {root}/train/CLASS/*.jpg "
             f"(endings: {' '.join(sorted(ENDINGS))})"
         )
-    images, bad = _decode_or_recall(root, files, config)
-    notes = []
+    images, bad, notes = _decode_or_recall(root, files, config)
     if bad:
         listed = f"{root}: {len(bad)} of {len(files)} images cannot be read: {some_of(bad)}"
         if config.on_bad_image == "refuse":
-            raise DataError(f"{listed}; fix or delete them, or skip them with --set data.on_bad_image=skip")
+            raise DataError(f"{listed}; fix or delete them, or skip them with --on-bad-image skip")
         if len(bad) == len(files):
             raise DataError(f"{listed}; put readable images there")
         notes.append(f"{listed}; skipped")
@@ -106,7 +108,7 @@ def read_folder(root: Path, config: DataConfig) -> Source:
 def _list(root: Path) -> tuple[list[ImageFile], int]:
     """Return all image files, sorted, and the number of other files."""
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; check the path")
+        raise DataError(f"{root}: no such folder; name where it is now with --data {FOLDER}PATH")
     try:
         inside = {entry.name: Path(entry.path) for entry in os.scandir(root) if entry.is_dir()}
         tops = [("train", root)]
@@ -118,10 +120,8 @@ def _list(root: Path) -> tuple[list[ImageFile], int]:
                 if not shown_as_it_is(folder.name):
                     raise DataError(f"{top}: class folder {folder.name!r} has control characters; rename it")
                 for path in sorted(_files_below(folder)):
-                    status = path.stat()
-                    if _is_image(path, status):
-                        version = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-                        files.append(ImageFile(path, part, folder.name, version))
+                    if path.suffix.lower() in ENDINGS:
+                        files.append(ImageFile(path, part, folder.name, _version(path)))
                     else:
                         others += 1
     except OSError as error:
@@ -138,47 +138,59 @@ def shown_as_it_is(name: str) -> bool:
 def images_below(folder: Path) -> list[Path]:
     """Return the image files below a folder, sorted, by the rules for a class; DataError if it cannot be read."""
     try:
-        return [path for path in sorted(_files_below(folder)) if _is_image(path, path.stat())]
+        return [path for path in sorted(_files_below(folder)) if path.suffix.lower() in ENDINGS]
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from None
 
 
-def _is_image(path: Path, status: os.stat_result) -> bool:
-    return path.suffix.lower() in ENDINGS and stat.S_ISREG(status.st_mode)
+def _version(path: Path) -> tuple[int, ...]:
+    """Return what changes with a file; () for one that is gone, or a link that leads nowhere."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield all files, and folders with an image's name, which cannot be read as an image."""
+
     def refuse(error: OSError) -> None:
         raise error
 
     for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders.sort()
-        yield from (Path(parent) / name for name in names if not name.startswith("."))
+        images = [name for name in folders if Path(name).suffix.lower() in ENDINGS]
+        folders[:] = sorted(set(folders) - set(images))
+        yield from (Path(parent) / name for name in (*names, *images) if not name.startswith("."))
 
 
-def _decode_or_recall(root: Path, files: list[ImageFile], config: DataConfig) -> tuple[np.ndarray, dict[str, str]]:
-    """Return the readable images as uint8 [N, 3, H, W], and the reason for each unreadable one."""
-    digest = hashlib.sha256(f"{FORMAT}\n{root.resolve()}\n".encode())
+def _decode_or_recall(
+    root: Path, files: list[ImageFile], config: DataConfig
+) -> tuple[np.ndarray, dict[str, str], list[str]]:
+    """Return the readable images as uint8 [N, 3, H, W], the reason for each unreadable one, and notes."""
+    digest = hashlib.sha256(f"{FORMAT}\n{root.resolve()}\n".encode(errors="surrogateescape"))
     for file in files:
         digest.update(f"{file.path.relative_to(root)}\0{file.version}\n".encode(errors="surrogateescape"))
     key = digest.hexdigest()[:32]
     if config.cache and (cached := read_cached(key)):
         images, description = cached
-        bad = description.get("bad")
+        bad, remarks = description.get("bad"), description.get("remarks", {})
         names = {str(file.path.relative_to(root)) for file in files}
-        if isinstance(bad, dict) and bad.keys() <= names and len(images) == len(files) - len(bad):
-            return images, bad
-    images, bad = _decode(root, files)
+        whole = isinstance(bad, dict) and bad.keys() <= names and len(images) == len(files) - len(bad)
+        if isinstance(bad, dict) and whole and isinstance(remarks, dict):
+            return images, bad, remarks_on(remarks, str(root))
+    images, bad, remarks = _decode(root, files)
+    notes = remarks_on(remarks, str(root))
     if config.cache and not (bad and config.on_bad_image == "refuse"):
-        write_cached(key, images, {"folder": str(root.resolve()), "bad": bad})
-    return images, bad
+        notes += write_cached(key, images, {"folder": str(root.resolve()), "bad": bad, "remarks": remarks})
+    return images, bad, notes
 
 
-def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, str]]:
+def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, str], dict[str, str]]:
     images = np.empty((len(files), 3, *SIZE), dtype=np.uint8)
     bad: dict[str, str] = {}
     filled = 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
+    with pillow_warnings() as remarks, ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
         decoded = track(
             pool.map(decode_or_reason, (file.path for file in files), chunksize=64),
             f"Reading {escape(root.name)}",
@@ -193,7 +205,30 @@ def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, s
             else:
                 images[filled] = image
                 filled += 1
-    return images[:filled], bad
+    read = {str(path.relative_to(root)): text for path, text in remarks.items()}
+    return images[:filled], bad, {name: read[name] for name in sorted(read.keys() - bad.keys())}
+
+
+@contextlib.contextmanager
+def pillow_warnings() -> Iterator[dict[Path, str]]:
+    """Yield Pillow's first warning of each file that is decoded until the block ends; none is printed."""
+    found: dict[Path, str] = {}
+
+    def keep(message: Warning | str, *_: object, **__: object) -> None:
+        found.setdefault(getattr(_reading, "path", Path()), in_a_line(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = keep
+        yield found
+
+
+def remarks_on(remarks: Mapping[str, str], where: str) -> list[str]:
+    """Return the note, if any, that images were read although Pillow warned of them."""
+    if not remarks:
+        return []
+    what = "1 image was" if len(remarks) == 1 else f"{len(remarks):,} images were"
+    return [f"{where}: {what} read, with warnings of the decoder: {some_of(remarks)}"]
 
 
 def decode_or_reason(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray | str:
@@ -207,6 +242,7 @@ def decode_or_reason(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray | s
 def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Return an image as uint8 [3, H, W], of this size (height, width); DataError if it cannot be read."""
     height, width = size
+    _reading.path = path
     try:
         with opened(path) as file, Image.open(file, formats=FORMATS) as image:
             pixels = image.width * image.height
@@ -222,11 +258,14 @@ def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
     except DataError:
         raise
     except FileNotFoundError:
-        raise DataError("no such file") from None
+        link = "a link that leads nowhere" if path.is_symlink() else "no such file"
+        raise DataError(link) from None
     except UnidentifiedImageError:
         raise DataError("not an image of a known format") from None
+    except IsADirectoryError:
+        raise DataError("a folder, not an image") from None
     except Exception as error:  # a broken file makes Pillow's decoders raise almost anything
-        why = str(error).replace(repr(str(path)), "file") or type(error).__name__
+        why = getattr(error, "strerror", None) or str(error).replace(repr(str(path)), "file") or type(error).__name__
         raise DataError(in_a_line(why)) from None
 
 

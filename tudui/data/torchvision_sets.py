@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import pickle
 import socket
 import sys
@@ -84,10 +85,10 @@ def find_copies(root: Path) -> dict[str, Path]:
         name: place
         for name, layout in CIFAR.items()
         for place in (root, root / layout.folder)
-        if (place / layout.meta_file).is_file()
+        if os.access(place / layout.meta_file, os.F_OK)  # Path.exists raises for what is in a closed folder
     }
     others = {name: root / kind / "raw" for name, kind in MNIST.items()} | {"svhn": root / "train_32x32.mat"}
-    return found | {name: place for name, place in others.items() if place.exists()}
+    return found | {name: place for name, place in others.items() if os.access(place, os.F_OK)}
 
 
 class _PickledType:
@@ -149,8 +150,8 @@ class _ArraysOnly(pickle._Unpickler):
 
 
 def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
-    folder = root if (root / layout.meta_file).is_file() else root / layout.folder
-    if not folder.is_dir():
+    folder = root if os.access(root / layout.meta_file, os.F_OK) else root / layout.folder
+    if not os.access(folder, os.F_OK):
         _download(name, root, layout.torchvision_class)
     images: list[np.ndarray] = []
     labels: list[int] = []

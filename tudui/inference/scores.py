@@ -15,6 +15,8 @@ from tudui.training.network import Network
 from tudui.weights import Weights, read_weights
 
 EVERY = "all"  # the name of all images as a split
+STANDARDIZE = {"normalize": "standardize"}
+CLEAN = {"label_noise": 0.0, "noise_kind": "symmetric", "noise_matrix": None, "noise_manifest": None}
 UNPREPARED = "pixels in [0, 1], as in the course's scripts; other weights may need --normalize standardize"
 
 
@@ -68,6 +70,7 @@ def evaluate_weights(
     data: str | None = None,
     data_dir: str | None = None,
     split: str = "test",
+    on_bad_image: str | None = None,
     normalize: str | None = None,
     best: bool = False,
 ) -> Scored:
@@ -75,14 +78,20 @@ def evaluate_weights(
     weights = read_weights(path, best=best)
     if weights.config is None and data is None:
         raise UsageError(f"{path}: a weights file does not name its data; add --data, for example --data cifar10")
-    flags = {"data.name": ("--data", data), "data.dir": ("--data-dir", data_dir)}
-    overrides = [Override(key, value, f"{flag} {value}") for key, (flag, value) in flags.items() if value is not None]
-    if data is not None:  # the wrong labels of the training data are not those of other data
-        clean = {"label_noise": 0.0, "noise_kind": "symmetric", "noise_matrix": None, "noise_manifest": None}
-        overrides += [Override(f"data.{key}", value, f"--data {data}") for key, value in clean.items()]
+    given = {
+        "--data": ("name", data),
+        "--data-dir": ("dir", data_dir),
+        "--on-bad-image": ("on_bad_image", on_bad_image),
+    }
+    overrides = [
+        Override(f"data.{key}", value, f"{flag} {value}") for flag, (key, value) in given.items() if value is not None
+    ]
     config = config_from(weights.config or {}, weights.origin, overrides)
     read = load_whole if split == EVERY else load_data
-    dataset = read(config.data.model_copy(update={"normalize": "standardize"}), config.seed)
+    dataset = read(config.data.model_copy(update=STANDARDIZE), config.seed)
+    if data is not None and config.data.has_wrong_labels and weights.data != dataset.fingerprint():
+        # other data, and not that of the run at another place: the wrong labels are not its labels
+        dataset = read(config.data.model_copy(update=STANDARDIZE | CLEAN), config.seed)
     weights.check_fits(dataset.shape)
     chosen = split_of(dataset, split)
     notes = [*dataset.notes]
