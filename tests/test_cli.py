@@ -347,3 +347,68 @@ def test_a_bug_shows_its_traceback_and_asks_for_a_report(tmp_path):
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "report" in done.stderr.splitlines()[-1]
+
+
+def test_parameters_of_a_loss_are_typed_with_its_name(tudui):
+    """They arrive as --set would set them, and `config show` names the flag as their origin."""
+    typed = tudui("train", "--loss", "sce:alpha=0.2;beta=2", *FAST, "-o", "typed", "--json").json()
+    set_so = ("--loss", "sce", "--set", "loss.alpha=0.2", "--set", "loss.beta=2")
+    assert tudui("train", *set_so, *FAST, "-o", "set", "--json").json()["test"] == typed["test"]
+    assert typed["test"] != tudui("train", "--loss", "sce", *FAST, "-o", "defaults", "--json").json()["test"]
+    shown = tudui("config", "show", "--loss", "huber:delta=0.5", "--provenance").out
+    assert re.search(r"delta: 0.5 +# --loss huber:delta=0.5", shown)
+
+
+@pytest.mark.parametrize(
+    ("loss", "says"),
+    [
+        ("huber:delta=", "NAME:a=1;b=2"),
+        ("huber:delta=1;delta=2", "each once"),
+        ("hubber:delta=1", "did you mean 'huber'?"),
+        ("ce:delta=1", "delta: unknown key"),
+        ("huber:delta=-1", "greater than 0"),
+        ("huber:delta=x", "valid number"),
+    ],
+)
+def test_wrong_parameters_of_a_loss(loss, says, tudui):
+    for command, flag in (("train", "--loss"), ("compare-losses", "--losses")):
+        answer = tudui(command, flag, loss)
+        assert answer.code == 2
+        assert says in answer.err
+    assert tudui("loss", "value", loss, "-i", "1,2", "-t", "1").code == 2
+
+
+def test_a_parameter_of_a_loss_is_given_once(tudui):
+    for arguments in (
+        ("train", "--loss", "huber:delta=1", "--set", "loss.delta=2"),
+        ("loss", "value", "huber:delta=1", "--delta", "2", "-i", "1", "-t", "2"),
+        ("line-fit", "--losses", "huber:delta=1", "--delta", "2"),
+    ):
+        answer = tudui(*arguments)
+        assert answer.code == 2
+        assert "loss.delta: set twice" in answer.err
+
+
+def test_losses_with_parameters_are_compared(tudui):
+    losses = "ce,gce:q=0.5,gce:q=0.9,sce:alpha=0.2;beta=2"
+    plan = ("compare-losses", "--losses", losses, "--baseline", "gce:q=0.5", "--seeds", "1", "-e", "1", "-o", "out")
+    answer = tudui(*plan, "--set", "device=cpu", "--json")
+    assert answer.code == 0
+    names = ["ce", "gce-q=0.5", "gce-q=0.9", "sce-alpha=0.2-beta=2"]
+    assert [row["variant"] for row in answer.json()["rows"]] == names
+    assert {pair["baseline"] for pair in answer.json()["pairs"]} == {"gce-q=0.5"}
+    q = [json.loads(next(Path("out").rglob(f"*{name}*/result.json")).read_text()) for name in names[1:3]]
+    assert q[0]["test"]["loss"] != q[1]["test"]["loss"]
+    twice = tudui("compare-losses", "--losses", "gce:q=0.5,gce:q=0.5")
+    assert twice.code == 2
+    assert "gce-q=0.5 given twice" in twice.err
+
+
+def test_the_lab_takes_losses_with_parameters(tudui):
+    """Huber by hand: 0.5 * (|r| - 0.25) for residuals 1 and 2, with delta 0.5."""
+    found = tudui("loss", "value", "huber:delta=0.5", "-i", "1,2", "-t", "0,0", "--json").json()
+    assert found["terms"] == [0.375, 0.875]
+    assert found["parameters"] == {"delta": 0.5}
+    fits = tudui("line-fit", "--losses", "huber:delta=0.5,huber:delta=2,huber,mse", "--json").json()["fits"]
+    assert list(fits) == ["huber:delta=0.5", "huber:delta=2", "huber δ=2", "mse"]
+    assert fits["huber:delta=2"]["optimum"] == fits["huber δ=2"]["optimum"] != fits["huber:delta=0.5"]["optimum"]

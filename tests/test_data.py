@@ -8,6 +8,8 @@ import struct
 import subprocess
 import sys
 import tarfile
+import urllib.request
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -351,13 +353,12 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path, tudui):
     assert not (tmp_path / "executed").exists()
 
 
+def unreachable(*_: object, **__: object) -> None:
+    raise OSError("unreachable")
+
+
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion-mnist", "svhn"])
 def test_without_a_host_the_ways_on_are_named(name, tmp_path, tudui, monkeypatch):
-    import urllib.request
-
-    def unreachable(*_: object, **__: object) -> None:
-        raise OSError("unreachable")
-
     monkeypatch.setattr(urllib.request, "urlopen", unreachable)  # where there is a network, too
     answer = tudui("train", "--data", name, "--data-dir", tmp_path / "none")
     assert answer.code == 3
@@ -547,3 +548,28 @@ def test_a_folder_that_is_closed_is_refused(class_folders):
     )
     done = subprocess.run([sys.executable, "-c", script, class_folders], capture_output=True, text=True, check=True)
     assert done.stdout == "./odd/closed: cannot be read: Permission denied\n"
+
+
+@pytest.mark.parametrize("name", ["cifar-10-python.tar.gz", "archive.zip"])
+def test_an_archive_is_to_be_unpacked_first(name, tmp_path, tudui, monkeypatch):
+    """The command that is shown does it, for the archive and for the folder that holds it."""
+    monkeypatch.setattr(urllib.request, "urlopen", unreachable)
+    place = tmp_path / "down loads"
+    write_cifar(tmp_path / "cifar-10-batches-py", count=60)
+    if name.endswith("zip"):
+        place.mkdir()
+        with zipfile.ZipFile(place / name, "w") as archive:
+            for file in (tmp_path / "cifar-10-batches-py").iterdir():
+                archive.write(file, file.relative_to(tmp_path))
+    else:
+        place.mkdir()
+        with tarfile.open(place / name, "w:gz") as archive:
+            archive.add(tmp_path / "cifar-10-batches-py", "cifar-10-batches-py")
+    answer = tudui("train", "--data", "cifar10", "--data-dir", place / name, "--dry-run")
+    assert answer.code == 3
+    command = answer.err.split("first: ")[1].split(", and name")[0].replace("python ", f"{sys.executable} ")
+    inside = tudui("train", "--data", "cifar10", "--data-dir", place, "--dry-run")
+    assert inside.code == 3
+    assert answer.err.split("first: ")[1] == inside.err.split("first: ")[1]
+    subprocess.run(command, shell=True, check=True)
+    assert tudui("train", "--data", "cifar10", "--data-dir", place, "-b", "8", "--dry-run").code == 0

@@ -84,7 +84,7 @@ def as_tudui_errors() -> Iterator[None]:
         raise (DataError if isinstance(error, UnicodeDecodeError) else UsageError)(text) from None
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` with the closest known word, or an empty text."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+def did_you_mean(word: str, known: Iterable[str], *, like: float = 0.6) -> str:
+    """Return `; did you mean 'x'?` with the closest known word, or an empty text; `like` is 1 for the same word."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=like)
     return f"; did you mean '{near[0]}'?" if near else ""

@@ -119,13 +119,20 @@ def _with_deltas(names: Sequence[str], deltas: Sequence[float] | str) -> list[Ch
     ]
 
 
-def line_points(csv: Named | None = None, *, seed: int = 0, **made: float) -> LineData:
-    """Return the points of a CSV file, or the tutorial's, drawn from `seed` with `points`, `outliers` and `shift`."""
+def line_points(
+    csv: Named | None = None, *, x: str | None = None, y: str | None = None, seed: int = 0, **made: float
+) -> LineData:
+    """Return the points of a CSV file, by default of its columns x and y, or the tutorial's points.
+
+    Those are drawn from `seed` with `points`, `outliers` and `shift`.
+    """
+    if csv is None and (x or y):
+        raise UsageError(f"{f'--x {x}' if x else f'--y {y}'}: names a column of a file; add --csv FILE")
     if csv is None:
         return tutorial_data(seed, **made)  # type: ignore[arg-type]  # numbers of points are whole, which float cannot say
     if made:
         raise UsageError(f"--csv {csv}: the file has the points; omit {', '.join(f'--{name}' for name in made)}")
-    return csv_data(Path(csv))
+    return csv_data(Path(csv), x=x, y=y)
 
 
 def line_fit(

@@ -135,7 +135,7 @@ def _print_value(found: "LossValue") -> None:
         print_line(f"... and {len(places) - SHOWN:,} more; see all with --json")
     parameters = "".join(f", {key} {value}" for key, value in found.parameters.items() if value not in (None, 0.0))
     shown = "no reduction" if found.value is None else f"{found.reduction} {found.value:.4f}"
-    print_line(f"{found.loss}{parameters}: {shown}", "bold")
+    print_line(f"{found.loss.partition(':')[0]}{parameters}: {shown}", "bold")
 
 
 @app.command()

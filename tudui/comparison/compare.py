@@ -113,8 +113,9 @@ def _waiting(runs: Sequence[PlannedRun], folder: Path) -> list[PlannedRun]:
 
 
 def default_folder(plan: Plan) -> Path:
-    """Return the plan's folder, which does not depend on its losses, seeds and noise levels."""
-    digest = hashlib.sha256(plan.base.model_dump_json(exclude={"loss"}).encode()).hexdigest()[:6]
+    """Return the plan's own folder, so that no plan replaces another one's report; more seeds are the same plan."""
+    asked = (plan.base.model_dump_json(exclude={"loss"}), plan.comparison.model_dump_json(exclude={"seeds"}))
+    digest = hashlib.sha256("\n".join(asked).encode()).hexdigest()[:6]
     return Path("runs") / f"compare-{default_name(plan.base.data.name)}-{plan.comparison.lr}-{digest}"
 
 

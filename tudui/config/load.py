@@ -71,6 +71,8 @@ class Merge:
             seen.setdefault(key, override.origin)
             if chooses and isinstance(override.value, str | dict):
                 self._choose(section, override)
+                if "=" in str(override.value):  # parameters typed with the name
+                    seen |= {f"{section}.{name}": override.origin for name in self.values.get(section, ())}
             else:
                 settings.append(override)
         for override in settings:  # after the names, so that they apply to the chosen sections
@@ -85,7 +87,13 @@ class Merge:
             self.notes.append(
                 f"{override.origin} replaces the whole section '{section}' of the file, without {', '.join(dropped)}"
             )
-        self._set(section, value if isinstance(value, dict) else {"name": value}, override.origin)
+        if isinstance(value, str):
+            try:
+                value = loss_section(value) if section == "loss" else {"name": value}
+            except ConfigError as error:
+                self.problems.append(f"{override.origin}: {section}: {error}")
+                return
+        self._set(section, value, override.origin)
 
     def _set(self, dotted: str, value: Any, origin: str) -> None:
         """Set a value, and replace the origin of everything below its key."""
@@ -208,10 +216,10 @@ def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge) -> A
     find = PARTS[part]
     spec = default = find(AUTO[part])
     name = given.get("name", "auto")
-    if part == "loss" and isinstance(name, str):
-        section = loss_section(name)
-        given, name = {**section, **given, "name": section["name"]}, section["name"]
     try:
+        if part == "loss" and isinstance(name, str):
+            section = loss_section(name)
+            given, name = {**section, **given, "name": section["name"]}, section["name"]
         spec = default if name == "auto" else find(str(name))
         return spec.parameters.model_validate({**given, "name": spec.name})
     except ConfigError as error:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from tudui.config.parts import Section, Spec, all_specs, find_spec
+from tudui.config.yaml_file import read_value
+from tudui.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,6 +73,15 @@ def loss_spec(name: str) -> LossSpec:
     return find_spec(loss_section(name)["name"], loss_specs(), "loss", aliases=ALIASES, others=OTHERS)
 
 
-def loss_section(name: str) -> dict[str, Any]:
-    """Return the `loss` section of a name or alias."""
-    return dict(ALIASES.get(name, {"name": name}))
+def loss_section(text: str) -> dict[str, Any]:
+    """Return the `loss` section of a name or alias, or of a name with parameters: `huber:delta=0.5`, `sce:a=1;b=2`."""
+    name, colon, given = text.partition(":")
+    if not colon or "=" not in given:
+        return dict(ALIASES.get(text, {"name": text}))
+    parameters: dict[str, Any] = {}
+    for one in given.split(";"):
+        key, equals, value = (part.strip() for part in one.partition("="))
+        if not (key and equals and value) or key in parameters:
+            raise ConfigError([f"{text}: parameters are NAME:a=1;b=2, each once, for example huber:delta=0.5"])
+        parameters[key] = read_value(value, text)
+    return loss_section(name) | parameters

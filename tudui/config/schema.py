@@ -1,10 +1,11 @@
 """Every setting of a run: type, range, default and meaning."""
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.loss_spec import LossParameters, loss_spec
@@ -17,7 +18,8 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-PathName = Annotated[str, Field(min_length=1)]
+_at_home = os.path.expanduser  # leaves ~ as it is if there is no home folder, which Path.expanduser does not
+PathName = Annotated[str, Field(min_length=1), AfterValidator(_at_home)]  # ~ is the home folder
 
 # the meaning of `auto` for images in classes, the only task
 AUTO = {"loss": "ce", "network": "tudui"}
@@ -61,7 +63,9 @@ class DataConfig(Section):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name in data_sets() or (name.startswith(FOLDER) and name != FOLDER):
+        if name.startswith(FOLDER) and name != FOLDER:
+            return FOLDER + _at_home(name.removeprefix(FOLDER))
+        if name in data_sets():
             return name
         hint = f"; did you mean '{FOLDER}{name}'?" if Path(name).is_dir() else did_you_mean(name, data_sets())
         raise ValueError(f"must be one of {', '.join(data_sets())}, {FOLDER}PATH{hint}")
@@ -218,7 +222,8 @@ class Config(Section):
     """A whole run. The same config and seed give the same run."""
 
     loss: SerializeAsAny[LossParameters] = Field(
-        LossParameters(name="auto"), description="a name from `tudui loss list`; replaces a file's section; auto: ce"
+        LossParameters(name="auto"),
+        description="a name from `tudui loss list`, also huber:delta=0.5; replaces a file's section; auto: ce",
     )
     network: SerializeAsAny[NetworkParameters] = Field(
         NetworkParameters(name="auto"), description="a network by name; auto: tudui"
@@ -256,7 +261,7 @@ class ComparisonConfig(Section):
     variants: dict[str, SerializeAsAny[LossParameters]] = Field(
         default_factory=lambda: {name: loss_spec(name).parameters(name=name) for name in DEFAULT_LOSSES},
         min_length=1,
-        description="losses by name; in a file also sections with your own names",
+        description="losses by name, also with parameters, gce:q=0.5; in a file also sections with your own names",
     )
     seeds: int = Field(5, ge=1, le=1000, description="runs per variant and noise level, from the config's seed up")
     label_noise: tuple[Share, ...] = Field(

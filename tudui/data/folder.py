@@ -90,7 +90,8 @@ def read_folder(root: Path, config: DataConfig) -> Source:
     if not len(parts[TRAIN]):
         raise DataError(f"{root}: no training image can be read; put readable images there")
     kept = {name: rows for name, rows in parts.items() if len(rows)}
-    return Source(torch.from_numpy(images), labels, Classes(names=classes), kept, notes, bad)
+    paths = tuple(str(file.path) for file in good)
+    return Source(torch.from_numpy(images), labels, Classes(names=classes), kept, notes, bad, paths)
 
 
 def _version(path: Path) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from tudui.config.schema import DataConfig
+from tudui.data.archives import unpack_hint
 from tudui.data.cache import cache_folder
 from tudui.data.dataset import Source
 from tudui.errors import DataError
@@ -61,6 +62,8 @@ def read_torchvision_set(config: DataConfig) -> Source:
     """Return a data set from `data.dir`, the cache, or a download."""
     root = _root_of(config)
     if config.dir and not root.is_dir():
+        if root.is_file():
+            raise DataError(f"--data-dir {root}: is a file and not a folder{unpack_hint(root)}")
         raise DataError(f"--data-dir {root}: no such folder; name one with a copy of {config.name}, or create it")
     if config.name in CIFAR:
         return _read_cifar(config.name, CIFAR[config.name], root)
@@ -234,6 +237,7 @@ def _download(name: str, root: Path, kind: str, **part: Any) -> Any:
         raise DataError(
             f"{name}: not in {root}{looked_for}, and the download failed ({in_a_line(error)}). Without a network, use "
             f"--data-dir DIR with a copy of it, --data folder:PATH with your own images, or --data digits"
+            f"{unpack_hint(root)}"
         ) from None
     except Exception as error:  # random bytes make torchvision's readers raise almost anything
         why = in_a_line(f"{type(error).__name__} {error}")

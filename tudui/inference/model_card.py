@@ -15,6 +15,7 @@ from tudui.exported import Description
 from tudui.inference.history import History, without_paths
 from tudui.inference.loading import loading_code
 from tudui.tasks.classes import confusion_rows
+from tudui.tasks.metric import wilson
 from tudui.text import markdown_text, printable
 from tudui.weights import Weights
 
@@ -169,9 +170,7 @@ def _hits(line: Evaluated) -> int:
 
 def _share(hits: int, images: int) -> str:
     """Return a share with its 95 % interval (Wilson 1927)."""
-    from scipy.stats import binomtest
-
-    low, high = binomtest(hits, images).proportion_ci(0.95, method="wilson")
+    low, high = wilson(hits / images, images)
     return f"{100 * hits / images:.2f} % ({hits:,} of {images:,}; 95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
 
 

@@ -58,7 +58,7 @@ def class_curve(chosen: ChosenLoss, *, label: str, classes: int = 10, points: in
 def curve_label(chosen: ChosenLoss) -> str:
     """Return the name of a curve: the loss and, if it has one, its δ."""
     delta = getattr(chosen.parameters, "delta", None)
-    return chosen.label if delta is None else f"{chosen.label} δ={delta:g}"
+    return chosen.label if delta is None or ":" in chosen.label else f"{chosen.label} δ={delta:g}"
 
 
 def places_of(labels: Iterable[str]) -> dict[str, int]:

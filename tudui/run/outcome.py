@@ -9,13 +9,15 @@ import torch
 from tudui.config.schema import DataConfig
 from tudui.data import Dataset, Split
 from tudui.distributed import World
-from tudui.events import WrongLabels
+from tudui.events import Evaluated, StepEnd, WrongLabels
 from tudui.files import written_aside
 from tudui.tasks import Metric, Task
 from tudui.tasks.label_noise import counted
-from tudui.tasks.metric import of_each
+from tudui.tasks.metric import of_each, wilson
 from tudui.training.engine import predict
 from tudui.training.network import Network
+
+FAR_ABOVE = 0.1  # of a training score over a validation score
 
 
 def spoiled_in(data: Dataset) -> dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
@@ -54,6 +56,19 @@ def learned(network: Network, train: Split, metric: Metric, world: World) -> dic
         "clean": {"images": int((~wrong).sum()), metric.name: _mean(values[~wrong])},
         "flipped": {"images": int(wrong.sum()), **flipped},
     }
+
+
+def memorised_images(trained: StepEnd, validation: Evaluated, metric: Metric) -> str | None:
+    """Return a warning if an epoch's score on training images is far above that on validation images, beyond chance."""
+    score = validation.scores[metric.name]
+    if not metric.proportion or trained.epoch_scores[metric.name] <= max(
+        score + FAR_ABOVE, wilson(score, validation.images)[1]
+    ):
+        return None
+    return (  # without numbers, so that those of a comparison's runs are counted together
+        f"the training {metric.title} is far above that of validation: the network memorises training images; "
+        f"use more of them, random changes (data.augment) or fewer epochs"
+    )
 
 
 def _mean(values: torch.Tensor) -> float | None:

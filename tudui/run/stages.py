@@ -15,23 +15,17 @@ from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.config.loss_spec import Loss
 from tudui.errors import DataError, UsageError
-from tudui.events import Divergence, Evaluated, RunEnded, RunStarted, Warned
+from tudui.events import Divergence, Evaluated, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import json_text, write_text
 from tudui.losses import build_every_loss
-from tudui.run.outcome import learned, spoiled_in, write_predictions, wrong_labels_of
+from tudui.run.outcome import learned, memorised_images, spoiled_in, write_predictions, wrong_labels_of
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import RunInfo, Sink, open_sink
 from tudui.sinks.several import Sinks
 from tudui.tasks.label_noise import manifest
 from tudui.training.checkpoint import (
-    BEST,
-    LAST,
-    Checkpoint,
-    load_checkpoint,
-    newest_checkpoint,
-    restore_state,
-    save_checkpoint,
-)
+    BEST, LAST, Checkpoint, load_checkpoint, newest_checkpoint, restore_state, save_checkpoint,
+)  # fmt: skip
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict, score
 from tudui.training.hashes import begun_from
@@ -166,7 +160,7 @@ class Run:
                 self.emit.tell(Warned(step=step, message=self.warning), self.emit.listeners)
         self.training.over = self.is_over()
 
-    def end_epoch(self) -> None:
+    def end_epoch(self, trained: StepEnd) -> None:
         """Evaluate on validation and save checkpoints."""
         progress = self.state.progress
         if self.data.validation is not None:
@@ -176,6 +170,8 @@ class Run:
             self.emit(evaluated)
             self.warn_of_collapse(evaluated, outputs)
             score = evaluated.scores[self.metric.name]
+            if self.is_over() and (memorised := memorised_images(trained, evaluated, self.metric)):
+                self.emit(Warned(step=evaluated.step, message=memorised))
             if self.metric.is_better(score, progress.best_score):
                 progress.best_epoch, progress.best_score = progress.epoch, score
                 if self.config.checkpoint.best:
@@ -197,10 +193,9 @@ class Run:
 
     def is_over(self) -> bool:
         """Return whether the run diverged, has done its epochs, or is ended by early stopping."""
-        patience, progress = self.config.train.early_stopping, self.state.progress
+        patience, progress = self.config.train.early_stopping or math.inf, self.state.progress
         waited = 0 if progress.epoch_images else progress.epoch - progress.best_epoch  # it stops between epochs
-        stopped = patience is not None and waited >= patience
-        return self.training.over or progress.epoch == self.config.train.epochs or stopped
+        return self.training.over or progress.epoch == self.config.train.epochs or waited >= patience
 
     def save(self, name: str) -> None:
         """Write a checkpoint of the current state, unless `last.pt` has it."""
@@ -255,6 +250,8 @@ class Run:
         self.emit(test)
         if validation is None:
             self.warn_of_collapse(test, outputs)
+        if missing := self.data.task.missing(outputs, self.data.test.targets):
+            self.emit(Warned(step=test.step, message=f"on the {test.images:,} test images, {missing}"))
         if self.world.is_first:
             write_predictions(self.folder.predictions, self.data.test, outputs, self.data.task)
         progress, metric = self.state.progress, self.metric.name
@@ -285,6 +282,7 @@ class Run:
             "loss": self.config.loss.name,
             "data": self.config.data.name,
             "task": self.data.task.about(),
+            "images": {name: len(split) for name, split in self.data.splits().items()},
             "epochs": progress.epoch,
             "steps": progress.step,
             **values,

@@ -72,7 +72,7 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
                 run.emit(event)
                 run.diverged = event.diverged
                 if event.epoch_done and not run.diverged:
-                    run.end_epoch()
+                    run.end_epoch(event)
             stopped_by = world.largest(request.signal_number or 0)  # the same answer in all processes
             for number, run, _ in active:
                 if run.diverged or (not stopped_by and run.is_over()):

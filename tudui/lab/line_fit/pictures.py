@@ -26,7 +26,7 @@ def fits_picture(experiment: Experiment) -> Figure:
         _draw_points(axes, experiment)
         for fit, style in _styled(experiment):
             _draw_line(axes, experiment, fit.descent.line if axes is left else fit.optimum, fit.label, style)
-        finish(axes, title, "x", "y", below=True)
+        finish(axes, title, experiment.data.x_name, experiment.data.y_name, below=True)
     return figure
 
 
