@@ -2,14 +2,19 @@
 
 import re
 
-# control characters but tab and line feed, other line ends, changes of the writing direction, halves of surrogate pairs
-STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# control characters but tab and line feed, other line ends, marks of the writing direction, halves of surrogate pairs
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 FORMULA = ("=", "+", "-", "@")  # the first character of a spreadsheet formula
 
 
 def printable(text: str) -> str:
     """Replace control characters, so that untrusted names cannot control the terminal."""
     return STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def one_line(text: str) -> str:
+    """Replace line breaks, so that an untrusted name forges no line."""
+    return " ".join(text.splitlines())
 
 
 def in_a_line(error: object) -> str:

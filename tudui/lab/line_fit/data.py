@@ -8,6 +8,7 @@ import numpy as np
 
 from tudui.errors import UsageError
 from tudui.files import opened
+from tudui.lab.reading import MAX_BYTES
 from tudui.text import in_a_line
 
 MAX_POINTS = 2_000  # with more, the solvers are slow and the picture is black
@@ -55,7 +56,7 @@ def csv_data(path: Path) -> LineData:
     """Return the columns x and y of a file; UsageError names a wrong line."""
     points: dict[str, list[float]] = {"x": [], "y": []}
     try:
-        with opened(path, "r", newline="", encoding="utf-8-sig") as file:
+        with opened(path, "r", most=MAX_BYTES, newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
             names = [name.strip().lower() for name in rows.fieldnames or []]
             if "x" not in names or "y" not in names:
