@@ -308,6 +308,19 @@ def test_a_path_that_no_system_takes_is_one_line(arguments, tudui):
         assert answer.err.startswith("error: ")
 
 
+def test_folders_deeper_than_pythons_stack_are_one_line(tudui):
+    answer = tudui("train", "-e", "1", "-o", "a/" * 1900)  # the system takes such a path
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    assert answer.err.startswith("error: ")
+
+
+def test_a_backend_that_matplotlib_does_not_know_changes_nothing(tmp_path):
+    command = [sys.executable, "-P", "-m", "tudui", "loss", "plot", "l1", "--out", "plot.png"]
+    subprocess.run(command, cwd=tmp_path, env={**os.environ, "MPLBACKEND": "unknown"}, check=True)
+    assert (tmp_path / "plot.png").exists()
+
+
 def test_text_that_is_not_utf_8_is_one_line(tudui):
     answer = tudui("train", "-e", "1", "-o", NOT_UTF8)
     assert answer.code == 2

@@ -287,6 +287,16 @@ def test_a_mistyped_data_set_and_an_unknown_preparation(trained, tmp_path, tudui
     sentence(answer.err)
 
 
+@pytest.mark.parametrize("damage", [lambda last: last.write_bytes(last.read_bytes()[:1000]), Path.unlink])
+def test_weights_that_are_not_the_last_are_taken_by_name_only(damage, trained, tudui):
+    shutil.copytree(trained, "run")
+    damage(Path("run/checkpoints/last.pt"))
+    answer = tudui("evaluate", "run")
+    assert answer.code == 5
+    assert "run/checkpoints/previous.pt" in answer.err
+    assert tudui("evaluate", "run/checkpoints/previous.pt").code == 0
+
+
 def test_best_is_of_a_run(trained, tudui, sentence):
     answer = tudui("evaluate", trained / "checkpoints" / "last.pt", "--best")
     assert answer.code == 2

@@ -74,6 +74,7 @@ def main() -> None:
 def _run_nothing_of_this_folder() -> None:
     """Keep this process, and those that it starts, from code and settings in the working directory."""
     os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ["MPLBACKEND"] = "agg"  # pictures are files; an unknown name here would end matplotlib's import
     if os.path.lexists("matplotlibrc"):  # read when matplotlib is imported
         with contextlib.chdir(sys.prefix):
             import matplotlib  # noqa: F401  # it reads its settings once, here

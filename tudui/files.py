@@ -17,9 +17,16 @@ from tudui.errors import DiskError, UsageError
 LEFT = re.compile(r"\.tudui-[0-9a-f]{16}\.part")  # a name that `aside` returned
 
 
-def opened(path: Path, mode: str = "rb", **how: Any) -> IO[Any]:
-    """Open a regular file; OSError for a FIFO, a device or a socket, which could block or never end."""
-    return open(path, mode, opener=_regular, **how)
+def opened(path: Path, mode: str = "rb", *, most: int | None = None, **how: Any) -> IO[Any]:
+    """Open a regular file; OSError for a FIFO, a device or a socket, which could block or never end.
+
+    OSError also for a file of more than `most` bytes.
+    """
+    file = open(path, mode, opener=_regular, **how)  # noqa: SIM115  # the caller closes it
+    if most is not None and os.fstat(file.fileno()).st_size > most:
+        file.close()
+        raise OSError(errno.EFBIG, f"more than {most:,} bytes", str(path))
+    return file
 
 
 def _regular(path: str, flags: int) -> int:
@@ -136,7 +143,7 @@ def locked(path: Path, *, what: str, mode: str = "a+") -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             raise DiskError(
-                f"{path.parent}: {what} in use by another process ({file.read().strip() or 'unknown'}); "
+                f"{path.parent}: {what} in use by another process ({file.read(200).strip() or 'unknown'}); "
                 f"wait for it, stop it, or choose another folder"
             ) from None
         except OSError:

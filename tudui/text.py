@@ -2,8 +2,8 @@
 
 import re
 
-# control characters but tab and line feed, other line ends, changes of the writing direction, halves of surrogate pairs
-STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# control characters but tab and line feed, other line ends, marks of the writing direction, halves of surrogate pairs
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 AS_UTF_8 = "save it as UTF-8 in your editor"
 FORMULA = ("=", "+", "-", "@")  # the first character of a spreadsheet formula
 
@@ -32,6 +32,11 @@ def decoded(data: bytes) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode(encoding_of(data) or "utf-8").removeprefix("\ufeff")
+
+
+def one_line(text: str) -> str:
+    """Replace line breaks, so that an untrusted name forges no line."""
+    return " ".join(text.splitlines())
 
 
 def in_a_line(error: object) -> str:

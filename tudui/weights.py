@@ -25,7 +25,15 @@ from tudui.networks.course_files import COURSE, layer_classes, shape_of, tensors
 from tudui.networks.saved import network_from, state_dict_of
 from tudui.run_folder import RunFolder, is_comparison
 from tudui.text import in_a_line
-from tudui.training.checkpoint import BEST, Checkpoint, checkpoint_from, load_checkpoint, load_whole, newest_checkpoint
+from tudui.training.checkpoint import (
+    BEST,
+    LAST,
+    Checkpoint,
+    checkpoint_from,
+    load_checkpoint,
+    load_whole,
+    newest_checkpoint,
+)
 from tudui.training.other_files import PART
 
 LIBRARIES = {"torch", "torchvision", "numpy", "builtins"} | sys.stdlib_module_names  # have no class of the user's
@@ -100,6 +108,10 @@ def _from_run(path: Path, *, best: bool) -> Weights:
     if best and (folder / BEST).exists():
         return _from_checkpoint(load_checkpoint(folder / BEST))
     checkpoint, _ = newest_checkpoint(folder)
+    if checkpoint is not None and checkpoint.path.name != LAST:  # only a run that resumes may go back
+        raise WeightsError(
+            f"{folder / LAST}: missing or damaged; restore it, or name the weights before it: {checkpoint.path}"
+        )
     if checkpoint is not None:
         return _from_checkpoint(checkpoint)
     if is_comparison(path):

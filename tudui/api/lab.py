@@ -10,7 +10,16 @@ from tudui.config import Override
 from tudui.errors import UsageError
 from tudui.files import json_text, refuse_overwriting, write_text
 from tudui.lab.choice import ChosenLoss, choose_loss, has_parameter
-from tudui.lab.curves import LARGEST_REACH, Curve, class_curve, curve_label, places_of, reach_of, residual_curve
+from tudui.lab.curves import (
+    LARGEST_REACH,
+    SMALLEST_REACH,
+    Curve,
+    class_curve,
+    curve_label,
+    places_of,
+    reach_of,
+    residual_curve,
+)  # fmt: skip
 from tudui.lab.line_fit.choose_delta import ChosenDelta as ChosenDelta
 from tudui.lab.line_fit.choose_delta import choose_delta as choose_from
 from tudui.lab.line_fit.data import LineData, csv_data, tutorial_data
@@ -89,8 +98,8 @@ def loss_curves(
         from tudui.lab import pictures
 
         pictures.check_place(Path(out), overwrite=overwrite)
-    if reach is not None and not 0 < reach <= LARGEST_REACH:
-        raise UsageError(f"--reach {reach:g}: must be greater than 0 and at most {LARGEST_REACH:g}")
+    if reach is not None and not SMALLEST_REACH <= reach <= LARGEST_REACH:
+        raise UsageError(f"--reach {reach:g}: must be from {SMALLEST_REACH:g} to {LARGEST_REACH:g}")
     on_numbers = [loss for loss in chosen if loss.on_numbers]
     reach = reach or reach_of(on_numbers)
     of_classes = chosen if len(on_numbers) < len(chosen) else []

@@ -145,8 +145,6 @@ def _print_table(predictions: "list[Prediction]", columns: int) -> None:
     for heading in ("image", *("first", "second", "third")[:columns], *(f"{rank}." for rank in range(4, columns + 1))):
         table.add_column(heading, overflow="fold")
     for one in predictions:
-        table.add_row(
-            Text(" ".join(str(one.path).splitlines())), *(Text(f"{name} {100 * p:.1f} %") for name, p in one.classes)
-        )
+        table.add_row(Text(str(one.path)), *(Text(f"{name} {100 * p:.1f} %") for name, p in one.classes))
     if table.row_count:
         console_on().print(table)

@@ -255,17 +255,25 @@ class Config(Section):
 DEFAULT_LOSSES = ("ce", "mse", "l1", "huber")
 
 
+MAX_RUNS = 10_000  # of a comparison
+
+
 class ComparisonConfig(Section):
     """The losses to compare, how often, and with which learning rates."""
 
     variants: dict[str, SerializeAsAny[LossParameters]] = Field(
         default_factory=lambda: {name: loss_spec(name).parameters(name=name) for name in DEFAULT_LOSSES},
         min_length=1,
+        max_length=100,
         description="losses by name, also with parameters, gce:q=0.5; in a file also sections with your own names",
     )
     seeds: int = Field(5, ge=1, le=1000, description="runs per variant and noise level, from the config's seed up")
     label_noise: tuple[Share, ...] = Field(
-        (0.0,), strict=False, min_length=1, description="shares of wrong labels in training and validation, from 0 to 1"
+        (0.0,),
+        strict=False,
+        min_length=1,
+        max_length=100,
+        description="shares of wrong labels in training and validation, from 0 to 1",
     )
     baseline: str = Field("ce", description="variant to compare the others with; without ce, the first")
     metric: str | None = Field(None, description="metric of the verdicts, for example top5; null: the task's first")
@@ -275,7 +283,11 @@ class ComparisonConfig(Section):
         "tuned: the best of `rates` on validation images for each",
     )
     rates: tuple[Positive, ...] = Field(
-        (0.01, 0.02, 0.05, 0.1, 0.2), strict=False, min_length=2, description="rates to try with lr: tuned"
+        (0.01, 0.02, 0.05, 0.1, 0.2),
+        strict=False,
+        min_length=2,
+        max_length=100,
+        description="rates to try with lr: tuned",
     )
     tuning_seeds: int = Field(1, ge=1, le=100, description="runs per rate, with seeds that are not reported")
     forms: tuple[Literal["recipe", "plain"], ...] = Field(
@@ -287,3 +299,10 @@ class ComparisonConfig(Section):
     reach: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
         "auto", description="validation accuracy to reach, for time to accuracy; auto: 0.9 of the baseline's last"
     )
+
+    @model_validator(mode="after")
+    def _few_enough(self) -> "ComparisonConfig":
+        runs = len(self.variants) * len(self.label_noise) * self.seeds
+        if runs > MAX_RUNS:
+            raise ValueError(f"{runs:,} runs are too many; at most {MAX_RUNS:,} can be compared")
+        return self

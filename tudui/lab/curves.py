@@ -12,7 +12,7 @@ from tudui.losses import build_loss, numbered_classes
 from tudui.losses.residual import ResidualParameters
 from tudui.style import loss_places
 
-LARGEST_REACH = 1e6  # its square is still far below the largest float64
+SMALLEST_REACH, LARGEST_REACH = 1e-6, 1e6  # their squares are still far from the bounds of float64
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,13 @@ from tudui.sinks import RunInfo, Sink, open_sink
 from tudui.sinks.several import Sinks
 from tudui.tasks.label_noise import manifest
 from tudui.training.checkpoint import (
-    BEST, LAST, Checkpoint, load_checkpoint, newest_checkpoint, restore_state, save_checkpoint,
+    BEST,
+    LAST,
+    Checkpoint,
+    load_checkpoint,
+    newest_checkpoint,
+    restore_state,
+    save_checkpoint,
 )  # fmt: skip
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict, score
