@@ -280,7 +280,7 @@ class ComparisonConfig(Section):
     lr: Literal["recipe", "same", "tuned"] = Field(
         "recipe",
         description="recipe: each loss's own rate; same: optimizer.lr for all (auto: the baseline's recipe); "
-        "tuned: the best of `rates` on validation images for each",
+        "tuned: the best of `rates` on validation images for each, and of up to 3 rates beyond if it is at an end",
     )
     rates: tuple[Positive, ...] = Field(
         (0.01, 0.02, 0.05, 0.1, 0.2),
@@ -289,7 +289,7 @@ class ComparisonConfig(Section):
         max_length=100,
         description="rates to try with lr: tuned",
     )
-    tuning_seeds: int = Field(1, ge=1, le=100, description="runs per rate, with seeds that are not reported")
+    tuning_seeds: int = Field(2, ge=2, le=100, description="runs per rate, with seeds that are not reported")
     forms: tuple[Literal["recipe", "plain"], ...] = Field(
         ("recipe",),
         strict=False,

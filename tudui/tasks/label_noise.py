@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,21 +52,28 @@ def wrong_labels(
 def flipped(labels: Tensor, shares: Tensor, *, rate: float, seed: int) -> Tensor:
     """Return labels [N], some of them wrong.
 
-    Of class c, `rate * shares[c].sum()` of the images (rounded to whole images) get another class, in the proportions
-    of `shares` [K, K], whose diagonal is 0. A wrong label at one rate is the same at any higher rate.
+    Of class c, `rate * shares[c].sum()` of the images get another class, in the proportions of `shares` [K, K], whose
+    diagonal is 0. The number of wrong labels is the nearest possible to the sum of this over the images; they are
+    shared among the classes by the method of Webster (Sainte-Lague), which only adds images if the rate grows. So a
+    wrong label at one rate is the same at any higher rate.
     """
     generator = torch.Generator().manual_seed(seed)
     rank = torch.randperm(len(labels), generator=generator)
     draw = torch.rand(len(labels), generator=generator, dtype=torch.float64)
-    noisy = labels.clone()
+    wrong = torch.zeros_like(labels)  # what each label becomes at the highest rate
+    turn = torch.full(labels.shape, math.inf, dtype=torch.float64)  # the lowest ones become wrong first
+    expected = 0.0
     for label in labels.unique().tolist():
         positions = (labels == label).nonzero().flatten()
-        number = round(rate * float(shares[label].sum()) * len(positions))
-        first = positions[rank[positions].argsort()][:number]
-        if len(first):
-            cumulative = shares[label].cumsum(0)
-            noisy[first] = torch.searchsorted(cumulative / cumulative[-1], draw[first], right=True)
-    return noisy
+        positions = positions[rank[positions].argsort()]
+        cumulative = shares[label].cumsum(0)
+        if share := float(shares[label].sum()):
+            wrong[positions] = torch.searchsorted(cumulative / cumulative[-1], draw[positions], right=True)
+            turn[positions] = (torch.arange(len(positions)) + 0.5).double() / (share * len(positions))
+            expected += rate * share * len(positions)
+    by_rank = rank.argsort()
+    chosen = by_rank[turn[by_rank].argsort(stable=True)][: round(expected)]
+    return labels.scatter(0, chosen, wrong[chosen])
 
 
 def counted(
