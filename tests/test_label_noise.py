@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from tests.conftest import quick_config
+from tudui.config import load_config, parse_set
+from tudui.config.plan import load_plan
 from tudui.config.schema import DataConfig
 from tudui.data import load_data
 from tudui.errors import DataError
@@ -62,6 +64,21 @@ def test_each_rate_has_the_nearest_number_of_wrong_labels_and_those_of_every_low
             assert abs(int((noisy != labels)[members].sum()) - float(expected[members].sum())) < 1.5
         before = noisy
     assert 0 < int((before != labels).sum()) < len(labels)
+
+
+@pytest.mark.parametrize("noise", ["data.label_noise=0.4", "data.noise_manifest=any.json"])
+def test_a_recipe_rate_with_wrong_labels_is_noted(noise):
+    (note,) = load_config(None, [parse_set(noise)]).notes
+    assert "--lr 0.02" in note
+    assert not load_config(None, [parse_set(noise), parse_set("optimizer.lr=0.1")]).notes
+    assert not load_config(None, [parse_set("data.label_noise=0")]).notes
+
+
+def test_a_comparison_by_recipe_rates_with_wrong_labels_is_noted():
+    noise, tuned = parse_set("comparison.label_noise=[0, 0.4]"), parse_set("comparison.lr=tuned")
+    assert len(load_plan(None, [noise]).notes) == 1
+    assert not load_plan(None, [noise, tuned]).notes
+    assert not load_plan(None, []).notes
 
 
 def test_seeds_give_different_noise_and_the_same_seed_the_same():
