@@ -14,6 +14,7 @@ from tudui.comparison.executors import Executor, Listener, done_before, execute
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.runs import PlannedRun, given_rates, reported_runs
 from tudui.comparison.tuning import Search
+from tudui.comparison.variance import Explained, explain, runs_of_sources
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.data import load_data
 from tudui.errors import Interrupted, TuduiError, UsageError
@@ -21,7 +22,7 @@ from tudui.files import check_writable, disk_errors, locked, refuse_links, remov
 from tudui.run_folder import COMPARISON_LOCK, PLAN, comparing, default_name, is_comparison
 from tudui.tasks import metric_named
 
-RUNS, TUNING, TENSORBOARD = "runs", "tuning", "tensorboard"
+RUNS, TUNING, VARIANCE, TENSORBOARD = "runs", "tuning", "variance", "tensorboard"
 
 
 def compare(
@@ -49,7 +50,7 @@ def compare(
     with locked(folder / COMPARISON_LOCK, what="a comparison is"):
         with disk_errors(folder):
             (folder / RUNS).mkdir(exist_ok=True)
-        remove_left(folder, folder / RUNS, folder / TUNING, folder / "pictures")
+        remove_left(folder, *(folder / name for name in (RUNS, TUNING, VARIANCE, "pictures")))
         write_text(folder / PLAN, plan_yaml(plan))
         run_all = partial(execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address)
         try:
@@ -70,7 +71,7 @@ def compare(
 
 
 def _stages(search: Search, folder: Path) -> Iterator[tuple[Sequence[PlannedRun], Path]]:
-    """Yield runs and their folder: each round of the tuning, then the reported runs.
+    """Yield runs and their folder: each round of the tuning, the reported runs, those that explain the variance.
 
     The runs of one stage must be done before the next stage is asked for.
     """
@@ -79,7 +80,10 @@ def _stages(search: Search, folder: Path) -> Iterator[tuple[Sequence[PlannedRun]
     if tuned:
         for runs in search:
             yield runs, search.folder
-    yield reported_runs(plan, search.rates if tuned else given_rates(plan)), folder / RUNS
+    reported = reported_runs(plan, search.rates if tuned else given_rates(plan))
+    yield reported, folder / RUNS
+    if plan.comparison.explain_variance:
+        yield [run for runs in runs_of_sources(plan, reported).values() for run in runs], folder / VARIANCE
 
 
 def check_folder(folder: Path) -> None:
@@ -132,9 +136,14 @@ def left_out(comparison: Comparison) -> list[str]:
 
 def number_of_runs(plan: Plan) -> int:
     """Return the number of runs of a plan with the tuning runs of the grid, not those of rates beyond it."""
-    comparison = plan.comparison
-    tuning = len(comparison.rates) * comparison.tuning_seeds if comparison.lr == "tuned" else 0
-    return len(comparison.variants) * len(comparison.label_noise) * (comparison.seeds + tuning)
+    comparison, each = plan.comparison, plan.comparison.seeds
+    if comparison.lr == "tuned":
+        each += len(comparison.rates) * comparison.tuning_seeds
+    number = len(comparison.variants) * len(comparison.label_noise) * each
+    if comparison.explain_variance:
+        any_rate = {(variant, noise): 1.0 for variant in comparison.variants for noise in comparison.label_noise}
+        number += sum(map(len, runs_of_sources(plan, reported_runs(plan, any_rate)).values()))
+    return number
 
 
 def read_comparison(folder: Path, *, metric: str | None = None) -> Comparison:
@@ -148,10 +157,22 @@ def read_comparison(folder: Path, *, metric: str | None = None) -> Comparison:
     if metric is not None:
         plan = replace(plan, comparison=plan.comparison.model_copy(update={"metric": metric}))
     search = Search(plan, folder / TUNING)
-    for runs, place in _stages(search, folder):  # the last one has the reported runs
+    for runs, place in _stages(search, folder):
         _check_done(runs, place)
-    records = read_runs(runs, place)
-    return collect(plan, records, folder=folder, command=comparing(folder), tuning=search.curves)
+        if place.name == RUNS:
+            reported = runs
+    records = read_runs(reported, folder / RUNS)
+    found = collect(plan, records, folder=folder, command=comparing(folder), tuning=search.curves)
+    return replace(found, explained=_explained(found, reported)) if plan.comparison.explain_variance else found
+
+
+def _explained(comparison: Comparison, reported: Sequence[PlannedRun]) -> tuple[Explained, ...]:
+    plan, place = comparison.plan, comparison.folder / VARIANCE
+    of_source = {source: runs for source, runs in runs_of_sources(plan, reported).items() if runs}
+    records = {run.planned.name: run for run in read_runs([run for runs in of_source.values() for run in runs], place)}
+    others = {source: [records[run.name] for run in runs] for source, runs in of_source.items()}
+    first = [run for row in comparison.rows for run in row.runs if run.planned.seed == plan.base.seed]
+    return tuple(explain(plan, first, others, comparison.metric))
 
 
 def _check_done(runs: Sequence[PlannedRun], place: Path) -> None:

@@ -15,7 +15,7 @@ from tudui.config.schema import DataConfig
 from tudui.errors import DataError
 from tudui.events import WrongLabels
 from tudui.files import opened
-from tudui.seeding import derive_seed
+from tudui.seeding import derive_seed, sub_seed
 from tudui.text import in_a_line
 
 FORMAT = 1
@@ -42,7 +42,7 @@ def wrong_labels(
         return {name: given[name].where(given[name] >= 0, labels) for name, labels in pool.items()}
     if not config.label_noise:
         return {}
-    shares = _wrong_shares(config, names)
+    shares, seed = _wrong_shares(config, names), sub_seed(config.noise_seed, seed)
     return {
         name: flipped(labels, shares, rate=config.label_noise, seed=derive_seed(seed, "noise", name))
         for name, labels in pool.items()
@@ -165,7 +165,7 @@ def manifest(
         "classes": list(names),
         "kind": config.noise_source,
         "rate": config.label_noise,
-        "seed": seed,
+        "seed": sub_seed(config.noise_seed, seed),
         "images": {name: len(index) for name, (index, _, _) in spoiled.items()},
         "index": [index for index, _, _ in flips],
         "true": [true for _, true, _ in flips],
