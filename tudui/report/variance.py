@@ -43,6 +43,8 @@ def advice(comparison: Comparison) -> list[str]:
 
 
 def _advice(explained: Explained) -> str:
+    if not explained.components:
+        return f"too few runs of {_of(explained)} finished."
     parts = [part for part in explained.components if part.source != REST]
     total = sum(part.sd**2 for part in parts)
     if not total:
@@ -64,7 +66,8 @@ def variance_section(comparison: Comparison) -> Iterator[Block]:
     """Yield the section on what the scores vary with, if it was asked for."""
     if not comparison.explained:
         return
-    runs = min(part.n for explained in comparison.explained for part in explained.components if part.interval)
+    parts = [part for explained in comparison.explained for part in explained.components]
+    runs = min((part.n for part in parts if part.interval), default=0)
     yield Heading("What the scores vary with")
     yield Bullets(advice(comparison))
     yield Paragraph(
