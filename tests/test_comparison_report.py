@@ -521,7 +521,7 @@ def test_finished_runs_are_checked_before_others_train(run, change, compared, tm
     shutil.rmtree("own/runs/mse-seed2")
     answer = tudui("compare-losses", *PLAN, "-o", "own")
     assert answer.code == DataError.exit_code
-    assert answer.err.count("\n") == 1
+    assert [line.partition(":")[0] for line in answer.err.splitlines()] == ["note", "error"]
     assert not Path("own/runs/mse-seed2").exists()
 
 

@@ -18,7 +18,8 @@ from tudui.comparison.executors import Executor, Listener, check_jobs, choose_ex
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.progress import duration as duration
 from tudui.comparison.progress import progress_display
-from tudui.comparison.runs import given_rates, reported_runs, tuning_runs
+from tudui.comparison.runs import given_rates, reported_runs
+from tudui.comparison.tuning import Search
 from tudui.config.plan import Plan
 from tudui.errors import UsageError
 from tudui.files import locked
@@ -56,10 +57,11 @@ class Arrangement:
         comparisons.check_data(plan)
         comparison = plan.comparison
         if comparison.lr == "tuned":
-            runs, rates = tuning_runs(plan), dict.fromkeys(comparison.variants, comparison.rates)
+            runs = next(iter(Search(plan, self.folder)))
+            rates = dict.fromkeys(comparison.variants, comparison.rates)
         else:
             given = given_rates(plan)
-            runs = reported_runs(plan, given)
+            runs = list(reported_runs(plan, given))
             rates = {name: (given[name, comparison.label_noise[0]],) for name in comparison.variants}
         first = runs[: self.jobs] if self.executor == "stacked" else runs[:1]
         return seconds_of(first) * math.ceil(self.runs / self.jobs) + START_UP, rates

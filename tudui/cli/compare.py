@@ -32,7 +32,8 @@ OUT = "Folder for runs and report.  [default: below runs/, the same for the same
 
 @configured(
     "comparison.variants", "data.name", "data.dir", "comparison.seeds", "comparison.label_noise", "comparison.lr",
-    "comparison.forms", "comparison.baseline", "comparison.metric", "train.epochs", "data.on_bad_image",
+    "comparison.forms", "comparison.baseline", "comparison.metric", "comparison.explain_variance", "train.epochs",
+    "data.on_bad_image",
 )  # fmt: skip
 def compare_losses_command(
     asked: Asked,

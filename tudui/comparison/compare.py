@@ -1,29 +1,28 @@
 """`compare`: do the runs of a plan, or those that its folder does not contain yet, and compare them."""
 
 import hashlib
-import math
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
-from statistics import fmean
 
 from tudui.comparison.collect import collect
-from tudui.comparison.done import check_test_images, read_runs, read_task
+from tudui.comparison.done import check_test_images, read_runs
 from tudui.comparison.executors import Executor, Listener, done_before, execute
-from tudui.comparison.outcome import Comparison, Curve
-from tudui.comparison.runs import PlannedRun, given_rates, reported_runs, tuning_runs
+from tudui.comparison.outcome import Comparison
+from tudui.comparison.runs import PlannedRun, given_rates, reported_runs
+from tudui.comparison.tuning import Search
+from tudui.comparison.variance import Explained, explain, runs_of_sources
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.data import load_data
 from tudui.errors import Interrupted, TuduiError, UsageError
 from tudui.files import check_writable, disk_errors, locked, refuse_links, remove_left, write_text
-from tudui.record import read_result
-from tudui.run_folder import COMPARISON_LOCK, PLAN, RunFolder, comparing, default_name, is_comparison
-from tudui.tasks import Metric, metric_named
+from tudui.run_folder import COMPARISON_LOCK, PLAN, comparing, default_name, is_comparison
+from tudui.tasks import metric_named
 
-RUNS, TUNING, TENSORBOARD = "runs", "tuning", "tensorboard"
+RUNS, TUNING, VARIANCE, TENSORBOARD = "runs", "tuning", "variance", "tensorboard"
 
 
 def compare(
@@ -40,13 +39,9 @@ def compare(
 
     Nothing in the folder changes if it contains something else, or runs of another config.
     """
-    tuned = plan.comparison.lr == "tuned"
-    first = tuning_runs(plan) if tuned else reported_runs(plan, given_rates(plan))
-    place = folder / (TUNING if tuned else RUNS)
+    search = Search(plan, folder / TUNING)
     check_folder(folder)
-    waiting = _waiting(first, place)
-    if tuned and not waiting:
-        waiting = _waiting(reported_runs(plan, chosen_rates(plan, folder)[0]), folder / RUNS)
+    waiting = any(_waiting(runs, place) for runs, place in _stages(search, folder))
     if waiting or plan.comparison.metric is not None:
         check_data(plan)
     is_new = not folder.exists()
@@ -55,15 +50,13 @@ def compare(
     with locked(folder / COMPARISON_LOCK, what="a comparison is"):
         with disk_errors(folder):
             (folder / RUNS).mkdir(exist_ok=True)
-        remove_left(folder, folder / RUNS, folder / TUNING, folder / "pictures")
+        remove_left(folder, *(folder / name for name in (RUNS, TUNING, VARIANCE, "pictures")))
         write_text(folder / PLAN, plan_yaml(plan))
         run_all = partial(execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address)
         try:
-            run_all(first, place)
-            if tuned:
-                runs = reported_runs(plan, chosen_rates(plan, folder)[0])
-                _waiting(runs, folder / RUNS)
-                run_all(runs, folder / RUNS)
+            for runs, place in _stages(search, folder):
+                _waiting(runs, place)
+                run_all(runs, place)
         except (Interrupted, KeyboardInterrupt) as error:
             state = "stopped at the last checkpoints"
             if isinstance(error, Interrupted):
@@ -75,6 +68,22 @@ def compare(
                 rmtree(folder, ignore_errors=True)
             raise
     return read_comparison(folder)
+
+
+def _stages(search: Search, folder: Path) -> Iterator[tuple[Sequence[PlannedRun], Path]]:
+    """Yield runs and their folder: each round of the tuning, the reported runs, those that explain the variance.
+
+    The runs of one stage must be done before the next stage is asked for.
+    """
+    plan = search.plan
+    tuned = plan.comparison.lr == "tuned"
+    if tuned:
+        for runs in search:
+            yield runs, search.folder
+    reported = reported_runs(plan, search.rates if tuned else given_rates(plan))
+    yield reported, folder / RUNS
+    if plan.comparison.explain_variance:
+        yield [run for runs in runs_of_sources(plan, reported).values() for run in runs], folder / VARIANCE
 
 
 def check_folder(folder: Path) -> None:
@@ -126,10 +135,15 @@ def left_out(comparison: Comparison) -> list[str]:
 
 
 def number_of_runs(plan: Plan) -> int:
-    """Return the number of runs of a plan, including tuning runs."""
-    comparison = plan.comparison
-    tuning = len(comparison.rates) * comparison.tuning_seeds if comparison.lr == "tuned" else 0
-    return len(comparison.variants) * len(comparison.label_noise) * (comparison.seeds + tuning)
+    """Return the number of runs of a plan with the tuning runs of the grid, not those of rates beyond it."""
+    comparison, each = plan.comparison, plan.comparison.seeds
+    if comparison.lr == "tuned":
+        each += len(comparison.rates) * comparison.tuning_seeds
+    number = len(comparison.variants) * len(comparison.label_noise) * each
+    if comparison.explain_variance:
+        any_rate = {(variant, noise): 1.0 for variant in comparison.variants for noise in comparison.label_noise}
+        number += sum(map(len, runs_of_sources(plan, reported_runs(plan, any_rate)).values()))
+    return number
 
 
 def read_comparison(folder: Path, *, metric: str | None = None) -> Comparison:
@@ -142,10 +156,23 @@ def read_comparison(folder: Path, *, metric: str | None = None) -> Comparison:
     plan = load_plan(folder / PLAN)
     if metric is not None:
         plan = replace(plan, comparison=plan.comparison.model_copy(update={"metric": metric}))
-    rates, tuning = chosen_rates(plan, folder)
-    runs = reported_runs(plan, rates)
-    _check_done(runs, folder / RUNS)
-    return collect(plan, read_runs(runs, folder / RUNS), folder=folder, command=comparing(folder), tuning=tuning)
+    search = Search(plan, folder / TUNING)
+    for runs, place in _stages(search, folder):
+        _check_done(runs, place)
+        if place.name == RUNS:
+            reported = runs
+    records = read_runs(reported, folder / RUNS)
+    found = collect(plan, records, folder=folder, command=comparing(folder), tuning=search.curves)
+    return replace(found, explained=_explained(found, reported)) if plan.comparison.explain_variance else found
+
+
+def _explained(comparison: Comparison, reported: Sequence[PlannedRun]) -> tuple[Explained, ...]:
+    plan, place = comparison.plan, comparison.folder / VARIANCE
+    of_source = {source: runs for source, runs in runs_of_sources(plan, reported).items() if runs}
+    records = {run.planned.name: run for run in read_runs([run for runs in of_source.values() for run in runs], place)}
+    others = {source: [records[run.name] for run in runs] for source, runs in of_source.items()}
+    first = [run for row in comparison.rows for run in row.runs if run.planned.seed == plan.base.seed]
+    return tuple(explain(plan, first, others, comparison.metric))
 
 
 def _check_done(runs: Sequence[PlannedRun], place: Path) -> None:
@@ -155,37 +182,3 @@ def _check_done(runs: Sequence[PlannedRun], place: Path) -> None:
             f"{place.parent}: {len(missing)} of {len(runs)} runs are not done (for example {missing[0]}); "
             f"resume with: {comparing(place.parent)}"
         )
-
-
-def chosen_rates(plan: Plan, folder: Path) -> tuple[dict[tuple[str, float], float], list[Curve]]:
-    """Return the rate of each variant and noise level and, if they were tuned, their curves."""
-    if plan.comparison.lr != "tuned":
-        return given_rates(plan), []
-    runs, place = tuning_runs(plan), folder / TUNING
-    _check_done(runs, place)
-    first = read_task(place / runs[0].name).metrics[0]
-    sign = 1 if first.better == "more" else -1
-    scores: dict[tuple[str, float], dict[float, list[float]]] = {}
-    for run in runs:
-        curve = scores.setdefault((run.variant, run.label_noise), {})
-        curve.setdefault(run.rate, []).append(_validation_score(place / run.name, first))
-    curves = []
-    for (variant, noise), curve in scores.items():
-        rates = sorted(curve)
-        means = [sign * fmean(curve[rate]) for rate in rates]
-        best = rates[means.index(max(means))]
-        seen = [curve[rate] for rate in rates]
-        curves.append(Curve(variant=variant, label_noise=noise, rates=rates, scores=seen, chosen=best))
-    return {(curve.variant, curve.label_noise): curve.chosen for curve in curves}, curves
-
-
-def _validation_score(folder: Path, metric: Metric) -> float:
-    """Return the validation score after the last epoch; the worst possible for a run that diverged."""
-    result = read_result(RunFolder(folder).result)
-    score = None
-    if result.status != "diverged":
-        if result.validation is None:
-            raise UsageError(f"{folder}: too few images for a validation split, which --lr tuned needs")
-        score = result.validation.get(metric.name)
-    worst = 0.0 if metric.better == "more" else math.inf
-    return worst if score is None else score

@@ -9,6 +9,7 @@ from typing import Any
 from tudui.comparison.done import RunRecord
 from tudui.comparison.runs import cell_name
 from tudui.comparison.statistics import Difference, Spread, Summary
+from tudui.comparison.variance import Explained
 from tudui.comparison.verdict import Verdict
 from tudui.config.plan import Plan
 from tudui.events import WrongLabels
@@ -115,6 +116,7 @@ class Comparison:
     rows: tuple[Row, ...]
     pairs: tuple[Pair, ...]
     tuning: tuple[Curve, ...]
+    explained: tuple[Explained, ...] = ()  # with --explain-variance
 
     @property
     def test_images(self) -> int | None:
@@ -179,6 +181,7 @@ class Comparison:
             "rows": [_row(row) for row in self.rows],
             "pairs": [_pair(pair) for pair in self.pairs],
             "tuning": [_curve(curve) for curve in self.tuning],
+            "variance": [asdict(one) for one in self.explained],
             "timing": {
                 "loop_seconds": sum(run.result.timing.seconds for row in self.rows for run in row.runs),
                 "rows": [

@@ -6,7 +6,7 @@ from typing import Any
 
 from tudui.config import Config, Override, config_from
 from tudui.config.network_spec import recipe_rate
-from tudui.config.plan import TUNING_SEED, Plan
+from tudui.config.plan import Plan
 from tudui.errors import ConfigError
 
 
@@ -39,7 +39,7 @@ def reported_runs(plan: Plan, rates: Rates) -> tuple[PlannedRun, ...]:
     """Return the reported runs; their names contain a tuned rate, because a larger grid may change it."""
     first, tuned = plan.base.seed, plan.comparison.lr == "tuned"
     runs = tuple(
-        _run(plan, variant, noise, seed=seed, rate=rates[variant, noise], rate_in_name=tuned)
+        planned_run(plan, variant, noise, seed=seed, rate=rates[variant, noise], rate_in_name=tuned)
         for seed in range(first, first + plan.comparison.seeds)
         for noise in plan.comparison.label_noise
         for variant in plan.comparison.variants
@@ -48,17 +48,6 @@ def reported_runs(plan: Plan, rates: Rates) -> tuple[PlannedRun, ...]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError([f"comparison.variants: two variants would both be called {twice[0]}; rename one"])
     return runs
-
-
-def tuning_runs(plan: Plan) -> tuple[PlannedRun, ...]:
-    """Return the runs that choose the rates: the same budget each, on seeds that are not reported."""
-    return tuple(
-        _run(plan, variant, noise, seed=TUNING_SEED + number, rate=rate, rate_in_name=True)
-        for number in range(plan.comparison.tuning_seeds)
-        for rate in plan.comparison.rates
-        for noise in plan.comparison.label_noise
-        for variant in plan.comparison.variants
-    )
 
 
 def given_rates(plan: Plan) -> dict[tuple[str, float], float]:
@@ -94,7 +83,8 @@ def threads_of(config: Config) -> int:
     return 1 if config.train.threads == "auto" else config.train.threads
 
 
-def _run(plan: Plan, variant: str, noise: float, *, seed: int, rate: float, rate_in_name: bool) -> PlannedRun:
+def planned_run(plan: Plan, variant: str, noise: float, *, seed: int, rate: float, rate_in_name: bool) -> PlannedRun:
+    """Return a run of the plan."""
     settings: dict[str, Any] = {
         "loss": plan.comparison.variants[variant].model_dump(mode="json"),
         "data.label_noise": noise,

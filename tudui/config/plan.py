@@ -49,6 +49,11 @@ def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> P
             f"{merge.place(('optimizer', 'lr'))}: optimizer.lr is not used with lr: {comparison.lr}; "
             f"use --lr same for all losses at this rate"
         )
+    if comparison.lr == "recipe" and (any(comparison.label_noise) or base.data.noise_manifest):
+        notes.append(
+            "comparison.lr: recipe rates were measured on right labels; with wrong ones others may be much better, "
+            "which can decide the verdict; --lr tuned chooses one for each loss and noise level"
+        )
     return Plan(base, comparison, tuple(notes))
 
 

@@ -18,6 +18,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 _at_home = os.path.expanduser  # leaves ~ as it is if there is no home folder, which Path.expanduser does not
 PathName = Annotated[str, Field(min_length=1), AfterValidator(_at_home)]  # ~ is the home folder
 
@@ -57,6 +58,9 @@ class DataConfig(Section):
     noise_manifest: PathName | None = Field(
         None, description="label_noise.json of a run, to use its wrong labels again"
     )
+    split_seed: Seed | None = Field(None, description="seed of the validation split; null: the run's")
+    order_seed: Seed | None = Field(None, description="seed of order and augmentation; null: the run's")
+    noise_seed: Seed | None = Field(None, description="seed of the wrong labels; null: the run's")
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what to do with an unreadable image file")
     cache: bool = Field(True, description="keep decoded image folders in the user's cache")
 
@@ -187,6 +191,7 @@ class TrainConfig(Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="CPU threads; another number changes the rounding, so the result"
     )
+    weights_seed: Seed | None = Field(None, description="seed of the initial weights; null: the run's")
     init_from: PathName | None = Field(
         None, description="weights file or run for the initial weights; null: from the seed"
     )
@@ -234,7 +239,7 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     log: LogConfig = LogConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
-    seed: int = Field(0, ge=0, lt=2**31, description="determines split, initial weights, order and augmentation")
+    seed: Seed = Field(0, description="determines split, initial weights, order and augmentation")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps (untested); auto: a GPU if there is one")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "fp32", description="precision of forward and backward; weights stay fp32; auto: bf16 if it is native"
@@ -280,7 +285,7 @@ class ComparisonConfig(Section):
     lr: Literal["recipe", "same", "tuned"] = Field(
         "recipe",
         description="recipe: each loss's own rate; same: optimizer.lr for all (auto: the baseline's recipe); "
-        "tuned: the best of `rates` on validation images for each",
+        "tuned: the best of `rates` on validation images for each, and of up to 3 rates beyond if it is at an end",
     )
     rates: tuple[Positive, ...] = Field(
         (0.01, 0.02, 0.05, 0.1, 0.2),
@@ -289,7 +294,10 @@ class ComparisonConfig(Section):
         max_length=100,
         description="rates to try with lr: tuned",
     )
-    tuning_seeds: int = Field(1, ge=1, le=100, description="runs per rate, with seeds that are not reported")
+    tuning_seeds: int = Field(2, ge=2, le=100, description="runs per rate, with seeds that are not reported")
+    explain_variance: bool = Field(
+        False, description="more runs, to report what the scores vary with: weights, order, split, wrong labels, images"
+    )
     forms: tuple[Literal["recipe", "plain"], ...] = Field(
         ("recipe",),
         strict=False,

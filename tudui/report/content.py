@@ -8,6 +8,7 @@ from tudui.report.document import Block, Bullets, Code, Gallery, Heading, Paragr
 from tudui.report.pictures import gradient_picture, learning_picture, noise_picture, score_picture, tuning_picture
 from tudui.report.protocol import held_equal, protocol, rates_words
 from tudui.report.tables import losses_tables, main_table, scores_table
+from tudui.report.variance import variance_section
 from tudui.report.words import counted, headline, listed, needed, noise_words
 from tudui.tasks import Classes
 
@@ -31,6 +32,7 @@ def report_of(comparison: Comparison) -> list[Block]:
         *_tables(comparison),
         *(for_classes.wrong_labels(comparison) if classes else ()),
         *(for_classes.learned(comparison) if classes else ()),
+        *variance_section(comparison),
         *_pictures(comparison),
         *(for_classes.pictures(comparison) if classes else ()),
         *losses_tables(comparison),

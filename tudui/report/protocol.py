@@ -1,6 +1,6 @@
 """The report's protocol: how the comparison was made, and how to read its numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tudui.comparison.outcome import Comparison, settings_of_every_run
 from tudui.config.dump import yaml_text
@@ -33,8 +33,17 @@ def rates_words(comparison: Comparison) -> str:
     start = "Not held equal: the learning rate."
     if plan.lr == "recipe":
         return f"{start} Each loss has its recipe's, chosen beforehand on validation images."
-    grid, seeds = ", ".join(f"{rate:g}" for rate in plan.rates), counted(plan.tuning_seeds, "unreported seed")
-    return f"{start} Each loss and noise level has the best of {grid} by validation {first.title}, on {seeds} each."
+    grid, seeds = _rates(plan.rates), counted(plan.tuning_seeds, "unreported seed")
+    words = f"{start} Each loss and noise level has the best of {grid} by validation {first.title}, on {seeds} each."
+    if further := sorted({rate for curve in comparison.tuning for rate in curve.rates} - {*plan.rates}):
+        words += (
+            f" If the best was at an end, rates past it were tried too ({_rates(further)}; the pictures show which)."
+        )
+    return words
+
+
+def _rates(rates: Iterable[float]) -> str:
+    return ", ".join(f"{rate:g}" for rate in rates)
 
 
 def protocol(comparison: Comparison) -> list[Block]:

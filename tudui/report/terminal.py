@@ -11,6 +11,7 @@ from rich.table import Table
 from tudui.comparison.outcome import Comparison
 from tudui.report import words
 from tudui.report.protocol import held_equal
+from tudui.report.variance import advice, variance_table
 from tudui.report.words import UNKNOWN, mean_sd, noise_words
 from tudui.sinks.printable import plain_table
 
@@ -44,6 +45,21 @@ def terminal(comparison: Comparison, console: Console) -> None:
         console.print(escape(words.headline(comparison, noise)))
         if power := words.needed(comparison, noise):
             console.print(escape(power), style="dim")
+    if comparison.explained:
+        _print_variance(comparison, console)
+
+
+def _print_variance(comparison: Comparison, console: Console) -> None:
+    """Print what the scores vary with."""
+    for noise in comparison.noise_levels:
+        found = variance_table(comparison, noise)
+        table = plain_table(*found.head, left=2, title=escape(found.caption))
+        for row in found.rows:
+            table.add_row(*map(escape, row))
+        console.print()
+        console.print(table)
+    for text in advice(comparison):
+        console.print(escape(text))
 
 
 def _table(comparison: Comparison, noise: float, *, narrow: bool) -> Table:
