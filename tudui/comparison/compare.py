@@ -9,15 +9,18 @@ from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from statistics import fmean
+from typing import Any
 
 from tudui.comparison.collect import collect
 from tudui.comparison.done import check_test_images, read_runs, read_task
 from tudui.comparison.executors import Executor, Listener, done_before, execute
+from tudui.comparison.looks import looks_of
 from tudui.comparison.outcome import Comparison, Curve
-from tudui.comparison.runs import PlannedRun, given_rates, reported_runs, tuning_runs
+from tudui.comparison.runs import PlannedRun, Rates, given_rates, reported_runs, tuning_runs
+from tudui.comparison.verdict import OPEN
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.data import load_data
-from tudui.errors import Interrupted, TuduiError, UsageError
+from tudui.errors import ConfigError, Interrupted, TuduiError, UsageError
 from tudui.files import disk_errors, locked, refuse_links, remove_left, write_text
 from tudui.record import read_result
 from tudui.run_folder import COMPARISON_LOCK, PLAN, RunFolder, comparing, default_name, is_comparison
@@ -40,14 +43,12 @@ def compare(
 
     Nothing in the folder changes if it contains something else, or runs of another config.
     """
-    tuned = plan.comparison.lr == "tuned"
-    first = tuning_runs(plan) if tuned else reported_runs(plan, given_rates(plan))
-    place = folder / (TUNING if tuned else RUNS)
     check_folder(folder)
-    waiting = _waiting(first, place)
-    if tuned and not waiting:
-        waiting = _waiting(reported_runs(plan, chosen_rates(plan, folder)[0]), folder / RUNS)
-    if waiting or plan.comparison.metric is not None:
+    tuning = tuning_runs(plan) if plan.comparison.lr == "tuned" else ()
+    waiting = _waiting(tuning, folder / TUNING)
+    if not waiting:
+        waiting = _waiting(runs_so_far(plan, chosen_rates(plan, folder)[0], folder), folder / RUNS)
+    if waiting or plan.comparison.metric is not None or plan.comparison.margin is not None:
         check_data(plan)
     is_new = not folder.exists()
     with disk_errors(folder):
@@ -56,14 +57,16 @@ def compare(
         with disk_errors(folder):
             (folder / RUNS).mkdir(exist_ok=True)
         remove_left(folder, folder / RUNS, folder / TUNING, folder / "pictures")
-        write_text(folder / PLAN, plan_yaml(plan))
+        write_text(folder / PLAN, plan_yaml(_with_earlier_reports(plan, folder)))
         run_all = partial(execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address)
         try:
-            run_all(first, place)
-            if tuned:
-                runs = reported_runs(plan, chosen_rates(plan, folder)[0])
+            run_all(tuning, folder / TUNING)
+            rates, _ = chosen_rates(plan, folder)
+            known: tuple[PlannedRun, ...] = ()
+            while known != (runs := runs_so_far(plan, rates, folder)):
                 _waiting(runs, folder / RUNS)
                 run_all(runs, folder / RUNS)
+                known = runs
         except (Interrupted, KeyboardInterrupt) as error:
             state = "stopped at the last checkpoints"
             if isinstance(error, Interrupted):
@@ -75,6 +78,40 @@ def compare(
                 rmtree(folder, ignore_errors=True)
             raise
     return read_comparison(folder)
+
+
+def runs_so_far(plan: Plan, rates: Rates, folder: Path) -> tuple[PlannedRun, ...]:
+    """Return the runs to report, as far as the finished ones decide which.
+
+    With `until_decided`, each comparison has the seeds of the first look that decides it, or of the last.
+    """
+    looks = looks_of(plan.comparison)
+    seeds = dict.fromkeys(rates, looks[0])
+    for more in looks[1:]:
+        runs = reported_runs(plan, rates, seeds)
+        if not all(done_before(run, folder / RUNS) for run in runs):
+            return runs
+        pairs = collect(plan, read_runs(runs, folder / RUNS), folder=folder, command="").pairs
+        undecided = [pair for pair in pairs if pair.verdict in OPEN]
+        if not undecided:
+            return runs
+        seeds |= {(name, pair.label_noise): more for pair in undecided for name in (pair.variant, pair.baseline)}
+    return reported_runs(plan, rates, seeds)
+
+
+def _with_earlier_reports(plan: Plan, folder: Path) -> Plan:
+    """Return the plan with the numbers of seeds at which the folder was reported before, if they are other ones."""
+    if not (folder / "comparison.json").exists() or not (folder / PLAN).exists():
+        return plan
+    try:
+        before = load_plan(folder / PLAN).comparison
+    except ConfigError:  # the file is damaged
+        return plan
+    after = plan.comparison
+    reported = {*before.reported_at}
+    if looks_of(before) != looks_of(after) and {*before.variants} & {*after.variants} - {after.baseline}:
+        reported |= {*looks_of(before)}
+    return replace(plan, comparison=after.model_copy(update={"reported_at": tuple(sorted(reported))}))
 
 
 def check_folder(folder: Path) -> None:
@@ -98,7 +135,10 @@ def run_events(name: str) -> Path:
 def check_data(plan: Plan) -> None:
     """Raise UsageError if runs on the plan's data could not be compared; DataError if it cannot be read."""
     data = load_data(plan.base.data, plan.base.seed)
-    metric_named(data.task.metrics, plan.comparison.metric, figures=data.task.figures)
+    metric = metric_named(data.task.metrics, plan.comparison.metric, figures=data.task.figures)
+    margin = plan.comparison.margin
+    if metric.proportion and margin is not None and margin >= 1:
+        raise UsageError(f"--margin {margin:g}: {metric.title} is at most 1; one point is 0.01")
     check_test_images(len(data.test), data.name)
     if plan.comparison.lr == "tuned" and data.validation is None:
         raise UsageError(f"{data.name}: too few images for a validation split, which --lr tuned needs")
@@ -124,25 +164,27 @@ def left_out(comparison: Comparison) -> list[str]:
 
 
 def number_of_runs(plan: Plan) -> int:
-    """Return the number of runs of a plan, including tuning runs."""
+    """Return the number of runs of a plan, at most, including tuning runs."""
     comparison = plan.comparison
     tuning = len(comparison.rates) * comparison.tuning_seeds if comparison.lr == "tuned" else 0
-    return len(comparison.variants) * len(comparison.label_noise) * (comparison.seeds + tuning)
+    return len(comparison.variants) * len(comparison.label_noise) * (looks_of(comparison)[-1] + tuning)
 
 
-def read_comparison(folder: Path, *, metric: str | None = None) -> Comparison:
+def read_comparison(folder: Path, **changed: Any) -> Comparison:
     """Return the comparison in a folder, from its runs; UsageError if it is not one, or not finished.
 
-    `metric` replaces the plan's metric of the verdicts.
+    `changed` replaces the plan's `metric`, `margin` or `family`; a margin belongs to its metric.
     """
     if not (folder / PLAN).is_file():
         raise UsageError(f"{folder}: not a comparison ({PLAN} is missing); create one with: tudui compare-losses")
     plan = load_plan(folder / PLAN)
-    if metric is not None:
-        plan = replace(plan, comparison=plan.comparison.model_copy(update={"metric": metric}))
     rates, tuning = chosen_rates(plan, folder)
-    runs = reported_runs(plan, rates)
+    runs = runs_so_far(plan, rates, folder)
     _check_done(runs, folder / RUNS)
+    changed = {name: value for name, value in changed.items() if value is not None}
+    if changed:
+        changed = ({"margin": None} if "metric" in changed else {}) | changed
+        plan = replace(plan, comparison=plan.comparison.model_copy(update=changed))
     return collect(plan, read_runs(runs, folder / RUNS), folder=folder, command=comparing(folder), tuning=tuning)
 
 
