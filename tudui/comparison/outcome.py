@@ -239,7 +239,7 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _pair(pair: Pair) -> dict[str, Any]:
-    values = asdict(pair)
+    values = asdict(pair) | {"flags": list(pair.flags), "needed": [asdict(one) for one in pair.needed]}
     found: dict[str, Any] | None = values.pop("found")
     return values | (found or {"difference": None, "n": 0})
 
