@@ -173,7 +173,10 @@ def tables_of(name: str, drawn: Drawn) -> Iterator[tuple[str, dict[str, Any]]]:
     }
     for seeds in SEEDS:
         covered = float((p[0.0, False, seeds][:, :, 0] >= ALPHA).mean())
-        yield "coverage", {**where, "seeds": seeds, "difference": covered, "accuracy": drawn.accuracy[seeds]}
+        difference, of_seeds, _ = drawn.parts[seeds][..., 0]
+        p_seeds_only = p_value(difference, of_seeds, 0.0, seeds, drawn.images)
+        row = {"difference": covered, "seeds only": float((p_seeds_only >= ALPHA).mean())}
+        yield "coverage", {**where, "seeds": seeds, **row, "accuracy": drawn.accuracy[seeds]}
     for seeds, variants in product(SEEDS, sizes):
         about = {**where, "seeds": seeds, "variants": variants}
         null, same = p[0.0, False, seeds][..., :variants], p[0.0, True, seeds][:, 0, :variants]

@@ -411,10 +411,10 @@ def test_what_would_settle_it(saying):
     seeds = Needed(difference=0.01, seeds=1200, fewest=300, most=None, samples=None)
     images = Needed(difference=0.005, seeds=None, fewest=None, most=None, samples=4321)
     said = needed(saying(nothing, needs=(seeds, images)), 0.0)
-    assert "v0: 1,200 seeds (300 to any number) for 1 point, more than 4,321 test images for 0.5 points." in said
+    assert "v0: 1,200 seeds (300 to any number) to see 1 point, more than 4,321 test images to see 0.5 points." in said
     assert needed(saying("better", "identical"), 0.0) == ""
     shown = needed(saying(nothing, metric=NLL, needs=(replace(seeds, difference=0.0123),)), 0.0)
-    assert "for 0.0123 nats" in shown
+    assert "to see 0.0123 nats" in shown
     many = needed(saying(*[nothing] * 5, needs=(seeds,)), 0.0)
     assert "2 more in comparison.json" in many
     assert "need --seeds 2 or more" in needed(saying("no_verdict"), 0.0)

@@ -17,7 +17,7 @@ from tudui.config.schema import ComparisonConfig
 
 DEFAULT = (3, 5, 7, 10)  # seeds at each look, up to --max-seeds, which is the last
 DRAWS = 8_000  # for each look
-GRID = np.logspace(-8, math.log10(0.5), 24)  # smaller p count as the smallest
+GRID = np.logspace(-8, math.log10(0.5), 36)  # smaller p count as the smallest
 
 
 def looks_of(comparison: ComparisonConfig) -> tuple[int, ...]:

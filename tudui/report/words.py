@@ -198,17 +198,17 @@ def needed(comparison: Comparison, noise: float) -> str:
         return ""
     shown = settled[:MOST_NAMES]
     more = f"; {len(settled) - len(shown)} more in comparison.json" if len(settled) > len(shown) else ""
-    return f"To detect a true difference (80 % power), {comparison.baseline} against {'; '.join(shown)}{more}."
+    return f"What would settle it (80 % power): {'; '.join(shown)}{more}."
 
 
 def _settling(comparison: Comparison, pair: Pair) -> list[str]:
-    """Return for each size of a difference the seeds, or the test images, that show it."""
+    """Return for each size of a true difference the seeds, or the test images, that show it."""
     parts = []
     for need in pair.needed:
         size = margin_words(comparison, need.difference)
         if need.seeds is None:
-            parts.append(f"more than {need.samples:,} test images for {size}")
+            parts.append(f"more than {need.samples:,} test images to see {size}")
             continue
         most = "any number" if need.most is None else f"{need.most:,}"
-        parts.append(f"{counted(need.seeds, 'seed')} ({need.fewest:,} to {most}) for {size}")
+        parts.append(f"{counted(need.seeds, 'seed')} ({need.fewest:,} to {most}) to see {size}")
     return parts
