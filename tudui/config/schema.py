@@ -230,9 +230,9 @@ class ComparisonConfig(Section):
     )
     seeds: int = Field(5, ge=1, le=1000, description="runs per variant and noise level, from the config's seed up")
     until_decided: bool = Field(
-        False, description="instead of `seeds`: add seeds, at 3, 5, 7 and 10, to each comparison without a verdict"
+        False, description="replaces `seeds`: look after 3, 5, 7 and 10 seeds, and stop each comparison that is decided"
     )
-    max_seeds: int = Field(10, ge=3, le=1000, description="where `until_decided` ends")
+    max_seeds: int = Field(10, ge=3, le=1000, description="most seeds with `until_decided`")
     label_noise: tuple[Share, ...] = Field(
         (0.0,), strict=False, min_length=1, description="shares of wrong labels in training and validation, from 0 to 1"
     )
