@@ -1,14 +1,17 @@
 """Verdicts of whole comparisons: runs that failed, several looks, margins, families, seeds that are added later."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import QUICK_FLAGS
+from tests.conftest import QUICK_FLAGS, ROOT
 from tudui.comparison.collect import collect
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.outcome import Comparison
@@ -151,3 +154,20 @@ def test_seeds_are_added_until_each_comparison_is_decided(tmp_path, tudui):
     again = values_of("until")
     assert {**again, "timing": None} == {**values, "timing": None}
     assert "at most 12 runs" in tudui(*command, "--dry-run").out
+
+
+def test_the_script_in_the_docs_computes_the_same_numbers(compared):
+    text = (ROOT / "docs" / "statistics.md").read_text()
+    (script,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    Path("check.py").write_text(script)
+    assert len(script.strip().splitlines()) <= 33
+    shutil.copytree(compared, "again", symlinks=True)
+    command = [sys.executable, "check.py", "again"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "the same: 2 comparisons\n"
+    file = Path("again/comparison.json")
+    values = values_of("again")
+    for name in ("p", "p_holm"):
+        pairs = [values["pairs"][0] | {name: 0.9 * values["pairs"][0][name]}, *values["pairs"][1:]]
+        file.write_text(json.dumps(values | {"pairs": pairs}))
+        assert subprocess.run(command, capture_output=True, check=False).returncode == 1
