@@ -1,8 +1,9 @@
 # `make train` and `make test` need only Python >= 3.11 and a package index.
 PYTHON ?= python3
 BIN := .venv/bin
-# each worker needs one core and at least half a gigabyte of memory
-PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 8 --dist worksteal
+# a worker more than there are cores, because some tests wait; each needs at least half a gigabyte of memory
+WORKERS := $(shell $(PYTHON) -c 'import os; print(min(8, 1 + os.cpu_count()))')
+PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 # these train much or start many processes
 LONGER := api browser cli comparison comparison_report dashboards disk distributed docs export extending fixed_point fuzz \

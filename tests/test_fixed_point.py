@@ -164,7 +164,7 @@ def in_a_process(*parts: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, env=os.environ | KERNELS, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("part", ["runs", "comparison"])
+@pytest.mark.parametrize("part", ["runs", pytest.param("comparison", marks=pytest.mark.slow)])
 def test_numbers_are_those_that_are_stored(part):
     done = in_a_process(part)
     assert done.returncode == 0, done.stderr

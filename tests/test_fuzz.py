@@ -39,7 +39,7 @@ def test_damaged_files_are_refused_or_read_rightly(name, workshop):
     target = TARGETS[name](workshop)
     assert all(passes(target, content) for content in target.seeds)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=20 if name == "places" else 100, deadline=None)  # that one starts commands
     @given(st.integers(0, 2**32))
     def damaged(seed):
         random = Random(seed)
@@ -117,7 +117,7 @@ def test_an_archive_that_unpacks_to_more_than_it_is_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "plain.pt") as old, bomb as new:
         for entry in old.infolist():
             new.writestr(entry.filename, old.read(entry))
-    with pytest.raises(WeightsError, match="its size does not fit"):
+    with pytest.raises(WeightsError, match="is a compressed archive"):
         read_weights(tmp_path / "bomb.pt")
 
 
@@ -135,7 +135,7 @@ def test_weights_that_are_not_finite_are_said(value, tmp_path, tudui, class_fold
     for command in commands:
         answer = tudui(*command)
         assert answer.code == 5
-        assert re.fullmatch(r"error: weights\.pt: values that are not finite .* in conv2\.weight; .*\n", answer.err)
+        assert re.fullmatch(r"error: .*weights\.pt: values that are not finite .* in conv2\.weight; .*\n", answer.err)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_last_layer_that_claims_a_billion_classes(tmp_path):
     ],
 )
 def test_a_checkpoint_that_holds_something_else_is_refused_and_nothing_is_cut(change, code, says, tmp_path, tudui):
-    train(quick_config("train.epochs=1", "log.tensorboard=false"), tmp_path / "run")
+    train(quick_config("train.epochs=1", "log.sinks=[]"), tmp_path / "run")
     path, record = tmp_path / "run" / "checkpoints" / "last.pt", (tmp_path / "run" / "metrics.jsonl").read_bytes()
     content = torch.load(path, weights_only=True)
     change(content)
@@ -193,7 +193,7 @@ def test_a_checkpoint_that_holds_something_else_is_refused_and_nothing_is_cut(ch
 
 
 def test_a_number_that_became_text_is_the_number_again(tmp_path):
-    train(quick_config("train.epochs=1", "log.tensorboard=false"), tmp_path / "run")
+    train(quick_config("train.epochs=1", "log.sinks=[]"), tmp_path / "run")
     path = tmp_path / "run" / "checkpoints" / "last.pt"
     content = torch.load(path, weights_only=True)
     step = content["state"]["progress"]["step"]

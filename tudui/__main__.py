@@ -2,50 +2,40 @@
 
 import contextlib
 import errno
-import io
+import logging
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+from tudui.output import Lasting
+
 # NVIDIA's cuSPARSELt makes the system look for this library in the working directory, and in such folders of it
 CUDA, FOLDERS = "libcuda.so.1", ("glibc-hwcaps", "tls", "haswell", "avx512_1", "x86_64", "aarch64", "atomics")
 
 
-class _Steady(io.RawIOBase):
-    """stdout or stderr; when it can no longer be written, it falls silent, and the command finishes its work."""
+class _OfMatplotlib(logging.Handler):
+    """Prints matplotlib's warnings; all about its cache, which it does without, as one note."""
 
-    def __init__(self, raw: Any) -> None:
-        self.raw = raw
-        self.error: OSError | None = None
+    said = False
 
-    def write(self, data: Any) -> int:
-        try:
-            if self.error is None:
-                return int(self.raw.write(data))
-        except OSError as error:
-            self.error = error
-        return len(data)
-
-    def writable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return int(self.raw.fileno())
-
-    def isatty(self) -> bool:
-        return bool(self.raw.isatty())
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if "cache" not in text and "mkdir -p" not in text and "writable" not in text:
+            sys.stderr.write(f"{text}\n")
+        elif not self.said:
+            self.said = True
+            sys.stderr.write("note: matplotlib has no cache, so plots take longer; set MPLCONFIGDIR to a folder\n")
 
 
-def _steady(name: str, number: int) -> _Steady:
-    """Put such a stream in the place of sys.stdout or sys.stderr, which is None if it was closed."""
-    raw = _Steady(open(number, "wb", buffering=0, closefd=False))  # noqa: SIM115  # open as long as the process
-    encoding = getattr(getattr(sys, name), "encoding", "utf-8")  # a pipe may not accept UTF-8, as on Windows
-    lines = number == 2 or raw.isatty() or "PYTHONUNBUFFERED" in os.environ
-    text = io.TextIOWrapper(io.BufferedWriter(raw), encoding, "replace", line_buffering=lines)
-    setattr(sys, name, text)
-    return raw
+def _lasting(name: str, number: int) -> Lasting:
+    """Put such a file in the place of sys.stdout or sys.stderr, which is None if it was closed."""
+    text: Any = getattr(sys, name) or open(number, "w", closefd=False)  # noqa: SIM115  # open as long as the process
+    text.reconfigure(errors="replace")  # a pipe may not accept UTF-8, as on Windows
+    file = Lasting(text)
+    setattr(sys, name, file)
+    return file
 
 
 def main() -> None:
@@ -58,8 +48,14 @@ def main() -> None:
             os.fstat(number)
         except OSError:  # closed: the next file would get its number, and what is printed
             os.open(os.devnull, os.O_RDWR)
-    out = _steady("stdout", 1)
-    _steady("stderr", 2)
+    out = _lasting("stdout", 1)
+    _lasting("stderr", 2)
+    logging.getLogger("matplotlib").addHandler(_OfMatplotlib())
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        sys.stderr.write("error: the working directory was deleted; go to another folder\n")
+        raise SystemExit(2) from None
     _run_nothing_of_this_folder()
     from tudui.cli import main as command
 
@@ -78,6 +74,7 @@ def main() -> None:
 def _run_nothing_of_this_folder() -> None:
     """Keep this process, and those that it starts, from code and settings in the working directory."""
     os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ["MPLBACKEND"] = "agg"  # pictures are files; an unknown name here would end matplotlib's import
     if os.path.lexists("matplotlibrc"):  # read when matplotlib is imported
         with contextlib.chdir(sys.prefix):
             import matplotlib  # noqa: F401  # it reads its settings once, here

@@ -12,16 +12,18 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, entry_points, metadata, requires, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, metadata, requires, version
 from pathlib import Path
 from typing import Literal
 
 from rich.filesize import decimal
 
 import tudui
-from tudui.config import loss_spec, network_spec
-from tudui.config.parts import Spec, read_spec
-from tudui.errors import ConfigError
+from tudui.config.loss_spec import LossSpec
+from tudui.config.network_spec import NetworkSpec
+from tudui.config.parts import read_spec
+from tudui.config.plug_ins import load
+from tudui.errors import ConfigError, DiskError
 from tudui.text import in_a_line
 
 NARROW = 80  # columns that every table fits into
@@ -140,13 +142,17 @@ def _data_sets(data_dir: Path | None) -> Iterator[Row]:
     from tudui.data.torchvision_sets import SETS, find_copies
 
     yield "digits", f"{len(read_digits(DataConfig()).targets):,} images, part of scikit-learn"
-    root = data_dir or cache_folder() / "datasets"
+    try:
+        cache = cache_folder()
+    except DiskError:  # said with the folders
+        cache = Path(os.devnull)
+    root = data_dir or cache / "datasets"
     copies = find_copies(root)
     for name, place in copies.items():
         yield name, f"in {place}"
     if missing := [name for name in SETS if name not in copies]:
         yield "not here", f"{', '.join(missing)}: not in {root}; downloaded on first use, or read from --data-dir"
-    if entries := [path for path in (cache_folder() / "folders").glob("*") if path.is_dir()]:
+    if entries := [path for path in (cache / "folders").glob("*") if path.is_dir()]:
         size = sum(file.stat().st_size for entry in entries for file in entry.iterdir())
         yield "own images", f"decoded folders in the cache: {len(entries)}, {decimal(size)}"
 
@@ -154,9 +160,9 @@ def _data_sets(data_dir: Path | None) -> Iterator[Row]:
 def _folders() -> Iterator[Row]:
     from tudui.data.cache import cache_folder
 
-    yield _writable("runs", Path("runs"), "go to a folder of yours, or choose one with --run-dir")
-    yield _writable("cache", cache_folder(), "set TUDUI_CACHE to another folder")
-    yield _writable("temporary", Path(tempfile.gettempdir()), "set TMPDIR to another folder")
+    yield _writable("runs", lambda: Path("runs"), "go to a folder of yours, or choose one with --run-dir")
+    yield _writable("cache", cache_folder, "set TUDUI_CACHE to another folder")
+    yield _writable("temporary", lambda: Path(tempfile.gettempdir()), "set TMPDIR to another folder")
     shared = Path("/dev/shm")
     if shared.is_dir():
         free = shutil.disk_usage(shared).free
@@ -165,10 +171,13 @@ def _folders() -> Iterator[Row]:
         yield ("/dev/shm", text, "note", advice) if free < LITTLE_SHARED else ("/dev/shm", text)
 
 
-def _writable(name: str, folder: Path, otherwise: str) -> Row:
+def _writable(name: str, find: Callable[[], Path], otherwise: str) -> Row:
     """Check that a folder, or its nearest parent that exists, can be written, and report the free space."""
-    folder = folder.absolute()
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        folder = find().absolute()
+    except (OSError, DiskError) as error:  # no home folder, no temporary folder, or the working directory is gone
+        return name, in_a_line(error).partition(";")[0], "wrong", otherwise
+    there = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
     shown = f"{folder}{'' if there == folder else ' (created on first use)'}"
     try:
         with tempfile.TemporaryFile(dir=there):
@@ -207,21 +216,21 @@ def _optional() -> Iterator[Row]:
         unfit = any(missing and text != "not installed" for _, text, missing in packages)
         text = ", ".join(f"{name} {text}" for name, text, _ in packages)
         yield extra, text, "wrong" if unfit else "ok", f"pip install {lacking}" if lacking else ""
-    yield from _of_packages("losses", loss_spec.ENTRY_POINTS, loss_spec.LossSpec)
-    yield from _of_packages("networks", network_spec.ENTRY_POINTS, network_spec.NetworkSpec)
+    yield from _of_packages("losses", lambda point: read_spec(point, LossSpec))
+    yield from _of_packages("networks", lambda point: read_spec(point, NetworkSpec))
+    yield from _of_packages("sinks", load)
 
 
-def _of_packages(what: str, group: str, kind: type[Spec]) -> Iterator[Row]:
-    """Check that each part of a kind loads, and list those of other packages."""
-    own, broken = [], False
-    for point in entry_points(group=group):
+def _of_packages(what: str, read: Callable[[EntryPoint], object]) -> Iterator[Row]:
+    """Check that each part of other packages loads, and list them."""
+    found, broken = [], False
+    for point in entry_points(group=f"tudui.{what}"):
         try:
-            spec = read_spec(point, kind)
+            read(point)
         except ConfigError as error:
             broken = True
             yield what, str(error), "wrong", f"until then, commands that need {what} fail"
-            continue
-        if point.dist is not None and point.dist.name != "tudui":
-            own.append(f"{spec.name} ({point.dist.name})")
+        else:
+            found.append(f"{point.name} ({point.dist.name if point.dist else 'unknown package'})")
     if not broken:
-        yield what, f"from other packages: {', '.join(own)}" if own else "Tudui's own, all load"
+        yield what, f"from other packages: {', '.join(found)}" if found else "Tudui's own"

@@ -3,24 +3,30 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from tudui.api.configs import NOTHING, Named, Settings, overrides_of
 from tudui.config import Override
 from tudui.errors import UsageError
 from tudui.files import json_text, refuse_overwriting, write_text
 from tudui.lab.choice import ChosenLoss, choose_loss, has_parameter
-from tudui.lab.curves import LARGEST_REACH, Curve, class_curve, curve_label, reach_of, residual_curve
+from tudui.lab.curves import (
+    LARGEST_REACH,
+    SMALLEST_REACH,
+    Curve,
+    class_curve,
+    curve_label,
+    places_of,
+    reach_of,
+    residual_curve,
+)  # fmt: skip
 from tudui.lab.line_fit.choose_delta import ChosenDelta as ChosenDelta
 from tudui.lab.line_fit.choose_delta import choose_delta as choose_from
 from tudui.lab.line_fit.data import LineData, csv_data, tutorial_data
 from tudui.lab.line_fit.experiment import Experiment, influence, run_experiment
-from tudui.lab.reading import read_classes, read_numbers
-from tudui.lab.values import LossValue, class_value, residual_value
+from tudui.lab.reading import Numbers, read_classes, read_numbers
+from tudui.lab.values import LossValue, value_of
 from tudui.losses import loss_specs
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 MAX_STEPS = 10_000
 FIT_FILES = ("data.csv", "fits.json", "fits.png", "losses.png", "influence.png")
@@ -38,8 +44,8 @@ def choose(name: str, settings: Settings = NOTHING) -> ChosenLoss:
 
 def loss_value(
     name: str,
-    inputs: "ArrayLike | str",
-    targets: "ArrayLike | str",
+    inputs: Numbers,
+    targets: Numbers,
     parameters: Settings = NOTHING,
     *,
     reduction: Literal["mean", "sum", "none"] = "mean",
@@ -51,14 +57,14 @@ def loss_value(
     """
     chosen, numbers = choose(name, parameters), read_numbers(inputs, flag="--input")
     if chosen.on_numbers:
-        return residual_value(chosen, numbers, read_numbers(targets, flag="--target"), reduction=reduction)
+        return value_of(chosen, numbers, read_numbers(targets, flag="--target"), reduction=reduction)
     numbers = numbers.reshape(1, -1) if numbers.ndim < 2 else numbers
     if numbers.ndim != 2 or numbers.shape[1] < 2:
         raise UsageError(
             f"--input has shape {list(numbers.shape)}; {name} needs rows of at least two logits, for example 0.1,0.2"
         )
     classes = read_classes(targets, flag="--target", classes=numbers.shape[1])
-    return class_value(chosen, numbers, classes, reduction=reduction)
+    return value_of(chosen, numbers, classes, reduction=reduction)
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,11 @@ class LossCurves:
     labels: tuple[str, ...]  # of all
     over_residual: tuple[Curve, ...]
     over_probability: tuple[Curve, ...]
+
+    @property
+    def places(self) -> dict[str, int]:
+        """The place of each label's colour, dashes and mark, the same in every picture."""
+        return places_of(self.labels)
 
 
 def loss_curves(
@@ -86,10 +97,9 @@ def loss_curves(
     if out is not None:
         from tudui.lab import pictures
 
-        pictures.check_format(Path(out))
-        refuse_overwriting(Path(out), overwrite=overwrite)
-    if reach is not None and not 0 < reach <= LARGEST_REACH:
-        raise UsageError(f"--reach {reach:g}: must be greater than 0 and at most {LARGEST_REACH:g}")
+        pictures.check_place(Path(out), overwrite=overwrite)
+    if reach is not None and not SMALLEST_REACH <= reach <= LARGEST_REACH:
+        raise UsageError(f"--reach {reach:g}: must be from {SMALLEST_REACH:g} to {LARGEST_REACH:g}")
     on_numbers = [loss for loss in chosen if loss.on_numbers]
     reach = reach or reach_of(on_numbers)
     of_classes = chosen if len(on_numbers) < len(chosen) else []
@@ -99,7 +109,6 @@ def loss_curves(
         tuple(class_curve(loss, label=curve_label(loss)) for loss in of_classes),
     )
     if out is not None:
-        pictures.make_folder(Path(out).parent)
         pictures.save_picture(pictures.curves_picture(found.over_residual, found.over_probability), Path(out))
     return found
 
@@ -119,13 +128,20 @@ def _with_deltas(names: Sequence[str], deltas: Sequence[float] | str) -> list[Ch
     ]
 
 
-def line_points(csv: Named | None = None, *, seed: int = 0, **made: float) -> LineData:
-    """Return the points of a CSV file, or the tutorial's, drawn from `seed` with `points`, `outliers` and `shift`."""
+def line_points(
+    csv: Named | None = None, *, x: str | None = None, y: str | None = None, seed: int = 0, **made: float
+) -> LineData:
+    """Return the points of a CSV file, by default of its columns x and y, or the tutorial's points.
+
+    Those are drawn from `seed` with `points`, `outliers` and `shift`.
+    """
+    if csv is None and (x or y):
+        raise UsageError(f"{f'--x {x}' if x else f'--y {y}'}: names a column of a file; add --csv FILE")
     if csv is None:
         return tutorial_data(seed, **made)  # type: ignore[arg-type]  # numbers of points are whole, which float cannot say
     if made:
         raise UsageError(f"--csv {csv}: the file has the points; omit {', '.join(f'--{name}' for name in made)}")
-    return csv_data(Path(csv))
+    return csv_data(Path(csv), x=x, y=y)
 
 
 def line_fit(

@@ -33,7 +33,7 @@ OUT = "Folder for runs and report.  [default: below runs/, the same for the same
 @configured(
     "comparison.variants", "data.name", "data.dir", "comparison.seeds", "comparison.until_decided",
     "comparison.max_seeds", "comparison.label_noise", "comparison.lr", "comparison.forms", "comparison.baseline",
-    "comparison.metric", "comparison.margin", "comparison.family", "train.epochs",
+    "comparison.metric", "comparison.margin", "comparison.family", "train.epochs", "data.on_bad_image",
 )  # fmt: skip
 def compare_losses_command(
     asked: Asked,
@@ -94,6 +94,10 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
     if len(looks) > 1:
         seeds += f", verdicts after {listed(list(map(str, looks)))} seeds until each comparison is decided"
     noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
+    if (kind := base.data.noise_source) != "symmetric":
+        noise = (
+            kind if kind == "manifest" else f"{kind}, level {', '.join(f'{one:g}' for one in comparison.label_noise)}"
+        )
     one_by_one = ", one after another" if way.executor == "ray" else ""
     lines += [
         f"{base.data.name}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}",

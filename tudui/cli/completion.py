@@ -27,11 +27,12 @@ def _offered(complete: Callable[[str], list[str]]) -> Callable[[str], list[str]]
 
 @_offered
 def losses(incomplete: str) -> list[str]:
-    """Return the matching losses; their modules are not loaded."""
-    from tudui.config.loss_spec import ENTRY_POINTS
+    """Return the matching losses; the modules of other packages are not loaded."""
+    from tudui.config.loss_spec import ROOM, LossSpec
+    from tudui.config.parts import own_specs
     from tudui.config.plug_ins import plug_ins
 
-    return _matching(incomplete, set(plug_ins(ENTRY_POINTS)))
+    return _matching(incomplete, {*own_specs(ROOM, LossSpec), *plug_ins(ROOM)})
 
 
 @_offered

@@ -43,6 +43,7 @@ FLAGS: Mapping[str, Flag] = {
     "loss": Flag(name="--loss", short="-l", panel=CHOICE, complete=completion.losses),
     "data.name": Flag(name="--data", short="-d", panel=CHOICE, complete=completion.data_sets),
     "data.dir": Flag(name="--data-dir", metavar="DIR", panel=CHOICE),
+    "data.on_bad_image": Flag(name="--on-bad-image", metavar="refuse|skip"),
     "data.cache": Flag(name="--no-cache", turns=False),
     "train.init_from": Flag(name="--init-from", metavar="RUN|FILE", panel=CHOICE, complete=completion.runs),
     "train.epochs": Flag(name="--epochs", short="-e", metavar="N"),

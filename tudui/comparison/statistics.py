@@ -3,10 +3,7 @@
 Seeds and samples are both drawn at random, so the main interval lets both vary. The values [seeds, samples] are
 a two-way crossed random effects design without replicates, known from reader studies in radiology, with readers for our
 seeds and cases for our samples: Obuchowski and Rockette 1995, Hillis 2007 (Statistics in Medicine 26, 596-619).
-`experiments/simulate_coverage.py` measures how often the intervals contain the truth.
-
-Whole numbers (1 for right, 0 for wrong) are added exactly; sums of real numbers that differ by rounding alone count as
-equal.
+`experiments/simulate_verdicts.py` measures how often verdicts are wrong and intervals contain the truth.
 """
 
 import math
@@ -20,6 +17,7 @@ from scipy import stats
 from scipy.optimize import elementwise
 
 from tudui.tasks import Metric
+from tudui.tasks.metric import wilson
 
 ALPHA = 0.05
 STEP = 0.05  # of the baseline's value: the margin of a metric that names none
@@ -93,7 +91,7 @@ def summary(values: Values, metric: Metric) -> Summary:
         quantile = t_quantile(seed_part, sample_part, seeds, samples)
         if metric.proportion:
             effective = mean * (1 - mean) / variance if variance and 0 < mean < 1 else float(samples)
-            interval = _wilson(mean, effective, quantile)
+            interval = wilson(mean, effective, quantile)
         else:
             interval = (mean - quantile * math.sqrt(variance), mean + quantile * math.sqrt(variance))
     return Summary(
@@ -233,13 +231,6 @@ def t_quantile(seed_part: float, sample_part: float, seeds: int, samples: float,
     variance = seed_part + sample_part
     share = seed_part / variance if variance else 1.0
     return max(share * of_seeds + (1 - share) * of_samples, math.sqrt(share) * of_seeds)
-
-
-def _wilson(mean: float, number: float, quantile: float) -> Interval:
-    shrink = 1 + quantile**2 / number
-    centre = (mean + quantile**2 / (2 * number)) / shrink
-    half = quantile / shrink * math.sqrt(mean * (1 - mean) / number + (quantile / (2 * number)) ** 2)
-    return min(mean, max(0.0, centre - half)), max(mean, min(1.0, centre + half))  # min and max against rounding
 
 
 def _exact(values: Values) -> Values:

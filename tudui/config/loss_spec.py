@@ -1,4 +1,4 @@
-"""The description of a loss, without torch, and the losses of the entry points `tudui.losses`."""
+"""The description of a loss, without torch, and all losses by name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tudui.config.parts import Section, Spec, find_spec, read_spec
-from tudui.config.plug_ins import plug_ins
+from tudui.config.parts import Section, Spec, all_specs, find_spec
+from tudui.config.yaml_file import read_value
+from tudui.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Loss = Callable[[Tensor, Tensor], Tensor]  # (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]
-
-ENTRY_POINTS = "tudui.losses"
+ROOM = "tudui.losses"
+Loss = Callable[["Tensor", "Tensor"], "Tensor"]  # (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]
 # other names of losses, from textbooks and papers, with their sections
 ALIASES: Mapping[str, Mapping[str, Any]] = {
     "cross_entropy": {"name": "ce"},
@@ -24,6 +24,9 @@ ALIASES: Mapping[str, Mapping[str, Any]] = {
     # 2 (1 - p_y), which Ghosh et al. 2017 call MAE
     "probability_mae": {"name": "l1", "input": "probabilities", "true_class_weight": 1.0},
 }
+
+# other well-known losses, whose names are similar to those of some here
+OTHERS = {"bce", "bcewithlogits", "binarycrossentropy", "kl", "kldiv", "mape", "msle", "nll", "rmse", "rmsle", "smape"}
 
 
 class LossParameters(Section):
@@ -49,12 +52,12 @@ class LossSpec(Spec):
     """One loss: its name, its parameters, and the function that builds it, which imports torch."""
 
     formula: str
-    build: "Callable[[Any, Any], Loss]"  # (parameters, task) -> loss; a task has names, outputs, counts
+    build: Callable[[Any, Any], Loss]  # (parameters, task) -> loss; a task has names, outputs, counts
     title: str = "a loss of another package"
     robust_to: str = "not stated"
     source: str = "not stated"
     parameters: type[LossParameters] = LossParameters
-    # (network, variant, optimizer) -> learning rate; Tudui's losses have theirs in the network's spec
+    # (network, variant, optimizer) -> learning rate from experiments/choose_rates.py; without one, --lr is needed
     rates: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     elementwise: "Callable[[Any, Tensor, Tensor], Tensor] | None" = None  # residual losses: of plain numbers
 
@@ -62,14 +65,23 @@ class LossSpec(Spec):
 @cache
 def loss_specs() -> dict[str, LossSpec]:
     """Return every registered loss by name, of Tudui and of other packages."""
-    return {name: read_spec(point, LossSpec) for name, point in plug_ins(ENTRY_POINTS).items()}
+    return all_specs(ROOM, LossSpec)
 
 
 def loss_spec(name: str) -> LossSpec:
     """Return the loss of this name or alias; ConfigError with the closest name if there is none."""
-    return find_spec(loss_section(name)["name"], loss_specs(), "loss", aliases=ALIASES)
+    return find_spec(loss_section(name)["name"], loss_specs(), "loss", aliases=ALIASES, others=OTHERS)
 
 
-def loss_section(name: str) -> dict[str, Any]:
-    """Return the `loss` section of a name or alias."""
-    return dict(ALIASES.get(name, {"name": name}))
+def loss_section(text: str) -> dict[str, Any]:
+    """Return the `loss` section of a name or alias, or of a name with parameters: `huber:delta=0.5`, `sce:a=1;b=2`."""
+    name, colon, given = text.partition(":")
+    if not colon or "=" not in given:
+        return dict(ALIASES.get(text, {"name": text}))
+    parameters: dict[str, Any] = {}
+    for one in given.split(";"):
+        key, equals, value = (part.strip() for part in one.partition("="))
+        if not (key and equals and value) or key in parameters:
+            raise ConfigError([f"{text}: parameters are NAME:a=1;b=2, each once, for example huber:delta=0.5"])
+        parameters[key] = read_value(value, text)
+    return loss_section(name) | parameters

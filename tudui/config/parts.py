@@ -1,14 +1,15 @@
-"""Common code of the parts found by name: a section, a spec, an entry point."""
+"""Common code of the parts found by name: a section, a spec, where specs are."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from tudui.config.plug_ins import place
+from tudui.config.plug_ins import load, own_modules, place, plug_ins
 from tudui.errors import ConfigError, did_you_mean
 
 LARGEST = float.fromhex("0x1.fffffep127")
@@ -17,7 +18,8 @@ LARGEST = float.fromhex("0x1.fffffep127")
 class Section(BaseModel):
     """A part of the config: frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+    # built on first use: completion reads the names of models only
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     @field_validator("*", mode="after")
     @classmethod
@@ -31,18 +33,30 @@ class Section(BaseModel):
 class Spec:
     """The description of a part, without torch."""
 
-    name: str  # in configs and of the entry point
+    name: str  # in configs, and of the entry point if another package has it
+    title: str = ""  # what it is, in a few words
 
 
 S = TypeVar("S", bound=Spec)
 
 
+def own_specs(room: str, kind: type[S]) -> dict[str, S]:
+    """Return the specs in the modules of a room of Tudui, for example `tudui.losses`, by name."""
+    modules = (import_module(f"{room}.{name}") for name in own_modules(room))
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, kind)]
+    return {spec.name: spec for spec in found}
+
+
+def all_specs(room: str, kind: type[S]) -> dict[str, S]:
+    """Return the specs of a room and those of the entry points of its name, which other packages have, by name."""
+    own = own_specs(room, kind)
+    others = {name: read_spec(point, kind) for name, point in plug_ins(room, taken=own).items()}
+    return dict(sorted({**own, **others}.items()))
+
+
 def read_spec(point: EntryPoint, kind: type[S]) -> S:
     """Return the spec of an entry point; ConfigError if it fails to load or is of another kind."""
-    try:
-        spec = point.load()
-    except Exception as error:  # another package's import may fail in any way
-        raise ConfigError([f"{place(point)}: failed to load: {error}; fix or uninstall the package"]) from error
+    spec = load(point)
     if not isinstance(spec, kind):
         raise ConfigError([f"{place(point)}: must be a {point.group}.{kind.__name__} (got {type(spec).__name__})"])
     if spec.name != point.name:
@@ -50,11 +64,18 @@ def read_spec(point: EntryPoint, kind: type[S]) -> S:
     return spec
 
 
-def find_spec(name: str, specs: Mapping[str, S], what: str, *, aliases: Iterable[str] = ()) -> S:
-    """Return the spec of this name; ConfigError with the closest name if there is none."""
+def find_spec(
+    name: str, specs: Mapping[str, S], what: str, *, aliases: Iterable[str] = (), others: Iterable[str] = ()
+) -> S:
+    """Return the spec of this name; ConfigError with the closest name, and what that is, if there is none.
+
+    No name is close to one of `others`: these are other things with similar names.
+    """
     if name not in specs:
         known = {_simple(one): one for one in (*aliases, *specs)}
-        hint = did_you_mean(known.get(_simple(name), name), known.values())
+        hint = "" if _simple(name) in others else did_you_mean(known.get(_simple(name), name), known.values())
+        if meant := specs.get(hint.removeprefix("; did you mean '").removesuffix("'?")):
+            hint = f"; did you mean '{meant.name}' ({meant.title})?"
         raise ConfigError([f"unknown {what} '{name}'{hint}; known: {', '.join(sorted(specs))}"])
     return specs[name]
 

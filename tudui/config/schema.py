@@ -1,21 +1,25 @@
 """Every setting of a run: type, range, default and meaning."""
 
+import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.loss_spec import LossParameters, loss_spec
 from tudui.config.network_spec import NetworkParameters
 from tudui.config.parts import Section
+from tudui.config.plug_ins import sink_names
 from tudui.errors import did_you_mean
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+_at_home = os.path.expanduser  # leaves ~ as it is if there is no home folder, which Path.expanduser does not
+PathName = Annotated[str, Field(min_length=1), AfterValidator(_at_home)]  # ~ is the home folder
 
 # the meaning of `auto` for images in classes, the only task
 AUTO = {"loss": "ce", "network": "tudui"}
@@ -34,7 +38,9 @@ class DataConfig(Section):
     """The images, their splits and preparation."""
 
     name: str = Field("digits", description=f"a name from `tudui data list`, or {FOLDER}PATH for your own images")
-    dir: str | None = Field(None, description="folder with the data set, or for its download; null: the user's cache")
+    dir: PathName | None = Field(
+        None, description="folder with the data set, or for its download; null: the user's cache"
+    )
     validation: Fraction = Field(0.1, description="share of training images for validation, stratified; 0: none")
     shuffle: bool = Field(True, description="use a new random order in every epoch")
     normalize: Literal["standardize", "none"] = Field(
@@ -45,17 +51,21 @@ class DataConfig(Section):
     noise_kind: Literal["symmetric", "asymmetric"] = Field(
         "symmetric", description="wrong labels: any other class; asymmetric: common pairs, or data.noise_matrix"
     )
-    noise_matrix: str | None = Field(
+    noise_matrix: PathName | None = Field(
         None, description="CSV file, row: true class, column: given label; label_noise scales it, 1: unchanged"
     )
-    noise_manifest: str | None = Field(None, description="label_noise.json of a run, to use its wrong labels again")
+    noise_manifest: PathName | None = Field(
+        None, description="label_noise.json of a run, to use its wrong labels again"
+    )
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what to do with an unreadable image file")
     cache: bool = Field(True, description="keep decoded image folders in the user's cache")
 
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name in data_sets() or (name.startswith(FOLDER) and name != FOLDER):
+        if name.startswith(FOLDER) and name != FOLDER:
+            return FOLDER + _at_home(name.removeprefix(FOLDER))
+        if name in data_sets():
             return name
         hint = f"; did you mean '{FOLDER}{name}'?" if Path(name).is_dir() else did_you_mean(name, data_sets())
         raise ValueError(f"must be one of {', '.join(data_sets())}, {FOLDER}PATH{hint}")
@@ -65,12 +75,17 @@ class DataConfig(Section):
         """Whether training and validation labels are made wrong on purpose."""
         return bool(self.label_noise or self.noise_manifest)
 
+    @property
+    def noise_source(self) -> Literal["symmetric", "asymmetric", "matrix", "manifest"]:
+        """Where wrong labels come from; asymmetric: from common pairs."""
+        return "manifest" if self.noise_manifest else "matrix" if self.noise_matrix else self.noise_kind
+
     @model_validator(mode="after")
     def _one_noise(self) -> "DataConfig":
         if self.noise_manifest and self.label_noise:
             raise ValueError("label_noise and noise_manifest: set only one of them")
         if self.noise_matrix and self.noise_kind != "asymmetric":
-            raise ValueError("noise_matrix: needs noise_kind asymmetric; set that too")
+            raise ValueError("noise_matrix and noise_kind: a matrix needs data.noise_kind=asymmetric; set that too")
         return self
 
 
@@ -79,7 +94,14 @@ WeightDecay = Annotated[NotNegative, Field(description="shrinks every weight tow
 Betas = Annotated[tuple[Fraction, Fraction], Field(strict=False, description="decay rates of the two running means")]
 
 
-class SgdConfig(Section):
+class OptimizerSection(Section):
+    """What all optimizers have."""
+
+    # what `lr: auto` is if network and loss have no recipe for this optimizer; None: the user must set it
+    usual_rate: ClassVar[float | None] = None
+
+
+class SgdConfig(OptimizerSection):
     """Stochastic gradient descent."""
 
     name: Literal["sgd"] = "sgd"
@@ -89,7 +111,7 @@ class SgdConfig(Section):
     weight_decay: WeightDecay = 5e-4
 
 
-class AdamConfig(Section):
+class AdamConfig(OptimizerSection):
     """Adam; weight decay is added to the gradient."""
 
     name: Literal["adam"]
@@ -98,7 +120,7 @@ class AdamConfig(Section):
     weight_decay: WeightDecay = 0.0
 
 
-class AdamWConfig(Section):
+class AdamWConfig(OptimizerSection):
     """Adam; weight decay is separate from the gradient."""
 
     name: Literal["adamw"]
@@ -165,7 +187,9 @@ class TrainConfig(Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="CPU threads; another number changes the rounding, so the result"
     )
-    init_from: str | None = Field(None, description="weights file or run for the initial weights; null: from the seed")
+    init_from: PathName | None = Field(
+        None, description="weights file or run for the initial weights; null: from the seed"
+    )
 
 
 class LogConfig(Section):
@@ -174,7 +198,17 @@ class LogConfig(Section):
     every: int = Field(10, ge=1, description="steps between lines of the record")
     details_every: int = Field(1, ge=1, description="epochs between histograms, image grids, confusion matrices")
     images: int = Field(32, ge=0, le=256, description="validation images to show with their predicted class; 0: none")
-    tensorboard: bool = Field(True, description="also write TensorBoard events")
+    sinks: tuple[str, ...] = Field(
+        ("tensorboard",), strict=False, description="what is written besides the record, by name; []: nothing"
+    )
+
+    @field_validator("sinks")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in (known := sink_names()):
+                raise ValueError(f"unknown sink '{name}'{did_you_mean(name, known)}; known: {', '.join(known)}")
+        return tuple(dict.fromkeys(names))
 
 
 class CheckpointConfig(Section):
@@ -188,7 +222,8 @@ class Config(Section):
     """A whole run. The same config and seed give the same run."""
 
     loss: SerializeAsAny[LossParameters] = Field(
-        LossParameters(name="auto"), description="a name from `tudui loss list`; replaces a file's section; auto: ce"
+        LossParameters(name="auto"),
+        description="a name from `tudui loss list`, also huber:delta=0.5; replaces a file's section; auto: ce",
     )
     network: SerializeAsAny[NetworkParameters] = Field(
         NetworkParameters(name="auto"), description="a network by name; auto: tudui"
@@ -220,13 +255,17 @@ class Config(Section):
 DEFAULT_LOSSES = ("ce", "mse", "l1", "huber")
 
 
+MAX_RUNS = 10_000  # of a comparison
+
+
 class ComparisonConfig(Section):
     """The losses to compare, how often, and with which learning rates."""
 
     variants: dict[str, SerializeAsAny[LossParameters]] = Field(
         default_factory=lambda: {name: loss_spec(name).parameters(name=name) for name in DEFAULT_LOSSES},
         min_length=1,
-        description="losses by name; in a file also sections with your own names",
+        max_length=100,
+        description="losses by name, also with parameters, gce:q=0.5; in a file also sections with your own names",
     )
     seeds: int = Field(5, ge=1, le=1000, description="runs per variant and noise level, from the config's seed up")
     until_decided: bool = Field(
@@ -234,7 +273,11 @@ class ComparisonConfig(Section):
     )
     max_seeds: int = Field(10, ge=3, le=1000, description="most seeds with `until_decided`")
     label_noise: tuple[Share, ...] = Field(
-        (0.0,), strict=False, min_length=1, description="shares of wrong labels in training and validation, from 0 to 1"
+        (0.0,),
+        strict=False,
+        min_length=1,
+        max_length=100,
+        description="shares of wrong labels in training and validation, from 0 to 1",
     )
     baseline: str = Field("ce", description="variant to compare the others with; without ce, the first")
     metric: str | None = Field(None, description="metric of the verdicts, for example top5; null: the task's first")
@@ -252,7 +295,11 @@ class ComparisonConfig(Section):
         "tuned: the best of `rates` on validation images for each",
     )
     rates: tuple[Positive, ...] = Field(
-        (0.01, 0.02, 0.05, 0.1, 0.2), strict=False, min_length=2, description="rates to try with lr: tuned"
+        (0.01, 0.02, 0.05, 0.1, 0.2),
+        strict=False,
+        min_length=2,
+        max_length=100,
+        description="rates to try with lr: tuned",
     )
     tuning_seeds: int = Field(1, ge=1, le=100, description="runs per rate, with seeds that are not reported")
     forms: tuple[Literal["recipe", "plain"], ...] = Field(
@@ -265,5 +312,12 @@ class ComparisonConfig(Section):
         "auto", description="validation accuracy to reach, for time to accuracy; auto: 0.9 of the baseline's last"
     )
     reported_at: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(
-        (), strict=False, description="numbers of seeds of earlier reports; written by Tudui"
+        (), strict=False, max_length=100, description="numbers of seeds of earlier reports; written by Tudui"
     )
+
+    @model_validator(mode="after")
+    def _few_enough(self) -> "ComparisonConfig":
+        runs = len(self.variants) * len(self.label_noise) * (self.max_seeds if self.until_decided else self.seeds)
+        if runs > MAX_RUNS:
+            raise ValueError(f"{runs:,} runs are too many; at most {MAX_RUNS:,} can be compared")
+        return self

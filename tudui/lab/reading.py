@@ -4,21 +4,21 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tudui.errors import UsageError
 from tudui.files import opened
 from tudui.text import in_a_line
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
+MAX_BYTES = 8 * 2**20  # a million numbers of 64 bits; JSON takes 24 times its text
+Numbers = ArrayLike  # a text is read: typed numbers, or the name of a file
 HOW = "give numbers, for example 1,2,3 (rows separated by ;), or a .json, .csv or .npy file"
 
 
-def read_numbers(given: "str | ArrayLike", *, flag: str) -> np.ndarray:
+def read_numbers(given: Numbers, *, flag: str) -> np.ndarray:
     """Return float64 of any shape; UsageError if it is empty, ragged, not finite or not numbers."""
     path = Path(given.strip()) if isinstance(given, str) else Path()
     reader = READERS.get(path.suffix.lower())
@@ -43,7 +43,7 @@ def read_numbers(given: "str | ArrayLike", *, flag: str) -> np.ndarray:
     return values
 
 
-def read_classes(given: "str | ArrayLike", *, flag: str, classes: int) -> np.ndarray:
+def read_classes(given: Numbers, *, flag: str, classes: int) -> np.ndarray:
     """Return int64 [B] of classes 0 to `classes` - 1, separated by `,` or `;` or in a file; UsageError."""
     given = given.replace(";", ",") if isinstance(given, str) else given
     values = read_numbers(given, flag=flag).reshape(-1)
@@ -74,7 +74,7 @@ def _number(cell: str) -> float:
 
 
 def _read_json(path: Path) -> np.ndarray:
-    with opened(path, "r", encoding="utf-8") as file:
+    with opened(path, "r", most=MAX_BYTES, encoding="utf-8") as file:
         values = json.load(file)
     _check_lists(values)
     return np.array(values, dtype=np.float64)
@@ -89,13 +89,13 @@ def _check_lists(values: Any) -> None:
 
 
 def _read_csv(path: Path) -> np.ndarray:
-    with opened(path, "r", newline="", encoding="utf-8") as file:
+    with opened(path, "r", most=MAX_BYTES, newline="", encoding="utf-8") as file:
         values = _parse_rows([row for row in csv.reader(file) if row])
     return values.reshape(-1) if 1 in values.shape else values  # one row or column is a list of numbers
 
 
 def _read_npy(path: Path) -> np.ndarray:
-    with opened(path) as file:
+    with opened(path, most=MAX_BYTES) as file:
         values = np.load(file, allow_pickle=False)
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
         raise ValueError(f"must be one array of numbers (got {getattr(values, 'dtype', 'several arrays')})")

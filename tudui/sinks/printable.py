@@ -1,17 +1,17 @@
 """A console that replaces control characters in names from files, which Rich does not; and plain tables."""
 
-import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import IO, Any, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
-from tudui.text import printable
+from tudui.output import Lasting
+from tudui.text import one_line, printable
 
 BLANK_ENDS = re.compile(" +$", re.MULTILINE)
 
@@ -36,10 +36,19 @@ def lasting(console: Console) -> Iterator[None]:
 
 def plain_table(*columns: str, left: int = 1, title: str | None = None, gap: int = 2) -> Table:
     """Return a table without rules; its first `left` columns are left-aligned, with `gap` spaces between columns."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, gap, 0, 0))
+    table = _PlainTable(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, gap, 0, 0))
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < left else "right")
     return table
+
+
+class _PlainTable(Table):
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """Add a row of one line; a name that holds line breaks would forge others."""
+        for cell in cells:
+            if isinstance(cell, Text):
+                cell.plain = one_line(cell.plain)
+        super().add_row(*(one_line(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
 class _WithoutBlankEnds:
@@ -50,35 +59,6 @@ class _WithoutBlankEnds:
 
     def write(self, text: str) -> int:
         return self.file.write(BLANK_ENDS.sub("", text))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.file, name)
-
-
-class Lasting:
-    """A file that goes on as /dev/null when it cannot be written any more."""
-
-    def __init__(self, file: IO[str]) -> None:
-        self.file = file
-
-    def write(self, text: str) -> int:
-        """Write text, or drop it."""
-        with self._replaced_on_error():
-            self.file.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush what was written, or drop it."""
-        with self._replaced_on_error():
-            self.file.flush()
-
-    @contextmanager
-    def _replaced_on_error(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError:
-            with suppress(OSError), Path(os.devnull).open("w") as nowhere:  # what is buffered goes there too
-                os.dup2(nowhere.fileno(), self.file.fileno())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.file, name)
