@@ -10,9 +10,9 @@ import numpy as np
 from tudui.comparison.done import RunRecord
 from tudui.comparison.looks import looks_of, p_over_looks, threshold
 from tudui.comparison.outcome import Pair, Row
-from tudui.comparison.power import Needed, needed
+from tudui.comparison.power import needed
 from tudui.comparison.statistics import ALPHA, Difference, holm, pair
-from tudui.comparison.verdict import OPEN, Flag, Verdict, verdict
+from tudui.comparison.verdict import Flag, Verdict, verdict
 from tudui.config.schema import ComparisonConfig
 from tudui.tasks import Metric
 from tudui.tasks.metric import of_each
@@ -53,18 +53,18 @@ def pairs_of(comparison: ComparisonConfig, rows: Sequence[Row], metric: Metric) 
                 flags=flags,
             )
         )
-    undecided = Counter(family for family, one in zip(families, pairs, strict=True) if one.verdict in OPEN)
+    left = Counter(family for family, one in zip(families, pairs, strict=True) if _counts(one))
     return [
-        replace(one, needed=_needed(one, row, threshold(ALPHA / undecided[family], looks, sides=2)))
-        if one.verdict is Verdict.NOT_DISTINGUISHABLE
+        replace(one, needed=tuple(needed(one.found, row.samples, threshold(ALPHA / left[family], looks, sides=2))))
+        if one.found and one.verdict is Verdict.NOT_DISTINGUISHABLE
         else one
         for one, family, (_, row) in zip(pairs, families, sides, strict=True)
     ]
 
 
-def _needed(one: Pair, row: Row, alpha: float) -> tuple[Needed, ...]:
-    assert one.found is not None
-    return tuple(needed(one.found, row.samples, alpha))
+def _counts(one: Pair) -> bool:
+    """Return whether Holm's method still counts a comparison, beside those that are better or worse already."""
+    return one.p_holm is not None and one.verdict not in (Verdict.BETTER, Verdict.WORSE)
 
 
 def _shared(*sides: Row) -> list[int]:
@@ -120,5 +120,9 @@ def _corrected(
 
 
 def _flags(baseline: Row, row: Row) -> tuple[Flag, ...]:
-    diverged, lost = (any(getattr(side, name) for side in (baseline, row)) for name in ("diverged", "lost_class"))
-    return (Flag.DIVERGED,) * diverged + (Flag.LOST_CLASS,) * lost
+    seeds = {*_shared(baseline, row)}
+    failed = {
+        Flag.DIVERGED: [*baseline.diverged, *row.diverged],
+        Flag.LOST_CLASS: [*baseline.lost_class, *row.lost_class],
+    }
+    return tuple(flag for flag, found in failed.items() if seeds & {*found})
