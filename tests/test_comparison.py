@@ -234,14 +234,15 @@ def test_rows_and_pairs_are_those_of_the_runs(compared):
     ce, mse = (np.array(row["accuracy"]["values"]) for row in values["rows"][:2])
     pair = values["pairs"][0]
     assert pair["difference"] == pytest.approx(np.mean(mse - ce), abs=1e-12)
-    assert pair["p"] == pytest.approx(stats.ttest_rel(mse, ce).pvalue, rel=1e-9)
-    assert pair["p_holm"] == pair["p"]  # one comparison per noise level
+    assert pair["p"] >= stats.ttest_rel(mse, ce).pvalue  # which takes these test images as given
     assert len(values["pairs"]) == 2
+    p, other = (pair["p"] for pair in values["pairs"])
+    assert pair["p_holm"] == pytest.approx(2 * p if p <= other else max(p, 2 * other))
 
 
 def test_every_metric_and_figure_is_that_of_the_runs(compared):
     values = values_of(compared)
-    assert values["format"] == 2
+    assert values["format"] == 3
     for row in values["rows"]:
         places = [compared / "runs" / f"{row['name']}-seed{seed}" for seed in range(3)]
         assert list(row["metrics"]) == ["accuracy", "top5", "nll"]
@@ -273,12 +274,8 @@ def test_a_metric_is_named_for_the_verdicts_alone(compared, tmp_path, tudui):
     ce, mse = (np.array(row["metrics"]["nll"]["values"]) for row in after["rows"][:2])
     pair = after["pairs"][0]
     assert (pair["metric"], pair["difference"]) == ("nll", pytest.approx(np.mean(mse - ce)))
-    assert pair["p"] == pytest.approx(stats.ttest_rel(mse, ce).pvalue)
-    assert (pair["verdict"], pair["within_margin"], pair["flags"]) == (
-        "worse",
-        None,
-        [],
-    )  # mse: logits of another scale
+    assert pair["p"] >= stats.ttest_rel(mse, ce).pvalue
+    assert (pair["verdict"], pair["within_margin"], pair["flags"]) == ("worse", False, [])  # mse: other logits
     assert pair["difference"] > 0
     command = ("compare-losses", "--losses", "ce,mse", "--seeds", 3, "--label-noise", "0,0.4", "--metric", "top5")
     runs = {path: path.stat().st_mtime_ns for path in Path("again/runs").glob("*/result.json")}
@@ -394,8 +391,8 @@ def test_a_diverged_run_is_a_row(tmp_path, tudui):
     assert (values["rows"][0]["metrics"], values["rows"][0]["figures"]) == ({}, {})
 
 
-def test_the_same_function_twice_is_not_a_difference_and_a_crippled_one_is_worse(tmp_path, tudui):
-    """Huber with a huge delta and twice its scale is MSE; a rate 100 times too small is not."""
+def test_the_same_function_twice_is_not_a_difference_and_a_crippled_one_is(tmp_path, tudui):
+    """Huber with a huge delta and twice its scale is MSE; a rate 100 times too small learns only some classes."""
     Path("plan.yaml").write_text(
         "comparison:\n  baseline: mse\n  seeds: 3\n  variants:\n    mse: mse\n"
         "    huge: {name: huber, delta: 1.0e6, scale: 2.0}\n    crippled: {name: mse, scale: 0.01}\n"
@@ -403,9 +400,12 @@ def test_the_same_function_twice_is_not_a_difference_and_a_crippled_one_is_worse
     )
     answer = tudui("compare-losses", "-c", "plan.yaml", "--lr", "same", *IN_THIS_PROCESS, "-o", "same")
     assert answer.code == 0, answer.err
-    verdicts = {pair["variant"]: pair["verdict"] for pair in values_of(Path("same"))["pairs"]}
-    assert verdicts["huge"] in ("identical", "not_distinguishable")
-    assert verdicts["crippled"] == "worse"
+    pairs = {pair["variant"]: pair for pair in values_of(Path("same"))["pairs"]}
+    assert pairs["huge"]["verdict"] in ("identical", "not_distinguishable")
+    crippled = pairs["crippled"]
+    assert crippled["p_holm"] < 0.05
+    assert crippled["interval"][1] < 0
+    assert (crippled["verdict"], crippled["flags"]) == ("unstable", ["lost_class"])
 
 
 def test_tuned_rates_are_chosen_on_validation_and_the_curve_is_kept(tmp_path, tudui):

@@ -15,6 +15,7 @@ from tudui.comparison.compare import read_comparison as read_comparison
 from tudui.comparison.dashboards import write_dashboards
 from tudui.comparison.estimate import START_UP, seconds_of
 from tudui.comparison.executors import Executor, Listener, check_jobs, choose_executor, default_jobs
+from tudui.comparison.looks import looks_of as looks_of
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.progress import duration as duration
 from tudui.comparison.progress import progress_display
@@ -41,10 +42,11 @@ class Arrangement:
     folder: Path
     executor: Executor
     jobs: int
-    runs: int
+    runs: int  # at most, if seeds are added until comparisons are decided
+    looks: int
 
     def __str__(self) -> str:
-        runs = f"{self.runs} run{'s' if self.runs > 1 else ''}"
+        runs = f"{'at most ' if self.looks > 1 else ''}{self.runs} run{'s' if self.runs > 1 else ''}"
         if self.executor == "ray":
             return f"{runs}, on Ray"
         return f"{runs}, {min(self.jobs, self.runs)} {'in lockstep' if self.executor == 'stacked' else 'at a time'}"
@@ -83,7 +85,8 @@ def arrange(
             )
         executor = "stacked"
     chosen = choose_executor(plan.base) if executor == "auto" else executor
-    return Arrangement(place, chosen, jobs or default_jobs(plan.base, chosen), comparisons.number_of_runs(plan))
+    runs, looks = comparisons.number_of_runs(plan), len(looks_of(plan.comparison))
+    return Arrangement(place, chosen, jobs or default_jobs(plan.base, chosen), runs, looks)
 
 
 def compare(
@@ -129,13 +132,19 @@ def _ignore(_: object) -> None:
     """Take progress that nobody sees."""
 
 
-def report(folder: Named, *, metric: str | None = None) -> Report:
+def report(
+    folder: Named,
+    *,
+    metric: str | None = None,
+    margin: float | None = None,
+    family: Literal["report", "level"] | None = None,
+) -> Report:
     """Write a comparison's report again, without training, and return it; UsageError if runs are missing.
 
-    The verdicts use `metric` instead of the plan's metric.
+    The verdicts use these instead of the plan's metric, margin and family.
     """
     comparisons.refuse_links_in(Path(folder))
-    return _reported(read_comparison(Path(folder), metric=metric))
+    return _reported(read_comparison(Path(folder), metric=metric, margin=margin, family=family))
 
 
 def _reported(found: Comparison) -> Report:

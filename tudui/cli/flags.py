@@ -54,12 +54,16 @@ FLAGS: Mapping[str, Flag] = {
     "precision": Flag(name="--precision"),
     "comparison.variants": Flag(name="--losses", metavar="NAMES", panel=CHOICE, complete=completion.several_losses),
     "comparison.seeds": Flag(name="--seeds", metavar="N", panel=CHOICE),
+    "comparison.until_decided": Flag(name="--until-decided", sets=True, panel=CHOICE),
+    "comparison.max_seeds": Flag(name="--max-seeds", metavar="N", panel=CHOICE),
     "comparison.label_noise": Flag(name="--label-noise", metavar="SHARES", panel=CHOICE),
     "comparison.lr": Flag(name="--lr"),
     "comparison.explain_variance": Flag(name="--explain-variance", sets=True),
     "comparison.forms": Flag(name="--forms", metavar="FORMS"),
     "comparison.baseline": Flag(name="--baseline", complete=completion.losses),
     "comparison.metric": Flag(name="--metric"),
+    "comparison.margin": Flag(name="--margin", metavar="DIFFERENCE"),
+    "comparison.family": Flag(name="--family"),
 }
 
 

@@ -7,17 +7,20 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
+from typing import Any
 
 from tudui.comparison.collect import collect
 from tudui.comparison.done import check_test_images, read_runs
 from tudui.comparison.executors import Executor, Listener, done_before, execute
+from tudui.comparison.looks import looks_of
 from tudui.comparison.outcome import Comparison
-from tudui.comparison.runs import PlannedRun, given_rates, reported_runs
+from tudui.comparison.runs import PlannedRun, Rates, given_rates, reported_runs
 from tudui.comparison.tuning import Search
 from tudui.comparison.variance import Explained, explain, runs_of_sources
+from tudui.comparison.verdict import OPEN
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.data import load_data
-from tudui.errors import Interrupted, TuduiError, UsageError
+from tudui.errors import ConfigError, Interrupted, TuduiError, UsageError
 from tudui.files import check_writable, disk_errors, locked, refuse_links, remove_left, write_text
 from tudui.run_folder import COMPARISON_LOCK, PLAN, comparing, default_name, is_comparison
 from tudui.tasks import metric_named
@@ -42,7 +45,7 @@ def compare(
     search = Search(plan, folder / TUNING)
     check_folder(folder)
     waiting = any(_waiting(runs, place) for runs, place in _stages(search, folder))
-    if waiting or plan.comparison.metric is not None:
+    if waiting or plan.comparison.metric is not None or plan.comparison.margin is not None:
         check_data(plan)
     is_new = not folder.exists()
     with disk_errors(folder):
@@ -51,7 +54,7 @@ def compare(
         with disk_errors(folder):
             (folder / RUNS).mkdir(exist_ok=True)
         remove_left(folder, *(folder / name for name in (RUNS, TUNING, VARIANCE, "pictures")))
-        write_text(folder / PLAN, plan_yaml(plan))
+        write_text(folder / PLAN, plan_yaml(_with_earlier_reports(plan, folder)))
         run_all = partial(execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address)
         try:
             for runs, place in _stages(search, folder):
@@ -80,10 +83,46 @@ def _stages(search: Search, folder: Path) -> Iterator[tuple[Sequence[PlannedRun]
     if tuned:
         for runs in search:
             yield runs, search.folder
-    reported = reported_runs(plan, search.rates if tuned else given_rates(plan))
-    yield reported, folder / RUNS
+    rates, reported = search.rates if tuned else given_rates(plan), tuple[PlannedRun, ...]()
+    while reported != (runs := runs_so_far(plan, rates, folder)):
+        yield runs, folder / RUNS
+        reported = runs
     if plan.comparison.explain_variance:
         yield [run for runs in runs_of_sources(plan, reported).values() for run in runs], folder / VARIANCE
+
+
+def runs_so_far(plan: Plan, rates: Rates, folder: Path) -> tuple[PlannedRun, ...]:
+    """Return the runs to report, as far as the finished ones decide which.
+
+    With `until_decided`, each comparison has the seeds of the first look that decides it, or of the last.
+    """
+    looks = looks_of(plan.comparison)
+    seeds = dict.fromkeys(rates, looks[0])
+    for more in looks[1:]:
+        runs = reported_runs(plan, rates, seeds)
+        if not all(done_before(run, folder / RUNS) for run in runs):
+            return runs
+        pairs = collect(plan, read_runs(runs, folder / RUNS), folder=folder, command="").pairs
+        undecided = [pair for pair in pairs if pair.verdict in OPEN]
+        if not undecided:
+            return runs
+        seeds |= {(name, pair.label_noise): more for pair in undecided for name in (pair.variant, pair.baseline)}
+    return reported_runs(plan, rates, seeds)
+
+
+def _with_earlier_reports(plan: Plan, folder: Path) -> Plan:
+    """Return the plan with the numbers of seeds at which the folder was reported before, if they are other ones."""
+    if not (folder / "comparison.json").exists() or not (folder / PLAN).exists():
+        return plan
+    try:
+        before = load_plan(folder / PLAN).comparison
+    except ConfigError:  # the file is damaged
+        return plan
+    after = plan.comparison
+    reported = {*before.reported_at}
+    if looks_of(before) != looks_of(after) and {*before.variants} & {*after.variants} - {after.baseline}:
+        reported |= {*looks_of(before)}
+    return replace(plan, comparison=after.model_copy(update={"reported_at": tuple(sorted(reported))}))
 
 
 def check_folder(folder: Path) -> None:
@@ -108,7 +147,10 @@ def run_events(name: str) -> Path:
 def check_data(plan: Plan) -> None:
     """Raise UsageError if runs on the plan's data could not be compared; DataError if it cannot be read."""
     data = load_data(plan.base.data, plan.base.seed)
-    metric_named(data.task.metrics, plan.comparison.metric, figures=data.task.figures)
+    metric = metric_named(data.task.metrics, plan.comparison.metric, figures=data.task.figures)
+    margin = plan.comparison.margin
+    if metric.proportion and margin is not None and margin >= 1:
+        raise UsageError(f"--margin {margin:g}: {metric.title} is at most 1; one point is 0.01")
     check_test_images(len(data.test), data.name)
     if plan.comparison.lr == "tuned" and data.validation is None:
         raise UsageError(f"{data.name}: too few images for a validation split, which --lr tuned needs")
@@ -135,8 +177,9 @@ def left_out(comparison: Comparison) -> list[str]:
 
 
 def number_of_runs(plan: Plan) -> int:
-    """Return the number of runs of a plan with the tuning runs of the grid, not those of rates beyond it."""
-    comparison, each = plan.comparison, plan.comparison.seeds
+    """Return the number of runs of a plan, at most, with the tuning runs of the grid, not those of rates beyond it."""
+    comparison = plan.comparison
+    each = looks_of(comparison)[-1]
     if comparison.lr == "tuned":
         each += len(comparison.rates) * comparison.tuning_seeds
     number = len(comparison.variants) * len(comparison.label_noise) * each
@@ -146,21 +189,23 @@ def number_of_runs(plan: Plan) -> int:
     return number
 
 
-def read_comparison(folder: Path, *, metric: str | None = None) -> Comparison:
+def read_comparison(folder: Path, **changed: Any) -> Comparison:
     """Return the comparison in a folder, from its runs; UsageError if it is not one, or not finished.
 
-    `metric` replaces the plan's metric of the verdicts.
+    `changed` replaces the plan's `metric`, `margin` or `family`; a margin belongs to its metric.
     """
     if not (folder / PLAN).is_file():
         raise UsageError(f"{folder}: not a comparison ({PLAN} is missing); create one with: tudui compare-losses")
     plan = load_plan(folder / PLAN)
-    if metric is not None:
-        plan = replace(plan, comparison=plan.comparison.model_copy(update={"metric": metric}))
-    search = Search(plan, folder / TUNING)
+    search, reported = Search(plan, folder / TUNING), tuple[PlannedRun, ...]()
     for runs, place in _stages(search, folder):
         _check_done(runs, place)
         if place.name == RUNS:
-            reported = runs
+            reported = tuple(runs)
+    changed = {name: value for name, value in changed.items() if value is not None}
+    if changed:
+        changed = ({"margin": None} if "metric" in changed else {}) | changed
+        plan = replace(plan, comparison=plan.comparison.model_copy(update=changed))
     records = read_runs(reported, folder / RUNS)
     found = collect(plan, records, folder=folder, command=comparing(folder), tuning=search.curves)
     return replace(found, explained=_explained(found, reported)) if plan.comparison.explain_variance else found

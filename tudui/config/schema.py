@@ -273,6 +273,10 @@ class ComparisonConfig(Section):
         description="losses by name, also with parameters, gce:q=0.5; in a file also sections with your own names",
     )
     seeds: int = Field(5, ge=1, le=1000, description="runs per variant and noise level, from the config's seed up")
+    until_decided: bool = Field(
+        False, description="replaces `seeds`: look after 3, 5, 7 and 10 seeds, and stop each comparison that is decided"
+    )
+    max_seeds: int = Field(10, ge=3, le=1000, description="most seeds with `until_decided`")
     label_noise: tuple[Share, ...] = Field(
         (0.0,),
         strict=False,
@@ -282,6 +286,14 @@ class ComparisonConfig(Section):
     )
     baseline: str = Field("ce", description="variant to compare the others with; without ce, the first")
     metric: str | None = Field(None, description="metric of the verdicts, for example top5; null: the task's first")
+    margin: Positive | None = Field(
+        None,
+        description="the smallest difference that matters, for the verdict equivalent; of accuracy, 0.01 is one point; "
+        "null: 1 point, or 5 % of the baseline's value",
+    )
+    family: Literal["report", "level"] = Field(
+        "report", description="comparisons that Holm's correction counts: of the whole report, or of each noise level"
+    )
     lr: Literal["recipe", "same", "tuned"] = Field(
         "recipe",
         description="recipe: each loss's own rate; same: optimizer.lr for all (auto: the baseline's recipe); "
@@ -307,10 +319,13 @@ class ComparisonConfig(Section):
     reach: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
         "auto", description="validation accuracy to reach, for time to accuracy; auto: 0.9 of the baseline's last"
     )
+    reported_at: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(
+        (), strict=False, max_length=100, description="numbers of seeds of earlier reports; written by Tudui"
+    )
 
     @model_validator(mode="after")
     def _few_enough(self) -> "ComparisonConfig":
-        runs = len(self.variants) * len(self.label_noise) * self.seeds
+        runs = len(self.variants) * len(self.label_noise) * (self.max_seeds if self.until_decided else self.seeds)
         if runs > MAX_RUNS:
             raise ValueError(f"{runs:,} runs are too many; at most {MAX_RUNS:,} can be compared")
         return self

@@ -29,14 +29,15 @@ def terminal(comparison: Comparison, console: Console) -> None:
             ]
             console.print(escape(f"{words.with_unit(figure.title, figure.unit)}: {', '.join(found)}"))
         console.print()
-    seeds, images, metric = comparison.plan.comparison.seeds, comparison.test_images, comparison.metric
+    images, metric = comparison.test_images, comparison.metric
+    several = any(pair.n > 1 for pair in comparison.pairs)
     inside = f" in {metric.unit.value}" if metric.unit.value else ""
-    over = f"± standard deviation over {words.counted(seeds, 'seed')}"
-    on = f"; intervals of 95 % over seeds and the {images:,} test images" if seeds > 1 and images else ""
+    over = f"± standard deviation over {words.number_of_seeds(comparison)}"
+    on = f"; intervals of 95 % over seeds and the {images:,} test images" if several and images else ""
     less = f" Lower {metric.title} is better." if metric.better == "less" else ""
     console.print(f"Test {metric.title} of the last weights{inside}, {over}{on}.{less}", style="dim")
-    if seeds > 1:
-        console.print("Better or worse needs p (Holm) below 0.05 and an interval without 0.", style="dim")
+    if several:
+        console.print(words.rule(comparison), style="dim")
     for text in comparison.warnings:
         console.print(f"[yellow]warning:[/] {escape(text)}")
     if comparison.unequal:
