@@ -81,8 +81,8 @@ def _stages(search: Search, folder: Path) -> Iterator[tuple[Sequence[PlannedRun]
     plan = search.plan
     tuned = plan.comparison.lr == "tuned"
     if tuned:
-        for runs in search:
-            yield runs, search.folder
+        for tried in search:
+            yield tried, search.folder
     rates, reported = search.rates if tuned else given_rates(plan), tuple[PlannedRun, ...]()
     while reported != (runs := runs_so_far(plan, rates, folder)):
         yield runs, folder / RUNS
