@@ -181,8 +181,9 @@ def _option(key: str, *, described: bool, with_default: bool) -> Any:
 
 def setting(key: str) -> "FieldInfo":
     """Return the schema's field of a key."""
+    from tudui.config.comparison import ComparisonConfig
     from tudui.config.describe import field_of
-    from tudui.config.schema import ComparisonConfig, Config
+    from tudui.config.schema import Config
 
     section, _, name = key.partition(".")
     return field_of(ComparisonConfig, name) if section == "comparison" else field_of(Config, key)

@@ -81,14 +81,14 @@ def _stages(search: Search, folder: Path) -> Iterator[tuple[Sequence[PlannedRun]
     plan = search.plan
     tuned = plan.comparison.lr == "tuned"
     if tuned:
-        for trial in search:
-            yield trial, search.folder
+        for tried in search:
+            yield tried, search.folder
     rates, reported = search.rates if tuned else given_rates(plan), tuple[PlannedRun, ...]()
     while reported != (runs := runs_so_far(plan, rates, folder)):
         yield runs, folder / RUNS
         reported = runs
     if plan.comparison.explain_variance:
-        yield [run for some in runs_of_sources(plan, reported).values() for run in some], folder / VARIANCE
+        yield [run for runs in runs_of_sources(plan, reported).values() for run in runs], folder / VARIANCE
 
 
 def runs_so_far(plan: Plan, rates: Rates, folder: Path) -> tuple[PlannedRun, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from tudui.config.schema import ComparisonConfig
+from tudui.config.comparison import ComparisonConfig
 
 DEFAULT = (3, 5, 7, 10)  # seeds at each look, up to --max-seeds, which is the last
 DRAWS = 8_000  # for each look

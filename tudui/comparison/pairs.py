@@ -13,7 +13,7 @@ from tudui.comparison.outcome import Pair, Row
 from tudui.comparison.power import needed
 from tudui.comparison.statistics import ALPHA, Difference, holm, pair
 from tudui.comparison.verdict import Flag, Verdict, verdict
-from tudui.config.schema import ComparisonConfig
+from tudui.config.comparison import ComparisonConfig
 from tudui.tasks import Metric
 from tudui.tasks.metric import of_each
 

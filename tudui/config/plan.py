@@ -8,13 +8,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tudui.config.comparison import DEFAULT_LOSSES, ComparisonConfig
 from tudui.config.describe import describe, shorten
 from tudui.config.dump import yaml_text
 from tudui.config.load import Merge, validate, validate_part
 from tudui.config.loss_spec import LossParameters, loss_section
 from tudui.config.overrides import Override
 from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
-from tudui.config.schema import DEFAULT_LOSSES, ComparisonConfig, Config
+from tudui.config.schema import Config
 from tudui.errors import ConfigError
 
 VARIANTS = ("comparison", "variants")
