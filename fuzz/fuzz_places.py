@@ -122,7 +122,7 @@ QUICK = ["-e", "1", "-b", "64", "--set", "train.threads=1", "--set", "device=cpu
 
 def places(folder: Path) -> Target:
     """Folders, environments and streams."""
-    run, kept = folder / "run", folder / "pictures"
+    run, kept = folder / "places" / "run", folder / "places" / "pictures"
     config = [f"data.name=folder:{kept}", "train.epochs=1", "train.batch_size=8", "train.threads=1", "device=cpu"]
     for number in range(20):
         (kept / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
