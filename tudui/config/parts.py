@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from tudui.config.plug_ins import load, own_modules, place, plug_ins
-from tudui.errors import ConfigError, did_you_mean
+from tudui.errors import ConfigError, closest
 
 LARGEST = float.fromhex("0x1.fffffep127")
 
@@ -73,9 +73,9 @@ def find_spec(
     """
     if name not in specs:
         known = {_simple(one): one for one in (*aliases, *specs)}
-        hint = "" if _simple(name) in others else did_you_mean(known.get(_simple(name), name), known.values())
-        if meant := specs.get(hint.removeprefix("; did you mean '").removesuffix("'?")):
-            hint = f"; did you mean '{meant.name}' ({meant.title})?"
+        near = None if _simple(name) in others else closest(known.get(_simple(name), name), known.values())
+        what_it_is = f" ({specs[near].title})" if near and near in specs else ""
+        hint = f"; did you mean '{near}'{what_it_is}?" if near else ""
         raise ConfigError([f"unknown {what} '{name}'{hint}; known: {', '.join(sorted(specs))}"])
     return specs[name]
 
