@@ -150,7 +150,6 @@ def test_signals_save_and_say_how_to_go_on(number, code, tmp_path):
 def test_ctrl_c_while_the_command_line_is_imported_is_no_traceback():
     code = """
 import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests themselves run in the background
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "typer":

@@ -925,7 +925,6 @@ def test_text_in_tensorboard_is_verbatim(hostile):
 def test_tensorboard_listens_on_loopback_unless_told_otherwise(flags, host, says, trained):
     process = subprocess.Popen(
         [*TUDUI, "tensorboard", str(trained), *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     try:
         port = int(re.search(r"http://[^ ]+:(\d+)/", process.stdout.readline())[1])
