@@ -52,7 +52,7 @@ def plan(plan: PlanSource = "compare", overrides: Settings = NOTHING) -> Plan:
 
 
 def validate(name: Named) -> Loaded | Plan:
-    """Check a config file or plan, or a shipped one by name, and print its notes; ConfigError has a line per problem."""
+    """Check a config file or plan, or a shipped one by name; print its notes. ConfigError has a line per problem."""
     path = find_config(fspath(name), "config validate")
     loaded = load_plan(path) if "comparison" in read_yaml(path).values else load_config(path)
     note(*loaded.notes)
