@@ -110,8 +110,9 @@ def test_the_dashboard_needs_no_temporary_folder(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("columns", ["0", "", "x", "-1", "1"])
-def test_an_error_is_shown_whatever_the_columns_are(columns, monkeypatch, tudui):
+def test_all_is_shown_whatever_the_columns_are(columns, monkeypatch, tudui):
     monkeypatch.setenv("COLUMNS", columns)
+    assert "pydantic" in tudui("doctor").out
     assert "nowhere" in "".join(tudui("evaluate", "nowhere").err.split())
 
 

@@ -125,6 +125,8 @@ def test_doctor(tudui, monkeypatch, tmp_path):
     assert not found["well"]
     assert [finding["name"] for finding in found["findings"] if finding["state"] == "wrong"]
     assert all(finding["next"] for finding in found["findings"] if finding["state"] == "wrong")
+    assert broken.err.count("\n") == 1  # also where stdout cannot be seen
+    assert "cache" in broken.err
 
 
 @pytest.mark.parametrize(

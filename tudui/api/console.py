@@ -9,6 +9,7 @@ from tudui.output import Lasting
 if TYPE_CHECKING:
     from rich.console import Console
 
+NARROWEST = 20  # columns that can show a table
 WIDE = 1000  # columns of a file or pipe, so that no name is broken
 
 
@@ -17,7 +18,8 @@ def console_on(*, stderr: bool = False) -> "Console":
     from tudui.sinks.printable import printable_console
 
     file = cast("IO[str]", Lasting(sys.stderr)) if stderr else sys.stdout
-    if os.environ.get("COLUMNS", "1").strip() == "0":  # as some systems set it; Rich would print nothing
+    columns = os.environ.get("COLUMNS", "").strip()
+    if columns.isdecimal() and int(columns) < NARROWEST:  # 0, as some systems set it: Rich would print nothing
         del os.environ["COLUMNS"]
     return printable_console(file, width=None if file.isatty() or "COLUMNS" in os.environ else WIDE)
 

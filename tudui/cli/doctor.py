@@ -33,13 +33,13 @@ def doctor_command(
     from tudui.diagnosis import diagnose
 
     findings = list(diagnose(data_dir))
-    wrong = any(finding.state == "wrong" for finding in findings)
+    wrong = [finding.name for finding in findings if finding.state == "wrong"]
     if json:
         print_json({"well": not wrong, "findings": [asdict(finding) for finding in findings]})
     else:
         _print(findings)
     if wrong:
-        raise typer.Exit(UsageError.exit_code)
+        raise UsageError(f"wrong on this machine: {', '.join(wrong)}; the table says what to do")
     if not json:
         typer.echo("\nnothing is wrong")
 
