@@ -20,7 +20,7 @@ from tudui.text import in_a_line
 
 FORMAT = 1
 MOST_CLASSES = 100  # whose pairs are counted
-MAX_BYTES = 32 * 2**20  # of a manifest or matrix; enough for about a million wrong labels
+MAX_BYTES = 24 * 2**20  # of a manifest or matrix; enough for about 800,000 wrong labels
 # Pairs that people confuse, by class name: Patrini, Rozza, Menon, Nock, Qu 2017, section 5.
 USUAL_PAIRS = (
     {"truck": "automobile", "bird": "airplane", "deer": "horse", "cat": "dog", "dog": "cat"},
