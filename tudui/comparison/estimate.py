@@ -32,7 +32,7 @@ def seconds_of(runs: Sequence[PlannedRun]) -> float:
         first = number % state.steps_per_epoch * size
         images = min(size, len(data.train) - first)
         began = time.perf_counter()
-        lockstep(first, images, state.schedule(0), measured=False).tolist()  # waits for the device
+        lockstep(0, first, images, state.schedule(0), measured=False).tolist()  # waits for the device
         steps.append(time.perf_counter() - began)
     began = time.perf_counter()
     predict(state.network, data.test).sum().item()

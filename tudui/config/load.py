@@ -12,6 +12,7 @@ from tudui.config.describe import describe
 from tudui.config.loss_spec import LossParameters, LossSpec, loss_section, loss_spec
 from tudui.config.network_spec import NetworkSpec, network_spec, recipe_rate
 from tudui.config.overrides import Override
+from tudui.config.own_code import allow, is_own
 from tudui.config.schema import AUTO, Config
 from tudui.config.yaml_file import Key, read_yaml
 from tudui.errors import ConfigError
@@ -83,7 +84,11 @@ class Merge:
             self.notes.append(
                 f"{override.origin} replaces the whole section '{section}' of the file, without {', '.join(dropped)}"
             )
-        self._set(section, value if isinstance(value, dict) else {"name": value}, override.origin)
+        chosen = value if isinstance(value, dict) else {"name": value}
+        if is_own(name := chosen.get("name")):  # on the command line or from Python, never in a file
+            short, code = allow(str(name))
+            chosen = {**chosen, "name": short, "code": code}
+        self._set(section, chosen, override.origin)
 
     def _set(self, dotted: str, value: Any, origin: str) -> None:
         """Set a value, and replace the origin of everything below its key."""
@@ -188,6 +193,9 @@ def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge) -> A
     if part == "loss" and isinstance(name, str):
         section = loss_section(name)
         given, name = {**section, **given, "name": section["name"]}, section["name"]
+    if is_own(name) and "code" not in given:
+        merge.problem((*key, "name"), f"a file never makes Tudui run code; name {name} on the command line: --{part} {name}")
+        return default.parameters(name=default.name)
     try:
         spec = default if name == "auto" else find(str(name))
         return spec.parameters.model_validate({**given, "name": spec.name})

@@ -165,6 +165,9 @@ class TrainConfig(Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="CPU threads; another number changes the rounding, so the result"
     )
+    freeze: tuple[str, ...] = Field(
+        (), strict=False, description="names of layers whose parameters stay as they are, for example layer1"
+    )
     init_from: str | None = Field(None, description="weights file or run for the initial weights; null: from the seed")
 
 

@@ -1,0 +1,132 @@
+"""Code of the user's own, named `FILE.py:NAME` on the command line or in Python.
+
+Only there: a YAML file, a run folder or a checkpoint may contain such a name, but never makes Tudui run a file. A run
+records the name and the file's sha256; to build the object again, the user names the file again.
+"""
+
+import hashlib
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tudui.errors import UsageError, did_you_mean
+from tudui.files import opened
+
+NAMED = re.compile(r"(?P<file>.*\.py):(?P<name>\w+)")
+
+
+@dataclass(frozen=True)
+class OwnFile:
+    """A Python file of the user, as it was when it was named."""
+
+    path: str  # absolute
+    source: str
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folders."""
+        return Path(self.path).name
+
+    @cached_property
+    def sha256(self) -> str:
+        """The file's fingerprint, as a run records it."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+
+_files: dict[str, OwnFile] = {}  # by name; what this process may run
+_modules: dict[str, ModuleType] = {}  # by sha256
+
+
+def is_own(name: object) -> bool:
+    """Return whether a name is `FILE.py:NAME`."""
+    return isinstance(name, str) and NAMED.fullmatch(name) is not None
+
+
+def allow(text: str) -> tuple[str, str]:
+    """Allow this process to run a file that the user named; return the name without folders, and the file's sha256.
+
+    UsageError if the file cannot be read, or is no Python.
+    """
+    found = NAMED.fullmatch(text)
+    assert found is not None, "the caller asked is_own"
+    path, name = Path(found["file"]).expanduser(), found["name"]
+    try:
+        with opened(path, "r", encoding="utf-8") as file:
+            own = OwnFile(str(path.absolute()), file.read())
+        compile(own.source, str(path), "exec", dont_inherit=True)
+    except OSError as error:
+        raise UsageError(f"{text}: {path} cannot be read: {error.strerror or error}; check the path") from None
+    except SyntaxError as error:
+        raise UsageError(f"{path}:{error.lineno}: {error.msg}; fix this line") from None
+    except ValueError as error:  # not UTF-8, or with a null byte
+        raise UsageError(f"{path}: not a Python file: {error}; save it as UTF-8") from None
+    before = _files.setdefault(own.name, own)
+    if before.sha256 != own.sha256:
+        raise UsageError(f"{path}: another {own.name} is already in use ({before.path}); rename one of them")
+    return f"{own.name}:{name}", own.sha256
+
+
+def allowed() -> tuple[OwnFile, ...]:
+    """Return the files that this process may run, for its workers."""
+    return tuple(_files.values())
+
+
+def allow_again(files: Iterable[OwnFile]) -> None:
+    """Allow a worker to run what its parent may run."""
+    _files.update({file.name: file for file in files})
+
+
+def own_object(name: str, sha256: str, flag: str) -> Any:
+    """Return what `FILE.py:NAME` names. UsageError unless the user named this file, with the same content, by a flag.
+
+    The file is executed once per process.
+    """
+    file_name, _, attribute = name.rpartition(":")
+    file = _files.get(file_name)
+    if file is None:
+        raise UsageError(
+            f"{name}: is code in a file, which Tudui runs only if you name it; add {flag} PATH/TO/{name}"
+        )
+    if file.sha256 != sha256:
+        raise UsageError(
+            f"{file.path}: has changed since it was recorded (sha256 {sha256[:12]}, now {file.sha256[:12]}); "
+            f"restore it, or start a new run"
+        )
+    module = _module(file)
+    if not hasattr(module, attribute):
+        public = [known for known in vars(module) if not known.startswith("_")]
+        raise UsageError(f"{file.path}: contains no {attribute}{did_you_mean(attribute, public)}")
+    return getattr(module, attribute)
+
+
+def _module(file: OwnFile) -> ModuleType:
+    if file.sha256 not in _modules:
+        module = ModuleType(f"own_{Path(file.name).stem}_{file.sha256[:12]}")
+        module.__file__ = file.path
+        sys.modules[module.__name__] = module  # dataclasses and pickle look it up
+        if (folder := str(Path(file.path).parent)) not in sys.path:
+            sys.path.append(folder)  # for the user's modules beside it; last, so that they replace nothing
+        with own_errors(file.path):
+            exec(compile(file.source, file.path, "exec", dont_inherit=True), module.__dict__)
+        _modules[file.sha256] = module
+    return _modules[file.sha256]
+
+
+@contextmanager
+def own_errors(path: str, doing: str = "") -> Iterator[None]:
+    """Turn an exception of the user's code into a UsageError with its file and line."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except (Exception, SystemExit) as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        message = f"{doing}{type(error).__name__}: {error}".rstrip(": ")
+        raise UsageError(f"{path}{f':{lines[-1]}' if lines else ''}: {message}") from None
