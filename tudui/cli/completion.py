@@ -35,6 +35,15 @@ def losses(incomplete: str) -> list[str]:
 
 
 @_offered
+def networks(incomplete: str) -> list[str]:
+    """Return the matching networks; their modules are not loaded."""
+    from tudui.config.network_spec import ENTRY_POINTS
+    from tudui.config.plug_ins import plug_ins
+
+    return _matching(incomplete, set(plug_ins(ENTRY_POINTS)))
+
+
+@_offered
 def several_losses(incomplete: str) -> list[str]:
     """Return the same for the last of several names separated by commas."""
     before, comma, last = incomplete.rpartition(",")

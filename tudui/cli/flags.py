@@ -41,6 +41,7 @@ class Flag:
 
 FLAGS: Mapping[str, Flag] = {
     "loss": Flag(name="--loss", short="-l", panel=CHOICE, complete=completion.losses),
+    "network": Flag(name="--network", metavar="NAME", panel=CHOICE, complete=completion.networks),
     "data.name": Flag(name="--data", short="-d", panel=CHOICE, complete=completion.data_sets),
     "data.dir": Flag(name="--data-dir", metavar="DIR", panel=CHOICE),
     "data.cache": Flag(name="--no-cache", turns_off=True),

@@ -5,10 +5,11 @@ records the name and the file's sha256; to build the object again, the user name
 """
 
 import hashlib
+import inspect
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,10 +17,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from tudui.errors import UsageError, did_you_mean
 from tudui.files import opened
 
+OWN = "own"  # the specs of these names
 NAMED = re.compile(r"(?P<file>.*\.py):(?P<name>\w+)")
+
+
+class OwnCode(BaseModel):
+    """The keys of a section with a name of this kind, besides its own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    code: str = Field(description="sha256 of the file")
 
 
 @dataclass(frozen=True)
@@ -104,6 +116,27 @@ def own_object(name: str, sha256: str, flag: str) -> Any:
         public = [known for known in vars(module) if not known.startswith("_")]
         raise UsageError(f"{file.path}: contains no {attribute}{did_you_mean(attribute, public)}")
     return getattr(module, attribute)
+
+
+def call_own(make: Any, name: str, given: Mapping[str, Any], section: str) -> Any:
+    """Return what a class or function of the user returns; UsageError if it needs other arguments, or raises."""
+    short = name.rpartition(":")[2]
+    if not callable(make):
+        raise UsageError(f"{name}: must be a class or a function (got {type(make).__name__})")
+    path = inspect.getfile(make)
+    parameters = inspect.signature(make).parameters.values()
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [one.name for one in parameters if one.default is one.empty and one.kind not in several]
+    if missing := [one for one in needed if one not in given]:
+        raise UsageError(
+            f"{path}: {short} needs {', '.join(missing)}; give a default, or --set {section}.{missing[0]}=VALUE"
+        )
+    if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+        known = [one.name for one in parameters]
+        if unknown := [key for key in given if key not in known]:
+            raise UsageError(f"{path}: {short} has no parameter '{unknown[0]}'{did_you_mean(unknown[0], known)}")
+    with own_errors(path):
+        return make(**given)
 
 
 def _module(file: OwnFile) -> ModuleType:

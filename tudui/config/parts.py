@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from tudui.config.own_code import OWN, is_own
 from tudui.config.plug_ins import place
 from tudui.errors import ConfigError, did_you_mean
 
@@ -32,6 +33,7 @@ class Spec:
     """The description of a part, without torch."""
 
     name: str  # in configs and of the entry point
+    family: bool = False  # a section names one of its members, for example torchvision:resnet18
 
 
 S = TypeVar("S", bound=Spec)
@@ -52,6 +54,14 @@ def read_spec(point: EntryPoint, kind: type[S]) -> S:
 
 def find_spec(name: str, specs: Mapping[str, S], what: str, *, aliases: Iterable[str] = ()) -> S:
     """Return the spec of this name; ConfigError with the closest name if there is none."""
+    if is_own(name):
+        return replace(specs[OWN], name=name)
+    family, colon, member = name.partition(":")
+    if family in specs and specs[family].family != bool(member):
+        meant = f"{family}:NAME, for example {family}:resnet18" if specs[family].family else family
+        raise ConfigError([f"{what} '{name}': must be {meant}"])
+    if colon and family in specs:
+        return replace(specs[family], name=name)
     if name not in specs:
         known = {_simple(one): one for one in (*aliases, *specs)}
         hint = did_you_mean(known.get(_simple(name), name), known.values())

@@ -1,0 +1,49 @@
+"""A loss in a file of the user: `FILE.py:NAME`."""
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from tudui.config.loss_spec import LossParameters, LossSpec
+from tudui.config.own_code import OWN, OwnCode, call_own, own_errors, own_object
+from tudui.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tudui.config.loss_spec import Loss
+
+
+class OwnLoss(LossParameters, OwnCode):
+    """The section of a loss of the user; its other keys are arguments."""
+
+
+def build(parameters: OwnLoss, task: Any) -> "Loss":
+    """Return the user's function (outputs [B, K], targets [B, ...], ...), or what the user's nn.Module class makes.
+
+    A loss that returns one number, its mean over the batch, gives that number to each sample.
+    """
+    from torch import nn
+
+    found, given = own_object(parameters.name, parameters.code, "--loss"), dict(parameters.model_extra or {})
+    if inspect.isclass(found):
+        function, given = call_own(found, parameters.name, given, "loss"), {}
+        if isinstance(function, nn.Module) and any(True for _ in function.parameters()):
+            raise UsageError(f"{parameters.name}: has parameters, which Tudui does not train; use a loss without any")
+    else:
+        function = found
+    if not callable(function):
+        raise UsageError(f"{parameters.name}: must be a function or a class (got {type(function).__name__})")
+    path = inspect.getfile(found if inspect.isclass(found) or inspect.isfunction(found) else type(found))
+
+    def loss(outputs: "Tensor", targets: "Tensor") -> "Tensor":
+        with own_errors(path):
+            values = function(outputs, targets, **given)
+        return values.expand(len(targets)) if getattr(values, "ndim", None) == 0 else values
+
+    return loss
+
+
+SPEC = LossSpec(
+    name=OWN, title="a function or class in a file of yours", formula="yours", build=build, parameters=OwnLoss,
+    family=True,
+)  # fmt: skip
