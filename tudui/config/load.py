@@ -73,7 +73,11 @@ class Merge:
             else:
                 settings.append(override)
         for override in settings:  # after the names, so that they apply to the chosen sections
-            self._set(override.key, override.value, override.origin)
+            value = override.value
+            if override.key == "data.name" and is_own(value):
+                value, code = allow(value)
+                self._set("data.code", code, override.origin)
+            self._set(override.key, value, override.origin)
         if not all(override.key.startswith(INSIDE_THE_BAND) for override in overrides):
             self.values.pop("expect", None)
 

@@ -9,6 +9,7 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.loss_spec import LossParameters, loss_spec
 from tudui.config.network_spec import NetworkParameters
+from tudui.config.own_code import is_own
 from tudui.config.parts import Section
 from tudui.errors import did_you_mean
 
@@ -34,6 +35,7 @@ class DataConfig(Section):
     """The images, their splits and preparation."""
 
     name: str = Field("digits", description=f"a name from `tudui data list`, or {FOLDER}PATH for your own images")
+    code: str | None = Field(None, description="sha256 of the file, if the name is FILE.py:NAME; set by Tudui")
     dir: str | None = Field(None, description="folder with the data set, or for its download; null: the user's cache")
     validation: Fraction = Field(0.1, description="share of training images for validation, stratified; 0: none")
     shuffle: bool = Field(True, description="use a new random order in every epoch")
@@ -55,10 +57,16 @@ class DataConfig(Section):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name in data_sets() or (name.startswith(FOLDER) and name != FOLDER):
+        if is_own(name) or name in data_sets() or (name.startswith(FOLDER) and name != FOLDER):
             return name
         hint = f"; did you mean '{FOLDER}{name}'?" if Path(name).is_dir() else did_you_mean(name, data_sets())
         raise ValueError(f"must be one of {', '.join(data_sets())}, {FOLDER}PATH{hint}")
+
+    @model_validator(mode="after")
+    def _own(self) -> "DataConfig":
+        if is_own(self.name) and self.code is None:
+            raise ValueError(f"a file never makes Tudui run code; name it on the command line: --data {self.name}")
+        return self
 
     @property
     def has_wrong_labels(self) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from tudui.config.data_sets import FOLDER, data_sets
+from tudui.config.own_code import is_own
 from tudui.config.plug_ins import place
 from tudui.config.schema import DataConfig
 from tudui.data.dataset import Dataset, Preparation, Source, Split
@@ -23,6 +24,10 @@ def read_source(config: DataConfig) -> Source:
         from tudui.data.folder import read_folder
 
         return read_folder(Path(config.name.removeprefix(FOLDER)), config)
+    if is_own(config.name):
+        from tudui.data.own import read_own
+
+        return _checked(read_own(config), config.name)
     point = data_sets()[config.name]
     try:
         read = point.load()

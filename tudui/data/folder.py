@@ -215,9 +215,7 @@ def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
             if image.width * image.height > MAX_DECODED:
                 raise DataError(f"{image.width}x{image.height} pixels are too many to decode; make it smaller")
             with ONE_LARGE if pixels > LARGE else contextlib.nullcontext():
-                ImageOps.exif_transpose(image, in_place=True)
-                square = ImageOps.fit(_to_rgb(image), (width, height), Image.Resampling.BILINEAR)
-            return np.asarray(square).transpose(2, 0, 1)
+                return fitted(image, size)
     except DataError:
         raise
     except FileNotFoundError:
@@ -227,6 +225,13 @@ def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
     except Exception as error:  # a broken file makes Pillow's decoders raise almost anything
         why = str(error).replace(repr(str(path)), "file") or type(error).__name__
         raise DataError(in_a_line(why)) from None
+
+
+def fitted(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """Return an image as uint8 [3, H, W]: upright, scaled to cover the size (height, width), cropped to its centre."""
+    image = ImageOps.exif_transpose(image)
+    square = ImageOps.fit(_to_rgb(image), size[::-1], Image.Resampling.BILINEAR)
+    return np.asarray(square).transpose(2, 0, 1)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
