@@ -44,6 +44,7 @@ FLAGS: Mapping[str, Flag] = {
     "network": Flag(name="--network", metavar="NAME", panel=CHOICE, complete=completion.networks),
     "data.name": Flag(name="--data", short="-d", panel=CHOICE, complete=completion.data_sets),
     "data.dir": Flag(name="--data-dir", metavar="DIR", panel=CHOICE),
+    "data.size": Flag(name="--size", metavar="PIXELS", panel=CHOICE),
     "data.cache": Flag(name="--no-cache", turns_off=True),
     "train.init_from": Flag(name="--init-from", metavar="RUN|FILE", panel=CHOICE, complete=completion.runs),
     "train.epochs": Flag(name="--epochs", short="-e", metavar="N"),
@@ -201,7 +202,7 @@ def _override(key: str, value: Any) -> "Override":
     elif _is_list(kind):
         value = names_in(value, flag.name)
         value = [read_value(one, typed) for one in value] if _has(kind, float) else value
-    elif _has(kind, float):
+    elif isinstance(value, str) and (_has(kind, float) or _has(kind, int)):
         value = read_value(value, typed)
     return Override(key, value, typed)
 

@@ -37,6 +37,9 @@ class DataConfig(Section):
     name: str = Field("digits", description=f"a name from `tudui data list`, or {FOLDER}PATH for your own images")
     code: str | None = Field(None, description="sha256 of the file, if the name is FILE.py:NAME; set by Tudui")
     dir: str | None = Field(None, description="folder with the data set, or for its download; null: the user's cache")
+    size: Annotated[int, Field(ge=8, le=512)] | None = Field(
+        None, description="height and width of the images in pixels; null: 32, for your own arrays theirs"
+    )
     validation: Fraction = Field(0.1, description="share of training images for validation, stratified; 0: none")
     shuffle: bool = Field(True, description="use a new random order in every epoch")
     normalize: Literal["standardize", "none"] = Field(

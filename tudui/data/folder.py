@@ -10,6 +10,7 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ LARGE = 4_000_000  # pixels beyond which images are decoded one at a time
 ONE_LARGE = threading.Lock()
 # Pillow only warns beyond its own limit, which is above MAX_PIXELS
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-SIZE = (32, 32)  # height and width in pixels, as of all data sets of Tudui
+SIDE = 32  # height and width in pixels, unless data.size says another
 FORMAT = "1"  # part of every cache key; increase it when decoding changes
 SHOWN = 10
 
@@ -67,7 +68,7 @@ def some_of(bad: Mapping[str, str]) -> str:
 
 
 def read_folder(root: Path, config: DataConfig) -> Source:
-    """Return the images of a folder, each scaled to a shorter side of 32 pixels and cropped to its centre."""
+    """Return the images of a folder, each scaled to a shorter side of `data.size` and cropped to its centre."""
     files, others = _list(root)
     if not files:
         if loose := sum(path.suffix.lower() in ENDINGS for path in root.iterdir()):
@@ -157,7 +158,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 def _decode_or_recall(root: Path, files: list[ImageFile], config: DataConfig) -> tuple[np.ndarray, dict[str, str]]:
     """Return the readable images as uint8 [N, 3, H, W], and the reason for each unreadable one."""
-    digest = hashlib.sha256(f"{FORMAT}\n{root.resolve()}\n".encode())
+    digest = hashlib.sha256(f"{FORMAT}\n{root.resolve()}\n{config.size or SIDE}\n".encode())
     for file in files:
         digest.update(f"{file.path.relative_to(root)}\0{file.version}\n".encode(errors="surrogateescape"))
     key = digest.hexdigest()[:32]
@@ -167,19 +168,19 @@ def _decode_or_recall(root: Path, files: list[ImageFile], config: DataConfig) ->
         names = {str(file.path.relative_to(root)) for file in files}
         if isinstance(bad, dict) and bad.keys() <= names and len(images) == len(files) - len(bad):
             return images, bad
-    images, bad = _decode(root, files)
+    images, bad = _decode(root, files, config.size or SIDE)
     if config.cache and not (bad and config.on_bad_image == "refuse"):
         write_cached(key, images, {"folder": str(root.resolve()), "bad": bad})
     return images, bad
 
 
-def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, str]]:
-    images = np.empty((len(files), 3, *SIZE), dtype=np.uint8)
+def _decode(root: Path, files: list[ImageFile], side: int) -> tuple[np.ndarray, dict[str, str]]:
+    images = np.empty((len(files), 3, side, side), dtype=np.uint8)
     bad: dict[str, str] = {}
     filled = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
         decoded = track(
-            pool.map(decode_or_reason, (file.path for file in files), chunksize=64),
+            pool.map(partial(decode_or_reason, size=(side, side)), (file.path for file in files), chunksize=64),
             f"Reading {escape(root.name)}",
             total=len(files),
             console=Console(stderr=True),
@@ -195,7 +196,7 @@ def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, s
     return images[:filled], bad
 
 
-def decode_or_reason(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray | str:
+def decode_or_reason(path: Path, size: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray | str:
     """Return an image as uint8 [3, H, W], or the reason why it cannot be read."""
     try:
         return decode_image(path, size)
@@ -203,7 +204,7 @@ def decode_or_reason(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray | s
         return str(error)
 
 
-def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
+def decode_image(path: Path, size: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray:
     """Return an image as uint8 [3, H, W], of this size (height, width); DataError if it cannot be read."""
     height, width = size
     try:

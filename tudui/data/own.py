@@ -12,7 +12,7 @@ from torch.utils.data import Dataset as TorchDataset
 from tudui.config.own_code import call_own, own_errors, own_object
 from tudui.config.schema import DataConfig
 from tudui.data.dataset import Source
-from tudui.data.folder import SIZE, fitted
+from tudui.data.folder import SIDE, fitted
 from tudui.errors import DataError
 from tudui.tasks import Classes
 
@@ -31,7 +31,7 @@ def read_own(config: DataConfig) -> Source:
     returned = call_own(make, config.name, {}, "data")
     path = make.__code__.co_filename if hasattr(make, "__code__") else config.name
     with own_errors(path):
-        parts = {name: _part(part, f"{config.name}, {name}") for name, part in _parts(returned, config.name).items()}
+        parts = {name: _part(part, f"{config.name}, {name}", config.size or SIDE) for name, part in _parts(returned, config.name).items()}
     labels = [label for _, given, _ in parts.values() for label in given]
     named = next((names for *_, names in parts.values() if names), None)
     classes, targets = _classes(labels, named, config.name)
@@ -68,7 +68,7 @@ def _is_pair(part: Any) -> bool:
     return np.ndim(labels[0]) == 0
 
 
-def _part(part: Any, where: str) -> tuple[list[np.ndarray], list[Any], tuple[str, ...] | None]:
+def _part(part: Any, where: str, side: int) -> tuple[list[np.ndarray], list[Any], tuple[str, ...] | None]:
     """Return the images as uint8 [3, H, W], their labels, and the names of the classes if the part has them."""
     if _is_pair(part):
         images, labels = part
@@ -84,13 +84,13 @@ def _part(part: Any, where: str) -> tuple[list[np.ndarray], list[Any], tuple[str
     labels = [label.item() if isinstance(label, Tensor | np.generic) else label for label in labels]
     names = getattr(part, "classes", None)
     known = tuple(names) if isinstance(names, list | tuple) and all(isinstance(one, str) for one in names) else None
-    return [_bytes(image, where) for image in images], labels, known
+    return [_bytes(image, where, side) for image in images], labels, known
 
 
-def _bytes(image: Any, where: str) -> np.ndarray:
+def _bytes(image: Any, where: str, side: int) -> np.ndarray:
     """Return an image as uint8 [3, H, W]; Pillow's are scaled as those in folders."""
     if isinstance(image, Image.Image):
-        return fitted(image, SIZE)
+        return fitted(image, (side, side))
     array = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image)
     if array.ndim == 2:
         array = np.broadcast_to(array, (3, *array.shape))

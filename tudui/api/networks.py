@@ -1,0 +1,27 @@
+"""`tudui network`: the known networks, and what one consists of."""
+
+from tudui.config import Config
+from tudui.config.network_spec import Shape, network_specs
+from tudui.config.own_code import OWN
+from tudui.networks.describe import Description, describe_network
+from tudui.run.estimate import estimate
+
+SIDE, CLASSES = 32, 10
+
+
+def describe_networks() -> dict[str, str]:
+    """Return every network by name, with what it is; a family as `torchvision:NAME`."""
+    specs = network_specs()
+    named = {f"{name}:NAME" if spec.family else name: spec.title for name, spec in specs.items() if name != OWN}
+    return named | {"FILE.py:NAME": specs[OWN].title}
+
+
+def describe(config: Config, *, classes: int = CLASSES) -> Description:
+    """Return the layers, outputs, parameters and operations of a config's network for images of its data.size."""
+    side = config.data.size or SIDE
+    return describe_network(config.network, Shape((3, side, side), classes))
+
+
+def seconds_per_epoch(config: Config) -> float:
+    """Return about how long an epoch takes on this machine, from a few measured steps on the config's data."""
+    return estimate([config]).epoch
