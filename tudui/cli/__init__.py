@@ -8,7 +8,18 @@ import typer
 
 from tudui import __version__
 from tudui.cli import (
-    after, backward, compare, config, data, doctor, line_fit, loss, network, predict, tensorboard, train,
+    after,
+    backward,
+    compare,
+    config,
+    data,
+    doctor,
+    line_fit,
+    loss,
+    network,
+    predict,
+    tensorboard,
+    train,
 )  # fmt: skip
 from tudui.cli.commands import LOOK, LOSSES, MACHINE, PREPARE, TRAIN, Commands, Group
 from tudui.cli.start import print_start

@@ -31,7 +31,8 @@ OUT = "Folder for runs and report.  [default: below runs/, the same for the same
 
 
 @configured(
-    "comparison.variants", "network", "data.name", "data.dir", "data.size", "comparison.seeds", "comparison.label_noise", "comparison.lr",
+    "comparison.variants", "network", "data.name", "data.dir", "data.size", "comparison.seeds",
+    "comparison.label_noise", "comparison.lr",
     "comparison.forms", "comparison.baseline", "comparison.metric", "train.epochs",
 )  # fmt: skip
 def compare_losses_command(

@@ -57,7 +57,12 @@ def show_command(
         print_json(asdict(found) | {"seconds_per_epoch": seconds})
         return
     rows = [
-        (layer.name, layer.kind, " x ".join(map(str, layer.outputs)), f"{layer.parameters:,}" if layer.parameters else "")
+        (
+            layer.name,
+            layer.kind,
+            " x ".join(map(str, layer.outputs)),
+            f"{layer.parameters:,}" if layer.parameters else "",
+        )
         for layer in found.layers
     ]
     print_table(("layer", "kind", "output", "parameters"), rows, left=2)

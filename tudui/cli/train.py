@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @configured(
-    "loss", "network", "data.name", "data.dir", "data.size", "train.init_from", "train.epochs", "train.batch_size", "optimizer.lr", "seed",
-    "device", "precision", "data.cache",
+    "loss", "network", "data.name", "data.dir", "data.size", "train.init_from", "train.epochs", "train.batch_size",
+    "optimizer.lr", "seed", "device", "precision", "data.cache",
 )  # fmt: skip
 def train_command(
     asked: Asked,

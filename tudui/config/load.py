@@ -198,7 +198,9 @@ def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge) -> A
         section = loss_section(name)
         given, name = {**section, **given, "name": section["name"]}, section["name"]
     if is_own(name) and "code" not in given:
-        merge.problem((*key, "name"), f"a file never makes Tudui run code; name {name} on the command line: --{part} {name}")
+        merge.problem(
+            (*key, "name"), f"a file never makes Tudui run code; name {name} on the command line: --{part} {name}"
+        )
         return default.parameters(name=default.name)
     try:
         spec = default if name == "auto" else find(str(name))

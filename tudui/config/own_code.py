@@ -103,9 +103,7 @@ def own_object(name: str, sha256: str, flag: str) -> Any:
     file_name, _, attribute = name.rpartition(":")
     file = _files.get(file_name)
     if file is None:
-        raise UsageError(
-            f"{name}: is code in a file, which Tudui runs only if you name it; add {flag} PATH/TO/{name}"
-        )
+        raise UsageError(f"{name}: is code in a file, which Tudui runs only if you name it; add {flag} PATH/TO/{name}")
     if file.sha256 != sha256:
         raise UsageError(
             f"{file.path}: has changed since it was recorded (sha256 {sha256[:12]}, now {file.sha256[:12]}); "

@@ -31,7 +31,10 @@ def read_own(config: DataConfig) -> Source:
     returned = call_own(make, config.name, {}, "data")
     path = make.__code__.co_filename if hasattr(make, "__code__") else config.name
     with own_errors(path):
-        parts = {name: _part(part, f"{config.name}, {name}", config.size or SIDE) for name, part in _parts(returned, config.name).items()}
+        parts = {
+            name: _part(part, f"{config.name}, {name}", config.size or SIDE)
+            for name, part in _parts(returned, config.name).items()
+        }
     labels = [label for _, given, _ in parts.values() for label in given]
     named = next((names for *_, names in parts.values() if names), None)
     classes, targets = _classes(labels, named, config.name)

@@ -37,7 +37,7 @@ def build(parameters: OwnLoss, task: Any) -> "Loss":
 
     def loss(outputs: "Tensor", targets: "Tensor") -> "Tensor":
         with own_errors(path):
-            values = function(outputs, targets, **given)
+            values: Tensor = function(outputs, targets, **given)
         return values.expand(len(targets)) if getattr(values, "ndim", None) == 0 else values
 
     return loss

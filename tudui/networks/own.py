@@ -3,8 +3,6 @@
 import inspect
 from typing import TYPE_CHECKING
 
-from pydantic import ConfigDict
-
 from tudui.config.network_spec import NetworkParameters, NetworkSpec, Shape
 from tudui.config.own_code import OWN, OwnCode, call_own, own_object
 from tudui.errors import UsageError

@@ -17,7 +17,6 @@ def build(parameters: NetworkParameters, shape: Shape) -> "nn.Module":
     Source: He, Zhang, Ren and Sun 2016, "Deep residual learning for image recognition", section 4.2: shortcuts without
     parameters (option A), weights initialised as in He et al. 2015.
     """
-    from torch import nn
 
     from tudui.networks.residual import ResNet
 

@@ -121,7 +121,7 @@ class Lockstep:
             run.begin_epoch(draw)
 
     def __call__(self, step: int, first: int, images: int, factor: float, *, measured: bool) -> Tensor:
-        """Do step number `step` on the epoch's images from `first` on; return float32 [R, 2 + P or 2 + 2 P] on the device."""
+        """Do step number `step` on the epoch's images from `first` on; return float32 [R, 2 + P or 2 + 2 P]."""
         self.first.fill_(first)
         torch.mul(self.peaks, factor, out=self.rates)
         if not self.captured:

@@ -28,7 +28,9 @@ def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: 
     """Keep `jobs` processes busy until every run is done."""
     context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads in an unknown state
     begun, messages, stopping = context.Value("i", 0), context.Queue(), context.Event()
-    workers = [context.Process(target=_work, args=(allowed(), runs, begun, messages, stopping, folder)) for _ in range(jobs)]
+    workers = [
+        context.Process(target=_work, args=(allowed(), runs, begun, messages, stopping, folder)) for _ in range(jobs)
+    ]
     failure: TuduiError | None = None
     give_up, late = math.inf, 0
     try:

@@ -142,9 +142,7 @@ def _check_room(needs: Mapping[str, float]) -> None:
         raise UsageError(f"--executor ray: a run needs {asked}, which no node of the cluster has; lower train.threads")
 
 
-def _train(
-    own: Sequence[OwnFile], run: PlannedRun, files: Files, directory: str, board: Any
-) -> Returned | Failure:
+def _train(own: Sequence[OwnFile], run: PlannedRun, files: Files, directory: str, board: Any) -> Returned | Failure:
     """Do a run, or resume it, in a temporary folder, as a task on a node."""
     allow_again(own)
     if Path(directory).is_dir():  # relative paths of images start from the command's folder
