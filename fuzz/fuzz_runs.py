@@ -182,7 +182,7 @@ def resume(folder: Path) -> Target:
 def comparison_of(folder: Path) -> Path:
     """Two losses and two seeds, trained for one epoch."""
     settings = (
-        "comparison.variants=[ce, mse]", "comparison.seeds=2", "train.epochs=1", "log.every=5", "log.tensorboard=false",
+        "comparison.variants=[ce, mse]", "comparison.seeds=2", "train.epochs=1", "log.every=5", "log.sinks=[]",
         "log.details_every=2", "device=cpu",
     )  # fmt: skip
     plan = load_plan(None, [parse_set(text) for text in settings])

@@ -21,12 +21,11 @@ from torch.utils.tensorboard import SummaryWriter
 
 from experiments.tutorial_loop import TutorialLoop
 from tudui.config import Config, Override, load_config
-from tudui.config.load import flatten
 from tudui.data import Dataset, Preparation, Split
 from tudui.losses import build_loss
 from tudui.run_folder import RunFolder
+from tudui.sinks import RunInfo, open_sink
 from tudui.sinks.jsonl import jsonl_sink
-from tudui.sinks.tensorboard import tensorboard_sink
 from tudui.tasks import Classes
 from tudui.training.device import keep_memory, resolve_machine
 from tudui.training.engine import fit
@@ -132,10 +131,9 @@ class Paths:
                 sinks = []
                 if logged:
                     folder = RunFolder(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-                    board = tensorboard_sink(
-                        folder.tensorboard, model=state.network.model, data=self.data,
-                        config=flatten(self.config), config_text="", last_step=0,
-                    )  # fmt: skip
+                    model, place = state.network.model, folder.root / "tensorboard"
+                    run = RunInfo(folder=place, config=self.config, data=self.data, model=model, last_step=0)
+                    board = open_sink("tensorboard", run)
                     sinks = [stack.enter_context(jsonl_sink(folder.record)), stack.enter_context(board)]
                 for event in fit(state, self.data, self.loss, self.config):
                     for sink in sinks:

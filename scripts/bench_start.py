@@ -61,7 +61,7 @@ run = Run(prepare(config, data), RunFolder(Path()))
 from tudui.training.hashes import begun_from
 begun_from(config, data, run.state.network.model)
 lap("network and hashes are made")
-import tudui.sinks.tensorboard
+import tudui.sinks.named.tensorboard
 lap("TensorBoard is imported")
 next(fit(run.state, data, run.loss, config))
 lap("the first step")

@@ -224,7 +224,7 @@ class Check:
         epochs = 1 if self.quick else 5
         flags = (
             "--config", "digits", "--epochs", epochs, "--precision", "fp32", "--set", "log.every=1",
-            "--set", "log.tensorboard=false",
+            "--set", "log.sinks=[]",
         )  # fmt: skip
         devices = {"on-cpu": "cpu", "on-gpu": DEVICE}
         cpu, gpu = (self._train(name, *flags, "--device", device)[1] for name, device in devices.items())
@@ -244,7 +244,7 @@ class Check:
         """`deterministic: true` twice, and again with a SIGKILL in the middle: the same, bit for bit."""
         flags = (
             "--config", "digits", "--epochs", 3 if self.quick else 40, "--device", DEVICE,
-            "--set", "deterministic=true", "--set", "log.every=1", "--set", "log.tensorboard=false",
+            "--set", "deterministic=true", "--set", "log.every=1", "--set", "log.sinks=[]",
         )  # fmt: skip
         for name in ("once", "again"):
             self._train(name, *flags)

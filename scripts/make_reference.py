@@ -165,10 +165,19 @@ def _type(values: Mapping[str, Any]) -> str:
 def _rates(network: NetworkSpec) -> str:
     """Return the table of a network's learning rates."""
     rows = []
-    for loss, form in dict.fromkeys((loss, form) for loss, form, _ in network.rates):
-        rates = [network.rates.get((loss, form, optimizer)) for optimizer in ("sgd", "adam", "adamw")]
+    of_losses = {
+        (loss, form, optimizer): rate
+        for loss, spec in loss_specs().items()
+        for (known, form, optimizer), rate in spec.rates.items()
+        if known == network.name
+    }
+    measured = {**network.rates, **of_losses}
+    optimizers = list(dict.fromkeys(optimizer for _, _, optimizer in measured))
+    for loss, form in dict.fromkeys((loss, form) for loss, form, _ in measured):
+        rates = [measured.get((loss, form, optimizer)) for optimizer in optimizers]
         rows.append(f"| `{loss}` | {form} | {' | '.join('' if rate is None else f'{rate:g}' for rate in rates)} |")
-    return "\n".join(["| loss | form | sgd | adam | adamw |", "|---|---|---:|---:|---:|", *rows, ""])
+    head = ["loss", "form", *optimizers]
+    return "\n".join([f"| {' | '.join(head)} |", f"|---|---|{'---:|' * len(optimizers)}", *rows, ""])
 
 
 def commands() -> str:

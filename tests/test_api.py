@@ -185,7 +185,7 @@ print(tudui.losses.get("of_this_process")(torch.zeros(1, 2), torch.tensor([0])).
 
 def test_a_loss_that_only_this_process_knows(tmp_path):
     settings = QUICK | {"comparison.variants": ["ce", "of_this_process"], "comparison.seeds": 1, "optimizer.lr": 0.05}
-    settings |= {"comparison.lr": "same", "log.tensorboard": False}
+    settings |= {"comparison.lr": "same", "log.sinks": []}
     (tmp_path / "script.py").write_text(REGISTERED.replace("SETTINGS", repr(settings)))
     done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=True)
     installed, unsafe, local, variants, value = done.stdout.splitlines()

@@ -27,7 +27,7 @@ from tudui.config.shipped import shipped_plans
 from tudui.errors import ConfigError, Interrupted
 from tudui.training.checkpoint import load_checkpoint
 
-NO_TENSORBOARD = ("--set", "log.tensorboard=false")
+NO_TENSORBOARD = ("--set", "log.sinks=[]")
 IN_THIS_PROCESS = (*NO_TENSORBOARD, "--executor", "stacked")  # no worker has to import torch
 
 

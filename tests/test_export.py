@@ -249,7 +249,7 @@ def test_the_card_of_the_best_weights_has_their_accuracy(class_folders, tmp_path
         "optimizer.lr=0.01",
         "schedule=constant",
         "train.batch_size=8",
-        "log.tensorboard=false",
+        "log.sinks=[]",
     )
     train(quick_config(f"data.name=folder:{class_folders}", *settings), run)
     result = json.loads((run / "result.json").read_text())
@@ -276,14 +276,14 @@ def test_the_card_of_the_best_weights_has_their_accuracy(class_folders, tmp_path
 
 
 def test_the_card_of_weights_that_are_best_and_last(tmp_path, tudui):
-    train(quick_config("train.epochs=1", "log.tensorboard=false", "data.label_noise=0.2"), tmp_path / "run")
+    train(quick_config("train.epochs=1", "log.sinks=[]", "data.label_noise=0.2"), tmp_path / "run")
     for flags, words in (((), "those of the last epoch (1)"), (("--best",), "best validation accuracy (1)")):
         assert tudui("export", "run", *flags, "--overwrite").code == 0
         card = Path("run.safetensors.md").read_text()
         assert words in card
         assert ("chosen by it, so it is too high" in card) == bool(flags)
     manifest = f"data.noise_manifest={tmp_path / 'run' / 'label_noise.json'}"
-    train(quick_config("train.epochs=1", "log.tensorboard=false", manifest), tmp_path / "again")
+    train(quick_config("train.epochs=1", "log.sinks=[]", manifest), tmp_path / "again")
     assert tudui("export", "again").code == 0
     assert "validation accuracy: " in Path("again.safetensors.md").read_text()
     assert "(its labels are partly wrong on purpose)" in Path("again.safetensors.md").read_text()
@@ -313,7 +313,7 @@ def test_a_card_names_no_folder_and_keeps_its_words(place):
 def test_nothing_is_fetched_to_check_an_export(tmp_path, tudui):
     write_cifar(tmp_path / "copy" / "cifar-10-batches-py", count=60)
     data = ("data.name=cifar10", f"data.dir={tmp_path / 'copy'}", "train.batch_size=16", "train.epochs=1")
-    train(quick_config(*data, "log.tensorboard=false"), tmp_path / "run")
+    train(quick_config(*data, "log.sinks=[]"), tmp_path / "run")
     shutil.rmtree(tmp_path / "copy" / "cifar-10-batches-py")
     answer = tudui("export", "run")
     assert answer.code == 0

@@ -179,7 +179,7 @@ def test_a_last_layer_that_claims_a_billion_classes(tmp_path):
     ],
 )
 def test_a_checkpoint_that_holds_something_else_is_refused_and_nothing_is_cut(change, code, says, tmp_path, tudui):
-    train(quick_config("train.epochs=1", "log.tensorboard=false"), tmp_path / "run")
+    train(quick_config("train.epochs=1", "log.sinks=[]"), tmp_path / "run")
     path, record = tmp_path / "run" / "checkpoints" / "last.pt", (tmp_path / "run" / "metrics.jsonl").read_bytes()
     content = torch.load(path, weights_only=True)
     change(content)
@@ -193,7 +193,7 @@ def test_a_checkpoint_that_holds_something_else_is_refused_and_nothing_is_cut(ch
 
 
 def test_a_number_that_became_text_is_the_number_again(tmp_path):
-    train(quick_config("train.epochs=1", "log.tensorboard=false"), tmp_path / "run")
+    train(quick_config("train.epochs=1", "log.sinks=[]"), tmp_path / "run")
     path = tmp_path / "run" / "checkpoints" / "last.pt"
     content = torch.load(path, weights_only=True)
     step = content["state"]["progress"]["step"]

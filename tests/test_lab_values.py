@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
 
 from tudui.lab.choice import choose_loss
-from tudui.lab.values import class_value, residual_value
+from tudui.lab.values import value_of
 from tudui.losses import loss_specs
 
 RANDOM = np.random.default_rng(0)
@@ -113,7 +113,7 @@ def test_gradients_of_residual_losses_against_finite_differences(name):
     residual = torch.tensor([-3.0, -2, -1.5, -0.7, -0.4, -0.2, 0.2, 0.4, 0.7, 1.5, 2, 3], dtype=torch.float64)
     prediction = (target + residual).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: chosen.elementwise(x, target), prediction)
-    found = residual_value(chosen, prediction.detach().numpy(), target.numpy(), reduction="sum")
+    found = value_of(chosen, prediction.detach().numpy(), target.numpy(), reduction="sum")
     (expected,) = torch.autograd.functional.jacobian(lambda x: chosen.elementwise(x, target).sum(), (prediction,))
     assert found.gradient == pytest.approx(expected.numpy())
 
@@ -122,13 +122,13 @@ def test_gradients_of_residual_losses_against_finite_differences(name):
 def test_gradients_of_losses_of_classes_against_finite_differences(name):
     chosen = choose_loss(name)
     logits, classes = RANDOM.normal(size=(5, 4)), RANDOM.integers(0, 4, 5)
-    found = class_value(chosen, logits, classes)
+    found = value_of(chosen, logits, classes)
     central = np.zeros_like(logits)
     for place in np.ndindex(logits.shape):
         for sign in (1, -1):
             moved = logits.copy()
             moved[place] += sign * 1e-6
-            central[place] += sign * class_value(chosen, moved, classes).value / 2e-6
+            central[place] += sign * value_of(chosen, moved, classes).value / 2e-6
     assert found.gradient == pytest.approx(central, rel=1e-6, abs=1e-9)
 
 

@@ -120,7 +120,7 @@ def test_asymmetric_noise_of_unknown_classes_asks_for_a_matrix(class_folders):
 
 def test_the_manifest_brings_the_same_labels_back(tmp_path, tudui):
     """A run with noise leaves a manifest; another run that loads it learns from the same labels."""
-    train(quick_config("data.label_noise=0.3", "log.tensorboard=false", "train.epochs=1"), tmp_path / "first")
+    train(quick_config("data.label_noise=0.3", "log.sinks=[]", "train.epochs=1"), tmp_path / "first")
     listed = json.loads(Path("first/label_noise.json").read_text())
     data = noisy(0.3)
     assert set(listed["index"]) == wrong(data.train) | wrong(data.validation)
@@ -130,7 +130,7 @@ def test_the_manifest_brings_the_same_labels_back(tmp_path, tudui):
     assert torch.equal(again.validation.targets, data.validation.targets)
     answer = tudui(
         "train", "-e", 1, "-q", "-o", "second", "--set", "data.noise_manifest=first/label_noise.json",
-        "--set", "train.threads=1", "--set", "log.every=5", "--set", "log.tensorboard=false",
+        "--set", "train.threads=1", "--set", "log.every=5", "--set", "log.sinks=[]",
     )  # fmt: skip
     assert answer.code == 0, answer.err
     first, second = (json.loads(Path(name, "result.json").read_text()) for name in ("first", "second"))
@@ -139,7 +139,7 @@ def test_the_manifest_brings_the_same_labels_back(tmp_path, tudui):
 
 
 def test_bad_manifests_are_refused(tmp_path):
-    train(quick_config("data.label_noise=0.3", "log.tensorboard=false", "train.epochs=1"), tmp_path / "run")
+    train(quick_config("data.label_noise=0.3", "log.sinks=[]", "train.epochs=1"), tmp_path / "run")
     good = json.loads(Path("run/label_noise.json").read_text())
     some = dict(good, index=good["index"][1:], true=good["true"][1:], given=good["given"][1:])
     bad = {
@@ -157,7 +157,7 @@ def test_bad_manifests_are_refused(tmp_path):
 
 
 def test_a_manifest_of_other_data_is_refused(tmp_path, class_folders):
-    train(quick_config("data.label_noise=0.3", "log.tensorboard=false", "train.epochs=1"), tmp_path / "run")
+    train(quick_config("data.label_noise=0.3", "log.sinks=[]", "train.epochs=1"), tmp_path / "run")
     with pytest.raises(DataError, match="made for the classes 0, 1, 2"):
         load_data(DataConfig(name=f"folder:{class_folders}", noise_manifest="run/label_noise.json"), 0)
 
@@ -190,7 +190,7 @@ def test_settings_that_do_not_fit_are_refused(settings, says, tudui):
 
 
 def test_data_that_is_named_is_scored_without_the_wrong_labels_of_the_training(tmp_path):
-    train(quick_config("data.label_noise=0.3", "log.tensorboard=false", "train.epochs=1"), tmp_path / "run")
+    train(quick_config("data.label_noise=0.3", "log.sinks=[]", "train.epochs=1"), tmp_path / "run")
     clean = load_data(DataConfig(), 0).train.targets.bincount().tolist()
     found = evaluate_weights(tmp_path / "run", data="digits", split="train").evaluated
     assert [sum(row) for row in found.details["confusion"]] == clean

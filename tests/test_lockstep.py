@@ -141,7 +141,7 @@ def test_deterministic_runs_on_a_gpu_are_the_same_bit_for_bit():
 
 def test_runs_trained_together_end_as_they_do_alone(tmp_path):
     """One diverges, one is stopped early, one does its epochs."""
-    shared = ("schedule=constant", "train.early_stopping=1", "train.epochs=5", "log.tensorboard=false")
+    shared = ("schedule=constant", "train.early_stopping=1", "train.epochs=5", "log.sinks=[]")
     kinds = {
         "diverges": ("loss=mse", "optimizer.lr=1e6", "train.clip=null"),
         "stops": ("optimizer.lr=1e-9",),

@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.conftest import LAYERS, QUICK, tudui_network
 from tudui.config import config_from, load_config, parse_set
-from tudui.config.schema import SgdConfig
+from tudui.config.schema import AdamConfig, SgdConfig
 from tudui.data import Preparation, Split, draw_epoch
 from tudui.errors import ConfigError, Interrupted, UsageError, WeightsError
 from tudui.events import StepEnd
@@ -106,6 +106,17 @@ def test_rates_belong_to_the_network(odd, monkeypatch):
     assert load_config(None, [parse_set("network=odd"), parse_set("loss=own")]).config.optimizer.lr == 0.3
     with pytest.raises(ConfigError, match="no recipe for own"):
         load_config(None, [parse_set("loss=own")])
+
+
+def test_an_optimizer_has_a_rate_for_losses_without_a_recipe(monkeypatch):
+    of_loss = "loss={name: l1, input: probabilities}"
+    with pytest.raises(ConfigError, match="no recipe for l1, form probabilities, adam"):
+        load_config(None, [parse_set("optimizer=adam"), parse_set(of_loss)])
+    monkeypatch.setattr(AdamConfig, "usual_rate", 0.003)
+    loaded = load_config(None, [parse_set("optimizer=adam"), parse_set(of_loss)])
+    assert loaded.config.optimizer.lr == 0.003
+    assert loaded.provenance["optimizer.lr"] == "recipe of adam for any loss"
+    assert load_config(None, [parse_set("optimizer=adam")]).config.optimizer.lr == 0.002
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tudui.run import train
 from tudui.training.checkpoint import load_checkpoint
 
 # few images, so that a run takes a moment; also the backward of fp16 convolutions is slow on a CPU
-SMALL = ("data.name=folder:pictures", "train.batch_size=4", "log.every=3", "log.tensorboard=false")
+SMALL = ("data.name=folder:pictures", "train.batch_size=4", "log.every=3", "log.sinks=[]")
 
 # everything that has a state: momenta, augmentation, clipping, a schedule, early stopping, fp16's scaler
 RICH = (
@@ -85,7 +85,7 @@ def test_cut_at_every_yield_and_resumed(settings, tmp_path, class_folders):
 
 
 def test_cut_again_and_again(tmp_path):
-    config = quick_config("log.tensorboard=false")
+    config = quick_config("log.sinks=[]")
     uncut, run_dir = tmp_path / "uncut", tmp_path / "cut"
     train(config, uncut)
     for attempt in range(20):
@@ -478,7 +478,7 @@ def test_a_mistake_takes_no_name(tudui):
 
 def test_what_a_run_recorded_does_not_depend_on_how_it_was_called(tmp_path):
     for name in ("one", "other"):
-        command = [*TUDUI, "train", "-o", name, "-e", "1", "--batch-size", "800", "--set", "log.tensorboard=false"]
+        command = [*TUDUI, "train", "-o", name, "-e", "1", "--batch-size", "800", "--set", "log.sinks=[]"]
         subprocess.run(command, capture_output=True, check=True)
     recorded = [
         [event["message"] for event in record(tmp_path / name) if event["event"] == "Warned"]

@@ -615,7 +615,7 @@ def with_packages(folder: Path, *arguments: str) -> subprocess.CompletedProcess[
     )
 
 
-@pytest.mark.parametrize("name", ["../../x", "[bold]x", "x" * 65])
+@pytest.mark.parametrize("name", ["../../x", "[bold]x", "x" * 65, "ce"])
 def test_a_plugins_name_stays_in_its_folder(name, tmp_path):
     plugin(tmp_path / "packages", name)
     done = with_packages(tmp_path / "packages", "train", "--loss", name)

@@ -138,7 +138,7 @@ def test_events_after_the_last_checkpoint_are_withdrawn(tmp_path):
 
 
 def test_tensorboard_can_be_turned_off(tmp_path):
-    train(quick_config("train.epochs=1", "log.tensorboard=false"), tmp_path / "run")
+    train(quick_config("train.epochs=1", "log.sinks=[]"), tmp_path / "run")
     assert not (tmp_path / "run" / "tensorboard").exists()
 
 

@@ -314,21 +314,19 @@ def test_a_step_asks_the_system_for_no_new_memory():
 def test_a_log_point_leaves_nothing_behind(tmp_path, class_folders):
     """After 200 and after 400 log points with all sinks, Python holds as many objects and tensors."""
     from tudui.run_folder import RunFolder
+    from tudui.sinks import RunInfo, open_sink
     from tudui.sinks.jsonl import jsonl_sink
-    from tudui.sinks.tensorboard import tensorboard_sink
 
     small = (
         f"data.name=folder:{class_folders}",
         "train.batch_size=4",
     )  # what stays behind does not depend on the images
     config, data, loss, state = prepared("log.every=1", "train.epochs=1000", "log.details_every=1", *small)
-    folder = RunFolder(tmp_path)
+    folder, about = RunFolder(tmp_path), {"config": config, "data": data, "model": state.network.model}
     counts = []
     with (
         jsonl_sink(folder.record) as record,
-        tensorboard_sink(
-            folder.tensorboard, model=state.network.model, data=data, config={}, config_text="", last_step=0
-        ) as board,
+        open_sink("tensorboard", RunInfo(folder=tmp_path / "tensorboard", last_step=0, **about)) as board,
     ):
         for event in fit(state, data, loss, config):
             record(event)

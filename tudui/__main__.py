@@ -2,50 +2,25 @@
 
 import contextlib
 import errno
-import io
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+from tudui.output import Lasting
+
 # NVIDIA's cuSPARSELt makes the system look for this library in the working directory, and in such folders of it
 CUDA, FOLDERS = "libcuda.so.1", ("glibc-hwcaps", "tls", "haswell", "avx512_1", "x86_64", "aarch64", "atomics")
 
 
-class _Steady(io.RawIOBase):
-    """stdout or stderr; when it can no longer be written, it falls silent, and the command finishes its work."""
-
-    def __init__(self, raw: Any) -> None:
-        self.raw = raw
-        self.error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        try:
-            if self.error is None:
-                return int(self.raw.write(data))
-        except OSError as error:
-            self.error = error
-        return len(data)
-
-    def writable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return int(self.raw.fileno())
-
-    def isatty(self) -> bool:
-        return bool(self.raw.isatty())
-
-
-def _steady(name: str, number: int) -> _Steady:
-    """Put such a stream in the place of sys.stdout or sys.stderr, which is None if it was closed."""
-    raw = _Steady(open(number, "wb", buffering=0, closefd=False))  # noqa: SIM115  # open as long as the process
-    encoding = getattr(getattr(sys, name), "encoding", "utf-8")  # a pipe may not accept UTF-8, as on Windows
-    lines = number == 2 or raw.isatty() or "PYTHONUNBUFFERED" in os.environ
-    text = io.TextIOWrapper(io.BufferedWriter(raw), encoding, "replace", line_buffering=lines)
-    setattr(sys, name, text)
-    return raw
+def _lasting(name: str, number: int) -> Lasting:
+    """Put such a file in the place of sys.stdout or sys.stderr, which is None if it was closed."""
+    text: Any = getattr(sys, name) or open(number, "w", closefd=False)  # noqa: SIM115  # open as long as the process
+    text.reconfigure(errors="replace")  # a pipe may not accept UTF-8, as on Windows
+    file = Lasting(text)
+    setattr(sys, name, file)
+    return file
 
 
 def main() -> None:
@@ -58,8 +33,8 @@ def main() -> None:
             os.fstat(number)
         except OSError:  # closed: the next file would get its number, and what is printed
             os.open(os.devnull, os.O_RDWR)
-    out = _steady("stdout", 1)
-    _steady("stderr", 2)
+    out = _lasting("stdout", 1)
+    _lasting("stderr", 2)
     _run_nothing_of_this_folder()
     from tudui.cli import main as command
 

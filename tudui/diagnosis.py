@@ -12,15 +12,17 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, entry_points, metadata, requires, version
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, metadata, requires, version
 from pathlib import Path
 from typing import Literal
 
 from rich.filesize import decimal
 
 import tudui
-from tudui.config import loss_spec, network_spec
-from tudui.config.parts import Spec, read_spec
+from tudui.config.loss_spec import LossSpec
+from tudui.config.network_spec import NetworkSpec
+from tudui.config.parts import read_spec
+from tudui.config.plug_ins import load
 from tudui.errors import ConfigError
 from tudui.text import in_a_line
 
@@ -207,21 +209,21 @@ def _optional() -> Iterator[Row]:
         unfit = any(missing and text != "not installed" for _, text, missing in packages)
         text = ", ".join(f"{name} {text}" for name, text, _ in packages)
         yield extra, text, "wrong" if unfit else "ok", f"pip install {lacking}" if lacking else ""
-    yield from _of_packages("losses", loss_spec.ENTRY_POINTS, loss_spec.LossSpec)
-    yield from _of_packages("networks", network_spec.ENTRY_POINTS, network_spec.NetworkSpec)
+    yield from _of_packages("losses", lambda point: read_spec(point, LossSpec))
+    yield from _of_packages("networks", lambda point: read_spec(point, NetworkSpec))
+    yield from _of_packages("sinks", load)
 
 
-def _of_packages(what: str, group: str, kind: type[Spec]) -> Iterator[Row]:
-    """Check that each part of a kind loads, and list those of other packages."""
-    own, broken = [], False
-    for point in entry_points(group=group):
+def _of_packages(what: str, read: Callable[[EntryPoint], object]) -> Iterator[Row]:
+    """Check that each part of other packages loads, and list them."""
+    found, broken = [], False
+    for point in entry_points(group=f"tudui.{what}"):
         try:
-            spec = read_spec(point, kind)
+            read(point)
         except ConfigError as error:
             broken = True
             yield what, str(error), "wrong", f"until then, commands that need {what} fail"
-            continue
-        if point.dist is not None and point.dist.name != "tudui":
-            own.append(f"{spec.name} ({point.dist.name})")
+        else:
+            found.append(f"{point.name} ({point.dist.name if point.dist else 'unknown package'})")
     if not broken:
-        yield what, f"from other packages: {', '.join(own)}" if own else "Tudui's own, all load"
+        yield what, f"from other packages: {', '.join(found)}" if found else "Tudui's own"

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from tudui.record import has_steps, read_result
 FREE_ON_RESUME = ("data.dir", "data.cache", "expect")
 FREE_IN_FILE = (*FREE_ON_RESUME, "data.name", "device", "log.")  # edited in config.yaml; the data has a fingerprint
 CHANGED_ON_RESUME = (*FREE_ON_RESUME, "train.epochs")
-OURS = ".tudui"  # the ending of our event files; users put others beside them
+OURS = ".tudui"  # in the names of files that grow in the folder of a sink; users put others beside them
 COMPARISON_LOCK, PLAN = "comparison.lock", "plan.yaml"  # of the folder above the runs of a comparison
 
 
@@ -40,7 +40,6 @@ class RunFolder:
         self.predictions = root / "predictions.npz"  # test images: index, label, probabilities
         self.label_noise = root / "label_noise.json"  # the manifest of wrong labels, if there are any
         self.checkpoints = root / "checkpoints"  # last.pt, previous.pt, best.pt
-        self.tensorboard = root / "tensorboard"  # event files
         self.lock = root / "run.lock"  # locked by the process that writes
 
     @contextmanager
@@ -64,7 +63,7 @@ class RunFolder:
                 yield
             except TuduiError:
                 if begins:
-                    self._discard_unless_begun(with_folder=is_new)
+                    self._discard_unless_begun(config.log.sinks, with_folder=is_new)
                 raise
 
     def rehearse(self, config: Config, *, resume: bool) -> None:
@@ -145,12 +144,10 @@ class RunFolder:
             if there.get(key) != here.get(key) and not key.startswith(free)
         }
 
-    def _discard_unless_begun(self, *, with_folder: bool) -> None:
+    def _discard_unless_begun(self, sinks: Iterable[str], *, with_folder: bool) -> None:
         """Delete the files, and also the folder, of a run that failed before its first event."""
         begun = self.record.exists() and self.record.stat().st_size
-        if begun or not self._contains_only(
-            {self.lock.name, self.config.name, self.record.name, self.tensorboard.name}
-        ):
+        if begun or not self._contains_only({self.lock.name, self.config.name, self.record.name, *sinks}):
             return
         for path in (self.root,) if with_folder else list(self.root.iterdir()):
             if path.is_dir():
@@ -168,7 +165,7 @@ class RunFolder:
     def lengths(self) -> dict[str, int]:
         """Flush every file that grows with the run to the disk; return their lengths in bytes."""
         lengths = {}
-        for path in (self.record, *sorted(self.tensorboard.glob(f"*{OURS}"))):
+        for path in (self.record, *sorted(self.root.glob(f"*/?*{OURS}*"))):
             if path.is_file():
                 with disk_errors(path), opened(path, "rb+") as file:
                     os.fsync(file.fileno())

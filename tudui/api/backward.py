@@ -5,19 +5,14 @@ The functions of `tudui.lab.backward` take such a batch too.
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tudui.api.configs import NOTHING, Named, Settings, Source, load
 from tudui.api.lab import choose
 from tudui.errors import UsageError
-from tudui.files import refuse_overwriting
 from tudui.lab.backward import batch as batches
 from tudui.lab.backward import by_hand as hand
 from tudui.lab.backward import depth as depths
-from tudui.lab.reading import read_numbers
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+from tudui.lab.reading import Numbers, read_numbers
 
 
 def first_batch(config: Source = None, overrides: Settings = NOTHING) -> batches.FirstBatch:
@@ -35,11 +30,9 @@ def over_depth(
     if out is not None:
         from tudui.lab import pictures
 
-        pictures.check_format(Path(out))
-        refuse_overwriting(Path(out), overwrite=overwrite)
+        pictures.check_place(Path(out), overwrite=overwrite)
     found = depths.over_depth(batch, depth=depth)
     if out is not None:
-        pictures.make_folder(Path(out).parent)
         pictures.save_picture(pictures.depth_picture(found), Path(out))
     return found
 
@@ -48,7 +41,7 @@ def by_hand(
     config: Source = None,
     overrides: Settings = NOTHING,
     *,
-    inputs: "ArrayLike | str" = (0.5, -1),
+    inputs: Numbers = (0.5, -1),
     target: float = 1.0,
     seed: int = 0,
 ) -> hand.ByHand:

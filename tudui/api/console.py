@@ -4,6 +4,8 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING, cast
 
+from tudui.output import Lasting
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -12,7 +14,7 @@ WIDE = 1000  # columns of a file or pipe, so that no name is broken
 
 def console_on(*, stderr: bool = False) -> "Console":
     """Return the console for stdout, or for stderr: messages, or everything if stdout belongs to one JSON object."""
-    from tudui.sinks.printable import Lasting, printable_console
+    from tudui.sinks.printable import printable_console
 
     file = cast("IO[str]", Lasting(sys.stderr)) if stderr else sys.stdout
     return printable_console(file, width=None if file.isatty() or "COLUMNS" in os.environ else WIDE)

@@ -46,7 +46,7 @@ def tensorboard(runs: Named = "runs", *, host: str = "127.0.0.1", port: int = 0)
         raise UsageError(f"{runs}: no such folder; train first: {tudui_command()} train --loss ce")
     if next(_event_files(runs), None) is None and not _is_under_way(runs):
         raise UsageError(
-            f"{runs}: contains no event files; name a folder of runs, or train with --set log.tensorboard=true"
+            f"{runs}: contains no event files; name a folder of runs, or train with --set log.sinks=[tensorboard]"
         )
     try:
         socket.getaddrinfo(host, port)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from tudui.api.configs import NOTHING, Named, Settings, overrides_of
 from tudui.config import Override
@@ -15,12 +15,9 @@ from tudui.lab.line_fit.choose_delta import ChosenDelta as ChosenDelta
 from tudui.lab.line_fit.choose_delta import choose_delta as choose_from
 from tudui.lab.line_fit.data import LineData, csv_data, tutorial_data
 from tudui.lab.line_fit.experiment import Experiment, influence, run_experiment
-from tudui.lab.reading import read_classes, read_numbers
-from tudui.lab.values import LossValue, class_value, residual_value
+from tudui.lab.reading import Numbers, read_classes, read_numbers
+from tudui.lab.values import LossValue, value_of
 from tudui.losses import loss_specs
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 MAX_STEPS = 10_000
 FIT_FILES = ("data.csv", "fits.json", "fits.png", "losses.png", "influence.png")
@@ -38,8 +35,8 @@ def choose(name: str, settings: Settings = NOTHING) -> ChosenLoss:
 
 def loss_value(
     name: str,
-    inputs: "ArrayLike | str",
-    targets: "ArrayLike | str",
+    inputs: Numbers,
+    targets: Numbers,
     parameters: Settings = NOTHING,
     *,
     reduction: Literal["mean", "sum", "none"] = "mean",
@@ -51,14 +48,14 @@ def loss_value(
     """
     chosen, numbers = choose(name, parameters), read_numbers(inputs, flag="--input")
     if chosen.on_numbers:
-        return residual_value(chosen, numbers, read_numbers(targets, flag="--target"), reduction=reduction)
+        return value_of(chosen, numbers, read_numbers(targets, flag="--target"), reduction=reduction)
     numbers = numbers.reshape(1, -1) if numbers.ndim < 2 else numbers
     if numbers.ndim != 2 or numbers.shape[1] < 2:
         raise UsageError(
             f"--input has shape {list(numbers.shape)}; {name} needs rows of at least two logits, for example 0.1,0.2"
         )
     classes = read_classes(targets, flag="--target", classes=numbers.shape[1])
-    return class_value(chosen, numbers, classes, reduction=reduction)
+    return value_of(chosen, numbers, classes, reduction=reduction)
 
 
 @dataclass(frozen=True)
@@ -86,8 +83,7 @@ def loss_curves(
     if out is not None:
         from tudui.lab import pictures
 
-        pictures.check_format(Path(out))
-        refuse_overwriting(Path(out), overwrite=overwrite)
+        pictures.check_place(Path(out), overwrite=overwrite)
     if reach is not None and not 0 < reach <= LARGEST_REACH:
         raise UsageError(f"--reach {reach:g}: must be greater than 0 and at most {LARGEST_REACH:g}")
     on_numbers = [loss for loss in chosen if loss.on_numbers]
@@ -99,7 +95,6 @@ def loss_curves(
         tuple(class_curve(loss, label=curve_label(loss)) for loss in of_classes),
     )
     if out is not None:
-        pictures.make_folder(Path(out).parent)
         pictures.save_picture(pictures.curves_picture(found.over_residual, found.over_probability), Path(out))
     return found
 

@@ -3,7 +3,7 @@
 from tudui.config import Config
 from tudui.config.network_spec import Shape, network_specs
 from tudui.config.own_code import OWN
-from tudui.networks.describe import Description, describe_network
+from tudui.networks.modules.describe import Description, describe_network
 from tudui.run.estimate import estimate
 
 SIDE, CLASSES = 32, 10

@@ -27,20 +27,20 @@ def _offered(complete: Callable[[str], list[str]]) -> Callable[[str], list[str]]
 
 @_offered
 def losses(incomplete: str) -> list[str]:
-    """Return the matching losses; their modules are not loaded."""
-    from tudui.config.loss_spec import ENTRY_POINTS
-    from tudui.config.plug_ins import plug_ins
+    """Return the matching losses; the modules of other packages are not loaded."""
+    from tudui.config.loss_spec import ROOM, LossSpec
+    from tudui.config.parts import names_of
 
-    return _matching(incomplete, set(plug_ins(ENTRY_POINTS)))
+    return _matching(incomplete, names_of(ROOM, LossSpec))
 
 
 @_offered
 def networks(incomplete: str) -> list[str]:
-    """Return the matching networks; their modules are not loaded."""
-    from tudui.config.network_spec import ENTRY_POINTS
-    from tudui.config.plug_ins import plug_ins
+    """Return the matching networks; the modules of other packages are not loaded."""
+    from tudui.config.network_spec import ROOM, NetworkSpec
+    from tudui.config.parts import names_of
 
-    return _matching(incomplete, set(plug_ins(ENTRY_POINTS)))
+    return _matching(incomplete, names_of(ROOM, NetworkSpec))
 
 
 @_offered

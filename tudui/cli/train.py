@@ -151,7 +151,7 @@ def _show_result(config: "Config", result: "RunResult", console: "Console") -> N
         place = "inside" if low <= accuracy <= high else "below" if accuracy < low else "above"
         console.print(f", {place} the measured band of this config, {100 * low:.1f} to {100 * high:.1f} %", end="")
     console.print()
-    if config.log.tensorboard:
+    if "tensorboard" in config.log.sinks:
         show_tensorboard(result.run_dir, console)
 
 

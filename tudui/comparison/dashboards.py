@@ -20,7 +20,7 @@ def write_dashboards(comparison: Comparison) -> bool:
 
     False if the runs have no event files, or the disk has no symbolic links.
     """
-    if not comparison.rows[0].runs[0].planned.config.log.tensorboard:
+    if TENSORBOARD not in comparison.rows[0].runs[0].planned.config.log.sinks:
         return False
     target = comparison.folder / TENSORBOARD
     with disk_errors(target):

@@ -142,13 +142,15 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
             provenance[f"{part}.name"] = "auto, for images in classes"
     if config.optimizer.lr == "auto":
         recipe = f"{config.loss.name}, form {config.loss.variant}, {config.optimizer.name}"
-        rate = recipe_rate(config.network, config.loss, config.optimizer.name)
+        measured = recipe_rate(config.network, config.loss, config.optimizer.name)
+        rate = measured or config.optimizer.usual_rate
         if rate is None:
             place = merge.place(("optimizer", "lr") if "optimizer" in merge.values else ("loss", "name"))
             raise ConfigError([f"{place}: optimizer.lr: no recipe for {recipe}; set a rate, for example --lr 0.05"])
+        of_any = f"{config.optimizer.name} for any loss"
         optimizer = config.optimizer.model_copy(update={"lr": rate})
         config = config.model_copy(update={"optimizer": optimizer})
-        provenance["optimizer.lr"] = f"recipe of {recipe}"
+        provenance["optimizer.lr"] = f"recipe of {recipe if measured else of_any}"
     return Loaded(config, provenance, tuple(merge.notes))
 
 
@@ -177,6 +179,10 @@ def validate(merge: Merge) -> Config:
     for part in PARTS:
         if isinstance(given := values.get(part, {}), dict):
             values[part] = validate_part(part, given, (part,), merge)
+    if isinstance(log := values.get("log"), dict) and "tensorboard" in log:  # until version 0.3
+        on = ["tensorboard"] if log["tensorboard"] else []
+        values["log"] = {"sinks": on, **{name: value for name, value in log.items() if name != "tensorboard"}}
+        merge.notes.append(f"{merge.place(('log', 'tensorboard'))}: log.tensorboard is now log.sinks: {on}")
     for section in ("optimizer", "schedule"):  # a section without a name is the default's
         if isinstance(chosen := values.get(section), dict):
             values[section] = {"name": Config.model_fields[section].get_default().name} | chosen

@@ -1,4 +1,4 @@
-"""The description of a loss, without torch, and the losses of the entry points `tudui.losses`."""
+"""The description of a loss, without torch, and all losses by name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tudui.config.parts import Section, Spec, find_spec, read_spec
-from tudui.config.plug_ins import plug_ins
+from tudui.config.parts import Section, Spec, all_specs, find_spec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Loss = Callable[[Tensor, Tensor], Tensor]  # (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]
-
-ENTRY_POINTS = "tudui.losses"
+ROOM = "tudui.losses"
+Loss = Callable[["Tensor", "Tensor"], "Tensor"]  # (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]
 # other names of losses, from textbooks and papers, with their sections
 ALIASES: Mapping[str, Mapping[str, Any]] = {
     "cross_entropy": {"name": "ce"},
@@ -49,12 +47,12 @@ class LossSpec(Spec):
     """One loss: its name, its parameters, and the function that builds it, which imports torch."""
 
     formula: str
-    build: "Callable[[Any, Any], Loss]"  # (parameters, task) -> loss; a task has names, outputs, counts
+    build: Callable[[Any, Any], Loss]  # (parameters, task) -> loss; a task has names, outputs, counts
     title: str = "a loss of another package"
     robust_to: str = "not stated"
     source: str = "not stated"
     parameters: type[LossParameters] = LossParameters
-    # (network, variant, optimizer) -> learning rate; Tudui's losses have theirs in the network's spec
+    # (network, variant, optimizer) -> learning rate from experiments/choose_rates.py; without one, --lr is needed
     rates: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     elementwise: "Callable[[Any, Tensor, Tensor], Tensor] | None" = None  # residual losses: of plain numbers
 
@@ -62,7 +60,7 @@ class LossSpec(Spec):
 @cache
 def loss_specs() -> dict[str, LossSpec]:
     """Return every registered loss by name, of Tudui and of other packages."""
-    return {name: read_spec(point, LossSpec) for name, point in plug_ins(ENTRY_POINTS).items()}
+    return all_specs(ROOM, LossSpec)
 
 
 def loss_spec(name: str) -> LossSpec:

@@ -1,4 +1,4 @@
-"""The description of a network, without torch, and the networks of the entry points `tudui.networks`."""
+"""The description of a network, without torch, and all networks by name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from tudui.config.loss_spec import LossParameters, loss_spec
-from tudui.config.parts import Section, Spec, find_spec, read_spec
-from tudui.config.plug_ins import plug_ins
+from tudui.config.parts import Section, Spec, all_specs, find_spec
 
 if TYPE_CHECKING:
     from torch import nn
 
-ENTRY_POINTS = "tudui.networks"
+
+ROOM = "tudui.networks"
 
 
 class NetworkParameters(Section):
@@ -43,14 +43,14 @@ class NetworkSpec(Spec):
     build: "Callable[[Any, Shape], nn.Module]"
     title: str = "a network of another package"
     parameters: type[NetworkParameters] = NetworkParameters
-    # (loss, form, optimizer) -> learning rate that trains well; without one, the user sets it
+    # (loss, form, optimizer) -> learning rate of the losses that were there first; a new loss has its own `rates`
     rates: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
 
 
 @cache
 def network_specs() -> dict[str, NetworkSpec]:
     """Return every registered network by name, of Tudui and of other packages."""
-    return {name: read_spec(point, NetworkSpec) for name, point in plug_ins(ENTRY_POINTS).items()}
+    return all_specs(ROOM, NetworkSpec)
 
 
 def network_spec(name: str) -> NetworkSpec:

@@ -1,15 +1,16 @@
-"""Common code of the parts found by name: a section, a spec, an entry point."""
+"""Common code of the parts found by name: a section, a spec, where specs are."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from tudui.config.own_code import OWN, is_own
-from tudui.config.plug_ins import place
+from tudui.config.plug_ins import load, place, plug_ins, room_modules
 from tudui.errors import ConfigError, did_you_mean
 
 LARGEST = float.fromhex("0x1.fffffep127")
@@ -18,7 +19,8 @@ LARGEST = float.fromhex("0x1.fffffep127")
 class Section(BaseModel):
     """A part of the config: frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+    # built on first use: completion reads the names of models only
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     @field_validator("*", mode="after")
     @classmethod
@@ -32,19 +34,36 @@ class Section(BaseModel):
 class Spec:
     """The description of a part, without torch."""
 
-    name: str  # in configs and of the entry point
+    name: str  # in configs, and of the entry point if another package has it
     family: bool = False  # a section names one of its members, for example torchvision:resnet18
 
 
 S = TypeVar("S", bound=Spec)
 
 
+def room_specs(room: str, kind: type[S]) -> dict[str, S]:
+    """Return the specs in the modules of a room of Tudui, for example `tudui.losses`, by name."""
+    modules = (import_module(f"{room}.{name}") for name in room_modules(room))
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, kind)]
+    return {spec.name: spec for spec in found}
+
+
+def all_specs(room: str, kind: type[S]) -> dict[str, S]:
+    """Return the specs of a room and those of the entry points of its name, which other packages have, by name."""
+    own = room_specs(room, kind)
+    others = {name: read_spec(point, kind) for name, point in plug_ins(room, taken=own).items()}
+    return dict(sorted({**own, **others}.items()))
+
+
+def names_of(room: str, kind: type[S]) -> set[str]:
+    """Return the names that a section of this room can begin with; the modules of other packages are not loaded."""
+    specs = {f"{name}:" if spec.family else name for name, spec in room_specs(room, kind).items() if name != OWN}
+    return specs | plug_ins(room).keys()
+
+
 def read_spec(point: EntryPoint, kind: type[S]) -> S:
     """Return the spec of an entry point; ConfigError if it fails to load or is of another kind."""
-    try:
-        spec = point.load()
-    except Exception as error:  # another package's import may fail in any way
-        raise ConfigError([f"{place(point)}: failed to load: {error}; fix or uninstall the package"]) from error
+    spec = load(point)
     if not isinstance(spec, kind):
         raise ConfigError([f"{place(point)}: must be a {point.group}.{kind.__name__} (got {type(spec).__name__})"])
     if spec.name != point.name:

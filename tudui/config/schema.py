@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
@@ -11,6 +11,7 @@ from tudui.config.loss_spec import LossParameters, loss_spec
 from tudui.config.network_spec import NetworkParameters
 from tudui.config.own_code import is_own
 from tudui.config.parts import Section
+from tudui.config.plug_ins import sink_names
 from tudui.errors import did_you_mean
 
 Positive = Annotated[float, Field(gt=0)]
@@ -90,7 +91,14 @@ WeightDecay = Annotated[NotNegative, Field(description="shrinks every weight tow
 Betas = Annotated[tuple[Fraction, Fraction], Field(strict=False, description="decay rates of the two running means")]
 
 
-class SgdConfig(Section):
+class OptimizerSection(Section):
+    """What all optimizers have."""
+
+    # what `lr: auto` is if network and loss have no recipe for this optimizer; None: the user must set it
+    usual_rate: ClassVar[float | None] = None
+
+
+class SgdConfig(OptimizerSection):
     """Stochastic gradient descent."""
 
     name: Literal["sgd"] = "sgd"
@@ -100,7 +108,7 @@ class SgdConfig(Section):
     weight_decay: WeightDecay = 5e-4
 
 
-class AdamConfig(Section):
+class AdamConfig(OptimizerSection):
     """Adam; weight decay is added to the gradient."""
 
     name: Literal["adam"]
@@ -109,7 +117,7 @@ class AdamConfig(Section):
     weight_decay: WeightDecay = 0.0
 
 
-class AdamWConfig(Section):
+class AdamWConfig(OptimizerSection):
     """Adam; weight decay is separate from the gradient."""
 
     name: Literal["adamw"]
@@ -188,7 +196,17 @@ class LogConfig(Section):
     every: int = Field(10, ge=1, description="steps between lines of the record")
     details_every: int = Field(1, ge=1, description="epochs between histograms, image grids, confusion matrices")
     images: int = Field(32, ge=0, le=256, description="validation images to show with their predicted class; 0: none")
-    tensorboard: bool = Field(True, description="also write TensorBoard events")
+    sinks: tuple[str, ...] = Field(
+        ("tensorboard",), strict=False, description="what is written besides the record, by name; []: nothing"
+    )
+
+    @field_validator("sinks")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in (known := sink_names()):
+                raise ValueError(f"unknown sink '{name}'{did_you_mean(name, known)}; known: {', '.join(known)}")
+        return tuple(dict.fromkeys(names))
 
 
 class CheckpointConfig(Section):

@@ -1,10 +1,11 @@
 """The runs below a folder, as rows of a table."""
 
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 from tudui.config.yaml_file import read_yaml
-from tudui.errors import ConfigError, DataError
+from tudui.errors import ConfigError, DataError, UsageError
 from tudui.events import Evaluated, StepEnd
 from tudui.record import last_lines, read_result
 from tudui.run_folder import RunFolder
@@ -26,8 +27,11 @@ class RunRow:
     seconds: float | None
 
 
-def list_runs(root: Path) -> list[RunRow]:
-    """Return every run below a folder, by name; other folders are ignored."""
+def runs(folder: str | PathLike[str] = "runs") -> list[RunRow]:
+    """Return the runs below a folder, at any depth, by name; UsageError if the folder does not exist."""
+    root = Path(folder)
+    if not root.is_dir():
+        raise UsageError(f"{root}: no such folder; train first, or name the folder of your runs")
     return [row for path in sorted(root.rglob("config.yaml")) if (row := _row(RunFolder(path.parent), root))]
 
 

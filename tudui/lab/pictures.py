@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tudui import style
 from tudui.errors import DiskError, UsageError
-from tudui.files import written_aside
+from tudui.files import refuse_overwriting, written_aside
+from tudui.lab.backward.depth import Depth
 from tudui.lab.curves import Curve
-
-if TYPE_CHECKING:
-    from tudui.lab.backward.depth import Depth
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -52,7 +50,7 @@ def curves_picture(over_residual: Sequence[Curve], over_probability: Sequence[Cu
     return figure
 
 
-def depth_picture(depths: "Sequence[Depth]") -> Figure:
+def depth_picture(depths: Sequence[Depth]) -> Figure:
     """Return the gradient's norm over the convolutions it has passed, a line per initialisation."""
     figure, (axes,) = new_figure(1, height=5.4)
     for index, depth in enumerate(depths):
@@ -62,10 +60,11 @@ def depth_picture(depths: "Sequence[Depth]") -> Figure:
     return figure
 
 
-def check_format(path: Path) -> None:
-    """Raise UsageError for a picture format that is not supported."""
+def check_place(path: Path, *, overwrite: bool) -> None:
+    """Raise UsageError for a picture format that is not supported, or a file that must not be overwritten."""
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"--out {path}: must end with {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    refuse_overwriting(path, overwrite=overwrite)
 
 
 def make_folder(folder: Path) -> None:
@@ -77,7 +76,8 @@ def make_folder(folder: Path) -> None:
 
 
 def save_picture(figure: Figure, path: Path) -> None:
-    """Write a picture in the format of its suffix; DiskError if that fails."""
+    """Write a picture in the format of its suffix, and make its folder; DiskError if that fails."""
+    make_folder(path.parent)
     kind = path.suffix.lower().removeprefix(".")
     # without a date, the same picture is the same file
     metadata = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]

@@ -4,21 +4,20 @@ import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tudui.errors import UsageError
 from tudui.files import opened
 from tudui.text import in_a_line
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
+Numbers = ArrayLike  # a text is read: typed numbers, or the name of a file
 HOW = "give numbers, for example 1,2,3 (rows separated by ;), or a .json, .csv or .npy file"
 
 
-def read_numbers(given: "str | ArrayLike", *, flag: str) -> np.ndarray:
+def read_numbers(given: Numbers, *, flag: str) -> np.ndarray:
     """Return float64 of any shape; UsageError if it is empty, ragged, not finite or not numbers."""
     path = Path(given.strip()) if isinstance(given, str) else Path()
     reader = READERS.get(path.suffix.lower())
@@ -43,7 +42,7 @@ def read_numbers(given: "str | ArrayLike", *, flag: str) -> np.ndarray:
     return values
 
 
-def read_classes(given: "str | ArrayLike", *, flag: str, classes: int) -> np.ndarray:
+def read_classes(given: Numbers, *, flag: str, classes: int) -> np.ndarray:
     """Return int64 [B] of classes 0 to `classes` - 1, separated by `,` or `;` or in a file; UsageError."""
     given = given.replace(";", ",") if isinstance(given, str) else given
     values = read_numbers(given, flag=flag).reshape(-1)

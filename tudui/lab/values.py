@@ -1,17 +1,15 @@
 """The value of a loss, its terms, and its gradient by every input, with autograd in float64."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from tudui.config.loss_spec import Loss
 from tudui.errors import UsageError
 from tudui.lab.choice import ChosenLoss
 from tudui.losses import build_loss, numbered_classes
-
-if TYPE_CHECKING:
-    from tudui.config.loss_spec import Loss
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -31,35 +29,23 @@ class LossValue:
     probabilities: np.ndarray | None  # [B, K], for a loss of classes
 
 
-def residual_value(
+def value_of(
     chosen: ChosenLoss, inputs: np.ndarray, targets: np.ndarray, *, reduction: Reduction = "mean"
 ) -> LossValue:
-    """Return a residual loss between numbers of one shape; UsageError if the shapes differ."""
-    if inputs.shape != targets.shape:
+    """Return a loss between numbers of one shape, or between logits [B, K] and classes int64 [B].
+
+    UsageError if there is not one target for each.
+    """
+    loss: Loss = chosen.elementwise
+    needed, each, probabilities = inputs.shape, "target for each input", None
+    if not chosen.on_numbers:
+        classes = inputs.shape[1]
+        loss = build_loss(chosen.parameters, numbered_classes(classes, (1,) * classes))
+        needed, each = inputs.shape[:1], "class for each row of logits"
+        probabilities = torch.from_numpy(inputs).softmax(1).numpy()
+    if targets.shape != needed:
         shapes = f"--input has shape {list(inputs.shape)} and --target {list(targets.shape)}"
-        raise UsageError(f"{shapes}; give one target for each input")
-    return _value(chosen, chosen.elementwise, inputs, targets, reduction)
-
-
-def class_value(
-    chosen: ChosenLoss, logits: np.ndarray, classes: np.ndarray, *, reduction: Reduction = "mean"
-) -> LossValue:
-    """Return a loss between logits [B, K] and classes int64 [B]; UsageError if the numbers of rows differ."""
-    if len(logits) != len(classes):
-        shapes = f"--input has shape {list(logits.shape)} and --target {list(classes.shape)}"
-        raise UsageError(f"{shapes}; give one class for each row of logits")
-    loss = build_loss(chosen.parameters, numbered_classes(logits.shape[1], (1,) * logits.shape[1]))
-    return _value(chosen, loss, logits, classes, reduction, torch.from_numpy(logits).softmax(1).numpy())
-
-
-def _value(
-    chosen: ChosenLoss,
-    loss: "Loss",
-    inputs: np.ndarray,
-    targets: np.ndarray,
-    reduction: Reduction,
-    probabilities: np.ndarray | None = None,
-) -> LossValue:
+        raise UsageError(f"{shapes}; give one {each}")
     leaf = torch.from_numpy(inputs).requires_grad_()
     terms = loss(leaf, torch.from_numpy(targets))
     reduced = terms.mean() if reduction == "mean" else terms.sum()

@@ -9,19 +9,18 @@ from pydantic import ValidationError
 from tudui.config import Override
 from tudui.config.describe import shorten
 from tudui.config.load import load_loss
+from tudui.config.loss_spec import Loss, loss_section
 from tudui.config.loss_spec import LossParameters as LossParameters
 from tudui.config.loss_spec import LossSpec as LossSpec
-from tudui.config.loss_spec import loss_section
 from tudui.config.loss_spec import loss_spec as loss_spec
 from tudui.config.loss_spec import loss_specs as loss_specs
 from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
 from tudui.errors import UsageError
-from tudui.tasks import Classes, Task
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tudui.config.loss_spec import Loss
+    from tudui.tasks import Classes, Task
 
 _REGISTERED: set[str] = set()
 
@@ -44,7 +43,7 @@ def registered_here(names: Iterable[str]) -> list[str]:
     return [name for name in names if name in _REGISTERED]
 
 
-def get(name: str, *, class_counts: Sequence[int] | None = None, **parameters: Any) -> "Loss":
+def get(name: str, *, class_counts: Sequence[int] | None = None, **parameters: Any) -> Loss:
     """Return a loss (logits [B, K] float, labels [B] int64) -> loss per sample [B]: `get("huber", delta=2)`.
 
     Parameters are those of `tudui loss list`; ConfigError for unknown names and values out of range. K is that of the
@@ -55,7 +54,7 @@ def get(name: str, *, class_counts: Sequence[int] | None = None, **parameters: A
     checked = load_loss([Override("loss", section, origin)])
 
     @cache
-    def of(classes: int) -> "Loss":
+    def of(classes: int) -> Loss:
         return build_loss(checked, numbered_classes(classes, class_counts or ()))
 
     def loss(logits: "Tensor", labels: "Tensor") -> "Tensor":
@@ -64,19 +63,42 @@ def get(name: str, *, class_counts: Sequence[int] | None = None, **parameters: A
     return loss
 
 
-def numbered_classes(number: int, counts: Sequence[int] = ()) -> Classes:
+def numbered_classes(number: int, counts: Sequence[int] = ()) -> "Classes":
     """Return the task of classes that have numbers as names."""
+    from tudui.tasks import Classes
+
     return Classes(names=tuple(map(str, range(number))), counts=tuple(counts))
 
 
-def build_loss(parameters: LossParameters, task: Task) -> "Loss":
+def build_loss(parameters: LossParameters, task: "Task") -> Loss:
     """Return the loss (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]; ValueError for wrong shapes."""
-    from tudui.losses.checks import checked
-
-    return checked(loss_spec(parameters.name).build(parameters, task), parameters.name, task.outputs)
+    return _checked(loss_spec(parameters.name).build(parameters, task), parameters.name, task.outputs)
 
 
-def build_every_loss(task: Task) -> "dict[str, Loss]":
+def _checked(loss: Loss, name: str, classes: int) -> Loss:
+    """Return the loss with checks of its arguments and of its result's shape; ValueError if one fails."""
+    import torch
+
+    def call(logits: "Tensor", labels: "Tensor") -> "Tensor":
+        if logits.ndim != 2 or logits.shape[1] != classes or not logits.is_floating_point():
+            got = f"{logits.dtype} {list(logits.shape)}"
+            raise ValueError(f"{name}: logits must be float [batch, {classes}] (got {got})")
+        if labels.dtype != torch.int64 or labels.shape != logits.shape[:1]:
+            got = f"{labels.dtype} {list(labels.shape)}"
+            raise ValueError(f"{name}: labels must be int64 [{len(logits)}], one per row of logits (got {got})")
+        # on a GPU this check would make the CPU wait; the data set's labels were checked when it was loaded
+        if labels.device.type == "cpu" and len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+            got = f"{int(labels.min())} to {int(labels.max())}"
+            raise ValueError(f"{name}: labels must be from 0 to {classes - 1} (got {got})")
+        values = loss(logits, labels)
+        if values.shape != labels.shape:
+            raise ValueError(f"{name}: must return one value per sample (got {list(values.shape)})")
+        return values
+
+    return call
+
+
+def build_every_loss(task: "Task") -> dict[str, Loss]:
     """Return each registered loss with default parameters, by name, except those with a required parameter."""
     losses = {}
     for name, spec in loss_specs().items():

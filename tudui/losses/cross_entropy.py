@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PositiveFloat
 
-from tudui.config.loss_spec import LossParameters, LossSpec
+from tudui.config.loss_spec import Loss, LossParameters, LossSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tudui.config.loss_spec import Loss
     from tudui.tasks import Classes
 
 
@@ -23,7 +22,7 @@ class CrossEntropyParameters(LossParameters):
     )
 
 
-def build(parameters: CrossEntropyParameters, task: "Classes") -> "Loss":
+def build(parameters: CrossEntropyParameters, task: "Classes") -> Loss:
     """Return cross entropy of logits; a class's weight multiplies the loss of its samples."""
     import torch
     from torch.nn import functional

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, NonNegativeFloat
 
-from tudui.config.loss_spec import LossParameters, LossSpec
+from tudui.config.loss_spec import Loss, LossParameters, LossSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from tudui.config.loss_spec import Loss
     from tudui.tasks import Classes
 
 
@@ -52,7 +51,7 @@ class PhuberCeParameters(LossParameters):
 def of_log_probability(formula: "Callable[[Any, Tensor], Tensor]") -> "Callable[[Any, Classes], Loss]":
     """Return the builder of a loss (parameters, log p_y [B]) -> [B], which depends on nothing else of the logits."""
 
-    def build(parameters: LossParameters, task: "Classes") -> "Loss":
+    def build(parameters: LossParameters, task: "Classes") -> Loss:
         def loss(logits: "Tensor", labels: "Tensor") -> "Tensor":
             return formula(parameters, logits.log_softmax(1).gather(1, labels[:, None])[:, 0])
 
@@ -77,7 +76,7 @@ def phuber_ce(parameters: PhuberCeParameters, log_p: "Tensor") -> "Tensor":
     return tangent.where(log_p < -log(parameters.tau), -log_p)
 
 
-def build_nce_mae(parameters: NceMaeParameters, task: "Classes") -> "Loss":
+def build_nce_mae(parameters: NceMaeParameters, task: "Classes") -> Loss:
     """Return alpha NCE + beta (1 - p_y); NCE is cross entropy over its sum for every possible label."""
 
     def normalised_cross_entropy_and_mae(logits: "Tensor", labels: "Tensor") -> "Tensor":

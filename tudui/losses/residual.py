@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from tudui.config.loss_spec import LossParameters, LossSpec
+from tudui.config.loss_spec import Loss, LossParameters, LossSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tudui.config.loss_spec import Loss
     from tudui.tasks import Classes
 
 # What torch.nn.L1Loss, MSELoss, HuberLoss and SmoothL1Loss do on one-hot targets.
@@ -97,7 +96,7 @@ def _spec(name: str, parameters: type[ResidualParameters], **about: Any) -> Loss
         terms: Tensor = getattr(functional, f"{name}_loss")(prediction, target, reduction="none", **values)
         return terms
 
-    def build(parameters: ResidualParameters, task: "Classes") -> "Loss":
+    def build(parameters: ResidualParameters, task: "Classes") -> Loss:
         from torch.nn import functional
 
         weight = parameters.true_class_weight

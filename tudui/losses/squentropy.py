@@ -2,12 +2,11 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from tudui.config.loss_spec import LossParameters, LossSpec
+from tudui.config.loss_spec import Loss, LossParameters, LossSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tudui.config.loss_spec import Loss
     from tudui.tasks import Classes
 
 
@@ -17,7 +16,7 @@ class SquentropyParameters(LossParameters):
     name: Literal["squentropy"] = "squentropy"
 
 
-def build(parameters: SquentropyParameters, task: "Classes") -> "Loss":
+def build(parameters: SquentropyParameters, task: "Classes") -> Loss:
     """Return -log p_y + the mean of the K - 1 wrong classes' squared logits."""
     from torch.nn import functional
 

@@ -14,7 +14,7 @@ IMAGE_SHAPE = (3, 32, 32)
 
 FORMS = ("recipe", "plain")
 # SGD's rate, and Adam's, which AdamW shares (None: not measured) -> (losses, forms). Chosen on validation images of
-# digits and CIFAR-10.
+# digits and CIFAR-10. A new loss has its rates in its own LossSpec.
 RATES: dict[tuple[float, float | None], list[tuple[str, tuple[str, ...]]]] = {
     (0.1, 0.002): [("ce focal huber mse sce smooth_l1 squentropy", FORMS), ("l1", ("plain",))],
     (0.05, 0.002): [("l1", ("recipe",))],

@@ -18,7 +18,7 @@ def build(parameters: NetworkParameters, shape: Shape) -> "nn.Module":
     parameters (option A), weights initialised as in He et al. 2015.
     """
 
-    from tudui.networks.residual import ResNet
+    from tudui.networks.modules.residual import ResNet
 
     return ResNet(shape.input[0], WIDTHS, BLOCKS, shape.outputs)
 

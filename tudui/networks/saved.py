@@ -3,18 +3,18 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import ValidationError
-from torch import Tensor
 
 from tudui.errors import TuduiError, WeightsError
 from tudui.networks import NetworkParameters, Shape, build_network, network_spec
 from tudui.networks.course import IMAGE_SHAPE
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 MAX_CLASSES = 100_000  # rows of the last layer; a tensor may claim any number of them
-NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 COURSE = NetworkParameters(name="tudui")  # a file of a script does not name its network: it must be this one
 
 
@@ -39,12 +39,15 @@ def shape_of_course(tensors: Mapping[str, Any], path: Path) -> Shape:
 
 def state_dict_of(
     tensors: Mapping[str, Any], network: NetworkParameters, shape: Shape, path: Path
-) -> dict[str, Tensor]:
+) -> "dict[str, Tensor]":
     """Return the state_dict of a network from a file's tensors; WeightsError names one that does not fit."""
+    import torch
+
     expected = _expected(network, shape, path)
+    numbers = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     read: dict[str, Tensor] = {}
     for name, tensor in _named(tensors, list(expected), path).items():
-        kinds = NUMBERS if expected[name].is_floating_point() else (expected[name].dtype,)
+        kinds = numbers if expected[name].is_floating_point() else (expected[name].dtype,)
         if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.dtype not in kinds:
             raise WeightsError(f"{path}: {name} is not a plain tensor of numbers ({tensor.dtype}, {tensor.layout})")
         if tensor.shape != expected[name].shape:
@@ -57,8 +60,10 @@ def state_dict_of(
     return read
 
 
-def _expected(network: NetworkParameters, shape: Shape, path: Path) -> dict[str, Tensor]:
+def _expected(network: NetworkParameters, shape: Shape, path: Path) -> "dict[str, Tensor]":
     """Return the network's tensors without their values; WeightsError if it cannot be built for this shape."""
+    import torch
+
     try:
         with torch.device("meta"):
             return build_network(network, shape, seed=0).state_dict()
@@ -66,8 +71,10 @@ def _expected(network: NetworkParameters, shape: Shape, path: Path) -> dict[str,
         raise WeightsError(f"{path}: {error}") from None
 
 
-def _named(tensors: Mapping[str, Any], expected: Sequence[str], path: Path) -> dict[str, Tensor]:
+def _named(tensors: Mapping[str, Any], expected: Sequence[str], path: Path) -> "dict[str, Tensor]":
     """Return the tensors by their expected names; in the file they may have a prefix, or numbers."""
+    from torch import Tensor
+
     found = {name: value for name, value in tensors.items() if isinstance(name, str) and isinstance(value, Tensor)}
     if not set(expected) <= set(found):
         ends = {".".join(name.split(".")[-2:]): name for name in found}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -13,13 +13,14 @@ from tudui.config import config_from
 from tudui.config.describe import shorten
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
+from tudui.config.loss_spec import Loss
 from tudui.errors import DataError, UsageError
 from tudui.events import Divergence, Evaluated, Event, RunEnded, RunStarted, Warned
 from tudui.files import json_text, write_text
 from tudui.losses import build_every_loss
 from tudui.run.outcome import learned, write_predictions, wrong_labels_of
 from tudui.run_folder import RunFolder, RunResult
-from tudui.sinks import Sink
+from tudui.sinks import RunInfo, Sink, open_sink
 from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, restore_state, save_checkpoint
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict, score
@@ -27,9 +28,6 @@ from tudui.training.hashes import begun_from
 from tudui.training.state import images_left_out
 from tudui.training.step import Training
 from tudui.weights import read_weights
-
-if TYPE_CHECKING:
-    from tudui.config.loss_spec import Loss
 
 OWN_OF_A_MACHINE = ("data.dir", "device", "train.threads")  # settings in which the processes of a run may differ
 
@@ -108,21 +106,19 @@ class Run:
         if began.train.epochs != self.config.train.epochs:
             write_text(self.folder.config, to_yaml(self.config))
 
-    def open_tensorboard(self, stack: ExitStack) -> list[Sink]:
-        """Return the TensorBoard sink, unless the config turns it off."""
-        if not self.config.log.tensorboard:
-            return []
-        from tudui.sinks.tensorboard import tensorboard_sink
-
-        sink = tensorboard_sink(
-            self.folder.tensorboard,
-            model=self.state.network.model,
-            data=self.data,
-            config=flatten(self.config),
-            config_text=to_yaml(self.config),
-            last_step=self.state.progress.step,
-        )
-        return [stack.enter_context(sink)]
+    def open_sinks(self, stack: ExitStack) -> list[Sink]:
+        """Return the sinks that the config names."""
+        opened = []
+        for name in self.config.log.sinks:
+            run = RunInfo(
+                folder=self.folder.root / name,
+                config=self.config,
+                data=self.data,
+                model=self.state.network.model,
+                last_step=self.state.progress.step,
+            )
+            opened.append(stack.enter_context(open_sink(name, run)))
+        return opened
 
     def emit(self, event: Event) -> None:
         """Send an event to every sink."""
@@ -206,7 +202,7 @@ class Run:
         save_checkpoint(path, self.state, self.data, config, lengths=lengths)
 
     def evaluate(
-        self, split: str, *, weights: str = "last", losses: "Mapping[str, Loss] | None" = None
+        self, split: str, *, weights: str = "last", losses: Mapping[str, Loss] | None = None
     ) -> tuple[Evaluated, torch.Tensor]:
         """Return the scores and outputs [N, K] of a split; the run diverged if its last weights give nan."""
         progress, images = self.state.progress, self.data.splits()[split]

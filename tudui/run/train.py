@@ -99,7 +99,7 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
                 run.restore(restart=job.restart)
             else:
                 run.initialise()
-            run.sinks = [stack.enter_context(jsonl_sink(folder.record)), *run.open_tensorboard(stack), *job.sinks]
+            run.sinks = [stack.enter_context(jsonl_sink(folder.record)), *run.open_sinks(stack), *job.sinks]
     return runs
 
 

@@ -1,16 +1,15 @@
 """A console that replaces control characters in names from files, which Rich does not; and plain tables."""
 
-import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import IO, Any, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 
+from tudui.output import Lasting
 from tudui.text import printable
 
 BLANK_ENDS = re.compile(" +$", re.MULTILINE)
@@ -50,35 +49,6 @@ class _WithoutBlankEnds:
 
     def write(self, text: str) -> int:
         return self.file.write(BLANK_ENDS.sub("", text))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.file, name)
-
-
-class Lasting:
-    """A file that goes on as /dev/null when it cannot be written any more."""
-
-    def __init__(self, file: IO[str]) -> None:
-        self.file = file
-
-    def write(self, text: str) -> int:
-        """Write text, or drop it."""
-        with self._replaced_on_error():
-            self.file.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush what was written, or drop it."""
-        with self._replaced_on_error():
-            self.file.flush()
-
-    @contextmanager
-    def _replaced_on_error(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError:
-            with suppress(OSError), Path(os.devnull).open("w") as nowhere:  # what is buffered goes there too
-                os.dup2(nowhere.fileno(), self.file.fileno())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.file, name)

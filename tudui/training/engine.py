@@ -3,12 +3,12 @@
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from tudui.config import Config
+from tudui.config.loss_spec import Loss
 from tudui.data import Dataset, Split, draw_epoch
 from tudui.distributed import ALONE, World
 from tudui.events import Divergence, Evaluated, StepEnd, Timing
@@ -19,13 +19,10 @@ from tudui.training.network import Network
 from tudui.training.state import TrainState
 from tudui.training.step import Lockstep, Measures, Training
 
-if TYPE_CHECKING:
-    from tudui.config.loss_spec import Loss
-
 EVALUATION_BATCH = {"cpu": 250, "cuda": 10_000}  # images per batch; on a CPU they fit into its caches
 
 
-def fit(state: TrainState, data: Dataset, loss: "Loss", config: Config) -> Iterator[StepEnd]:
+def fit(state: TrainState, data: Dataset, loss: Loss, config: Config) -> Iterator[StepEnd]:
     """Train from the current state; yield every `log.every` steps and at each epoch's end.
 
     At every yield the state is complete and all measures are fetched from the device. If the loss or a gradient is no
@@ -176,8 +173,8 @@ def score(
     targets: Tensor,
     *,
     task: Task,
-    loss: "Loss",
-    losses: Mapping[str, "Loss"],
+    loss: Loss,
+    losses: Mapping[str, Loss],
     split: str,
     weights: str = "last",
     epoch: int = 0,

@@ -4,6 +4,7 @@ These are torch.optim's functions without its classes: their first use imports a
 importing torch. The rate is a tensor, so that a captured step reads its current value.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,8 +12,53 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from tudui.config.schema import OptimizerConfig, SgdConfig
+from tudui.config.schema import AdamConfig, AdamWConfig, OptimizerConfig, SgdConfig
 from tudui.training.gradients import trained
+
+
+class Sgd:
+    """The running sums of SGD, and its update."""
+
+    def __init__(self, config: SgdConfig, parameters: Sequence[Tensor]) -> None:
+        self.config = config
+        # zeros give the same first step as no momentum
+        self.running = {"momentum": _zeros_like(parameters)} if config.momentum else {}
+
+    def __call__(self, parameters: list[Tensor], gradients: list[Tensor], rate: Tensor) -> None:
+        """Change the parameters in place."""
+        config = self.config
+        buffers: list[Tensor | None] = [*self.running.get("momentum", [None] * len(parameters))]
+        sgd(
+            parameters, gradients, buffers, momentum=config.momentum, dampening=0.0, maximize=False, fused=True,
+            nesterov=config.nesterov and config.momentum > 0, weight_decay=config.weight_decay, lr=rate,
+        )  # fmt: skip
+
+
+class Adam:
+    """The running sums of Adam and of AdamW, and their update."""
+
+    def __init__(self, config: AdamConfig | AdamWConfig, parameters: Sequence[Tensor]) -> None:
+        self.config = config
+        self.running = {name: _zeros_like(parameters) for name in ("exp_avg", "exp_avg_sq")}
+        self.running["step"] = [torch.zeros((), device=p.device) for p in parameters]
+
+    def __call__(self, parameters: list[Tensor], gradients: list[Tensor], rate: Tensor) -> None:
+        """Change the parameters in place."""
+        config, running = self.config, self.running
+        adam(
+            parameters, gradients, running["exp_avg"], running["exp_avg_sq"], [], running["step"], amsgrad=False,
+            beta1=config.betas[0], beta2=config.betas[1], eps=1e-8, weight_decay=config.weight_decay,
+            decoupled_weight_decay=config.name == "adamw", lr=rate, maximize=False, fused=True,
+        )  # fmt: skip
+
+
+def _zeros_like(parameters: Sequence[Tensor]) -> list[Tensor]:
+    return [torch.zeros_like(p) for p in parameters]
+
+
+# A new optimizer is a section in config/schema.py and a class here; `running` is what a checkpoint keeps of it.
+# Its update changes all tensors in place; `fused` is for torch's own functions.
+UPDATES: dict[type[OptimizerConfig], Any] = {SgdConfig: Sgd, AdamConfig: Adam, AdamWConfig: Adam}
 
 
 class Optimizer:
@@ -20,16 +66,12 @@ class Optimizer:
 
     def __init__(self, model: nn.Module, config: OptimizerConfig) -> None:
         assert config.lr != "auto", "load_config looks the rate up"
-        self.config, self.peak = config, config.lr
+        self.peak = config.lr
         self.parameters = list(trained(model).values())
         self.buffers = list(model.buffers())  # a forward pass changes them, for example running means
         self.rate = torch.full((), config.lr, dtype=torch.float32, device=self.parameters[0].device)
-        names = ["exp_avg", "exp_avg_sq"]
-        if isinstance(config, SgdConfig):
-            names = ["momentum"] if config.momentum else []  # zeros give the same first step as no momentum
-        self.running = {name: [torch.zeros_like(p) for p in self.parameters] for name in names}
-        if not isinstance(config, SgdConfig):
-            self.running["step"] = [torch.zeros((), device=p.device) for p in self.parameters]
+        self.update = UPDATES[type(config)](config, self.parameters)
+        self.running: dict[str, list[Tensor]] = self.update.running
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -39,26 +81,9 @@ class Optimizer:
     @torch.no_grad()
     def step(self) -> None:
         """Change every parameter by its gradient."""
-        parameters: list[Tensor] = [*self.parameters]
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        assert len(gradients) == len(parameters), "backward fills every gradient"
-        config, running = self.config, self.running
-        common: dict[str, Any] = {
-            "lr": self.rate,
-            "weight_decay": config.weight_decay,
-            "fused": True,
-            "maximize": False,
-        }
-        if isinstance(config, SgdConfig):
-            buffers: list[Tensor | None] = [*running.get("momentum", [None] * len(parameters))]
-            nesterov = config.nesterov and config.momentum > 0
-            sgd(parameters, gradients, buffers, momentum=config.momentum, dampening=0.0, nesterov=nesterov, **common)
-            return
-        beta1, beta2 = config.betas
-        adam(
-            parameters, gradients, running["exp_avg"], running["exp_avg_sq"], [], running["step"], amsgrad=False,
-            beta1=beta1, beta2=beta2, eps=1e-8, decoupled_weight_decay=config.name == "adamw", **common,
-        )  # fmt: skip
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        assert len(gradients) == len(self.parameters), "backward fills every gradient"
+        self.update(self.parameters, gradients, self.rate)
 
     def tensors(self) -> list[Tensor]:
         """Return everything that a step changes besides gradients."""

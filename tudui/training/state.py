@@ -11,7 +11,7 @@ from tudui.config import Config
 from tudui.data import Dataset
 from tudui.errors import UsageError
 from tudui.networks import build_network
-from tudui.networks.check import check_network
+from tudui.networks.modules.check import check_network
 from tudui.training.network import Network
 from tudui.training.optimizer import Optimizer
 from tudui.training.schedule import Schedule, build_schedule

@@ -5,20 +5,18 @@ On a GPU the whole step is captured as a CUDA graph with a branch for each run; 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from tudui.config import Config
+from tudui.config.loss_spec import Loss
 from tudui.data import Dataset, EpochDraw
 from tudui.distributed import ALONE, World
 from tudui.seeding import derive_seed
 from tudui.training.gradients import clip_, fill_gradients, norms
 from tudui.training.state import TrainState
-
-if TYPE_CHECKING:
-    from tudui.config.loss_spec import Loss
 
 WARM_UPS = 3  # steps before a capture, so that lazy initialisation is done
 
@@ -29,7 +27,7 @@ class Training:
 
     state: TrainState
     data: Dataset
-    loss: "Loss"
+    loss: Loss
     config: Config
     world: World = ALONE  # the processes that share its batches
     over: bool = False  # finished, diverged or stopped early

@@ -5,24 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from tudui.comparison.executors.job import Listener, Progress, done_before
+from tudui.comparison.executors.job import Listener as Listener
+from tudui.comparison.executors.job import Progress as Progress
+from tudui.comparison.executors.job import done_before as done_before
 from tudui.comparison.executors.local import side_by_side
 from tudui.comparison.executors.stacked import LARGEST_STACK, in_lockstep
 from tudui.comparison.runs import PlannedRun, threads_of
 from tudui.config import Config
 from tudui.errors import UsageError
 from tudui.training.device import resolve_machine
-
-__all__ = [
-    "Executor",
-    "Listener",
-    "Progress",
-    "check_jobs",
-    "choose_executor",
-    "default_jobs",
-    "done_before",
-    "execute",
-]
 
 Executor = Literal["local", "stacked", "ray"]
 

@@ -1,20 +1,17 @@
 """The network, the loss and the first batch of the first epoch, as in training."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from tudui.config import Config
+from tudui.config.loss_spec import Loss
 from tudui.data import Dataset, EpochDraw, draw_epoch, load_data
 from tudui.errors import UsageError
 from tudui.run.prepare import prepare
 from tudui.training.device import resolve_machine
 from tudui.training.network import Network
-
-if TYPE_CHECKING:
-    from tudui.config.loss_spec import Loss
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class FirstBatch:
     data: Dataset
     draw: EpochDraw
     network: Network
-    loss: "Loss"
+    loss: Loss
     images: Tensor  # uint8 [B, 3, 32, 32]
     labels: Tensor  # int64 [B]
     batches: int  # in an epoch

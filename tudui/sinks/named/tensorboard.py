@@ -1,21 +1,19 @@
 """A run in TensorBoard: one event folder, one tag per curve, one entry among the hyper-parameters."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from textwrap import wrap
-from typing import Any
 
 from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
-from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.summary_pb2 import Summary
-from torch import nn
 from torch.utils.tensorboard.summary import custom_scalars, histogram_raw, hparams, image, scalar, text
 
+from tudui.config.dump import to_yaml
+from tudui.config.load import flatten
 from tudui.data import Dataset
 from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
-from tudui.sinks import Sink
+from tudui.sinks import RunInfo, Sink
 from tudui.sinks.event_file import EventFile, event_file
 from tudui.sinks.graph import network_graph
 from tudui.sinks.pictures import confusion_picture, prediction_grid
@@ -30,20 +28,19 @@ SPLITS = ("train", "validation", "test")
 
 
 @contextmanager
-def tensorboard_sink(
-    folder: Path, *, model: nn.Module, data: Dataset, config: Mapping[str, Any], config_text: str, last_step: int
-) -> Iterator[Sink]:
-    """Write events to the folder; TensorBoard discards events of an earlier process after `last_step`."""
-    with event_file(folder, purge_step=last_step + 1 if last_step else None) as events:
+def open_sink(run: RunInfo) -> Iterator[Sink]:
+    """Write events to the folder; TensorBoard discards events of an earlier process after the last step."""
+    data = run.data
+    with event_file(run.folder, purge_step=run.last_step + 1 if run.last_step else None) as events:
 
         def emit(event: Event) -> None:
             match event:
                 case RunStarted():
-                    _start(events, model, network_graph(model, data.shape), config, config_text)
+                    _start(events, run)
                 case StepEnd():
                     events.add(_steps(event), event.step)
                 case Evaluated(weights="last"):
-                    detailed = event.split == "test" or event.epoch % config["log.details_every"] == 0
+                    detailed = event.split == "test" or event.epoch % run.config.log.details_every == 0
                     events.add(_scores(event, data, detailed=detailed), event.step)
                 case Warned():
                     events.add(text("warnings", _verbatim(event.message)), event.step)
@@ -62,15 +59,16 @@ def _verbatim(shown: str) -> str:
     return "\n".join(f"    {line}" for line in lines)
 
 
-def _start(events: EventFile, model: nn.Module, graph: GraphDef, config: Mapping[str, Any], config_text: str) -> None:
+def _start(events: EventFile, run: RunInfo) -> None:
     # no experiment of its own: TensorBoard then shows first what differs between the runs
-    settings = {key: value for key, value in config.items() if not NO_HPARAMS.match(key)}
+    settings = {key: value for key, value in flatten(run.config).items() if not NO_HPARAMS.match(key)}
     # text, because TensorBoard shows the number 64 as 64.000
     shown = {key: value if isinstance(value, float) else str(value).lower() for key, value in settings.items()}
     events.add(hparams(shown, {})[1])  # the start of the session
-    events.add(text("config", _verbatim(config_text)), 0)
+    events.add(text("config", _verbatim(to_yaml(run.config))), 0)
+    graph = network_graph(run.model, run.data.shape)
     events.write(TensorBoardEvent(graph_def=graph.SerializeToString()))
-    layers = [name for name, _ in model.named_parameters() if name.endswith("weight")]
+    layers = [name for name, _ in run.model.named_parameters() if name.endswith("weight")]
     charts = {
         "loss and accuracy": {name: [f"{name}/{split}" for split in SPLITS] for name in ("loss", "accuracy")},
         "gradients": {

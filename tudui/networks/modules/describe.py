@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tudui.config.network_spec import NetworkParameters, Shape
 from tudui.networks import build_network
-from tudui.networks.check import forward
+from tudui.networks.modules.check import forward
 
 
 @dataclass(frozen=True)
