@@ -11,9 +11,8 @@ SIDE, CLASSES = 32, 10
 
 def describe_networks() -> dict[str, str]:
     """Return every network by name, with what it is; a family as `torchvision:NAME`."""
-    specs = network_specs()
-    named = {f"{name}:NAME" if spec.family else name: spec.title for name, spec in specs.items() if name != OWN}
-    return named | {"FILE.py:NAME": specs[OWN].title}
+    families = {name: f"{name}:NAME" for name, spec in network_specs().items() if spec.family and name != OWN}
+    return {families.get(name, name): spec.title for name, spec in network_specs().items()}
 
 
 def describe(config: Config, *, classes: int = CLASSES) -> Description:

@@ -60,12 +60,17 @@ class LossSpec(Spec):
 @cache
 def loss_specs() -> dict[str, LossSpec]:
     """Return every registered loss by name, of Tudui and of other packages."""
+    return {name: spec for name, spec in _all().items() if not spec.family}
+
+
+@cache
+def _all() -> dict[str, LossSpec]:
     return all_specs(ROOM, LossSpec)
 
 
 def loss_spec(name: str) -> LossSpec:
     """Return the loss of this name or alias; ConfigError with the closest name if there is none."""
-    return find_spec(loss_section(name)["name"], loss_specs(), "loss", aliases=ALIASES)
+    return find_spec(loss_section(name)["name"], {**_all(), **loss_specs()}, "loss", aliases=ALIASES)
 
 
 def loss_section(name: str) -> dict[str, Any]:

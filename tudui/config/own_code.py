@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tudui.errors import UsageError, did_you_mean
 from tudui.files import opened
 
-OWN = "own"  # the specs of these names
+OWN = "FILE.py:NAME"  # the specs of these names
 NAMED = re.compile(r"(?P<file>.*\.py):(?P<name>\w+)")
 
 

@@ -84,5 +84,4 @@ def describe_losses() -> list[dict[str, Any]]:
             "source": spec.source,
         }
         for spec in loss_specs().values()
-        if not spec.family
     ]

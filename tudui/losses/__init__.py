@@ -102,8 +102,6 @@ def build_every_loss(task: "Task") -> dict[str, Loss]:
     """Return each registered loss with default parameters, by name, except those with a required parameter."""
     losses = {}
     for name, spec in loss_specs().items():
-        if spec.family:
-            continue
         try:
             losses[name] = build_loss(spec.parameters(name=name), task)
         except ValidationError:  # of another package's parameter model
