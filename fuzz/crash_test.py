@@ -155,10 +155,10 @@ def main(
     uncut, cut = Cut(out / "uncut", arguments), Cut(out / "cut", arguments)
     began = time.monotonic()
     process = uncut.start()
-    while not uncut.records():
+    while not uncut.records() and process.poll() is None:
         time.sleep(0.01)
     start_up = time.monotonic() - began
-    assert process.wait() == 0, f"the one that is not killed fails; see {uncut.folder}/output.txt"
+    assert process.wait() == 0, f"uncut: exit code {process.returncode}; see {uncut.folder}/output.txt"
     print(f"not killed: {time.monotonic() - began:.1f} s, {start_up:.1f} s until its first event", flush=True)
     counts: dict[str, int] = {}
     number = 0

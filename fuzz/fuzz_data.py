@@ -19,7 +19,8 @@ from sklearn.datasets import load_digits
 from tudui.config.schema import DataConfig
 from tudui.data import dataset_of, read_source
 from tudui.data.cache import cache_folder
-from tudui.data.folder import decode_image, read_folder
+from tudui.data.decoding import decode_image
+from tudui.data.folder import read_folder
 from tudui.data.torchvision_sets import read_torchvision_set
 from tudui.run.outcome import wrong_labels_of
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import fuzz_damage as damage
 import fuzz_data
+import fuzz_places
 import fuzz_runs
 import numpy as np
 from fuzz_case import Target
@@ -112,4 +113,5 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "numbers": _numbers,
     "noise-matrix": fuzz_data.noise_matrix,
     "noise-manifest": fuzz_data.noise_manifest,
+    "places": fuzz_places.places,
 }

@@ -639,3 +639,25 @@ def test_a_folder_that_holds_something_else_is_refused_before_anything_is_said(t
         assert answer.code == 2
         assert answer.out == ""
         assert "not empty and not a comparison" in answer.err
+
+
+def test_each_plan_has_a_folder_of_its_own(tudui):
+    """More seeds are the same plan; other losses, noise or a baseline are another one, with another report."""
+
+    def folder(*arguments: str) -> str:
+        return tudui("compare-losses", *arguments, "--dry-run", "--json").json()["folder"]
+
+    plans = [(), ("--losses", "ce,mse"), ("--label-noise", "0.2"), ("--baseline", "mse"), ("--lr", "tuned")]
+    assert len({folder(*plan) for plan in plans}) == len(plans)
+    assert folder("--losses", "ce,mse", "--seeds", "2") == folder("--losses", "ce,mse", "--seeds", "3")
+
+
+def test_a_run_that_lost_its_checkpoints_and_predictions_keeps_its_result(tudui):
+    command = ("compare-losses", "--losses", "ce,mse", "--seeds", "1", *QUICK, *IN_THIS_PROCESS, "--out", "c")
+    assert tudui(*command).code == 0
+    run = Path("c/runs/mse-seed0")
+    shutil.rmtree(run / "checkpoints")
+    (run / "predictions.npz").unlink()
+    before = (run / "result.json").read_bytes()
+    assert tudui(*command).code == 5
+    assert (run / "result.json").read_bytes() == before

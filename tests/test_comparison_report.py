@@ -21,6 +21,7 @@ from rich.console import Console
 from tests.conftest import QUICK_FLAGS
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.verdict import Verdict
+from tudui.config.loss_spec import LossParameters
 from tudui.errors import DataError
 from tudui.files import locked
 from tudui.report import for_classes, side_by_side, terminal, write_report
@@ -452,7 +453,7 @@ def test_labels_do_not_overlap_and_stay_in_the_picture(heights):
 def test_a_label_stands_at_the_height_of_its_line():
     axes = new_picture()[1]
     axes.plot([1], [5], marker="o")
-    (style,) = styles_of(["ce"]).values()
+    (style,) = styles_of({"ce": LossParameters(name="ce")}).values()
     label_ends(axes, {style: (1, 5)})
     assert axes.texts[0].get_text() == "ce"
     assert axes.texts[0].xyann[1] == pytest.approx(0.5)

@@ -23,6 +23,18 @@ def test_a_bad_config_names_line_and_key(path, tudui):
     assert f"error: {path}:{expected}" in answer.err
 
 
+@pytest.mark.parametrize("name", ["bce", "BCEWithLogitsLoss", "rmse", "mape", "KLDivLoss", "nll"])
+def test_no_hint_leads_from_a_well_known_loss_to_another_one(name, tudui):
+    answer = tudui("train", "--loss", name, "--dry-run")
+    assert answer.code == 2
+    assert "did you mean" not in answer.err
+    assert "known: ce, " in answer.err
+
+
+def test_a_hint_says_which_loss_it_names(tudui):
+    assert "did you mean 'gce' (generalised cross entropy)?" in tudui("train", "--loss", "gcee", "--dry-run").err
+
+
 def test_all_errors_of_a_file_come_at_once(tudui):
     several = next(path for path in BAD if path.stem == "several")
     lines = tudui("config", "validate", several).err.splitlines()
@@ -156,3 +168,75 @@ def test_validate_names_what_was_typed(tudui, sentence):
     answer = tudui("config", "validate", "nope.yaml")
     assert answer.code == 2
     sentence(answer.err)
+
+
+REMEDIES = [
+    ("data: {shuffle: yes}", "data.shuffle", "write true"),
+    ("data: {cache: off}", "data.cache", "write false"),
+    ("log: {tensorboard: No}", "log.tensorboard", "write false"),
+    ("train: {clip: None}", "train.clip", "write null"),
+    ("loss: {name: ce, class_weights: none}", "loss.class_weights", "write null"),
+    ("loss: {name: ce, class_weights: '1,1,2'}", "loss.class_weights", "write [1, 1, 2]"),
+    ("expect: 0.8, 0.9", "expect", "write [0.8, 0.9]"),
+    ("train: {epochs: 3.0}", "train.epochs", "write 3"),
+    ("optimizer: {lr: '1e-3'}", "optimizer.lr", "write 1e-3 without quotes"),
+    ("train: 'epochs:3'", "train", "'epochs: '"),
+    ("train: epochs：3", "train", "'epochs: '"),
+    ("train:\n\u00a0\u00a0epochs: 3", "before", "non-breaking"),
+    ("train:\n\u3000epochs: 3", "before", "full-width"),
+    ("train:\n\tepochs: 3", "not YAML", "indent with spaces"),
+    ("seed: 1\n---\nseed: 2", "not YAML", "remove the line ---"),
+    ("seed：3", "a config", "ASCII colon"),
+    (r'data: {name: "folder:C:\new\train"}', "data.name", "in double quotes"),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "remedy"), REMEDIES)
+def test_what_other_tools_accept_is_refused_with_what_to_write(text, key, remedy, tmp_path, tudui):
+    (tmp_path / "mine.yaml").write_text(text)
+    answer = tudui("config", "validate", "mine.yaml")
+    assert answer.code == 2
+    (line,) = answer.err.splitlines()
+    assert re.match(r"error: mine.yaml:\d+:\d+: ", line)
+    assert f" {key}" in line
+    assert remedy in line
+
+
+def test_the_remedy_for_a_value_that_cannot_be_null_is_not_null(tudui):
+    assert "write null" not in tudui("config", "show", "--set", "train.epochs=None").err
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named"),
+    [("gbk", "GBK"), ("utf-16", "UTF-16"), ("utf-16-le", "UTF-16-LE"), ("utf-16-be", "UTF-16-BE"), ("cp1252", None)],
+)
+def test_text_in_another_encoding_is_named(encoding, named, tmp_path, tudui):
+    comment = "# 中文设置" if named else "# café"
+    (tmp_path / "mine.yaml").write_bytes(f"seed: 3\n{comment}\n".encode(encoding))
+    answer = tudui("config", "validate", "mine.yaml")
+    if encoding == "utf-16-le":  # without a mark this is UTF-8 with zeros, which YAML refuses
+        assert answer.code == 2
+        return
+    assert answer.code == 2
+    (line,) = answer.err.splitlines()
+    assert "save it as UTF-8" in line
+    assert ("it looks like" in line) == bool(named)
+    assert not named or f"it looks like {named};" in line
+
+
+def test_the_home_folder_in_paths(tmp_path, tudui, monkeypatch, class_folders):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "away").mkdir()
+    monkeypatch.chdir(tmp_path / "away")
+    (tmp_path / "mine.yaml").write_text(
+        "data: {name: 'folder:~/pictures', dir: ~/sets, noise_kind: asymmetric, noise_matrix: ~/m.csv}\n"
+        "train: {init_from: ~/w.pt}\n"
+    )
+    shown = tudui("config", "show", "--config", "~/mine.yaml").out
+    for place in (f"folder:{class_folders}", tmp_path / "sets", tmp_path / "m.csv", tmp_path / "w.pt"):
+        assert str(place) in shown
+    typed = ("--data", "folder:~/pictures", "-b", "8", "-e", "1", "-q", "--run-dir=~/run")
+    assert tudui("train", *typed).code == 0
+    assert f"name: folder:{class_folders}" in (tmp_path / "run" / "config.yaml").read_text()
+    assert tudui("evaluate", "~/run").code == 0
+    assert not list(tmp_path.rglob("~*"))

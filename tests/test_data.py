@@ -8,6 +8,8 @@ import struct
 import subprocess
 import sys
 import tarfile
+import urllib.request
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +24,8 @@ from tests.conftest import SHARED, photograph, put_package, quick_config
 from tudui.config.data_sets import data_sets
 from tudui.config.schema import AugmentConfig, DataConfig
 from tudui.data import Preparation, draw_epoch, load_data
+from tudui.data.decoding import decode_image
 from tudui.data.digits import read_digits
-from tudui.data.folder import decode_image
 from tudui.data.split import stratified
 from tudui.errors import DataError
 from tudui.events import StepEnd
@@ -174,6 +176,42 @@ def test_any_picture_becomes_32x32_rgb(tmp_path):
     assert np.array_equal(decode_image(tmp_path / "turned.png"), expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "values"),
+    [
+        ("16.png", np.uint16, {65535: 255, 257: 1, 200: 1, 25700: 100}),
+        ("16.tif", np.uint16, {65535: 255, 200: 1}),
+        ("16.pgm", np.uint16, {51400: 200, 200: 1}),
+        ("32.tif", np.int32, {65535: 255, 25700: 100, 200: 1}),
+        ("float.tif", np.float32, {1: 255, 0.5: 128, 0.004: 1}),
+        ("float.pfm", np.float32, {1: 255, 0.5: 128}),
+        ("8.tif", np.uint8, {255: 255, 3: 3}),
+    ],
+)
+def test_the_type_of_a_file_gives_its_scale_and_never_its_values(name, kind, values, tmp_path):
+    for value, expected in values.items():
+        Image.fromarray(np.full((40, 40), value, kind)).save(tmp_path / name)
+        assert (decode_image(tmp_path / name) == expected).all(), value
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [(np.float32, 254.0), (np.float32, -0.1), (np.float32, np.nan), (np.int32, 70000), (np.int32, -1)],
+)
+def test_values_beyond_the_scale_are_refused(kind, value, tmp_path):
+    Image.fromarray(np.full((40, 40), value, kind)).save(tmp_path / "deep.tif")
+    with pytest.raises(DataError, match=r"scale them to 0 \(black\) to"):
+        decode_image(tmp_path / "deep.tif")
+
+
+def test_images_of_more_than_8_bits_are_counted_with_their_white(class_folders):
+    for number in range(3):
+        Image.fromarray(np.full((40, 40), 200, np.uint16)).save(class_folders / "odd" / f"deep{number}.png")
+    config = DataConfig(name=f"folder:{class_folders}")
+    for _ in range(2):  # the second time from the cache
+        assert any("3 images of 16 bits with 65535 as white" in note for note in load_data(config, seed=0).notes)
+
+
 def test_the_centre_is_kept_and_scaled_without_aliasing(tmp_path):
     stripes = np.zeros((256, 512, 3), dtype=np.uint8)
     stripes[:, 128:384:2] = 255  # one-pixel stripes in the middle, which must average to grey
@@ -315,13 +353,12 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path, tudui):
     assert not (tmp_path / "executed").exists()
 
 
+def unreachable(*_: object, **__: object) -> None:
+    raise OSError("unreachable")
+
+
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist", "fashion-mnist", "svhn"])
 def test_without_a_host_the_ways_on_are_named(name, tmp_path, tudui, monkeypatch):
-    import urllib.request
-
-    def unreachable(*_: object, **__: object) -> None:
-        raise OSError("unreachable")
-
     monkeypatch.setattr(urllib.request, "urlopen", unreachable)  # where there is a network, too
     answer = tudui("train", "--data", name, "--data-dir", tmp_path / "none")
     assert answer.code == 3
@@ -504,10 +541,35 @@ def test_a_folder_that_is_closed_is_refused(class_folders):
     closed.chmod(0)
     class_folders.chmod(0o755)
     script = (
-        "import os, sys\nfrom pathlib import Path\nfrom tudui.data.folder import images_below\n"
+        "import os, sys\nfrom pathlib import Path\nfrom tudui.data.layout import images_below\n"
         "from tudui.errors import DataError\n"
         "os.chdir(sys.argv[1])\nos.getuid() or os.setuid(65534)\n"
         "try:\n    print(images_below(Path()))\nexcept DataError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, class_folders], capture_output=True, text=True, check=True)
     assert done.stdout == "./odd/closed: cannot be read: Permission denied\n"
+
+
+@pytest.mark.parametrize("name", ["cifar-10-python.tar.gz", "archive.zip"])
+def test_an_archive_is_to_be_unpacked_first(name, tmp_path, tudui, monkeypatch):
+    """The command that is shown does it, for the archive and for the folder that holds it."""
+    monkeypatch.setattr(urllib.request, "urlopen", unreachable)
+    place = tmp_path / "down loads"
+    write_cifar(tmp_path / "cifar-10-batches-py", count=60)
+    if name.endswith("zip"):
+        place.mkdir()
+        with zipfile.ZipFile(place / name, "w") as archive:
+            for file in (tmp_path / "cifar-10-batches-py").iterdir():
+                archive.write(file, file.relative_to(tmp_path))
+    else:
+        place.mkdir()
+        with tarfile.open(place / name, "w:gz") as archive:
+            archive.add(tmp_path / "cifar-10-batches-py", "cifar-10-batches-py")
+    answer = tudui("train", "--data", "cifar10", "--data-dir", place / name, "--dry-run")
+    assert answer.code == 3
+    command = answer.err.split("first: ")[1].split(", and name")[0].replace("python ", f"{sys.executable} ")
+    inside = tudui("train", "--data", "cifar10", "--data-dir", place, "--dry-run")
+    assert inside.code == 3
+    assert answer.err.split("first: ")[1] == inside.err.split("first: ")[1]
+    subprocess.run(command, shell=True, check=True)
+    assert tudui("train", "--data", "cifar10", "--data-dir", place, "-b", "8", "--dry-run").code == 0

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -158,7 +159,10 @@ def test_what_cannot_be_shared_is_refused_before_anything_starts(flags, says, tu
     assert not Path("run").exists()
 
 
-@pytest.mark.parametrize("given", [{}, {"RANK": "0"}, {**WHOLE, "RANK": "2"}, {**WHOLE, "MASTER_PORT": "x"}])
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"RANK": "0"}, {**WHOLE, "RANK": "2"}, {**WHOLE, "MASTER_PORT": "x"}, {**WHOLE, "MASTER_PORT": "99999"}],
+)
 def test_world_size_without_the_rest_of_torchruns_environment_is_one_line(given, tudui, monkeypatch):
     for name, value in {"WORLD_SIZE": "2", **given}.items():
         monkeypatch.setenv(name, value)
@@ -169,6 +173,18 @@ def test_world_size_without_the_rest_of_torchruns_environment_is_one_line(given,
         assert "unset WORLD_SIZE" in answer.err
     assert not any(Path("runs").glob("*"))
     assert tudui("loss", "list").code == 0
+
+
+def test_a_port_in_use_is_one_line(tudui, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for name, value in {"WORLD_SIZE": "2", **WHOLE, "MASTER_PORT": port}.items():
+            monkeypatch.setenv(name, value)
+        answer = tudui("train", "--config", "digits", "-o", "run")
+    assert answer.code == 7
+    assert answer.err.count("\n") == 1
+    assert f":{port} " in answer.err
+    assert not Path("run").exists()
 
 
 def test_a_restart_must_find_its_run(tudui, monkeypatch):

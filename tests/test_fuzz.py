@@ -39,7 +39,7 @@ def test_damaged_files_are_refused_or_read_rightly(name, workshop):
     target = TARGETS[name](workshop)
     assert all(passes(target, content) for content in target.seeds)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=20 if name == "places" else 100, deadline=None)  # that one starts commands
     @given(st.integers(0, 2**32))
     def damaged(seed):
         random = Random(seed)
@@ -117,7 +117,7 @@ def test_an_archive_that_unpacks_to_more_than_it_is_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "plain.pt") as old, bomb as new:
         for entry in old.infolist():
             new.writestr(entry.filename, old.read(entry))
-    with pytest.raises(WeightsError, match="its size does not fit"):
+    with pytest.raises(WeightsError, match="is a compressed archive"):
         read_weights(tmp_path / "bomb.pt")
 
 
@@ -135,7 +135,7 @@ def test_weights_that_are_not_finite_are_said(value, tmp_path, tudui, class_fold
     for command in commands:
         answer = tudui(*command)
         assert answer.code == 5
-        assert re.fullmatch(r"error: weights\.pt: values that are not finite .* in conv2\.weight; .*\n", answer.err)
+        assert re.fullmatch(r"error: .*weights\.pt: values that are not finite .* in conv2\.weight; .*\n", answer.err)
 
 
 @pytest.mark.parametrize(

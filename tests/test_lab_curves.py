@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from tudui.config import Override
+from tudui.config.plan import load_plan
 from tudui.lab.choice import choose_loss
 from tudui.lab.curves import class_curve, curve_label, residual_curve
 from tudui.lab.pictures import curves_picture, depth_picture
-from tudui.style import COLOURS, line_style
+from tudui.style import COLOURS, LOSSES, STYLES, line_style, loss_places
 
 
 def curves(tudui, *arguments):
@@ -98,6 +100,47 @@ def test_lines_differ_in_dashes_as_well_as_in_colour():
     assert len(set(COLOURS)) == len(COLOURS)
 
 
+def test_a_loss_looks_the_same_in_every_picture(tudui, tmp_path):
+    """Among all losses, in the plot of characters, the line fit and the report, by whatever name it is asked for."""
+    from tudui.cli.loss import MARKS
+    from tudui.lab.curves import places_of
+    from tudui.lab.line_fit.data import tutorial_data
+    from tudui.lab.line_fit.experiment import run_experiment
+    from tudui.lab.line_fit.pictures import losses_picture
+    from tudui.losses import loss_specs
+    from tudui.report.drawing import styles_of
+
+    def look(line) -> tuple[str, str]:
+        return line["color"], str(line["linestyle"])
+
+    names = [*loss_specs(), "probability_mae"]
+    every = places_of(names)
+    assert len({look(line_style(place)) for place in every.values()}) == len(names)
+    assert len(set(MARKS)) == len(MARKS) >= STYLES
+    for name, alias in (("mse", "l2"), ("l1", "mae"), ("ce", "cross_entropy"), ("huber", "huber δ=2")):
+        assert places_of([alias]) == {alias: every[name]}
+    losses = [choose_loss(name) for name in ("huber", "mae", "mse")]
+    lines = losses_picture(run_experiment(losses, tutorial_data(0), steps=2, rate=0.01)).axes[0].get_lines()
+    assert [line.get_color() for line in lines] == [line_style(every[name])["color"] for name in ("huber", "l1", "mse")]
+    plan = load_plan(None, [Override("comparison.variants", ["sce", "mae", "gce"], "test")])
+    styles = styles_of(plan.comparison.variants)
+    assert [styles[name].place for name in ("sce", "mae", "gce")] == [every[name] for name in ("sce", "l1", "gce")]
+    shown = tudui("loss", "plot", "huber", "mse").out
+    assert f"{MARKS[every['huber']]} huber δ=1   {MARKS[every['mse']]} mse" in shown
+
+
+def test_labels_beyond_the_losses_differ_from_them_and_stay_the_same():
+    own = {f"own{number}": "mine" for number in range(STYLES - len(LOSSES))}
+    places = loss_places({**dict.fromkeys(LOSSES, ""), **own})
+    assert len(set(places.values())) == STYLES
+    alone = loss_places({"own3": "mine"})["own3"]
+    assert alone == loss_places({"ce": "ce", "own3": "mine", "huber": "huber"})["own3"] >= len(LOSSES)
+    deltas = loss_places({"huber δ=1": "huber", "huber δ=9": "huber", "huber": "huber"})
+    assert deltas["huber"] == LOSSES.index("huber")
+    assert len(set(deltas.values())) == 3
+    assert len(loss_places({str(number): "mine" for number in range(100)})) == 100
+
+
 def test_the_picture_of_depth_holds_a_line_per_initialisation():
     from tudui.lab.backward.depth import Depth
 
@@ -118,11 +161,11 @@ def test_a_plot_of_characters(tudui):
         "gradient of the true logit over the probability of the true class",
     ):
         assert title in out
-    assert "* mse   o ce" in out
+    assert "o mse   * ce" in out
     assert max(len(line) for line in out.splitlines()) < 80
     rows = out.splitlines()[1:15]
-    assert rows[0].startswith("9 |*")  # (-3)² at the left end
-    assert rows[0].endswith("*")
+    assert rows[0].startswith("9 |o")  # (-3)² at the left end
+    assert rows[0].endswith("o")
     assert rows[-1].startswith("0 |")
-    middle = rows[-1].index("*"), rows[-1].rindex("*")
+    middle = rows[-1].index("o"), rows[-1].rindex("o")
     assert sum(middle) / 2 == pytest.approx(3 + 31.5, abs=1)  # the least loss lies in the middle

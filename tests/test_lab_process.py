@@ -28,7 +28,7 @@ def test_one_json_object_and_nothing_else_on_stdout(tmp_path, arguments, key):
 def test_a_mistake_ends_with_code_2(tmp_path):
     done = command("loss", "value", "hubber", "--input", "1", "--target", "1")
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("error: unknown loss 'hubber'; did you mean 'huber'?")
+    assert done.err.startswith("error: unknown loss 'hubber'; did you mean 'huber' (Huber)?")
 
 
 @pytest.mark.parametrize("arguments", [["loss", "list"], ["line-fit", "--help"], ["backward", "--help"]])

@@ -154,8 +154,8 @@ L1, CE = ("loss", "value", "l1"), ("loss", "value", "ce")
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("loss", "value", "hubber", "-i", "1", "-t", "1"), "unknown loss 'hubber'; did you mean 'huber'?"),
-        ((*L1, "-i", "", "-t", "1"), "--input: empty"),
+        (("loss", "value", "hubber", "-i", "1", "-t", "1"), "unknown loss 'hubber'; did you mean 'huber' (Huber)?"),
+        ((*L1, "-i", "", "-t", "1"), "-i is empty"),
         ((*L1, "-i", "1,2", "-t", "1,"), "--target: a number is missing"),
         ((*L1, "-i", "1,nan", "-t", "1,2"), "--input: contains a value that is not finite"),
         ((*L1, "-i", "1,inf", "-t", "1,2"), "not finite"),
@@ -194,8 +194,9 @@ L1, CE = ("loss", "value", "l1"), ("loss", "value", "ce")
         (("loss", "plot", "huber", "--delta", "0.1,-1"), "loss.delta: should be greater than 0"),
         (("loss", "plot", "huber", "--delta", "x"), "--delta: 'x' is not a number"),
         (("loss", "plot", "mse", "--out", "plot.gif"), "--out plot.gif: must end with .png, .svg or .pdf"),
-        (("loss", "plot", "mse", "--reach", "0"), "--reach 0: must be greater than 0"),
-        (("loss", "plot", "mse", "--reach", "1e300"), "--reach 1e+300: must be greater than 0 and at most 1e+06"),
+        (("loss", "plot", "mse", "--reach", "0"), "--reach 0: must be from 1e-06 to 1e+06"),
+        (("loss", "plot", "mse", "--reach", "1e-320"), "must be from 1e-06 to 1e+06"),
+        (("loss", "plot", "mse", "--reach", "1e300"), "--reach 1e+300: must be from 1e-06 to 1e+06"),
     ],
 )
 def test_bad_input_is_one_clear_line(tudui, tmp_path, arguments, says):

@@ -1,6 +1,8 @@
 """Wrong labels on purpose: how many, which, nested, never in test, and a manifest that brings them back."""
 
+import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from tudui.config.schema import DataConfig
 from tudui.data import load_data
 from tudui.errors import DataError
 from tudui.inference.scores import evaluate_weights
+from tudui.record import read_record
+from tudui.report.drawing import png
 from tudui.run import train
 from tudui.tasks.label_noise import flipped
 
@@ -178,7 +182,7 @@ def test_what_was_learned_of_right_and_of_wrong_labels_is_reported_apart(tmp_pat
     ("settings", "says"),
     [
         (["data.label_noise=1.5"], "data.label_noise: should be less than or equal to 1"),
-        (["data.noise_matrix=m.csv"], "noise_matrix: needs noise_kind asymmetric"),
+        (["data.noise_matrix=m.csv"], "a matrix needs data.noise_kind=asymmetric"),
         (["data.noise_manifest=m.json", "data.label_noise=0.1"], "set only one of them"),
         (["data.noise_kind=symetric"], "did you mean 'symmetric'"),
     ],
@@ -189,10 +193,84 @@ def test_settings_that_do_not_fit_are_refused(settings, says, tudui):
     assert says in answer.err
 
 
-def test_data_that_is_named_is_scored_without_the_wrong_labels_of_the_training(tmp_path):
+def test_the_data_of_the_training_is_scored_with_its_wrong_labels_also_if_it_is_named(tmp_path):
     train(quick_config("data.label_noise=0.3", "log.sinks=[]", "train.epochs=1"), tmp_path / "run")
     clean = load_data(DataConfig(), 0).train.targets.bincount().tolist()
     found = evaluate_weights(tmp_path / "run", data="digits", split="train").evaluated
-    assert [sum(row) for row in found.details["confusion"]] == clean
+    assert [sum(row) for row in found.details["confusion"]] != clean
     own = evaluate_weights(tmp_path / "run", split="train").evaluated
-    assert [sum(row) for row in own.details["confusion"]] != clean
+    assert own.details == found.details
+
+
+def write_matrix(path: Path = Path("matrix.csv")) -> np.ndarray:
+    """Write a matrix by which 40 % of the labels of each digit become the next one."""
+    matrix = 0.6 * np.eye(10) + 0.4 * np.roll(np.eye(10), 1, axis=1)
+    np.savetxt(path, matrix, fmt="%g", delimiter=",")
+    return matrix
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "shares", "pair"),
+    [
+        (("data.noise_kind=asymmetric", "data.noise_matrix=matrix.csv", "data.label_noise=1"), "matrix", 0.4, (3, 4)),
+        (("data.noise_kind=asymmetric", "data.noise_matrix=matrix.csv", "data.label_noise=0.5"), "matrix", 0.2, (3, 4)),
+        (("data.noise_kind=asymmetric", "data.label_noise=0.4"), "asymmetric", 0.2, (3, 8)),
+        (("data.label_noise=0.4",), "symmetric", 0.4, None),
+    ],
+)
+def test_the_wrong_labels_are_counted_in_the_record(settings, kind, shares, pair, tmp_path, tudui):
+    matrix = write_matrix()
+    flags = [word for text in settings for word in ("--set", text)]
+    rehearsed = tudui("train", "-e", 1, "--dry-run", "--json", *flags).json()
+    assert rehearsed["wrong_labels"].startswith(f"{kind}, level ")
+    share = re.search(r"([\d.]+) % of 1,295 train", rehearsed["wrong_labels"])
+    assert float(share[1]) == pytest.approx(100 * shares, abs=1)
+    config = quick_config(*settings, "log.tensorboard=false", "train.epochs=1")
+    train(config, tmp_path / "run")
+    (started, *_) = read_record(tmp_path / "run" / "metrics.jsonl")
+    found, data = started.wrong_labels, load_data(config.data, 0)
+    assert found.kind == kind
+    for name in ("train", "validation"):
+        split = data.splits()[name]
+        assert (found.images[name], found.wrong[name]) == (len(split), len(wrong(split)))
+        assert found.share(name) == pytest.approx(shares, abs=0.03)
+    assert sum(count for _, _, count in found.cells) == sum(found.images.values())
+    assert sum(count for true, given, count in found.cells if true != given) == sum(found.wrong.values())
+    if pair:
+        assert any((true, given) == pair for true, given, _ in found.cells)
+    if kind == "matrix":
+        assert np.array(found.matrix) == pytest.approx(matrix)
+        assert found.sha256 == hashlib.sha256(Path("matrix.csv").read_bytes()).hexdigest()
+    assert tudui("export", "run", "-o", "model.safetensors").code == 0
+    assert f"{kind}, level " in Path("model.safetensors.md").read_text()
+
+
+def test_a_report_shows_the_share_that_is_wrong_and_not_the_level(tmp_path, tudui, monkeypatch):
+    write_matrix()
+    ticks = []
+
+    def watched(figure):
+        ticks.extend(axes.get_xticks().tolist() for axes in figure.axes if "made wrong" in axes.get_xlabel())
+        return png(figure)
+
+    monkeypatch.setattr("tudui.report.pictures.png", watched)
+    answer = tudui(
+        "compare-losses", "--losses", "ce,mse", "--seeds", 1, "--label-noise", "0,1", "-e", 1, "-o", "found",
+        "--set", "data.noise_kind=asymmetric", "--set", "data.noise_matrix=matrix.csv", "--set", "device=cpu",
+        "--executor", "stacked",
+    )  # fmt: skip
+    assert answer.code == 0, answer.err
+    values = json.loads(Path("found/comparison.json").read_text())
+    (labels,) = values["wrong_labels"]["labels-noise100"]
+    assert labels["wrong"]["train"] / labels["images"]["train"] == pytest.approx(0.4, abs=0.01)
+    assert labels["kind"] == "matrix"
+    report = Path("found/report.md").read_text()
+    for text in (answer.out, report):
+        assert "100 %" not in text
+        share = re.search(r"([\d.]+) % of labels wrong \(matrix 1\)", text)
+        assert float(share[1]) == pytest.approx(40, abs=1)
+    assert re.search(r"3 → 4 (39|4[01])", report)
+    assert labels["sha256"] in report
+    assert "0,0,0,0.6,0.4" in report
+    assert list(Path("found").rglob("labels-noise100.png"))
+    assert ticks == [[0, pytest.approx(40, abs=1)]]

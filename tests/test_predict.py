@@ -1,7 +1,9 @@
 """`tudui predict`: pictures and folders of them, as a table, CSV and JSON."""
 
+import codecs
 import csv
 import io
+import json
 import os
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import torch
 
 from tests.conftest import photograph, tudui_network
 from tests.test_networks import course_network
-from tudui.data.folder import decode_image
+from tudui.data.decoding import decode_image
 from tudui.weights import read_weights
 
 
@@ -124,3 +126,34 @@ def test_no_cell_is_a_formula(tmp_path, tudui):
     assert tudui("predict", "model.pt", "pictures", "--json").code == 0
     assert tudui("predict", "model.pt", "pictures").code == 0
     assert tudui("predict", "model.pt", "pictures", "-o", "found.csv").code == 0
+
+
+def test_a_split_of_the_runs_own_data_is_predicted(trained, tudui):
+    """The accuracy of the table is that of result.json; each row has the true class and the split."""
+    test = json.loads((trained / "result.json").read_text())["test"]["accuracy"]
+    answer = tudui("predict", trained, "--split", "test", "--out", "test.csv")
+    assert answer.code == 0
+    rows = list(csv.DictReader(Path("test.csv").read_text().splitlines()))
+    assert len(rows) == 359
+    assert sum(row["label"] == row["true"] for row in rows) / 359 == pytest.approx(test)
+    assert {row["split"] for row in rows} == {"test"}
+    first = tudui("predict", trained, "--split", "test", "--json").json()["predictions"][0]
+    assert (first["true"], first["split"]) == (rows[0]["true"], "test")
+    for wrong in ((), ("--split", "test", "seven.png")):
+        assert tudui("predict", trained, *wrong).code == 2
+
+
+def test_chinese_names_open_in_excel(class_folders, tudui):
+    class_folders.joinpath("even").rename(class_folders / "双数")
+    tudui("train", "--data", f"folder:{class_folders}", "-b", "8", "-e", "1", "-q", "-o", "run")
+    assert tudui("predict", "run", "--split", "all", "--out", "all.csv").code == 0
+    written = Path("all.csv").read_bytes()
+    assert written.startswith(codecs.BOM_UTF8)
+    rows = list(csv.DictReader(written.decode("utf-8-sig").splitlines()))
+    assert {(row["true"], Path(row["path"]).parent.name) for row in rows} == {("双数", "双数"), ("odd", "odd")}
+    assert len(rows) == 40
+    scored = tudui(
+        "evaluate", "run/checkpoints/last.pt", "--data", f"folder:{class_folders}", "--split", "all", "--json"
+    )
+    assert scored.json()["images"] == 40
+    assert scored.json()["accuracy"] == pytest.approx(sum(row["label"] == row["true"] for row in rows) / 40)

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 
-from tests.conftest import ROOT, TUDUI, photograph, quick_config, record, wait_for
+from tests.conftest import DIGITS, ROOT, TUDUI, photograph, quick_config, record, wait_for
 from tudui.config import load_config
 from tudui.errors import DataError, DiskError, Interrupted, UsageError
 from tudui.events import StepEnd, Warned
@@ -179,7 +180,10 @@ def test_killed_before_the_first_save_resumes_from_step_0(tmp_path):
     assert_same_run(tmp_path / "cut", tmp_path / "uncut")
 
 
-@pytest.mark.parametrize("lost", [("last.pt", "previous.pt"), ("last.pt", "previous.pt", "best.pt")])
+ALL_CHECKPOINTS = tuple(f"checkpoints/{name}.pt" for name in ("last", "previous", "best"))
+
+
+@pytest.mark.parametrize("lost", [ALL_CHECKPOINTS[:2], ALL_CHECKPOINTS, (*ALL_CHECKPOINTS, "metrics.jsonl")])
 def test_a_run_that_lost_its_checkpoints_keeps_the_rest(lost, tmp_path, tudui):
     """As a copy without its largest files, or a cleaned disk."""
     config, run = quick_config("train.epochs=3"), tmp_path / "run"
@@ -187,7 +191,7 @@ def test_a_run_that_lost_its_checkpoints_keeps_the_rest(lost, tmp_path, tudui):
     with pytest.raises(Interrupted):
         train(config, run, sinks=[cut_at(7)])
     for name in lost:
-        (run / "checkpoints" / name).unlink()
+        (run / name).unlink()
 
     def content():
         return {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != "run.lock"}
@@ -203,6 +207,34 @@ def test_a_run_that_lost_its_checkpoints_keeps_the_rest(lost, tmp_path, tudui):
     assert tudui("train", "--restart").code == 2
 
 
+def test_a_finished_run_begins_again_with_more_epochs(tmp_path, tudui):
+    """Its config.yaml then has them too."""
+    overrides = ("schedule.name=constant", "log.tensorboard=false")
+    train(quick_config(*overrides, "train.epochs=2"), tmp_path / "uncut")
+    train(quick_config(*overrides, "train.epochs=1"), tmp_path / "run")
+    for name in (*ALL_CHECKPOINTS, "metrics.jsonl"):
+        (tmp_path / "run" / name).unlink()
+    before = (tmp_path / "run" / "result.json").read_bytes()
+    assert tudui("train", "--resume", "run", "-e", "2").code == 5
+    assert (tmp_path / "run" / "result.json").read_bytes() == before
+    assert tudui("train", "--resume", "run", "-e", "2", "--restart").code == 0
+    assert load_config(tmp_path / "run" / "config.yaml").config.train.epochs == 2
+    assert_same_run(tmp_path / "run", tmp_path / "uncut")
+    assert tudui("train", "--resume", "run", "--restart").code == 0
+    assert_same_run(tmp_path / "run", tmp_path / "uncut")
+
+
+def test_a_finished_run_with_other_epochs_in_its_config_did_not_stop_early(tmp_path, tudui):
+    train(quick_config("schedule.name=constant", "train.epochs=1"), tmp_path / "run")
+    file = tmp_path / "run" / "config.yaml"
+    file.write_text(file.read_text().replace("epochs: 1", "epochs: 2"))
+    answer = tudui("train", "--resume", "run")
+    assert answer.code == 2
+    assert "early stopping" not in answer.err
+    assert "(epochs: 1)" in answer.err
+    assert tudui("train", "--resume", "run", "--epochs", "4").code == 0
+
+
 @pytest.mark.parametrize(
     ("before", "after", "key"),
     [
@@ -210,6 +242,8 @@ def test_a_run_that_lost_its_checkpoints_keeps_the_rest(lost, tmp_path, tudui):
         ("label_smoothing: 0.0", "label_smoothing: 0.1", "loss.label_smoothing"),
         ("epochs: 2", "epochs: 3", "epoch 2"),
         ("lr: 0.1", "lr: 0.2", "optimizer.lr"),
+        ("seed: 0", "seed: 1", "seed"),  # and so the split: the images are not what changed
+        ("validation: 0.1", "validation: 0.5", "data.validation"),
         ("every: 3", "every: 2", None),
         ("name: folder:pictures", "name: folder:moved", None),
     ],
@@ -520,3 +554,62 @@ def test_files_of_the_user_stay_in_a_run(tmp_path):
     train(quick_config("train.epochs=1"), tmp_path, resume=True)
     assert [path for path in left if path.exists()] == []
     assert [path.read_text() for path in mine] == ["mine"] * len(mine)
+
+
+@pytest.fixture
+def unequal_folders(tmp_path):
+    """62 pictures of three classes, 40 of the first and 2 of the last."""
+    root = tmp_path / "unequal"
+    for label, (digit, count) in {"one": (1, 40), "seven": (7, 20), "nine": (9, 3)}.items():
+        (root / label).mkdir(parents=True)
+        for number in np.flatnonzero(DIGITS.target == digit)[:count]:
+            photograph(number).save(root / label / f"{number}.png")
+    return root
+
+
+def test_unequal_classes_are_scored_by_balanced_accuracy_in_every_table(unequal_folders, tudui):
+    data = ("--data", f"folder:{unequal_folders}", "-e", "1", "--set", "device=cpu", "--set", "train.batch_size=8")
+    answer = tudui("train", *data, "-o", "run")
+    test = json.loads(Path("run/result.json").read_text())["test"]
+    (line,) = (line for line in answer.out.splitlines() if line.startswith("test   "))
+    assert f"{100 * test['balanced_accuracy']:.2f} %" in line
+    answer = tudui("compare-losses", *data, "--losses", "ce,mse", "--seeds", "1", "-o", "out")
+    rows = json.loads(Path("out/comparison.json").read_text())["rows"]
+    (line,) = (line for line in answer.out.splitlines() if line.startswith("balanced accuracy"))
+    written = [row["figures"]["balanced_accuracy"]["mean"] for row in rows]
+    assert line == f"balanced accuracy %: ce {100 * written[0]:.2f}, mse {100 * written[1]:.2f}"
+    assert "balanced_accuracy_mean" in Path("out/comparison.csv").read_text()
+    assert "balanced accuracy" in Path("out/report.md").read_text()
+    assert "balanced accuracy" in tudui("evaluate", "run").out
+    assert "balanced" not in tudui("train", "-e", "1", "--set", "train.threads=1").out
+
+
+def test_classes_that_are_never_predicted_are_named_at_the_end(unequal_folders, tudui):
+    answer = tudui("train", "--data", f"folder:{unequal_folders}", "-b", "8", "-e", "1", "--lr", "1e-5", "-o", "run")
+    with np.load("run/predictions.npz") as test:
+        lacking = sorted({*test["label"].tolist()} - {*test["predicted"].tolist()})
+    assert lacking
+    named = ", ".join(["nine", "one", "seven"][number] for number in lacking)
+    (said,) = (event["message"] for event in record(Path("run")) if "never predicted" in event.get("message", ""))
+    assert said == f"on the 13 test images, never predicted: {named}"
+    assert said in " ".join(answer.out.split())
+
+
+def test_memorised_training_images_are_pointed_out(class_folders, tudui):
+    settings = ("-b", "8", "--lr", "0.05", "--set", "data.validation=0.4", "--set", "data.label_noise=0.5")
+    for epochs, said in (("1", False), ("40", True)):
+        answer = tudui("train", "--data", f"folder:{class_folders}", *settings, "-e", epochs, "-o", f"run{epochs}")
+        assert ("is far above that of validation" in answer.out) == said
+        last = [event for event in record(Path(f"run{epochs}")) if event["event"] == "StepEnd" and event["epoch_done"]][
+            -1
+        ]
+        validation = json.loads(Path(f"run{epochs}/result.json").read_text())["validation"]["accuracy"]
+        assert (last["epoch_scores"]["accuracy"] > validation + 0.3) == said
+
+
+def test_the_accuracy_of_few_test_images_has_an_interval(tudui):
+    answer = tudui("train", "-e", "1", "--set", "train.threads=1", "-o", "run")
+    result = json.loads(Path("run/result.json").read_text())
+    images, accuracy = result["images"]["test"], result["test"]["accuracy"]
+    low, high = binomtest(round(accuracy * images), images).proportion_ci(0.95, method="wilson")
+    assert f"95 % interval {100 * low:.1f} to {100 * high:.1f} % with {images} test images" in answer.out

@@ -27,6 +27,7 @@ from typer._completion_shared import get_completion_script
 from tests.conftest import EVERYTHING, QUICK_FLAGS, ROOT, TUDUI, photograph, put_package, served, text_in, tudui_network
 from tests.forked import MEGABYTES, Ended, command
 from tests.test_data import write_cifar
+from tudui.config import load_config
 from tudui.errors import DataError
 
 
@@ -258,6 +259,27 @@ def test_files_of_gigabytes_in_a_comparison_are_bounded(name, compared, tmp_path
     refused(ended, 2 if name == "result.json" else 3, "ce-seed0")  # a damaged result counts as none
 
 
+@pytest.mark.parametrize("name", ["result.json", "metrics.jsonl"])
+def test_values_that_are_much_larger_than_their_text_are_bounded(name, compared, tmp_path):
+    """15 MiB of empty objects took 4.5 GB: each field that is missing kept them once more."""
+    shutil.copytree(compared, tmp_path / "received", symlinks=True)
+    text = '{"event": "RunStarted", "x": [' + "{}," * 5_000_000 + "{}]}\n"
+    (tmp_path / "received" / "runs" / "ce-seed0" / name).write_text(text)
+    ended = command("report", "received")
+    assert ended.megabytes < MEGABYTES
+    refused(ended, 2 if name == "result.json" else 3, "ce-seed0")
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.json", "x.npy"])
+def test_numbers_in_files_of_gigabytes_are_bounded(name, tmp_path):
+    (tmp_path / name).write_bytes(b"x,y\n1,2\n")
+    os.truncate(tmp_path / name, 3 * 2**29)
+    for arguments in (("loss", "value", "l1", "-i", name, "-t", "1"), ("line-fit", "--csv", name)):
+        ended = command(*arguments)
+        assert ended.megabytes < MEGABYTES
+        refused(ended, 2, name)
+
+
 def test_the_predictions_of_many_runs_are_bounded_together(compared, tmp_path, monkeypatch):
     from tudui.comparison import compare, done
 
@@ -468,6 +490,17 @@ def test_a_config_in_which_everything_is_wrong_is_not_listed_without_end(tmp_pat
     assert len(answer.err.splitlines()) == 21
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [f"rates: [{', '.join(f'{n}e-6' for n in range(1, 30_000))}]", "seeds: 1000, label_noise: [0, 0.1, 0.2, 0.3]"],
+)
+def test_a_plan_of_more_runs_than_anybody_compares_is_refused(asked, tmp_path):
+    (tmp_path / "plan.yaml").write_text(f"comparison: {{lr: tuned, tuning_seeds: 100, {asked}}}")
+    ended = command("compare-losses", "--config", "plan.yaml", "--dry-run")
+    assert ended.megabytes < MEGABYTES
+    refused(ended, 2, "plan.yaml")
+
+
 def test_a_config_without_end_is_refused(tmp_path):
     (tmp_path / "long.yaml").write_text("seed: " + "x" * 50_000_000)
     refused(command("train", "--config", "long.yaml"), 2, "long.yaml: ")
@@ -668,7 +701,7 @@ def test_class_folders_of_any_other_name_are_taken_as_they_are(name, class_folde
 
 def test_names_in_files_do_not_steer_the_terminal(trained, tmp_path):
     """Class names of a checkpoint, file names, and what a run of others says of itself."""
-    escape = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e"
+    escape = "\x1b]0;title\x07\x1b[2J\x9b31m\u202e\u061c\u200f"
     content = torch.load(trained / "checkpoints" / "last.pt")
     content["task"]["names"] = [f"{escape}{number}" for number in range(10)]
     torch.save(content, tmp_path / "weights.pt")
@@ -707,6 +740,28 @@ def test_a_name_with_line_breaks_forges_no_line(name, tmp_path, tudui):
     (tmp_path / name).unlink()
     photograph(0).save(tmp_path / name, "png")
     assert len(tudui("predict", "w.pt", name).out.splitlines()) == 2
+
+
+def test_a_folders_name_with_line_breaks_forges_no_row(trained, tmp_path, tudui):
+    shutil.copytree(trained, tmp_path / "a\nerror: b")
+    assert len(tudui("runs", ".").out.splitlines()) == 2
+
+
+def test_config_files_forge_no_line_and_steer_no_terminal(tmp_path, tudui):
+    """Names of files and values, which `config` prints as text that is YAML again."""
+    name = "a\nseed: 5 # \x1b]0;title\x07.yaml"
+    (tmp_path / name).write_text(r'data: {name: cifar10, dir: "\u202eabc\u200f"}')
+    assert tudui("config", "validate", name).out == "a seed: 5 # \ufffd]0;title\ufffd.yaml: fine\n"
+    shown = tudui("config", "show", "--config", name, "--provenance").out
+    assert not re.search("[\x1b\u200f\u202e]", shown)
+    (tmp_path / "shown.yaml").write_text(shown)
+    config = load_config(tmp_path / "shown.yaml").config
+    assert (config.data.dir, config.seed) == ("\u202eabc\u200f", 0)
+
+
+def test_a_message_is_bounded(tmp_path, tudui):
+    (tmp_path / "long.csv").write_text(f"x,y\n1,{'a' * 100_000}\n")
+    assert len(tudui("line-fit", "--csv", "long.csv").err) < 5000
 
 
 def test_names_are_no_emoji_codes_and_no_formulas_behind_a_tab(tmp_path, tudui):

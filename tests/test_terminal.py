@@ -21,6 +21,9 @@ from tests.conftest import TUDUI, photograph, put_package
 from tests.test_data import write_cifar
 from tests.test_networks import course_network
 from tudui.cli import app
+from tudui.cli.hints import KEYS, VALUES
+from tudui.config import Config
+from tudui.config.describe import known_keys
 
 
 def examples(command) -> list[str]:
@@ -143,6 +146,72 @@ def test_mistakes_in_flags_are_one_line(arguments, says, tudui):
     assert says in line
 
 
+@pytest.mark.parametrize(
+    ("typed", "use"),
+    [
+        ("train --learning-rate 0.1", "--lr 0.1"),
+        ("train --learning_rate=0.1", "--lr 0.1"),
+        ("train -lr 0.1", "--lr"),
+        ("train --cuda", "--device cuda"),
+        ("train --no-cuda", "--device cpu"),
+        ("train --optimizer adam", "--set optimizer.name=adam"),
+        ("train --momentum 0.8", "--set optimizer.momentum=0.8"),
+        ("train --model tudui", "--set network.name=tudui"),
+        ("train --label-noise 0.4", "--set data.label_noise=0.4"),
+        ("train --loss huber --delta 0.5", "--loss huber:delta=0.5"),
+        ("train --loss sce --beta 2", "--loss sce:beta=2"),
+        ("train --batch 32", "--batch-size 32"),
+        ("train --patience 3", "--set train.early_stopping=3"),
+        ("compare-losses --delta 0.5", "--losses huber:delta=0.5"),
+        ("compare-losses --noise 0.4", "--label-noise 0.4"),
+        ("evaluate RUN --dataset digits", "--data digits"),
+    ],
+)
+def test_an_option_of_another_tool_is_answered_with_ours(typed, use, tudui):
+    answer = tudui(*typed.split())
+    assert answer.code == 2
+    assert answer.err.rstrip().endswith(f"no such option; use {use}")
+    if not typed.startswith("evaluate") and "cuda" not in use:
+        value = " 0.1" if use == "--lr" else ""
+        assert tudui(typed.split()[0], *f"{use}{value}".split(), "--dry-run").code == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "never"),
+    [
+        ("train --size 64", "--set"),
+        ("train --num-workers 2", "--set"),
+        ("train --seeds 3", "'--seed'"),
+        ("train --losses ce", "'--loss'"),
+        ("train --xyz 3", "did you mean"),
+        ("evaluate RUN --cuda", "did you mean"),
+        ("line-fit --epochs 3", "use"),
+    ],
+)
+def test_the_most_similar_option_is_no_answer_if_it_is_another_thing(typed, never, tudui):
+    answer = tudui(*typed.split())
+    assert answer.code == 2
+    assert "no such option; " in answer.err
+    assert never not in answer.err
+
+
+def test_every_hint_names_a_setting_that_exists():
+    assert {*KEYS.values(), *(key for key, _ in VALUES.values())} <= {*known_keys(Config), "loss"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        (["compare-losses", "--label-noise", "0,40"], "for 40 % give 0.4"),
+        (["train", "--set", "data.validation=10"], "for 10 % give 0.1"),
+    ],
+)
+def test_a_percentage_where_a_share_is_needed(arguments, remedy, tudui):
+    answer = tudui(*arguments)
+    assert answer.code == 2
+    assert remedy in answer.err
+
+
 def test_a_pipe_does_not_break_names(trained, monkeypatch):
     monkeypatch.delenv("COLUMNS")
     name = "a-run-of-a-name-that-is-longer-than-a-table-in-eighty-columns-would-have-room-for"
@@ -216,3 +285,20 @@ def test_a_pipe_that_knows_few_characters(command):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([*TUDUI, *command], capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
+
+
+def test_runs_keep_their_names_and_show_what_differs(trained):
+    """Runs of one name differ by a rate; as columns get fewer, others are left out and no name is cut."""
+    long = "a-folder/of-runs/with-a-longer-name"
+    for name, rate in (("digits", "0.02"), ("digits-2", "0.03"), (long, "0.04")):
+        shutil.copytree(trained, f"runs/{name}")
+        file = Path(f"runs/{name}/config.yaml")
+        file.write_text(re.sub(r"(?m)^  lr: .*$", f"  lr: {rate}", file.read_text()))
+    for columns in (40, 80, 120):
+        screen = re.sub(r"\x1b\[[0-9;]*m", "", on_a_terminal("runs", columns=columns))
+        lines = screen.splitlines()
+        for name, rate in (("digits", "0.02"), ("digits-2", "0.03"), (long, "0.04")):
+            assert any(line.startswith(f"{name} ") and f"lr {rate}" in line for line in lines)
+        assert "…" not in screen
+        assert ("seed" in screen) == (columns == 120)
+        assert columns == 40 or all(len(line.rstrip()) <= columns for line in lines)

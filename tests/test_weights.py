@@ -81,6 +81,90 @@ def test_prefixes_and_numbers(prefix, tmp_path):
     assert torch.equal(network_of(read_weights(tmp_path / "named.pt"))(images), expected(images))
 
 
+def similar_network(*beside, flat=nn.Flatten, pool=nn.MaxPool2d, **convolution) -> nn.Sequential:
+    """The course's layers; after those that `beside` gives by place, more layers without parameters."""
+    convolution = {"padding": 2} | convolution
+    layers = [
+        nn.Conv2d(3, 32, 5, **convolution), pool(2), nn.Conv2d(32, 32, 5, **convolution), pool(2),
+        nn.Conv2d(32, 64, 5, **convolution), pool(2), flat(), nn.Linear(1024, 64), nn.Linear(64, 10),
+    ]  # fmt: skip
+    more = {}
+    for place, layer in beside:
+        more.setdefault(place, []).append(layer)
+    return nn.Sequential(*(one for place, layer in enumerate(layers) for one in (layer, *more.get(place, ()))))
+
+
+DROPOUTS = [
+    [(1, nn.Dropout2d(0.2)), (3, nn.Dropout2d(0.2)), (7, nn.Dropout(0.5))],
+    [(6, nn.Dropout(0.5))],
+    [(1, nn.Dropout(0.1)), (3, nn.Identity())],
+]
+
+
+@pytest.mark.parametrize("beside", [*DROPOUTS, [(7, nn.Dropout())], [(place, nn.Dropout()) for place in range(8)]])
+def test_a_whole_network_with_dropout_gives_what_torch_gives(beside, tmp_path):
+    network, images = similar_network(*beside).eval(), torch.randn(3, 3, 32, 32)
+    torch.save(network, tmp_path / "whole.pth")
+    weights = read_weights(tmp_path / "whole.pth")
+    assert torch.equal(network_of(weights)(images), network(images))
+    assert weights.note is None
+
+
+@pytest.mark.parametrize("beside", DROPOUTS)
+def test_a_state_dict_with_dropout_is_read_and_pointed_out(beside, tmp_path, tudui):
+    network, images = similar_network(*beside).eval(), torch.randn(3, 3, 32, 32)
+    torch.save(network.state_dict(), tmp_path / "state.pth")
+    assert torch.equal(network_of(read_weights(tmp_path / "state.pth"))(images), network(images))
+    photograph(0).save(tmp_path / "zero.png")
+    for command in (("evaluate", "state.pth", "--data", "digits"), ("predict", "state.pth", "zero.png")):
+        answer = tudui(*command)
+        assert answer.code == 0
+        assert "taken for Dropout" in answer.err
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Sigmoid])
+@pytest.mark.parametrize("dropout", [False, True], ids=["", "and dropout"])
+@pytest.mark.parametrize("places", [(0, 2, 4, 7), (0, 2, 4), (1, 3, 5), (7,)])
+def test_weights_of_a_network_with_activations_are_not_scored(places, dropout, activation, tmp_path, tudui):
+    beside = [*((place, activation()) for place in places), *([(7, nn.Dropout())] if dropout else [])]
+    network = similar_network(*beside)
+    torch.save({f"model.{name}": tensor for name, tensor in network.state_dict().items()}, tmp_path / "state.pth")
+    torch.save(network, tmp_path / "whole.pth")
+    for file in ("state.pth", "whole.pth"):
+        answer = tudui("evaluate", file, "--data", "digits", "--normalize", "none")
+        assert answer.code == 5, file
+        assert "another network" in answer.err
+        assert "state_dict()" not in answer.err  # it would be scored, and the score would be wrong
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        similar_network(pool=nn.AvgPool2d),
+        similar_network(pool=nn.Identity, stride=2),
+        similar_network(padding_mode="reflect"),
+        similar_network(pool=lambda _: nn.MaxPool2d(3, 2, 1)),
+        nn.Sequential(*(similar_network()[place] for place in (0, 2, 1, 3, 4, 5, 6, 7, 8))),
+        nn.Sequential(nn.Dropout(), *similar_network()[:8], nn.BatchNorm1d(64), nn.Linear(64, 10)),
+    ],
+    ids=["average", "stride", "reflecting", "large pool", "other order", "normalised"],
+)
+def test_a_whole_network_with_other_layers_is_refused(network, tmp_path):
+    torch.save(network, tmp_path / "whole.pth")
+    with pytest.raises(WeightsError, match="another network"):
+        read_weights(tmp_path / "whole.pth")
+
+
+@pytest.mark.parametrize("first", [3, 0], ids=["a layer before", "no pool"])
+def test_other_numbers_of_a_sequential_are_refused(first, tmp_path):
+    numbers = [first + number for number in ((0, 2, 4, 7, 8) if first else (0, 1, 2, 5, 6))]
+    values = iter(course_network().state_dict().values())
+    state = {f"{number}.{kind}": next(values) for number in numbers for kind in ("weight", "bias")}
+    torch.save(state, tmp_path / "state.pth")
+    with pytest.raises(WeightsError, match="perhaps another network"):
+        read_weights(tmp_path / "state.pth")
+
+
 def test_a_run_and_its_checkpoints(trained):
     for path in (trained, trained / "checkpoints" / "last.pt"):
         weights = read_weights(path)
@@ -201,6 +285,16 @@ def test_a_mistyped_data_set_and_an_unknown_preparation(trained, tmp_path, tudui
     answer = tudui("predict", "plain.pth", "zero.png", "--normalize", "standardize")
     assert answer.code == 2
     sentence(answer.err)
+
+
+@pytest.mark.parametrize("damage", [lambda last: last.write_bytes(last.read_bytes()[:1000]), Path.unlink])
+def test_weights_that_are_not_the_last_are_taken_by_name_only(damage, trained, tudui):
+    shutil.copytree(trained, "run")
+    damage(Path("run/checkpoints/last.pt"))
+    answer = tudui("evaluate", "run")
+    assert answer.code == 5
+    assert "run/checkpoints/previous.pt" in answer.err
+    assert tudui("evaluate", "run/checkpoints/previous.pt").code == 0
 
 
 def test_best_is_of_a_run(trained, tudui, sentence):

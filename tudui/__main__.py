@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import os
 import signal
 import sys
@@ -12,6 +13,20 @@ from tudui.output import Lasting
 
 # NVIDIA's cuSPARSELt makes the system look for this library in the working directory, and in such folders of it
 CUDA, FOLDERS = "libcuda.so.1", ("glibc-hwcaps", "tls", "haswell", "avx512_1", "x86_64", "aarch64", "atomics")
+
+
+class _OfMatplotlib(logging.Handler):
+    """Prints matplotlib's warnings; all about its cache, which it does without, as one note."""
+
+    said = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if "cache" not in text and "mkdir -p" not in text and "writable" not in text:
+            sys.stderr.write(f"{text}\n")
+        elif not self.said:
+            self.said = True
+            sys.stderr.write("note: matplotlib has no cache, so plots take longer; set MPLCONFIGDIR to a folder\n")
 
 
 def _lasting(name: str, number: int) -> Lasting:
@@ -35,6 +50,12 @@ def main() -> None:
             os.open(os.devnull, os.O_RDWR)
     out = _lasting("stdout", 1)
     _lasting("stderr", 2)
+    logging.getLogger("matplotlib").addHandler(_OfMatplotlib())
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        sys.stderr.write("error: the working directory was deleted; go to another folder\n")
+        raise SystemExit(2) from None
     _run_nothing_of_this_folder()
     from tudui.cli import main as command
 
@@ -53,6 +74,7 @@ def main() -> None:
 def _run_nothing_of_this_folder() -> None:
     """Keep this process, and those that it starts, from code and settings in the working directory."""
     os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ["MPLBACKEND"] = "agg"  # pictures are files; an unknown name here would end matplotlib's import
     if os.path.lexists("matplotlibrc"):  # read when matplotlib is imported
         with contextlib.chdir(sys.prefix):
             import matplotlib  # noqa: F401  # it reads its settings once, here

@@ -23,7 +23,7 @@ from tudui.config.loss_spec import LossSpec
 from tudui.config.network_spec import NetworkSpec
 from tudui.config.parts import read_spec
 from tudui.config.plug_ins import load
-from tudui.errors import ConfigError
+from tudui.errors import ConfigError, DiskError
 from tudui.text import in_a_line
 
 NARROW = 80  # columns that every table fits into
@@ -142,13 +142,17 @@ def _data_sets(data_dir: Path | None) -> Iterator[Row]:
     from tudui.data.torchvision_sets import SETS, find_copies
 
     yield "digits", f"{len(read_digits(DataConfig()).targets):,} images, part of scikit-learn"
-    root = data_dir or cache_folder() / "datasets"
+    try:
+        cache = cache_folder()
+    except DiskError:  # said with the folders
+        cache = Path(os.devnull)
+    root = data_dir or cache / "datasets"
     copies = find_copies(root)
     for name, place in copies.items():
         yield name, f"in {place}"
     if missing := [name for name in SETS if name not in copies]:
         yield "not here", f"{', '.join(missing)}: not in {root}; downloaded on first use, or read from --data-dir"
-    if entries := [path for path in (cache_folder() / "folders").glob("*") if path.is_dir()]:
+    if entries := [path for path in (cache / "folders").glob("*") if path.is_dir()]:
         size = sum(file.stat().st_size for entry in entries for file in entry.iterdir())
         yield "own images", f"decoded folders in the cache: {len(entries)}, {decimal(size)}"
 
@@ -156,9 +160,9 @@ def _data_sets(data_dir: Path | None) -> Iterator[Row]:
 def _folders() -> Iterator[Row]:
     from tudui.data.cache import cache_folder
 
-    yield _writable("runs", Path("runs"), "go to a folder of yours, or choose one with --run-dir")
-    yield _writable("cache", cache_folder(), "set TUDUI_CACHE to another folder")
-    yield _writable("temporary", Path(tempfile.gettempdir()), "set TMPDIR to another folder")
+    yield _writable("runs", lambda: Path("runs"), "go to a folder of yours, or choose one with --run-dir")
+    yield _writable("cache", cache_folder, "set TUDUI_CACHE to another folder")
+    yield _writable("temporary", lambda: Path(tempfile.gettempdir()), "set TMPDIR to another folder")
     shared = Path("/dev/shm")
     if shared.is_dir():
         free = shutil.disk_usage(shared).free
@@ -167,10 +171,13 @@ def _folders() -> Iterator[Row]:
         yield ("/dev/shm", text, "note", advice) if free < LITTLE_SHARED else ("/dev/shm", text)
 
 
-def _writable(name: str, folder: Path, otherwise: str) -> Row:
+def _writable(name: str, find: Callable[[], Path], otherwise: str) -> Row:
     """Check that a folder, or its nearest parent that exists, can be written, and report the free space."""
-    folder = folder.absolute()
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    try:
+        folder = find().absolute()
+    except (OSError, DiskError) as error:  # no home folder, no temporary folder, or the working directory is gone
+        return name, in_a_line(error).partition(";")[0], "wrong", otherwise
+    there = next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))
     shown = f"{folder}{'' if there == folder else ' (created on first use)'}"
     try:
         with tempfile.TemporaryFile(dir=there):

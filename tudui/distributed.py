@@ -145,12 +145,18 @@ def connect() -> Iterator[World]:
     from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
-    store, rank, size = next(rendezvous("env://"))
-    if os.environ.get("LOCAL_WORLD_SIZE") == str(size):  # one machine, whose store survives a restart
-        store = PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
-    store.set(f"process/{rank}", f"process {os.getpid()} on {socket.gethostname()}")
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
+    try:
+        store, rank, size = next(rendezvous("env://"))
+        if os.environ.get("LOCAL_WORLD_SIZE") == str(size):  # one machine, whose store survives a restart
+            store = PrefixStore(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"), store)
+        store.set(f"process/{rank}", f"process {os.getpid()} on {socket.gethostname()}")
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
+    except RuntimeError as error:  # also a port in use, or a process that ended before all were connected
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        raise WorkerError(
+            f"the other processes cannot be reached at {where} ({in_a_line(error)}); start all of them"
+        ) from None
     try:
         yield World(rank, size, store)
     finally:

@@ -5,6 +5,10 @@ import errno
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from tudui.text import one_line
+
+HALF = 2000  # characters; longer problems lose their middle
+
 
 class TuduiError(Exception):
     """The message says what is wrong, where, and what to do next."""
@@ -12,7 +16,7 @@ class TuduiError(Exception):
     exit_code = 1
 
     def __init__(self, *problems: str) -> None:
-        self.problems = tuple(" ".join(problem.splitlines()) for problem in problems)  # a name may hold a line break
+        self.problems = tuple(_short(one_line(problem)) for problem in problems)
         super().__init__("\n".join(self.problems))
 
 
@@ -71,20 +75,30 @@ class Interrupted(TuduiError):
 
 @contextmanager
 def as_tudui_errors() -> Iterator[None]:
-    """Turn what the system says of a path, and a codec of a text, into one of these: no code of ours can foresee it."""
+    """Turn what the system says of a path, a codec of a text, and Python of what is nested, into one of these.
+
+    No code of ours can foresee it.
+    """
     try:
         yield
     except OSError as error:
         where = f"{error.filename}: " if error.filename not in (None, "") else ""
         kind = UsageError if error.errno == errno.ENAMETOOLONG else DiskError
         raise kind(f"{where}{error.strerror or error}; choose another path, or check its permissions") from None
+    except RecursionError:
+        why = "a path or a file is nested too deeply; choose another path, or one with fewer levels"
+        raise UsageError(why) from None
     except (UnicodeDecodeError, UnicodeEncodeError) as error:
         around = error.object[max(error.start - 40, 0) : error.start + 40]
         text = f"{around!r}: not valid in {error.encoding}; rename or rewrite it"
         raise (DataError if isinstance(error, UnicodeDecodeError) else UsageError)(text) from None
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` with the closest known word, or an empty text."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+def _short(problem: str) -> str:
+    return problem if len(problem) <= 2 * HALF else f"{problem[:HALF]} ... {problem[-HALF:]}"
+
+
+def did_you_mean(word: str, known: Iterable[str], *, like: float = 0.6) -> str:
+    """Return `; did you mean 'x'?` with the closest known word, or an empty text; `like` is 1 for the same word."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=like)
     return f"; did you mean '{near[0]}'?" if near else ""

@@ -1,17 +1,53 @@
 """The events of a run, from the loop to the sinks. Plain values only; no torch."""
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 FORMAT = 2  # of the record; format 1 had no scores by name
+MOST_PAIRS = 10  # of true and given class, in one line
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 Planned = Annotated[int, Field(ge=1, lt=2**53)]
 # JSON has no NaN and no infinity; they are written as null
 Number = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongLabels:
+    """The labels that were made wrong on purpose, counted."""
+
+    kind: Literal["symmetric", "asymmetric", "matrix", "manifest"]
+    level: Number  # the setting; only with symmetric noise is it the share of wrong labels
+    images: Mapping[str, Count]  # by split
+    wrong: Mapping[str, Count]
+    cells: tuple[tuple[Count, Count, Count], ...]  # true class, given class, images in all splits; () for many classes
+    matrix: tuple[tuple[float, ...], ...] = ()  # of `data.noise_matrix`
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None  # of that file
+
+    def share(self, split: str) -> float:
+        """Return the share of wrong labels in a split; 0 in one without images."""
+        return self.wrong.get(split, 0) / max(self.images.get(split, 0), 1)
+
+    def pairs(self, names: Sequence[str]) -> list[str]:
+        """Return the pairs of true and given class with the share of the true class's labels, the largest first."""
+        total: Counter[int] = Counter()
+        for true, _, count in self.cells:
+            total[true] += count
+        shares = [(count / total[true], true, given) for true, given, count in self.cells if given != true and count]
+        ordered = sorted(shares, key=lambda pair: (-pair[0], *pair[1:]))
+        return [f"{names[true]} → {names[given]} {100 * share:.3g} %" for share, true, given in ordered]
+
+    def text(self, names: Sequence[str]) -> str:
+        """Return the kind, the share in each split and the most frequent pairs, in one line."""
+        shares = [f"{100 * self.share(name):.3g} % of {total:,} {name}" for name, total in self.images.items()]
+        pairs = self.pairs(names)
+        more = ", ..." if len(pairs) > MOST_PAIRS else ""
+        listed = f"; {', '.join(pairs[:MOST_PAIRS])}{more}" if pairs and self.kind != "symmetric" else ""
+        return f"{self.kind}, level {self.level:g}: {' and '.join(shares)} labels{listed}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +61,7 @@ class RunStarted:
     images: Mapping[str, Count]  # split -> number of images
     steps_planned: Count
     hashes: Mapping[str, str]  # sha256 of what the run starts from
+    wrong_labels: WrongLabels | None = None
     step: Count = 0  # where it starts
     format: int = FORMAT  # of the record
 

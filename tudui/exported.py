@@ -19,7 +19,7 @@ from tudui import __version__
 from tudui.config.describe import shorten
 from tudui.config.network_spec import ImageSize
 from tudui.data import Preparation
-from tudui.data.folder import shown_as_it_is
+from tudui.data.layout import shown_as_it_is
 from tudui.errors import WeightsError
 from tudui.files import opened
 from tudui.networks.course import IMAGE_SHAPE

@@ -17,9 +17,16 @@ from tudui.errors import DiskError, UsageError
 LEFT = re.compile(r"\.tudui-[0-9a-f]{16}\.part")  # a name that `aside` returned
 
 
-def opened(path: Path, mode: str = "rb", **how: Any) -> IO[Any]:
-    """Open a regular file; OSError for a FIFO, a device or a socket, which could block or never end."""
-    return open(path, mode, opener=_regular, **how)
+def opened(path: Path, mode: str = "rb", *, most: int | None = None, **how: Any) -> IO[Any]:
+    """Open a regular file; OSError for a FIFO, a device or a socket, which could block or never end.
+
+    OSError also for a file of more than `most` bytes.
+    """
+    file = open(path, mode, opener=_regular, **how)  # noqa: SIM115  # the caller closes it
+    if most is not None and os.fstat(file.fileno()).st_size > most:
+        file.close()
+        raise OSError(errno.EFBIG, f"more than {most:,} bytes", str(path))
+    return file
 
 
 def _regular(path: str, flags: int) -> int:
@@ -102,6 +109,13 @@ def refuse_links(folder: Path, *, but: Callable[[Path], bool] = lambda link: Fal
                 raise DiskError(f"{path}: is a symbolic link, and Tudui does not write through links; delete it")
 
 
+def check_writable(folder: Path) -> None:
+    """Raise DiskError if a folder, which need not exist, cannot be created or written."""
+    above = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise DiskError(f"{folder}: cannot be written in {above}; choose another folder")
+
+
 def refuse_overwriting(*paths: Path, overwrite: bool) -> None:
     """Raise UsageError for a folder, or for an existing file unless it may be overwritten."""
     for path in paths:
@@ -129,7 +143,7 @@ def locked(path: Path, *, what: str, mode: str = "a+") -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             raise DiskError(
-                f"{path.parent}: {what} in use by another process ({file.read().strip() or 'unknown'}); "
+                f"{path.parent}: {what} in use by another process ({file.read(200).strip() or 'unknown'}); "
                 f"wait for it, stop it, or choose another folder"
             ) from None
         except OSError:

@@ -41,9 +41,10 @@ def _missing_of_torchrun() -> list[str]:
     found = {name: os.environ.get(name, "") for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_PORT")}
     if found["WORLD_SIZE"] in ("", "1"):
         return []
-    missing = [name for name, value in found.items() if not value.isdecimal()]
-    if not missing and int(found["RANK"]) >= int(found["WORLD_SIZE"]):
-        missing = ["RANK"]
+    missing = [name for name, value in found.items() if not (value.isdecimal() and len(value) < 6)]
+    if not missing:
+        missing = ["RANK"] if int(found["RANK"]) >= int(found["WORLD_SIZE"]) else []
+        missing += ["MASTER_PORT"] if not 0 < int(found["MASTER_PORT"]) < 65536 else []
     return missing + [name for name in ("MASTER_ADDR",) if not os.environ.get(name)]
 
 

@@ -19,6 +19,9 @@ TAIL_BYTES = 256 * 1024
 MAX_RESULT = 16 * 2**20  # 100,000 classes have 2 MB
 MAX_LINE = 16 * 2**20  # 10,000 classes and 10,000 images have 0.5 MB
 MAX_RECORD = 256 * 2**20  # 200,000 log points
+# Values take 24 times their text, and a damaged line is kept once for each of its mistakes.
+MAX_VALUES = 500_000  # of a result or a line: 125,000 cells of a confusion matrix
+MAX_RECORD_VALUES = 10_000_000  # 200,000 log points, 3,000 of them with details
 
 
 class _Read(BaseModel):
@@ -80,7 +83,7 @@ _LINE: TypeAdapter[Event] = TypeAdapter(Annotated[_ANY_EVENT, Discriminator(_kin
 def read_result(path: Path) -> Result:
     """Read a `result.json`; DataError if it is damaged."""
     try:
-        return Result.model_validate_json(b"".join(_lines(path, MAX_RESULT)))
+        return Result.model_validate_json(b"".join(_lines(path, MAX_RESULT, MAX_VALUES)))
     except ValidationError as error:
         again = f"delete it and finish the run again: {tudui_command()} train --resume {path.parent}"
         raise DataError(f"{path}: damaged: {_first(error)}; {again}") from None
@@ -89,7 +92,7 @@ def read_result(path: Path) -> Result:
 def read_record(path: Path) -> list[Event]:
     """Read the whole record of a finished run; DataError names the damaged line."""
     read: list[Event] = []
-    for number, line in enumerate(_lines(path, MAX_RECORD), start=1):
+    for number, line in enumerate(_lines(path, MAX_RECORD, MAX_RECORD_VALUES), start=1):
         try:
             read.append(_LINE.validate_json(line))
         except ValidationError as error:
@@ -99,8 +102,9 @@ def read_record(path: Path) -> list[Event]:
     return read
 
 
-def _lines(path: Path, most: int) -> Iterator[bytes]:
-    """Yield the lines of a file; DataError if one, or all of them, are longer than a run writes."""
+def _lines(path: Path, most: int, most_values: int) -> Iterator[bytes]:
+    """Yield the lines of a file; DataError if one, or all of them, have more bytes or values than a run writes."""
+    values = 0
     try:
         if path.stat().st_size > most:
             raise DataError(f"{path}: {path.stat().st_size:,} bytes are too many; {most:,} are allowed")
@@ -108,6 +112,10 @@ def _lines(path: Path, most: int) -> Iterator[bytes]:
             while line := file.readline(MAX_LINE + 1):
                 if len(line) > MAX_LINE:
                     raise DataError(f"{path}: damaged: a line has more than {MAX_LINE:,} bytes")
+                inside = sum(map(line.count, (b",", b"[", b"{")))
+                values += inside
+                if inside > MAX_VALUES or values > most_values:
+                    raise DataError(f"{path}: {values:,} values are too many")
                 yield line
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
@@ -116,21 +124,13 @@ def _lines(path: Path, most: int) -> Iterator[bytes]:
 def _refuse_another_format(line: bytes, path: Path) -> None:
     try:
         started = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     if _kind(started) == RunStarted.__name__ and (written := started.get("format", 1)) != FORMAT:
         raise DataError(
             f"{path}: record format {shorten(written)}, but this version of Tudui reads {FORMAT}; "
             f"use the version that wrote it (format 1: 0.1), or train again"
         )
-
-
-def has_steps(path: Path) -> bool:
-    """Return whether a record, which may be missing, has a step."""
-    if not path.exists():
-        return False
-    with opened(path) as lines:
-        return any(line.startswith(b'{"event": "StepEnd"') for line in lines)
 
 
 def last_lines(path: Path) -> Iterator[Event]:

@@ -9,9 +9,11 @@ import torch
 from tudui.config import Config
 from tudui.data import EpochDraw, draw_epoch
 from tudui.distributed import check_shares
+from tudui.files import check_writable
 from tudui.run import Run
+from tudui.run.outcome import wrong_labels_of
 from tudui.run.prepare import load_datasets, prepare, uncached
-from tudui.run_folder import RunFolder
+from tudui.run_folder import RUNS, RunFolder
 from tudui.training.device import resolve_machine
 from tudui.training.engine import fit
 
@@ -33,16 +35,20 @@ def check(config: Config, folder: Path | None = None, *, resume: bool = False, r
     """
     check_shares(config.train)
     if folder:
-        RunFolder(folder).rehearse(resolve_machine(config)[0], resume=resume)
+        RunFolder(folder).rehearse(resolve_machine(config)[0], resume=resume, restart=restart)
+    else:
+        check_writable(RUNS)
     every_step = config.log.model_copy(update={"every": 1})
     run, draw, reasons = _unwritten(uncached(config).model_copy(update={"log": every_step}), folder or Path())
     config, data = run.config, run.data
     images, _ = draw.batch(data.train, 0, config.train.batch_size)
     first = next(fit(run.state, data, run.loss, config))
+    wrong = wrong_labels_of(data, config.data)
     if resume:
         run.restore(restart=restart, write=False)
     return {
         "data": f"{data.name}, {', '.join(f'{len(split):,} {name}' for name, split in data.splits().items())} images",
+        **({"wrong_labels": wrong.text(data.task.names)} if wrong else {}),
         "classes": ", ".join(data.task.names[:20]) + (", ..." if data.task.outputs > 20 else ""),
         "batch": f"{list(images.shape)} {images.dtype}",
         "loss": f"{config.loss.name} = {first.loss:.4f} on the first batch",

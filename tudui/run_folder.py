@@ -14,17 +14,19 @@ from typing import Any
 
 from tudui.config import Config, Loaded, Override, load_config
 from tudui.config.data_sets import FOLDER
-from tudui.config.load import flatten
+from tudui.config.load import flatten, located
 from tudui.config.own_code import allow, is_own
 from tudui.errors import DiskError, TuduiError, UsageError, WeightsError
-from tudui.files import LEFT, disk_errors, locked, opened, refuse_links, remove_left
+from tudui.files import LEFT, check_writable, disk_errors, locked, opened, refuse_links, remove_left
 from tudui.invocation import is_first_process, tudui_command
-from tudui.record import has_steps, read_result
+from tudui.record import read_result
 
 # What may change on resume: where the data is, whether it is cached, and the band that is only reported.
 FREE_ON_RESUME = ("data.dir", "data.cache", "expect")
 FREE_IN_FILE = (*FREE_ON_RESUME, "data.name", "device", "log.")  # edited in config.yaml; the data has a fingerprint
-CHANGED_ON_RESUME = (*FREE_ON_RESUME, "train.epochs")
+MOVED = ("data.name", *FREE_ON_RESUME)  # of a run to resume, whose data is checked by its fingerprint
+CHANGED_ON_RESUME = (*MOVED, "train.epochs")
+RUNS = Path("runs")  # where new runs get their folders
 OURS = ".tudui"  # in the names of files that grow in the folder of a sink; users put others beside them
 COMPARISON_LOCK, PLAN = "comparison.lock", "plan.yaml"  # of the folder above the runs of a comparison
 
@@ -43,7 +45,7 @@ class RunFolder:
         self.lock = root / "run.lock"  # locked by the process that writes
 
     @contextmanager
-    def claimed(self, config: Config, *, resume: bool) -> Iterator[None]:
+    def claimed(self, config: Config, *, resume: bool, restart: bool = False) -> Iterator[None]:
         """Lock the folder for this process; refuse one with other content, or that another process has locked.
 
         Create the folder if it is missing, and delete what a killed process left half written.
@@ -56,7 +58,7 @@ class RunFolder:
         except OSError as error:
             raise DiskError(f"{self.root}: cannot be created: {error.strerror}; choose another --run-dir") from None
         with locked(self.lock, what="this run is"):
-            self.check(config, resume=resume)
+            self.check(config, resume=resume, restart=restart)
             remove_left(self.root, self.checkpoints)
             begins = not self.config.exists()
             try:
@@ -66,22 +68,20 @@ class RunFolder:
                     self._discard_unless_begun(config.log.sinks, with_folder=is_new)
                 raise
 
-    def rehearse(self, config: Config, *, resume: bool) -> None:
+    def rehearse(self, config: Config, *, resume: bool, restart: bool) -> None:
         """Raise the errors of `claimed`, and write nothing."""
-        above = next(path for path in (self.root, *self.root.absolute().parents) if os.path.lexists(path))
-        if not above.is_dir() or not os.access(above, os.W_OK):
-            raise DiskError(f"{self.root}: cannot be created in {above}; choose another --run-dir")
+        check_writable(self.root)
         self._refuse_other_content()
         with locked(self.lock, what="this run is", mode="r") if self.lock.exists() else nullcontext():
-            self.check(config, resume=resume)
+            self.check(config, resume=resume, restart=restart)
         refuse_links(self.root)
 
     def _refuse_other_content(self) -> None:
         if not self.config.exists() and not self._contains_only({self.lock.name}):
             raise UsageError(f"{self.root}: not empty and not a run; choose another --run-dir")
 
-    def check(self, config: Config, *, resume: bool) -> None:
-        """Refuse a folder with another run, or with a finished one; the message names the alternatives."""
+    def check(self, config: Config, *, resume: bool, restart: bool) -> None:
+        """Refuse a folder with another run, or with a finished one unless it begins again; name the alternatives."""
         if not self.config.exists():
             return
         root, train = shlex.quote(str(self.root)), f"{tudui_command()} train"
@@ -92,15 +92,15 @@ class RunFolder:
             raise UsageError(f"{self.root}: already contains a run ({state}); {way}choose another --run-dir")
         if self.extends(config):
             return
-        self.check_same(config)
-        if not self.result.exists():
+        self.check_same(config, free=MOVED)
+        if restart or not self.result.exists():
             return
         new_run = f"{train} --config {shlex.quote(str(self.config))}"
         longer = f"--epochs {2 * config.train.epochs}"
         result = read_result(self.result)
         if result.status == "diverged":
             raise UsageError(f"{self.root}: this run diverged; train again at a lower rate: {new_run} --lr 0.01")
-        if result.epochs < config.train.epochs:
+        if config.train.early_stopping and result.epochs < config.train.epochs:
             raise UsageError(
                 f"{self.root}: early stopping ended this run after epoch {result.epochs}; "
                 f"train longer in a new run with: {new_run} --set train.early_stopping=null"
@@ -111,11 +111,11 @@ class RunFolder:
                 f"only a constant schedule can be extended, not {config.schedule.name}; "
                 f"train longer in a new run with: {new_run} {longer}"
             )
-        raise UsageError(f"{self.root}: this run has finished (epochs: {config.train.epochs}); {way}")
+        raise UsageError(f"{self.root}: this run has finished (epochs: {result.epochs}); {way}")
 
     def extends(self, config: Config, began: Config | None = None) -> bool:
         """Return whether a config only adds epochs to the run's; UsageError if its schedule cannot be extended."""
-        differing = self._differing(config, began)
+        differing = self._differing(config, began, MOVED)
         there, here = differing.get("train.epochs", (0, 0))
         if len(differing) != 1 or here <= there:
             return False
@@ -126,18 +126,20 @@ class RunFolder:
             f"only a constant schedule can be extended; train a new run with --epochs {here}"
         )
 
-    def check_same(self, config: Config, began: Config | None = None) -> None:
-        """Refuse a folder whose run has another config; the message names the differences."""
-        if differing := self._differing(config, began):
+    def check_same(
+        self, config: Config, began: Config | None = None, *, free: tuple[str, ...] = FREE_ON_RESUME
+    ) -> None:
+        """Refuse a folder whose run has another config; the message names the differences; `free` may differ."""
+        if differing := self._differing(config, began, free):
             shown = ", ".join(f"{key} {there} -> {here}" for key, (there, here) in sorted(differing.items())[:4])
             raise UsageError(
                 f"{self.root}: belongs to another config ({shown}); choose another folder, or undo these changes"
             )
 
-    def _differing(self, config: Config, began: Config | None) -> dict[str, tuple[Any, Any]]:
+    def _differing(self, config: Config, began: Config | None, free: tuple[str, ...]) -> dict[str, tuple[Any, Any]]:
         """Return the values that differ, by key: of the config that the run began with, or else its file, and this."""
-        there, here = flatten(began or load_config(self.config).config), flatten(config)
-        free = FREE_IN_FILE if began else FREE_ON_RESUME
+        there, here = flatten(located(began or load_config(self.config).config)), flatten(located(config))
+        free = FREE_IN_FILE if began else free
         return {
             key: (there.get(key), here.get(key))
             for key in {**there, **here}
@@ -162,35 +164,45 @@ class RunFolder:
         has_checkpoints = self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
         return not has_checkpoints and inside <= names | {self.checkpoints.name}
 
+    def _growing(self) -> list[Path]:
+        """Return the files that grow with the run; they are empty until its first checkpoint is saved."""
+        return [path for path in (self.record, *sorted(self.root.glob(f"*/?*{OURS}*"))) if path.is_file()]
+
     def lengths(self) -> dict[str, int]:
         """Flush every file that grows with the run to the disk; return their lengths in bytes."""
         lengths = {}
-        for path in (self.record, *sorted(self.root.glob(f"*/?*{OURS}*"))):
-            if path.is_file():
-                with disk_errors(path), opened(path, "rb+") as file:
-                    os.fsync(file.fileno())
-                    lengths[path.relative_to(self.root).as_posix()] = os.fstat(file.fileno()).st_size
+        for path in self._growing():
+            with disk_errors(path), opened(path, "rb+") as file:
+                os.fsync(file.fileno())
+                lengths[path.relative_to(self.root).as_posix()] = os.fstat(file.fileno()).st_size
         return lengths
 
     def check_not_begun(self) -> None:
-        """Raise WeightsError if a run without last.pt has done steps: its checkpoints were lost, as in a copy."""
-        if has_steps(self.record) or any(self.checkpoints.glob("*.pt")):
+        """Raise WeightsError if a run has left anything but its checkpoints: they were lost, as in a copy."""
+        if any((self.checkpoints / name).exists() for name in ("last.pt", "previous.pt")):
+            return
+        left = [path for path in self._growing() if path.stat().st_size]
+        left += [path for path in (self.result, self.predictions, *self.checkpoints.glob("*.pt")) if path.exists()]
+        if left:
             raise WeightsError(
                 f"{self.checkpoints}: last.pt and previous.pt are missing; copy them here, or discard the run "
                 f"and train it again with: {tudui_command()} train --resume {shlex.quote(str(self.root))} --restart"
             )
 
-    def cut_back(self, lengths: dict[str, int]) -> None:
-        """Undo what was written after a checkpoint with these lengths; without any, after the run began."""
-        present = self.lengths()
+    def check_lengths(self, lengths: dict[str, int]) -> None:
+        """Raise DiskError if a file is shorter than a checkpoint with these lengths says."""
         if lengths and self.record.name not in lengths:
             raise DiskError(f"{self.root}: its checkpoint does not list {self.record.name}; choose another --run-dir")
+        present = {path.relative_to(self.root).as_posix(): path.stat().st_size for path in self._growing()}
         if torn := [name for name, length in lengths.items() if present.get(name, 0) < length]:
             raise DiskError(f"{self.root / torn[0]}: shorter than its checkpoint says; choose another --run-dir")
+
+    def cut_back(self, lengths: dict[str, int]) -> None:
+        """Undo what was written after a checkpoint with these lengths; without any, after the run began."""
         with disk_errors(self.root):
             self.result.unlink(missing_ok=True)
             self.predictions.unlink(missing_ok=True)
-            for name in present:
+            for name in self.lengths():
                 if name in lengths:
                     os.truncate(self.root / name, lengths[name])
                 else:
@@ -230,9 +242,9 @@ class RunResult:
 def new_run_folder(config: Config) -> Iterator[Path]:
     """Create a folder below runs/ with the first free readable name; delete it at the end if it is still empty."""
     if not is_first_process():
-        yield Path("runs")  # the first process creates and fills it
+        yield RUNS  # the first process creates and fills it
         return
-    base = folder = Path("runs") / f"{default_name(config.data.name)}-{config.loss.name}-seed{config.seed}"
+    base = folder = RUNS / f"{default_name(config.data.name)}-{config.loss.name}-seed{config.seed}"
     for number in itertools.count(2):
         try:
             folder.mkdir(parents=True)  # now, so that two runs started together get two names
@@ -275,7 +287,7 @@ def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:
     if refused := [override.origin for override in overrides if override.key not in CHANGED_ON_RESUME]:
         raise UsageError(
             f"--resume {root}: cannot be combined with {', '.join(refused)}, because a run resumes unchanged; "
-            f"allowed are --data-dir, --no-cache and, for a constant schedule, --epochs"
+            f"allowed are --data and --data-dir (of the same images), --no-cache and, for a constant schedule, --epochs"
         )
     if is_comparison(root):
         raise UsageError(f"--resume {root}: this is a comparison; resume it with: {comparing(root)}")

@@ -2,14 +2,41 @@
 
 import re
 
-# control characters but tab and line feed, other line ends, changes of the writing direction, halves of surrogate pairs
-STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# control characters but tab and line feed, other line ends, marks of the writing direction, halves of surrogate pairs
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+AS_UTF_8 = "save it as UTF-8 in your editor"
 FORMULA = ("=", "+", "-", "@")  # the first character of a spreadsheet formula
 
 
 def printable(text: str) -> str:
     """Replace control characters, so that untrusted names cannot control the terminal."""
     return STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def encoding_of(data: bytes) -> str | None:
+    """Return the likely encoding of text that is not UTF-8: UTF-16 or GBK; None if it is another."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16"
+    if data[:2].count(0) == 1:  # UTF-16 without its mark: a zero beside each ASCII character
+        return "UTF-16-LE" if data[1] == 0 else "UTF-16-BE"
+    try:
+        text = data.decode("gbk")
+    except UnicodeDecodeError:
+        return None
+    return "GBK" if any("一" <= character <= "鿿" for character in text) else None
+
+
+def decoded(data: bytes) -> str:
+    """Return text in UTF-8 or in what `encoding_of` finds, without a mark; UnicodeDecodeError if it is in neither."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode(encoding_of(data) or "utf-8").removeprefix("\ufeff")
+
+
+def one_line(text: str) -> str:
+    """Replace line breaks, so that an untrusted name forges no line."""
+    return " ".join(text.splitlines())
 
 
 def in_a_line(error: object) -> str:

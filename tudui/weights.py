@@ -21,11 +21,20 @@ from tudui.exported import KEY, Description, read_safetensors
 from tudui.files import opened
 from tudui.invocation import tudui_command
 from tudui.networks import NetworkParameters, Shape, build_network
-from tudui.networks.course import IMAGE_SHAPE
-from tudui.networks.saved import COURSE, network_from, shape_of_course, state_dict_of
+from tudui.networks.course_files import COURSE, layer_classes, shape_of, tensors_by_name, tensors_of_module
+from tudui.networks.saved import network_from, state_dict_of
 from tudui.run_folder import RunFolder, is_comparison
 from tudui.text import in_a_line
-from tudui.training.checkpoint import BEST, Checkpoint, checkpoint_from, load_checkpoint, load_whole, newest_checkpoint
+from tudui.training.checkpoint import (
+    BEST,
+    LAST,
+    Checkpoint,
+    checkpoint_from,
+    load_checkpoint,
+    load_whole,
+    newest_checkpoint,
+)
+from tudui.training.other_files import PART
 
 LIBRARIES = {"torch", "torchvision", "numpy", "builtins"} | sys.stdlib_module_names  # have no class of the user's
 
@@ -43,6 +52,7 @@ class Weights:
     config: Mapping[str, Any] | None = None
     data: str | None = None  # fingerprint of the training data
     epoch: int | None = None  # epochs done; None in the middle of one, for example after Ctrl-C
+    note: str | None = None  # for the user: what is not certain about them
 
     @property
     def number_of_classes(self) -> int:
@@ -98,6 +108,10 @@ def _from_run(path: Path, *, best: bool) -> Weights:
     if best and (folder / BEST).exists():
         return _from_checkpoint(load_checkpoint(folder / BEST))
     checkpoint, _ = newest_checkpoint(folder)
+    if checkpoint is not None and checkpoint.path.name != LAST:  # only a run that resumes may go back
+        raise WeightsError(
+            f"{folder / LAST}: missing or damaged; restore it, or name the weights before it: {checkpoint.path}"
+        )
     if checkpoint is not None:
         return _from_checkpoint(checkpoint)
     if is_comparison(path):
@@ -121,13 +135,36 @@ def _from_export(tensors: Mapping[str, Any], about: Description, path: Path) -> 
     return Weights(tensors, origin, network, shape, about.preparation, about.classes)
 
 
-def _of_course(tensors: Mapping[str, Any], path: Path, kind: str = "a state_dict") -> Weights:
-    shape = shape_of_course(tensors, path)
-    return Weights(state_dict_of(tensors, COURSE, shape, path), f"{path} ({kind})", COURSE, shape)
+def _of_course(
+    tensors: dict[str, Tensor], path: Path, *, kind: str = "a state_dict", note: str | None = None
+) -> Weights:
+    shape = shape_of(tensors, path)
+    return Weights(state_dict_of(tensors, COURSE, shape, path), f"{path} ({kind})", COURSE, shape, note=note)
 
 
 class _SavedModule(nn.Module):
     """Replaces the class of a saved network; only its tensors are read."""
+
+
+class _Beside:
+    """Replaces what scripts save beside weights, and does nothing."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+NUMPY = ("multiarray.scalar", "multiarray._reconstruct")
+BESIDE = [
+    *(f"{core}.{name}" for core in ("numpy.core", "numpy._core") for name in NUMPY), "numpy.dtype", "numpy.ndarray",
+    "argparse.Namespace", "types.SimpleNamespace", "pathlib.PosixPath", "pathlib.WindowsPath", "datetime.datetime",
+]  # fmt: skip
+WRAPPER = "torch.nn.parallel.data_parallel.DataParallel"
+# under which scripts save weights, best first
+USUAL_NAMES = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
+CUT = re.compile("EOF|truncated|Ran out of input|unpack requires")  # in an error of the unpickler
 
 
 def _from_file(path: Path) -> Weights:
@@ -135,31 +172,55 @@ def _from_file(path: Path) -> Weights:
         start = file.read(9)
     if start[8:] == b"{":  # safetensors: the length of a header, and the header
         tensors, description = read_safetensors(path)
-        return _from_export(tensors, description, path) if description else _of_course(tensors, path)
+        return _from_export(tensors, description, path) if description else _from_state_dict(tensors, path)
     if path.suffix == ".onnx":
         raise WeightsError(f"{path}: Tudui does not read ONNX files; use the run, a .safetensors or a .pt file")
     content = _load(path)
+    if isinstance(content, dict) and "format" in content and "state" in content:
+        return _from_checkpoint(checkpoint_from(content, path))
+    if isinstance(content, dict) and KEY in content and isinstance(content.get("state_dict"), dict):
+        return _from_export(content["state_dict"], Description.read(content[KEY], path), path)
+    content = _weights_in(content, path)
     if isinstance(content, nn.Module):
-        try:
-            tensors = dict(content.named_parameters())
-        except Exception as error:  # the file decides about its attributes
-            raise WeightsError(f"{path}: not a complete module ({in_a_line(error)}); save model.state_dict()") from None
-        return _of_course(tensors, path, "a whole saved module")
+        return _of_course(tensors_of_module(content, path), path, kind="a whole saved module")
+    return _from_state_dict(content, path)
+
+
+def _from_state_dict(content: Mapping[str, Any], path: Path) -> Weights:
+    tensors, note = tensors_by_name(content, path)
+    return _of_course(tensors, path, note=note)
+
+
+def _weights_in(content: Any, path: Path) -> Any:
+    """Return the module or the tensors by name in what a script saved, which may be beside other values."""
+    if isinstance(content, nn.Module):
+        inside = content.__dict__.get("_modules")
+        only = [*inside.values()] if isinstance(inside, dict) and [*inside] == ["module"] else []
+        return only[0] if only and isinstance(only[0], nn.Module) else content  # of a DataParallel
     if not isinstance(content, dict):
         raise WeightsError(f"{path}: contains a {type(content).__name__}, not weights; save model.state_dict()")
-    if "format" in content and "state" in content:
-        return _from_checkpoint(checkpoint_from(content, path))
-    if KEY in content and isinstance(content.get("state_dict"), dict):
-        return _from_export(content["state_dict"], Description.read(content[KEY], path), path)
-    # scripts save weights under these names beside other values
-    candidates = (content.get(key) for key in ("state_dict", "model_state_dict", "model"))
-    return _of_course(next((found for found in candidates if isinstance(found, dict)), content), path)
+    found = {key: value for key, value in content.items() if _holds_weights(value)}
+    if "param_groups" in content and not found:
+        raise WeightsError(f"{path}: contains the state of an optimizer, not weights; save model.state_dict()")
+    if any(isinstance(value, Tensor) for value in content.values()) or not found:
+        return content
+    usual = [name for name in USUAL_NAMES if name in found]
+    if len(found) > 1 and not usual:
+        raise WeightsError(f"{path}: weights under several names ({', '.join(map(str, found))}); save one of them")
+    return _weights_in(found[usual[0] if usual else next(iter(found))], path)
+
+
+def _holds_weights(value: Any, deeper: int = 3) -> bool:
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):  # an optimizer's state has numbers
+        return any(isinstance(one, Tensor) or (deeper and _holds_weights(one, deeper - 1)) for one in value.values())
+    return isinstance(value, nn.Module)
 
 
 def _load(path: Path, own: str | None = None) -> Any:
     """Read a file; allow the classes of the course's network, and a stand-in for the user's `own` class."""
-    course = build_network(COURSE, Shape(IMAGE_SHAPE, 2), seed=0)
-    allowed: list[Any] = [*{type(module) for module in course.modules()}, *([(_SavedModule, own)] if own else [])]
+    known, idle = layer_classes()
+    allowed: list[Any] = [nn.Sequential, *known, *idle, *([(_SavedModule, own)] if own else [])]
+    allowed += [(_SavedModule, WRAPPER), *((_Beside, name) for name in BESIDE)]
     try:
         with torch.serialization.safe_globals(allowed):
             return load_whole(path)
@@ -169,12 +230,20 @@ def _load(path: Path, own: str | None = None) -> Any:
         found = re.search(r"nsupported (?:global: )?(?:GLOBAL|class) ([\w.]+)", str(error))
         if found and not own and found[1].partition(".")[0] not in LIBRARIES:
             return _load(path, found[1])
+        if found and found[1].startswith("torch.nn."):  # its state_dict would not name this layer
+            layer = found[1].rpartition(".")[2]
+            problem = f"another network: it contains {layer} ({found[1]}), and the course's does not"
+            raise WeightsError(f"{path}: {problem}") from None
         if found:
             what = f"it contains {found[1]}, which the Tudui network does not need"
+        elif CUT.search(str(error)):
+            raise WeightsError(f"{path}: {PART}") from None
         elif "Only persistent_load of storage" in str(error):
             what = "whole modules in the format before PyTorch 1.6 cannot be read without executing them"
         else:
             what = "it is no weights file"
         raise WeightsError(f"{path}: refused, because {what}; save model.state_dict() instead") from None
     except Exception as error:  # the loader raises almost anything for random bytes
+        if isinstance(error, EOFError) or CUT.search(str(error)):
+            raise WeightsError(f"{path}: {PART}") from None
         raise WeightsError(f"{path}: cannot be read as weights ({in_a_line(error)}); save model.state_dict()") from None

@@ -17,6 +17,8 @@ def console_on(*, stderr: bool = False) -> "Console":
     from tudui.sinks.printable import printable_console
 
     file = cast("IO[str]", Lasting(sys.stderr)) if stderr else sys.stdout
+    if os.environ.get("COLUMNS", "1").strip() == "0":  # as some systems set it; Rich would print nothing
+        del os.environ["COLUMNS"]
     return printable_console(file, width=None if file.isatty() or "COLUMNS" in os.environ else WIDE)
 
 

@@ -5,15 +5,17 @@ import ipaddress
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass
 from os import fspath
 from pathlib import Path
 
 from tudui.api.configs import Named
+from tudui.api.console import note
 from tudui.errors import UsageError
 from tudui.invocation import tudui_command
 from tudui.run_folder import is_comparison
+from tudui.text import in_a_line
 
 EVENTS = "tensorboard"  # the folder of a run's event files, and of a comparison's
 # makes TensorBoard give one colour to runs with the same name before the last dash: the seeds of a loss
@@ -27,12 +29,13 @@ class Dashboard:
     address: str
     for_others: bool  # whether other machines can open it
     runs: Path
-    links: Path
+    links: Path | None  # None: TensorBoard reads the folder of runs itself
 
     def refresh(self) -> None:
         """Add new runs, and remove those that were deleted."""
         with suppress(OSError):  # a run may be deleted at the same time
-            _link(self.runs, self.links)
+            if self.links:
+                _link(self.runs, self.links)
 
 
 @contextmanager
@@ -54,13 +57,15 @@ def tensorboard(runs: Named = "runs", *, host: str = "127.0.0.1", port: int = 0)
         raise UsageError(
             f"--host {host}: {getattr(error, 'strerror', None) or error}; omit it to listen on this machine only"
         ) from None
-    with tempfile.TemporaryDirectory(prefix="tudui-") as folder:
-        shown = links = Path(folder) / _name(runs)
+    with ExitStack() as stack:
+        links = None
         try:
+            links = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tudui-"))) / _name(runs)
             _link(runs, links)
-        except OSError:  # a system without symbolic links
-            shown = runs
-        address = _launch(shown, host=host, port=port) + (BY_LOSS if is_comparison(runs) else "")
+        except OSError as error:  # no or a full temporary folder, or a system without symbolic links
+            links = None
+            note(f"TensorBoard shows its own names of runs, because links cannot be made: {in_a_line(error)}")
+        address = _launch(links or runs, host=host, port=port) + (BY_LOSS if is_comparison(runs) else "")
         yield Dashboard(address, not _is_loopback(host), runs, links)
 
 

@@ -10,7 +10,16 @@ from tudui.config import Override
 from tudui.errors import UsageError
 from tudui.files import json_text, refuse_overwriting, write_text
 from tudui.lab.choice import ChosenLoss, choose_loss, has_parameter
-from tudui.lab.curves import LARGEST_REACH, Curve, class_curve, curve_label, reach_of, residual_curve
+from tudui.lab.curves import (
+    LARGEST_REACH,
+    SMALLEST_REACH,
+    Curve,
+    class_curve,
+    curve_label,
+    places_of,
+    reach_of,
+    residual_curve,
+)  # fmt: skip
 from tudui.lab.line_fit.choose_delta import ChosenDelta as ChosenDelta
 from tudui.lab.line_fit.choose_delta import choose_delta as choose_from
 from tudui.lab.line_fit.data import LineData, csv_data, tutorial_data
@@ -66,6 +75,11 @@ class LossCurves:
     over_residual: tuple[Curve, ...]
     over_probability: tuple[Curve, ...]
 
+    @property
+    def places(self) -> dict[str, int]:
+        """The place of each label's colour, dashes and mark, the same in every picture."""
+        return places_of(self.labels)
+
 
 def loss_curves(
     names: Iterable[str] | None = None,
@@ -84,8 +98,8 @@ def loss_curves(
         from tudui.lab import pictures
 
         pictures.check_place(Path(out), overwrite=overwrite)
-    if reach is not None and not 0 < reach <= LARGEST_REACH:
-        raise UsageError(f"--reach {reach:g}: must be greater than 0 and at most {LARGEST_REACH:g}")
+    if reach is not None and not SMALLEST_REACH <= reach <= LARGEST_REACH:
+        raise UsageError(f"--reach {reach:g}: must be from {SMALLEST_REACH:g} to {LARGEST_REACH:g}")
     on_numbers = [loss for loss in chosen if loss.on_numbers]
     reach = reach or reach_of(on_numbers)
     of_classes = chosen if len(on_numbers) < len(chosen) else []
@@ -114,13 +128,20 @@ def _with_deltas(names: Sequence[str], deltas: Sequence[float] | str) -> list[Ch
     ]
 
 
-def line_points(csv: Named | None = None, *, seed: int = 0, **made: float) -> LineData:
-    """Return the points of a CSV file, or the tutorial's, drawn from `seed` with `points`, `outliers` and `shift`."""
+def line_points(
+    csv: Named | None = None, *, x: str | None = None, y: str | None = None, seed: int = 0, **made: float
+) -> LineData:
+    """Return the points of a CSV file, by default of its columns x and y, or the tutorial's points.
+
+    Those are drawn from `seed` with `points`, `outliers` and `shift`.
+    """
+    if csv is None and (x or y):
+        raise UsageError(f"{f'--x {x}' if x else f'--y {y}'}: names a column of a file; add --csv FILE")
     if csv is None:
         return tutorial_data(seed, **made)  # type: ignore[arg-type]  # numbers of points are whole, which float cannot say
     if made:
         raise UsageError(f"--csv {csv}: the file has the points; omit {', '.join(f'--{name}' for name in made)}")
-    return csv_data(Path(csv))
+    return csv_data(Path(csv), x=x, y=y)
 
 
 def line_fit(

@@ -3,20 +3,22 @@
 from collections.abc import Iterable
 from os import fspath
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from tudui.api.configs import Named, one_of
 from tudui.api.console import note
+from tudui.errors import UsageError
 from tudui.files import refuse_overwriting
 from tudui.inference.export import Export, card_of, export_model, place_of
 from tudui.inference.predict import Prediction as Prediction
-from tudui.inference.predict import Predictions, find_images
+from tudui.inference.predict import Predictions, find_images, predict_files, predict_split
 from tudui.inference.predict import Unreadable as Unreadable
 from tudui.inference.scores import UNPREPARED, evaluate_weights
 from tudui.inference.scores import Scored as Scored
 from tudui.run_folder import RunResult
 from tudui.weights import read_weights
 
+SplitName = Literal["train", "validation", "test", "all"]
 Normalize = Literal["standardize", "none"] | None
 
 
@@ -24,41 +26,58 @@ def evaluate(
     weights: Named | RunResult,
     data: str | None = None,
     *,
-    split: Literal["train", "validation", "test"] = "test",
+    split: SplitName = "test",
     data_dir: Named | None = None,
+    on_bad_image: Literal["refuse", "skip"] | None = None,
     normalize: Normalize = None,
     best: bool = False,
 ) -> Scored:
-    """Score a run, or a weights file of any script, on a split of its own data or of another data set.
+    """Score a run, or a weights file of any script, on a split (`all`: all images) of its own data or another data set.
 
     `normalize` None prepares pixels as in training, or not at all if the file does not say how. In `evaluated` of the
     result, accuracies are fractions and NLL is in nats. WeightsError and DataError say what cannot be used.
     """
-    one_of("split", split, ("train", "validation", "test"))
+    one_of("split", split, get_args(SplitName))
     one_of("normalize", normalize, ("standardize", "none"))
-    place = None if data_dir is None else fspath(data_dir)
-    scored = evaluate_weights(_path(weights), data=data, data_dir=place, split=split, normalize=normalize, best=best)
+    where = None if data_dir is None else fspath(data_dir)
+    one_of("on_bad_image", on_bad_image, ("refuse", "skip"))
+    scored = evaluate_weights(
+        _path(weights), data=data, data_dir=where, split=split, on_bad_image=on_bad_image, normalize=normalize,
+        best=best,
+    )  # fmt: skip
     note(*scored.notes)
     return scored
 
 
 def predict(
     weights: Named | RunResult,
-    images: Iterable[Named],
+    images: Iterable[Named] = (),
     *,
+    split: SplitName | None = None,
     top: int = 3,
     normalize: Normalize = None,
     best: bool = False,
 ) -> Predictions:
     """Return the likeliest classes of image files, and of all images below folders, computed during iteration.
 
-    `normalize` as in `evaluate`. An image that cannot be read gives an Unreadable.
+    With `split` instead of files, of that split of the run's own data, with the true classes. `normalize` as in
+    `evaluate`. An image that cannot be read gives an Unreadable.
     """
     one_of("normalize", normalize, ("standardize", "none"))
-    read, files = read_weights(_path(weights), best=best), find_images(map(Path, images))
+    images = list(images)
+    if bool(images) == (split is not None):
+        raise UsageError("predict: name images or folders, or a split of the run's own data with --split, and not both")
+    one_of("split", split, get_args(SplitName))
+    read = read_weights(_path(weights), best=best)
+    if split is not None:
+        return predict_split(read, split, top=top, normalize=normalize)
+    files = find_images(map(Path, images))
     if read.preparation is None and normalize is None:
         note(UNPREPARED)
-    return Predictions(read, files, top=top, normalize=normalize)
+    note(*([read.note] if read.note else []))
+    return Predictions(
+        read, [file.path for file in files], lambda: predict_files(read, files, top=top, normalize=normalize)
+    )
 
 
 def export(

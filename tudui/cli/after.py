@@ -23,18 +23,20 @@ from tudui.cli.printing import print_json, print_line, print_table
 from tudui.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from tudui.api.models import Scored
     from tudui.tasks import Figure, Metric
 
 MAX_CONFUSION = 20
-SORTED_BY = "name, status, loss, data, seed, epochs, planned, validation, test or seconds."
+SORTED_BY = "name, status, loss, data, seed, epochs, planned, validation, test, seconds or differs."
 
 
-@configured("data.name", "data.dir", file=False)
+@configured("data.name", "data.dir", "data.on_bad_image", file=False)
 def evaluate_command(
     weights: WeightsArgument,
     asked: Asked,
-    split: Annotated[Literal["train", "validation", "test"], how(None, "Which images are scored.")] = "test",
+    split: Annotated[Literal["train", "validation", "test", "all"], how(None, "Which images are scored.")] = "test",
     normalize: NormalizeOption = None,
     best: BestOption = False,
     json: JsonOption = False,
@@ -48,7 +50,8 @@ def evaluate_command(
     from tudui.api.models import evaluate
 
     data, data_dir = asked.value("data.name"), asked.value("data.dir")
-    scored = evaluate(weights, data, data_dir=data_dir, split=split, normalize=normalize, best=best)
+    bad = asked.value("data.on_bad_image")
+    scored = evaluate(weights, data, data_dir=data_dir, split=split, on_bad_image=bad, normalize=normalize, best=best)
     if json:
         found = scored.evaluated
         about = {"origin": scored.weights.origin, "split": found.split, "weights": found.weights}
@@ -60,7 +63,7 @@ def evaluate_command(
 def _print_scores(scored: "Scored") -> None:
     evaluated = scored.evaluated
     measured: list[Metric | Figure] = [*scored.task.metrics, *scored.task.figures]
-    print_line(f"{scored.weights.origin}: {evaluated.images:,} {evaluated.split} images")
+    print_line(f"{scored.weights.origin}: {evaluated.images:,} images ({evaluated.split})")
     print_line("   ".join(f"{one.title} {one.unit.text(evaluated.scores[one.name])}" for one in measured))
     losses = [(name, f"{value:.4f}") for name, value in evaluated.losses.items()]
     print_table(("loss", "mean"), losses, title="mean of each loss")
@@ -121,23 +124,43 @@ def runs_command(
 
 
 def _print_runs(rows: list[dict[str, Any]]) -> None:
+    """Print the table; names are whole, so where it is too wide, columns that a name usually contains are left out."""
+    console = console_on()
+    for left_out in ((), ("s",), ("s", "seed"), ("s", "seed", "data"), ("s", "seed", "data", "loss")):
+        table = _runs_table(rows, left_out)
+        needed = console.measure(table, options=console.options.update(width=100_000)).minimum
+        if needed <= console.width:
+            break
+    console.print(table, width=max(needed, console.width), crop=False, no_wrap=True)
+
+
+def _runs_table(rows: list[dict[str, Any]], left_out: tuple[str, ...]) -> "Table":
+    from rich.cells import cell_len
     from rich.text import Text
 
     from tudui.sinks.printable import plain_table
 
+    def shown(row: dict[str, Any]) -> dict[str, Any]:
+        accuracies = {"val. %": _percent(row["validation"], 2), "test %": _percent(row["test"], 2)}
+        seconds = None if row["seconds"] is None else f"{row['seconds']:.1f}"
+        epochs = f"{row['epochs']}/{row['planned']}"
+        return {name: row[name] for name in ("name", "status", "loss", "data", "seed")} | {
+            "epochs": epochs, **accuracies, "s": seconds, "differs": row["differs"]
+        }  # fmt: skip
+
     table = plain_table(gap=1)
-    table.add_column("name", overflow="fold", min_width=12)
-    for column in ("status", "loss"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("data", no_wrap=True, max_width=14)
-    for column in ("seed", "epochs", "val. %", "test %", "s"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
-        cells = [row[name] for name in ("name", "status", "loss", "data", "seed")]
-        cells += [f"{row['epochs']}/{row['planned']}", _percent(row["validation"], 2), _percent(row["test"], 2)]
-        cells.append(None if row["seconds"] is None else f"{row['seconds']:.1f}")
-        table.add_row(*(Text("-" if cell is None else str(cell)) for cell in cells))
-    console_on().print(table)
+    lines = [{name: Text("-" if cell is None else str(cell)) for name, cell in shown(row).items()} for row in rows]
+    for column in [name for name in lines[0] if name not in left_out]:
+        width = max(cell_len(column), *(line[column].cell_len for line in lines))
+        if column == "differs" and not any(row["differs"] for row in rows):
+            continue
+        right = column in ("seed", "epochs", "val. %", "test %", "s")
+        table.add_column(
+            column, justify="right" if right else "left", min_width=min(width, 14) if column == "differs" else width
+        )
+    for line in lines:
+        table.add_row(*(line[str(column.header)] for column in table.columns))
+    return table
 
 
 def export_command(

@@ -4,6 +4,8 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
+from os.path import expanduser
 from typing import Any, TypeVar
 
 import typer
@@ -11,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from tudui.api.console import console_on
 from tudui.cli.flags import with_flags
+from tudui.cli.hints import KEYS, instead_of, word_of
 from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError, as_tudui_errors, did_you_mean
 from tudui.invocation import speaks_for_its_machine
 
@@ -19,7 +22,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PANELS = (TRAIN, LOOK, LOSSES, PREPARE, MACHINE) = (
     "Train and compare", "Look at results", "Losses and the lab", "Configs and data", "This machine",
 )  # fmt: skip
+TYPED = "tudui.typed"  # key of the arguments of a command
 MAX_PROBLEMS = 20  # shown together
+HOME = re.compile(r"^(|--[\w-]+=)~(?=/|$)")  # which shells replace only at the beginning of a word
 ERROR = "[bold red]error:[/] "
 UNESCAPED = re.compile(r"(?<!\\)\[")  # read as markup by Rich
 EXAMPLES = "\nExamples:\n"  # in a docstring; the lines below it are commands
@@ -46,6 +51,20 @@ class Command(TyperCommand):
         if not self.made:
             self.make(described=not ctx.resilient_parsing)
         return _tidied(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options; UsageError for an empty value, often an unset variable, and a long one with one dash."""
+        for before, value in pairwise(["", *args]):
+            if not ctx.resilient_parsing and re.fullmatch(r"(--[\w-]+=)?", value):
+                empty = value.rstrip("=") or (before if before.startswith("-") else "an argument")
+                raise UsageError(f"{ctx.command_path}: {empty} is empty; type a value, or leave it out")
+        args = [HOME.sub(lambda found: found[1] + expanduser("~"), arg) for arg in args]  # noqa: PTH111  # needs no home
+        ctx.meta[TYPED] = list(args)
+        words = {*KEYS, *(word_of(name) for parameter in self.get_params(ctx) for name in parameter.opts)}
+        for arg in args[: args.index("--") if "--" in args else None]:
+            if re.match("-[a-z]{2}", arg) and word_of(arg) in words and not ctx.resilient_parsing:
+                raise UsageError(_no_such_option(arg.partition("=")[0], ctx))
+        return super().parse_args(ctx, args)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Return the matching options with their descriptions, which bash does not show."""
@@ -162,6 +181,12 @@ def _print_lines(lines: list[str], prefix: str = ERROR) -> None:
         console_on(stderr=True).print(f"{prefix}{escape(line)}", soft_wrap=True)
 
 
+def _no_such_option(option: str, context: Any) -> str:
+    known = [name for parameter in context.command.get_params(context) for name in parameter.opts]
+    hint = instead_of(option, context.meta.get(TYPED, ()), context.command, known)
+    return f"{context.command_path} {option}: no such option{hint or f'; see: {context.command_path} --help'}"
+
+
 def _mistake(error: typer.TyperException) -> str:
     """Return what is wrong with a command line, and where to look."""
     context = getattr(error, "ctx", None)
@@ -172,8 +197,7 @@ def _mistake(error: typer.TyperException) -> str:
     command = context.command_path
     see = f"; see: {command} --help"
     if option:
-        known = [name for parameter in context.command.get_params(context) for name in parameter.opts]
-        return f"{command} {option}: no such option{did_you_mean(option, known) or see}"
+        return _no_such_option(option, context)
     parameter = getattr(error, "param", None)
     reasons: list[Any] = getattr(error.__cause__, "errors", list)()  # Typer reads values with pydantic
     if parameter is None or not reasons:

@@ -32,8 +32,8 @@ OUT = "Folder for runs and report.  [default: below runs/, the same for the same
 
 @configured(
     "comparison.variants", "network", "data.name", "data.dir", "data.size", "comparison.seeds",
-    "comparison.label_noise", "comparison.lr",
-    "comparison.forms", "comparison.baseline", "comparison.metric", "train.epochs",
+    "comparison.label_noise", "comparison.lr", "comparison.forms", "comparison.baseline", "comparison.metric",
+    "train.epochs", "data.on_bad_image",
 )  # fmt: skip
 def compare_losses_command(
     asked: Asked,
@@ -90,6 +90,10 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
         )
     seeds = f"seeds {base.seed} to {base.seed + comparison.seeds - 1}"
     noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
+    if (kind := base.data.noise_source) != "symmetric":
+        noise = (
+            kind if kind == "manifest" else f"{kind}, level {', '.join(f'{one:g}' for one in comparison.label_noise)}"
+        )
     one_by_one = ", one after another" if way.executor == "ray" else ""
     lines += [
         f"{base.data.name}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}",

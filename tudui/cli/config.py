@@ -14,6 +14,7 @@ from tudui.cli.printing import print_table
 from tudui.errors import ConfigError
 from tudui.files import json_text
 from tudui.invocation import tudui_command
+from tudui.text import one_line, printable
 
 app = Commands(help="Look at configs: the settings of a run, and where each value comes from.")
 
@@ -58,7 +59,7 @@ def validate_command(
         except ConfigError as error:
             problems += error.problems
         else:
-            typer.echo(f"{name}: fine")
+            typer.echo(printable(one_line(f"{name}: fine")))
     if problems:
         raise ConfigError(problems)
 

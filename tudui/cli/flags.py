@@ -45,6 +45,7 @@ FLAGS: Mapping[str, Flag] = {
     "data.name": Flag(name="--data", short="-d", panel=CHOICE, complete=completion.data_sets),
     "data.dir": Flag(name="--data-dir", metavar="DIR", panel=CHOICE),
     "data.size": Flag(name="--size", metavar="PIXELS", panel=CHOICE),
+    "data.on_bad_image": Flag(name="--on-bad-image", metavar="refuse|skip"),
     "data.cache": Flag(name="--no-cache", turns_off=True),
     "train.init_from": Flag(name="--init-from", metavar="RUN|FILE", panel=CHOICE, complete=completion.runs),
     "train.epochs": Flag(name="--epochs", short="-e", metavar="N"),

@@ -21,8 +21,11 @@ CHOOSE = "Instead of the fits: choose δ from these values by cross-validation."
 
 def line_fit_command(
     csv: Annotated[
-        Path | None, points_option("FILE", "Your own points, columns x and y.  [default: the tutorial's points]")
+        Path | None,
+        points_option("FILE", "Your own points; , ; or tabs between cells.  [default: the tutorial's points]"),
     ] = None,
+    x: Annotated[str | None, points_option("COLUMN", "Column of x.  [default: x, or the first of two]")] = None,
+    y: Annotated[str | None, points_option("COLUMN", "Column of y.  [default: y, or the second of two]")] = None,
     seed: Annotated[int, points_option("N", "Seed of the points and of the folds.")] = 0,
     points: Annotated[int | None, points_option("N", "Number of points.  [default: 40]")] = None,
     outliers: Annotated[int | None, points_option("N", "How many of the last are shifted.  [default: 5]")] = None,
@@ -54,7 +57,9 @@ def line_fit_command(
     from tudui.api import lab
 
     made = {"points": points, "outliers": outliers, "shift": shift}
-    data = lab.line_points(csv, seed=seed, **{name: value for name, value in made.items() if value is not None})
+    data = lab.line_points(
+        csv, x=x, y=y, seed=seed, **{name: value for name, value in made.items() if value is not None}
+    )
     found: ChosenDelta | Experiment
     if choose_delta is not None:
         if delta is not None:
@@ -115,11 +120,17 @@ def _cells(*values: float | None) -> list[str | None]:
 
 
 def _print_notes(experiment: "Experiment") -> None:
+    data = experiment.data
+    if data.scaled:
+        names = f"x is {data.x_name}, y is {data.y_name}; " if (data.x_name, data.y_name) != ("x", "y") else ""
+        note(f"{names}gradient steps are of (x - mean) / standard deviation; lines are in the file's units")
     if any(fit.label == "mse" for fit in experiment.fits):
         verdict = "stable below 2" if experiment.stability < 2 else "not below 2, so its steps diverge"
         note(f"mse is half the mean square; rate x largest eigenvalue is {experiment.stability:.3g}, {verdict}")
     if any(fit.steps_to_optimum is None for fit in experiment.fits):
-        note(f"not reached: not within 1 % of the optimum's loss in {experiment.limit:,} steps at this rate")
+        note(
+            f"not reached: slope and intercept not within 1 % of the optimum's in {experiment.limit:,} steps; try --lr"
+        )
     for fit in experiment.fits:
         if fit.descent.zero_residuals:
             count = fit.descent.zero_residuals
@@ -134,3 +145,6 @@ def _print_deltas(found: "ChosenDelta") -> None:
         rows.append((f"{one.delta:g}", *(f"{value:.4f}" for value in cells), "chosen" if one is found.best else ""))
     print_line(f"median absolute error of the points left out, over {len(found.best.scores)} folds")
     print_table(("δ", "mean", "deviation", "least", "largest", ""), rows, left=0)
+    if found.alike:
+        others = ", ".join(f"{one.delta:g}" for one in found.alike)
+        note(f"not distinguishable from the chosen δ with these folds (paired t test, 5 %): {others}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 app = Commands(help="Look at the losses: their formulas, values, gradients and curves.")
 
 SHOWN = 30  # rows of a table
-MARKS = "*o+x#@%&"
+MARKS = "*o+x#@%&=~^sdvwuABCDEFGHIJKLMNPQRTUVXYZ"  # in the order of colours and dashes
 WIDTH, HEIGHT = 64, 14  # of a plot, in characters
 
 
@@ -135,7 +135,7 @@ def _print_value(found: "LossValue") -> None:
         print_line(f"... and {len(places) - SHOWN:,} more; see all with --json")
     parameters = "".join(f", {key} {value}" for key, value in found.parameters.items() if value not in (None, 0.0))
     shown = "no reduction" if found.value is None else f"{found.reduction} {found.value:.4f}"
-    print_line(f"{found.loss}{parameters}: {shown}", "bold")
+    print_line(f"{found.loss.partition(':')[0]}{parameters}: {shown}", "bold")
 
 
 @app.command()
@@ -171,7 +171,7 @@ def plot(
     elif out is not None:
         print_line(f"wrote {out}")
     else:
-        marks = {label: MARKS[index % len(MARKS)] for index, label in enumerate(found.labels)}
+        marks = {label: MARKS[place] for label, place in found.places.items()}
         _print_plots(found.over_residual, marks, "the residual", "derivative")
         axis = "the probability of the true class"
         _print_plots(found.over_probability, marks, axis, "gradient of the true logit")

@@ -27,12 +27,16 @@ if TYPE_CHECKING:
     from tudui.api.models import Prediction, Unreadable
 
 SHOWN = 10  # unreadable images that are named
+SPLIT = "Instead of image files: images of the run's own data, with their true classes."
 BAD = "For an unreadable image; refuse: exit code 3 after all images, and --out is not written."
 
 
 def predict_command(
     weights: WeightsArgument,
-    images: Annotated[list[Path], argument("IMAGE|FOLDER...", "Image files, or folders with all images below them.")],
+    images: Annotated[
+        list[Path] | None, argument("IMAGE|FOLDER...", "Image files, or folders with all images below them.")
+    ] = None,
+    split: Annotated[Literal["train", "validation", "test", "all"] | None, how(None, SPLIT)] = None,
     top: Annotated[int, show(None, "Classes per image, likeliest first.", min=1, max=1000)] = 3,
     as_csv: Annotated[bool, show(None, "Print comma-separated values.", "--csv")] = False,
     out: Annotated[Path | None, show("FILE", "Write comma-separated values to a file.", "--out", "-o")] = None,
@@ -44,11 +48,12 @@ def predict_command(
 ) -> None:
     """Predict the likeliest classes of each image.
 
-    If folders are named after classes, accuracy is printed at the end.
+    If folders are named after classes, accuracy is printed at the end. A CSV file also has the true class, if it is
+    known, and the split; one with other than English letters begins with a mark (BOM), so that Excel shows them.
 
     Examples:
       tudui predict runs/digits-ce-seed0 seven.png
-      tudui predict tudui_9.pth photos --out photos.csv
+      tudui predict runs/digits-ce-seed0 --split test --out test.csv
     """
     if json and (as_csv or out):
         raise UsageError("--json: cannot be combined with --csv or --out, which write comma-separated values")
@@ -58,7 +63,7 @@ def predict_command(
 
     if out:
         refuse_overwriting(out, overwrite=overwrite)
-    found = predict(weights, images, top=top, normalize=normalize, best=best)
+    found = predict(weights, images or (), split=split, top=top, normalize=normalize, best=best)
     rows_on_the_screen = as_csv and sys.stdout.isatty()
     hidden = rows_on_the_screen or not sys.stderr.isatty()
     shown = track(found, "Predicting", console=console_on(stderr=True), transient=True, disable=hidden)
@@ -68,8 +73,10 @@ def predict_command(
     columns, skip = min(top, found.weights.number_of_classes), on_bad_image == "skip"
     if out:
         with written_aside(out) as file:
+            if not "".join([*found.weights.class_names, *map(str, found.paths)]).isascii():
+                file.write(codecs.BOM_UTF8)
             _write_csv(codecs.getwriter("utf-8")(file), predictions, columns)
-            _report(unreadable, right, skip=skip)  # an error leaves the file unwritten
+            _report(unreadable, right, skip=skip, split=split)  # an error leaves the file unwritten
         print_line(f"wrote {out}")
         return
     if as_csv:
@@ -78,11 +85,12 @@ def predict_command(
         rows = []
         for one in predictions:
             classes = [{"name": name, "probability": p} for name, p in one.classes]
-            rows.append({"image": printable(str(one.path)), "classes": classes})
+            known = {"true": one.expected, "split": one.split}
+            rows.append({"image": printable(str(one.path)), "classes": classes, **known})
         print_json({"predictions": rows})
     else:
         _print_table(list(predictions), columns)
-    _report(unreadable, right, skip=skip)
+    _report(unreadable, right, skip=skip, split=split)
 
 
 def _readable(
@@ -100,13 +108,15 @@ def _readable(
         yield one
 
 
-def _report(unreadable: "list[Unreadable]", right: list[bool], *, skip: bool) -> None:
+def _report(unreadable: "list[Unreadable]", right: list[bool], *, skip: bool, split: str | None) -> None:
     """Print the accuracy, and name the unreadable images; DataError unless these are skipped."""
     if right:
-        note(
-            f"accuracy {100 * sum(right) / len(right):.2f} % ({sum(right):,} of {len(right):,} images in folders "
-            f"named after a class); training images are no test"
+        which = (
+            f"images, split {split})"
+            if split
+            else "images in folders named after a class); training images are no test"
         )
+        note(f"accuracy {100 * sum(right) / len(right):.2f} % ({sum(right):,} of {len(right):,} {which}")
     lines = [f"{one.path}: cannot be read: {one.why}" for one in unreadable[:SHOWN]]
     if len(unreadable) > SHOWN:
         lines.append(f"and {len(unreadable) - SHOWN} more cannot be read")
@@ -118,12 +128,12 @@ def _report(unreadable: "list[Unreadable]", right: list[bool], *, skip: bool) ->
 def _write_csv(file: IO[str] | codecs.StreamWriter, predictions: "Iterable[Prediction]", columns: int) -> None:
     writer = csv.writer(file, lineterminator="\n")
     more = [name for rank in range(2, columns + 1) for name in (f"label_{rank}", f"probability_{rank}")]
-    writer.writerow(["path", "label", "probability", *more])
+    writer.writerow(["path", "label", "probability", *more, "true", "split"])
     for one in predictions:
         cells: list[Any] = [csv_path(one.path)]
         for name, probability in one.classes:
             cells += [csv_name(name), f"{probability:.6g}"]
-        writer.writerow(cells)
+        writer.writerow([*cells, csv_name(one.expected or ""), one.split])
 
 
 def _print_table(predictions: "list[Prediction]", columns: int) -> None:
@@ -135,8 +145,6 @@ def _print_table(predictions: "list[Prediction]", columns: int) -> None:
     for heading in ("image", *("first", "second", "third")[:columns], *(f"{rank}." for rank in range(4, columns + 1))):
         table.add_column(heading, overflow="fold")
     for one in predictions:
-        table.add_row(
-            Text(" ".join(str(one.path).splitlines())), *(Text(f"{name} {100 * p:.1f} %") for name, p in one.classes)
-        )
+        table.add_row(Text(str(one.path)), *(Text(f"{name} {100 * p:.1f} %") for name, p in one.classes))
     if table.row_count:
         console_on().print(table)

@@ -11,6 +11,7 @@ import typer
 from tudui.api.console import note
 from tudui.cli import completion
 from tudui.cli.flags import argument, how
+from tudui.text import one_line, printable
 
 RESCAN = 5  # seconds, as often as TensorBoard itself looks for new files
 HOST = "Address to listen on; any other than the default lets other machines read the logs."
@@ -37,7 +38,7 @@ def tensorboard_command(
             note(f"--host {host}: other machines can read the logs; omit it to allow only this machine")
         else:
             note("the address is reachable from this machine only")
-        typer.echo(f"TensorBoard shows {runs} at {shown.address} (Ctrl-C stops it)")
+        typer.echo(printable(one_line(f"TensorBoard shows {runs} at {shown.address} (Ctrl-C stops it)")))
         while True:
             time.sleep(RESCAN)
             shown.refresh()

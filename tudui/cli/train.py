@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from tudui.run_folder import RunResult
 
 
+FEW = 1_000  # test images: with fewer, an accuracy is one number of many that chance could have given
+
+
 @configured(
     "loss", "network", "data.name", "data.dir", "data.size", "train.init_from", "train.epochs", "train.batch_size",
-    "optimizer.lr", "seed", "device", "precision", "data.cache",
+    "optimizer.lr", "seed", "device", "precision", "data.on_bad_image", "data.cache",
 )  # fmt: skip
 def train_command(
     asked: Asked,
@@ -146,6 +149,11 @@ def _show_result(config: "Config", result: "RunResult", console: "Console") -> N
     accuracy = result.test_accuracy
     assert accuracy is not None
     console.print(f"[bold]test accuracy {100 * accuracy:.2f} %[/]", end="")
+    if (images := result.values["images"]["test"]) < FEW:
+        from tudui.tasks.metric import wilson
+
+        low, high = wilson(accuracy, images)
+        console.print(f", 95 % interval {100 * low:.1f} to {100 * high:.1f} % with {images:,} test images", end="")
     if config.expect:
         low, high = config.expect
         place = "inside" if low <= accuracy <= high else "below" if accuracy < low else "above"

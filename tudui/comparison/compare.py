@@ -18,7 +18,7 @@ from tudui.comparison.runs import PlannedRun, given_rates, reported_runs, tuning
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.data import load_data
 from tudui.errors import Interrupted, TuduiError, UsageError
-from tudui.files import disk_errors, locked, refuse_links, remove_left, write_text
+from tudui.files import check_writable, disk_errors, locked, refuse_links, remove_left, write_text
 from tudui.record import read_result
 from tudui.run_folder import COMPARISON_LOCK, PLAN, RunFolder, comparing, default_name, is_comparison
 from tudui.tasks import Metric, metric_named
@@ -78,7 +78,8 @@ def compare(
 
 
 def check_folder(folder: Path) -> None:
-    """Raise UsageError if a folder contains something other than a comparison; DiskError for links in it."""
+    """Raise UsageError if a folder contains something other than a comparison; DiskError if it cannot be written."""
+    check_writable(folder)
     if folder.is_dir() and any(folder.iterdir()) and not is_comparison(folder):
         raise UsageError(f"{folder}: not empty and not a comparison; choose another --out")
     refuse_links_in(folder)
@@ -112,8 +113,9 @@ def _waiting(runs: Sequence[PlannedRun], folder: Path) -> list[PlannedRun]:
 
 
 def default_folder(plan: Plan) -> Path:
-    """Return the plan's folder, which does not depend on its losses, seeds and noise levels."""
-    digest = hashlib.sha256(plan.base.model_dump_json(exclude={"loss"}).encode()).hexdigest()[:6]
+    """Return the plan's own folder, so that no plan replaces another one's report; more seeds are the same plan."""
+    asked = (plan.base.model_dump_json(exclude={"loss"}), plan.comparison.model_dump_json(exclude={"seeds"}))
+    digest = hashlib.sha256("\n".join(asked).encode()).hexdigest()[:6]
     return Path("runs") / f"compare-{default_name(plan.base.data.name)}-{plan.comparison.lr}-{digest}"
 
 

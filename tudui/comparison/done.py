@@ -10,7 +10,7 @@ import numpy as np
 
 from tudui.comparison.runs import PlannedRun
 from tudui.errors import DataError, UsageError
-from tudui.events import Evaluated, Event, RunStarted, StepEnd, Warned
+from tudui.events import Evaluated, Event, RunStarted, StepEnd, Warned, WrongLabels
 from tudui.files import opened
 from tudui.record import Result, read_record, read_result
 from tudui.run_folder import RunFolder
@@ -31,6 +31,7 @@ class RunRecord:
     planned: PlannedRun
     result: Result
     hashes: Mapping[str, str]
+    wrong_labels: WrongLabels | None
     task: Task
     validation: tuple[Scored, ...]
     training: tuple[StepEnd, ...]
@@ -120,6 +121,8 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
         if isinstance(event, Evaluated):
             check_scores(task, event.scores, str(path))
             task.check_details(event.details, str(path))
+    if any(max(cell[:2]) >= task.outputs for cell in (started.wrong_labels.cells if started.wrong_labels else ())):
+        raise DataError(f"{path}: damaged: its wrong labels belong to other classes")
     steps = [event for event in events if isinstance(event, StepEnd)]
     if not steps:
         raise DataError(f"{path}: damaged: contains no step")
@@ -147,6 +150,7 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
         planned,
         result,
         hashes=started.hashes,
+        wrong_labels=started.wrong_labels,
         task=task,
         validation=tuple((event.epoch, event.scores[first], seconds[event.epoch]) for event in validation),
         training=tuple(steps),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from tudui.comparison.done import RunRecord
@@ -10,6 +11,7 @@ from tudui.comparison.runs import cell_name
 from tudui.comparison.statistics import Difference, Spread, Summary
 from tudui.comparison.verdict import Verdict
 from tudui.config.plan import Plan
+from tudui.events import WrongLabels
 from tudui.record import Hardware
 from tudui.tasks import Metric, Task
 
@@ -124,6 +126,15 @@ class Comparison:
         """The shares of wrong labels, in the plan's order."""
         return self.plan.comparison.label_noise
 
+    def wrong_labels(self, noise: float) -> list[WrongLabels]:
+        """Return the wrong labels of each seed at one noise level; [] if none were made wrong."""
+        return [run.wrong_labels for run in self.rows_at(noise)[0].runs if run.wrong_labels]
+
+    def wrong_share(self, noise: float, split: str = "train") -> float:
+        """Return the share of wrong labels at one noise level, mean over the seeds."""
+        found = self.wrong_labels(noise)
+        return fmean(labels.share(split) for labels in found) if found else noise
+
     @property
     def unequal(self) -> list[str]:
         """The names of what differed between losses of the same seed at the start, and should not."""
@@ -160,6 +171,11 @@ class Comparison:
             "warnings": list(self.warnings),
             "test_images": self.test_images,
             "hashes": self.hashes,
+            "wrong_labels": {
+                cell_name("labels", noise): [asdict(labels) for labels in found]
+                for noise in self.noise_levels
+                if (found := self.wrong_labels(noise))
+            },
             "rows": [_row(row) for row in self.rows],
             "pairs": [_pair(pair) for pair in self.pairs],
             "tuning": [_curve(curve) for curve in self.tuning],

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from tudui.tasks import Metric
+from tudui.tasks.metric import wilson
 
 ALPHA = 0.05
 POWER = 0.8
@@ -89,7 +90,7 @@ def summary(values: Values, metric: Metric) -> Summary:
         quantile = _quantile(seed_part, sample_part, seeds, samples)
         if metric.proportion:
             effective = mean * (1 - mean) / variance if variance and 0 < mean < 1 else float(samples)
-            interval = _wilson(mean, effective, quantile)
+            interval = wilson(mean, effective, quantile)
         else:
             interval = (mean - quantile * math.sqrt(variance), mean + quantile * math.sqrt(variance))
     return Summary(
@@ -237,13 +238,6 @@ def _quantile(seed_part: float, sample_part: float, seeds: int, samples: float) 
     variance = seed_part + sample_part
     share = seed_part / variance if variance else 1.0
     return max(share * of_seeds + (1 - share) * of_samples, math.sqrt(share) * of_seeds)
-
-
-def _wilson(mean: float, number: float, quantile: float) -> Interval:
-    shrink = 1 + quantile**2 / number
-    centre = (mean + quantile**2 / (2 * number)) / shrink
-    half = quantile / shrink * math.sqrt(mean * (1 - mean) / number + (quantile / (2 * number)) ** 2)
-    return min(mean, max(0.0, centre - half)), max(mean, min(1.0, centre + half))  # min and max against rounding
 
 
 def _exact(values: Values) -> Values:

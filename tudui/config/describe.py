@@ -1,9 +1,11 @@
 """Describe the problems of a config, one line per key: place, key, problem, and the value found."""
 
+import re
 import reprlib
 import types
 import typing
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -13,12 +15,16 @@ from pydantic_core import ErrorDetails
 from tudui.config.yaml_file import Key
 from tudui.errors import did_you_mean
 
+SWITCHES = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}  # of YAML 1.1
 MOST_ELSEWHERE = 2  # keys of other sections with the same last part, for example optimizer.lr for train.lr
 
 
-def describe(error: ValidationError, model: type[BaseModel], above: Key, place: Callable[[Key], str]) -> list[str]:
-    """Return pydantic's errors as lines `place: key: what (got ...)`, one per key."""
-    lines: dict[Key, tuple[list[str], str]] = {}
+def describe(error: ValidationError, model: type[BaseModel], above: Key, place: Callable[..., str]) -> list[str]:
+    """Return pydantic's errors as lines `place: key: what (got ...)`, one per key.
+
+    What a section says of its keys begins with their names, `one and other: what`; the one that was typed is blamed.
+    """
+    lines: dict[tuple[Key, ...], tuple[list[str], str]] = {}
     details = error.errors()
     for detail in details:
         if detail["type"] == "too_short" and any(len(other["loc"]) > len(detail["loc"]) for other in details):
@@ -26,9 +32,13 @@ def describe(error: ValidationError, model: type[BaseModel], above: Key, place: 
         here, fields = _walk(model, detail["loc"])
         key = (*above, *here)
         what, got = _what(detail, key, fields, model)
-        lines.setdefault(key, ([], got))[0].append(what)
+        keys, (names, _, rule) = [key], what.partition(": ")
+        if detail["type"] == "value_error" and isinstance(detail["input"], dict) and rule:
+            keys, what, got = [(*key, name) for name in names.split(" and ")], rule, ""
+        lines.setdefault(tuple(keys), ([], got))[0].append(what)
     return [
-        f"{place(key)}: {'.'.join(key) or 'config'}: {', or '.join(what)}{got}" for key, (what, got) in lines.items()
+        f"{place(*keys)}: {' and '.join('.'.join(key) for key in keys) or 'config'}: {', or '.join(what)}{got}"
+        for keys, (what, got) in lines.items()
     ]
 
 
@@ -65,13 +75,43 @@ def _what(detail: ErrorDetails, key: Key, fields: list[str], model: type[BaseMod
         chosen = str(detail["ctx"]["tag"])
         return f"name must be one of {', '.join(tags)}", f" (got '{chosen}'){did_you_mean(chosen, tags)}"
     if kind in ("model_type", "model_attributes_type"):
-        return "must be a section, keys with values", f" (got {shorten(got)})"
+        colon = got.partition(":" if ":" in got else "：")[0] if isinstance(got, str) else got
+        hint = f"; write a colon and a space: '{colon}: '" if colon != got else ""
+        return "must be a section, keys with values", f" (got {shorten(got)}){hint}"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    hint = ""
-    if kind == "literal_error" and isinstance(got, str):
+    hint = _remedy(got, kind, key, model)
+    if kind == "literal_error" and isinstance(got, str) and not hint:
         known_words = str(detail["ctx"]["expected"]).replace("'", "").replace(" or ", ", ").split(", ")
         hint = did_you_mean(got, known_words)
+    limit = detail.get("ctx", {}).get("le", detail.get("ctx", {}).get("lt"))
+    if limit == 1 and 1 < got <= 100:
+        hint = f"; for {got:g} % give {got / 100:g}"
     return f"{message[0].lower()}{message[1:]}", f" (got {shorten(got)}){hint}"
+
+
+def _remedy(got: Any, kind: str, key: Key, model: type[BaseModel]) -> str:
+    """Return what to write instead of a value that other tools and other versions of YAML accept; or an empty text."""
+    if kind == "int_type" and isinstance(got, float) and got.is_integer():
+        return f"; write {got:.0f}"
+    if not isinstance(got, str):
+        return ""
+    word = got.strip().lower()
+    if kind.startswith("bool") and (right := SWITCHES.get(word)):
+        return f"; write {right}"
+    if word in ("none", "nil", "null") and _may_be_null(key, model):
+        return "; write null"
+    if kind in ("tuple_type", "list_type") and "," in got:
+        return f"; write [{', '.join(part.strip() for part in got.strip('()[] ').split(','))}]"
+    if kind.startswith(("float", "int")) and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", word):
+        return f"; write {word} without quotes"
+    return ""
+
+
+def _may_be_null(key: Key, model: type[BaseModel]) -> bool:
+    for name in (".".join(key), key[-1]):  # the model of a loss has only its own keys
+        with suppress(KeyError, StopIteration):
+            return type(None) in typing.get_args(field_of(model, name).annotation)
+    return False
 
 
 def _walk(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[Key, list[str]]:

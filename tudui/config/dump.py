@@ -7,11 +7,13 @@ from typing import Any
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.loss_spec import ALIASES, LossSpec, loss_specs
 from tudui.config.network_spec import NetworkSpec, network_specs
 from tudui.config.schema import AUTO, DEFAULT_LOSSES, ComparisonConfig, Config
+from tudui.text import STEERING, one_line, printable
 
 NULL = "tag:yaml.org,2002:null"
 
@@ -28,7 +30,7 @@ def yaml_text(values: dict[str, Any], comments: Mapping[str, str] | None = None)
     yaml.representer.add_representer(type(None), lambda representer, _: representer.represent_scalar(NULL, "null"))
     out = io.StringIO()
     yaml.dump(_commented(values, "", comments or {}), out)
-    return out.getvalue()
+    return STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", out.getvalue())
 
 
 def to_change(values: Config, given: Callable[[str], bool]) -> str:
@@ -64,8 +66,10 @@ def _commented(values: dict[str, Any], above: str, comments: Mapping[str, str]) 
         elif isinstance(value, list):
             mapping[name] = CommentedSeq(value)
             mapping[name].fa.set_flow_style()
+        elif isinstance(value, str) and STEERING.search(value):
+            mapping[name] = DoubleQuotedScalarString(value)  # the only one that can escape them
         if comment := comments.get(f"{above}{name}"):
-            mapping.yaml_add_eol_comment(comment, name, column=36)
+            mapping.yaml_add_eol_comment(printable(one_line(comment)), name, column=36)
     return mapping
 
 

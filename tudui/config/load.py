@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tudui.config.data_sets import FOLDER
 from tudui.config.describe import describe
 from tudui.config.loss_spec import LossParameters, LossSpec, loss_section, loss_spec
 from tudui.config.network_spec import NetworkSpec, network_spec, recipe_rate
@@ -22,6 +23,7 @@ DEFAULT = "default"
 PARTS: dict[str, Callable[[str], LossSpec | NetworkSpec]] = {"loss": loss_spec, "network": network_spec}
 CHOSEN_BY_NAME = ("loss", "network", "optimizer", "schedule")  # a new name replaces the whole section
 INSIDE_THE_BAND = ("seed", "device", "data.dir", "data.cache", "log.", "checkpoint.")  # do not change accuracy
+DATA_PATHS = ("dir", "noise_matrix", "noise_manifest")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class Merge:
             seen.setdefault(key, override.origin)
             if chooses and isinstance(override.value, str | dict):
                 self._choose(section, override)
+                if "=" in str(override.value):  # parameters typed with the name
+                    seen |= {f"{section}.{name}": override.origin for name in self.values.get(section, ())}
             else:
                 settings.append(override)
         for override in settings:  # after the names, so that they apply to the chosen sections
@@ -88,11 +92,16 @@ class Merge:
             self.notes.append(
                 f"{override.origin} replaces the whole section '{section}' of the file, without {', '.join(dropped)}"
             )
-        chosen = value if isinstance(value, dict) else {"name": value}
-        if is_own(name := chosen.get("name")):  # on the command line or from Python, never in a file
+        if isinstance(value, str):
+            try:
+                value = loss_section(value) if section == "loss" else {"name": value}
+            except ConfigError as error:
+                self.problems.append(f"{override.origin}: {section}: {error}")
+                return
+        if is_own(name := value.get("name")):  # on the command line or from Python, never in a file
             short, code = allow(str(name))
-            chosen = {**chosen, "name": short, "code": code}
-        self._set(section, chosen, override.origin)
+            value = {**value, "name": short, "code": code}
+        self._set(section, value, override.origin)
 
     def _set(self, dotted: str, value: Any, origin: str) -> None:
         """Set a value, and replace the origin of everything below its key."""
@@ -107,7 +116,12 @@ class Merge:
         self.origins = {other: place for other, place in self.origins.items() if other[: len(key)] != key}
         self.origins |= {inside: origin for inside, _ in _walk(value, key)}
 
-    def place(self, key: Key) -> str:
+    def place(self, *keys: Key) -> str:
+        """Return the origin of the first of these keys that was typed, if any, or else of the first."""
+        places = [self._origin(key) for key in keys]
+        return next((place for place in places if not place.startswith(self.source)), places[0])
+
+    def _origin(self, key: Key) -> str:
         """Return the origin of a key, of the nearest section above it, or of a key below; or the source."""
         for length in range(len(key), 0, -1):
             if key[:length] in self.origins:
@@ -145,7 +159,7 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
         measured = recipe_rate(config.network, config.loss, config.optimizer.name)
         rate = measured or config.optimizer.usual_rate
         if rate is None:
-            place = merge.place(("optimizer", "lr") if "optimizer" in merge.values else ("loss", "name"))
+            place = merge.place(("optimizer", "name"), ("loss", "name"))
             raise ConfigError([f"{place}: optimizer.lr: no recipe for {recipe}; set a rate, for example --lr 0.05"])
         of_any = f"{config.optimizer.name} for any loss"
         optimizer = config.optimizer.model_copy(update={"lr": rate})
@@ -171,6 +185,16 @@ def flatten(config: Config) -> dict[str, Any]:
     """Return every setting by its dotted key."""
     values = _walk(config.model_dump(mode="json"), ())
     return {".".join(key): value for key, value in values if not isinstance(value, dict)}
+
+
+def located(config: Config) -> Config:
+    """Return the config with absolute paths, so that it means the same files in another working directory."""
+    data = {key: path and str(Path(path).absolute()) for key, path in config.data if key in DATA_PATHS}
+    if config.data.name.startswith(FOLDER):
+        data["name"] = f"{FOLDER}{Path(config.data.name.removeprefix(FOLDER)).absolute()}"
+    begin = config.train.init_from and str(Path(config.train.init_from).absolute())
+    train = config.train.model_copy(update={"init_from": begin})
+    return config.model_copy(update={"data": config.data.model_copy(update=data), "train": train})
 
 
 def validate(merge: Merge) -> Config:
@@ -200,15 +224,15 @@ def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge) -> A
     find = PARTS[part]
     spec = default = find(AUTO[part])
     name = given.get("name", "auto")
-    if part == "loss" and isinstance(name, str):
-        section = loss_section(name)
-        given, name = {**section, **given, "name": section["name"]}, section["name"]
     if is_own(name) and "code" not in given:
         merge.problem(
             (*key, "name"), f"a file never makes Tudui run code; name {name} on the command line: --{part} {name}"
         )
         return default.parameters(name=default.name)
     try:
+        if part == "loss" and isinstance(name, str):
+            section = loss_section(name)
+            given, name = {**section, **given, "name": section["name"]}, section["name"]
         spec = default if name == "auto" else find(str(name))
         return spec.parameters.model_validate({**given, "name": spec.name})
     except ConfigError as error:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from tudui.config.parts import Section, Spec, all_specs, find_spec
+from tudui.config.yaml_file import read_value
+from tudui.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +24,9 @@ ALIASES: Mapping[str, Mapping[str, Any]] = {
     # 2 (1 - p_y), which Ghosh et al. 2017 call MAE
     "probability_mae": {"name": "l1", "input": "probabilities", "true_class_weight": 1.0},
 }
+
+# other well-known losses, whose names are similar to those of some here
+OTHERS = {"bce", "bcewithlogits", "binarycrossentropy", "kl", "kldiv", "mape", "msle", "nll", "rmse", "rmsle", "smape"}
 
 
 class LossParameters(Section):
@@ -70,9 +75,19 @@ def _all() -> dict[str, LossSpec]:
 
 def loss_spec(name: str) -> LossSpec:
     """Return the loss of this name or alias; ConfigError with the closest name if there is none."""
-    return find_spec(loss_section(name)["name"], {**_all(), **loss_specs()}, "loss", aliases=ALIASES)
+    specs = {**_all(), **loss_specs()}
+    return find_spec(loss_section(name)["name"], specs, "loss", aliases=ALIASES, others=OTHERS)
 
 
-def loss_section(name: str) -> dict[str, Any]:
-    """Return the `loss` section of a name or alias."""
-    return dict(ALIASES.get(name, {"name": name}))
+def loss_section(text: str) -> dict[str, Any]:
+    """Return the `loss` section of a name or alias, or of a name with parameters: `huber:delta=0.5`, `sce:a=1;b=2`."""
+    name, colon, given = text.partition(":")
+    if not colon or "=" not in given:
+        return dict(ALIASES.get(text, {"name": text}))
+    parameters: dict[str, Any] = {}
+    for one in given.split(";"):
+        key, equals, value = (part.strip() for part in one.partition("="))
+        if not (key and equals and value) or key in parameters:
+            raise ConfigError([f"{text}: parameters are NAME:a=1;b=2, each once, for example huber:delta=0.5"])
+        parameters[key] = read_value(value, text)
+    return loss_section(name) | parameters

@@ -36,6 +36,7 @@ class Spec:
 
     name: str  # in configs, and of the entry point if another package has it
     family: bool = False  # a section names one of its members, for example torchvision:resnet18
+    title: str = ""  # what it is, in a few words
 
 
 S = TypeVar("S", bound=Spec)
@@ -71,19 +72,26 @@ def read_spec(point: EntryPoint, kind: type[S]) -> S:
     return spec
 
 
-def find_spec(name: str, specs: Mapping[str, S], what: str, *, aliases: Iterable[str] = ()) -> S:
-    """Return the spec of this name; ConfigError with the closest name if there is none."""
+def find_spec(
+    name: str, specs: Mapping[str, S], what: str, *, aliases: Iterable[str] = (), others: Iterable[str] = ()
+) -> S:
+    """Return the spec of this name; ConfigError with the closest name, and what that is, if there is none.
+
+    No name is close to one of `others`: these are other things with similar names.
+    """
     if is_own(name):
         return replace(specs[OWN], name=name)
     family, colon, member = name.partition(":")
     if family in specs and specs[family].family != bool(member):
-        meant = f"{family}:NAME, for example {family}:resnet18" if specs[family].family else family
-        raise ConfigError([f"{what} '{name}': must be {meant}"])
+        form = f"{family}:NAME, for example {family}:resnet18" if specs[family].family else family
+        raise ConfigError([f"{what} '{name}': must be {form}"])
     if colon and family in specs:
         return replace(specs[family], name=name)
     if name not in specs:
         known = {_simple(one): one for one in (*aliases, *specs)}
-        hint = did_you_mean(known.get(_simple(name), name), known.values())
+        hint = "" if _simple(name) in others else did_you_mean(known.get(_simple(name), name), known.values())
+        if meant := specs.get(hint.removeprefix("; did you mean '").removesuffix("'?")):
+            hint = f"; did you mean '{meant.name}' ({meant.title})?"
         raise ConfigError([f"unknown {what} '{name}'{hint}; known: {', '.join(sorted(specs))}"])
     return specs[name]
 

@@ -1,5 +1,6 @@
 """A comparison's plan: a run config and, under `comparison`, the losses, noise levels and seeds to repeat it with."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,8 @@ def _comparison(given: Any, merge: Merge) -> ComparisonConfig | None:
         name: [value] if name in lists and not isinstance(value, list) else value for name, value in given.items()
     }
     values["variants"] = _in_forms(variants, values.get("forms", ["recipe"]), merge)
+    if isinstance(baseline := values.get("baseline"), str):
+        values["baseline"] = variant_name(baseline)
     if variants and "ce" not in values["variants"]:
         values.setdefault("baseline", next(iter(values["variants"])))
     try:
@@ -115,11 +118,17 @@ def _comparison(given: Any, merge: Merge) -> ComparisonConfig | None:
     return comparison
 
 
+def variant_name(loss: str) -> str:
+    """Return the name of a loss in a list, which becomes a folder: `huber-delta=0.5` for `huber:delta=0.5`."""
+    return re.sub("[:;] *", "-", loss)
+
+
 def _variants(given: Any, merge: Merge) -> dict[str, LossParameters]:
     if isinstance(given, list) and all(isinstance(name, str) for name in given):
-        if twice := sorted({name for name in given if given.count(name) > 1}):
+        names = [variant_name(loss) for loss in given]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
             merge.problem(VARIANTS, f"{', '.join(twice)} given twice; name each loss once")
-        given = {name: name for name in given}
+        given = dict(zip(names, given, strict=True))
     if not isinstance(given, dict):
         merge.problem(VARIANTS, "must be names of losses, or sections by name")
         return {}
@@ -128,7 +137,11 @@ def _variants(given: Any, merge: Merge) -> dict[str, LossParameters]:
         key = (*VARIANTS, name)
         if not SAFE_NAME.fullmatch(name):
             merge.problem(key, f"a variant's name {WHAT_A_NAME_IS}")
-        section = loss_section(value) if isinstance(value, str) else value
+        try:
+            section = loss_section(value) if isinstance(value, str) else value
+        except ConfigError as error:
+            merge.problem(VARIANTS, str(error))
+            continue
         if isinstance(section, dict):
             checked[name] = validate_part("loss", section, key, merge)
         else:

@@ -9,8 +9,8 @@ from typing import Any
 
 from tudui.errors import ConfigError
 
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")  # it becomes the name of a folder
-WHAT_A_NAME_IS = "must be at most 64 letters, digits and + . _ -"
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+=._-]{0,63}")  # it becomes the name of a folder
+WHAT_A_NAME_IS = "must be at most 64 letters, digits and + = . _ -"
 
 
 def room_modules(room: str) -> list[str]:

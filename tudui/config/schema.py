@@ -1,10 +1,11 @@
 """Every setting of a run: type, range, default and meaning."""
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.loss_spec import LossParameters, loss_spec
@@ -18,6 +19,8 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+_at_home = os.path.expanduser  # leaves ~ as it is if there is no home folder, which Path.expanduser does not
+PathName = Annotated[str, Field(min_length=1), AfterValidator(_at_home)]  # ~ is the home folder
 
 # the meaning of `auto` for images in classes, the only task
 AUTO = {"loss": "ce", "network": "tudui"}
@@ -37,9 +40,11 @@ class DataConfig(Section):
 
     name: str = Field("digits", description=f"a name from `tudui data list`, or {FOLDER}PATH for your own images")
     code: str | None = Field(None, description="sha256 of the file, if the name is FILE.py:NAME; set by Tudui")
-    dir: str | None = Field(None, description="folder with the data set, or for its download; null: the user's cache")
     size: Annotated[int, Field(ge=8, le=512)] | None = Field(
         None, description="height and width of the images in pixels; null: 32, for your own arrays theirs"
+    )
+    dir: PathName | None = Field(
+        None, description="folder with the data set, or for its download; null: the user's cache"
     )
     validation: Fraction = Field(0.1, description="share of training images for validation, stratified; 0: none")
     shuffle: bool = Field(True, description="use a new random order in every epoch")
@@ -51,17 +56,21 @@ class DataConfig(Section):
     noise_kind: Literal["symmetric", "asymmetric"] = Field(
         "symmetric", description="wrong labels: any other class; asymmetric: common pairs, or data.noise_matrix"
     )
-    noise_matrix: str | None = Field(
+    noise_matrix: PathName | None = Field(
         None, description="CSV file, row: true class, column: given label; label_noise scales it, 1: unchanged"
     )
-    noise_manifest: str | None = Field(None, description="label_noise.json of a run, to use its wrong labels again")
+    noise_manifest: PathName | None = Field(
+        None, description="label_noise.json of a run, to use its wrong labels again"
+    )
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what to do with an unreadable image file")
     cache: bool = Field(True, description="keep decoded image folders in the user's cache")
 
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if is_own(name) or name in data_sets() or (name.startswith(FOLDER) and name != FOLDER):
+        if name.startswith(FOLDER) and name != FOLDER:
+            return FOLDER + _at_home(name.removeprefix(FOLDER))
+        if is_own(name) or name in data_sets():
             return name
         hint = f"; did you mean '{FOLDER}{name}'?" if Path(name).is_dir() else did_you_mean(name, data_sets())
         raise ValueError(f"must be one of {', '.join(data_sets())}, {FOLDER}PATH{hint}")
@@ -77,12 +86,17 @@ class DataConfig(Section):
         """Whether training and validation labels are made wrong on purpose."""
         return bool(self.label_noise or self.noise_manifest)
 
+    @property
+    def noise_source(self) -> Literal["symmetric", "asymmetric", "matrix", "manifest"]:
+        """Where wrong labels come from; asymmetric: from common pairs."""
+        return "manifest" if self.noise_manifest else "matrix" if self.noise_matrix else self.noise_kind
+
     @model_validator(mode="after")
     def _one_noise(self) -> "DataConfig":
         if self.noise_manifest and self.label_noise:
             raise ValueError("label_noise and noise_manifest: set only one of them")
         if self.noise_matrix and self.noise_kind != "asymmetric":
-            raise ValueError("noise_matrix: needs noise_kind asymmetric; set that too")
+            raise ValueError("noise_matrix and noise_kind: a matrix needs data.noise_kind=asymmetric; set that too")
         return self
 
 
@@ -187,7 +201,9 @@ class TrainConfig(Section):
     freeze: tuple[str, ...] = Field(
         (), strict=False, description="names of layers whose parameters stay as they are, for example layer1"
     )
-    init_from: str | None = Field(None, description="weights file or run for the initial weights; null: from the seed")
+    init_from: PathName | None = Field(
+        None, description="weights file or run for the initial weights; null: from the seed"
+    )
 
 
 class LogConfig(Section):
@@ -220,7 +236,8 @@ class Config(Section):
     """A whole run. The same config and seed give the same run."""
 
     loss: SerializeAsAny[LossParameters] = Field(
-        LossParameters(name="auto"), description="a name from `tudui loss list`; replaces a file's section; auto: ce"
+        LossParameters(name="auto"),
+        description="a name from `tudui loss list`, also huber:delta=0.5; replaces a file's section; auto: ce",
     )
     network: SerializeAsAny[NetworkParameters] = Field(
         NetworkParameters(name="auto"), description="a network by name; auto: tudui"
@@ -252,17 +269,25 @@ class Config(Section):
 DEFAULT_LOSSES = ("ce", "mse", "l1", "huber")
 
 
+MAX_RUNS = 10_000  # of a comparison
+
+
 class ComparisonConfig(Section):
     """The losses to compare, how often, and with which learning rates."""
 
     variants: dict[str, SerializeAsAny[LossParameters]] = Field(
         default_factory=lambda: {name: loss_spec(name).parameters(name=name) for name in DEFAULT_LOSSES},
         min_length=1,
-        description="losses by name; in a file also sections with your own names",
+        max_length=100,
+        description="losses by name, also with parameters, gce:q=0.5; in a file also sections with your own names",
     )
     seeds: int = Field(5, ge=1, le=1000, description="runs per variant and noise level, from the config's seed up")
     label_noise: tuple[Share, ...] = Field(
-        (0.0,), strict=False, min_length=1, description="shares of wrong labels in training and validation, from 0 to 1"
+        (0.0,),
+        strict=False,
+        min_length=1,
+        max_length=100,
+        description="shares of wrong labels in training and validation, from 0 to 1",
     )
     baseline: str = Field("ce", description="variant to compare the others with; without ce, the first")
     metric: str | None = Field(None, description="metric of the verdicts, for example top5; null: the task's first")
@@ -272,7 +297,11 @@ class ComparisonConfig(Section):
         "tuned: the best of `rates` on validation images for each",
     )
     rates: tuple[Positive, ...] = Field(
-        (0.01, 0.02, 0.05, 0.1, 0.2), strict=False, min_length=2, description="rates to try with lr: tuned"
+        (0.01, 0.02, 0.05, 0.1, 0.2),
+        strict=False,
+        min_length=2,
+        max_length=100,
+        description="rates to try with lr: tuned",
     )
     tuning_seeds: int = Field(1, ge=1, le=100, description="runs per rate, with seeds that are not reported")
     forms: tuple[Literal["recipe", "plain"], ...] = Field(
@@ -284,3 +313,10 @@ class ComparisonConfig(Section):
     reach: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
         "auto", description="validation accuracy to reach, for time to accuracy; auto: 0.9 of the baseline's last"
     )
+
+    @model_validator(mode="after")
+    def _few_enough(self) -> "ComparisonConfig":
+        runs = len(self.variants) * len(self.label_noise) * self.seeds
+        if runs > MAX_RUNS:
+            raise ValueError(f"{runs:,} runs are too many; at most {MAX_RUNS:,} can be compared")
+        return self

@@ -13,12 +13,19 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tudui.errors import ConfigError
 from tudui.files import opened
+from tudui.text import AS_UTF_8, encoding_of
 
 Key = tuple[str, ...]
 MAX_BYTES = 256 * 1024
 MAX_SCALAR = 4096  # characters of a key or value; a path may be long
 MAX_DEPTH = 16
 TOO_DEEP = "nested too deeply; a config has at most three levels"
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# part of the parser's message: what to do
+REMEDIES = {
+    r"'\t' that cannot start": "; indent with spaces",
+    "another document": "; a config is one document, so remove the line ---",
+}
 SURROGATE = re.compile("[\ud800-\udfff]")
 PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 
@@ -47,7 +54,9 @@ class _Reader:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-            self.problems.append(f"{self.source}:{where}: not YAML: {error.problem or error.context}")
+            why = str(error.problem or error.context)
+            remedy = next((remedy for part, remedy in REMEDIES.items() if part in why), "")
+            self.problems.append(f"{self.source}:{where}: not YAML: {why}{remedy}")
         except (YAMLError, YAMLStreamError) as error:
             self.problems.append(f"{self.source}: not YAML: {' '.join(str(error).split())}")
         except RecursionError:
@@ -74,6 +83,8 @@ class _Reader:
             what = f"{len(text)} characters are too many; at most {MAX_SCALAR} are allowed"
         elif SURROGATE.search(text):
             what = "contains half a character (a surrogate); write the whole character"
+        elif CONTROL.search(text):
+            what = r"contains a line break or a control character; in double quotes, \ begins one: write / or use '...'"
         elif isinstance(node, MappingNode):
             return self.mapping(node, key)
         elif isinstance(node, SequenceNode):
@@ -94,6 +105,13 @@ class _Reader:
                 continue
             name = SURROGATE.sub("�", str(name_node.value))
             path = (*key, name)
+            if name != name.strip():
+                self.problem(
+                    name_node,
+                    key,
+                    f"before or after {name.strip()} is a full-width or non-breaking space; type a plain one",
+                )
+                continue
             if name in values:
                 self.problem(name_node, path, f"set twice, first at {self.positions[path]}; remove one")
                 continue
@@ -114,13 +132,16 @@ def read_yaml(path: Path) -> Document:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: not UTF-8 text (byte {error.start})"]) from None
+        encoding = encoding_of(data)
+        looks = f"; it looks like {encoding}" if encoding else ""
+        raise ConfigError([f"{path}: not UTF-8 text (byte {error.start}){looks}; {AS_UTF_8}"]) from None
     reader = _Reader(str(path))
     values = reader.parse(text)
     if values is None:
         values = {}
     if not isinstance(values, dict):
-        raise ConfigError([f"{path}:1:1: a config is a mapping `key: value` (got {type(values).__name__})"])
+        hint = "; write an ASCII colon and a space" if "：" in str(values) else ""
+        raise ConfigError([f"{path}:1:1: a config is a mapping `key: value` (got {type(values).__name__}){hint}"])
     return Document(values, reader.positions)
 
 

@@ -13,8 +13,9 @@ from tudui.data.dataset import Dataset, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
 from tudui.data.split import stratified
 from tudui.errors import DataError
+from tudui.style import notes_on
 
-__all__ = ["Dataset", "EpochDraw", "Preparation", "Source", "Split", "draw_epoch", "load_data"]
+__all__ = ["Dataset", "EpochDraw", "Preparation", "Source", "Split", "draw_epoch", "load_data", "load_whole"]
 
 TEST_SHARE = 0.2  # of a source without test images
 
@@ -78,6 +79,16 @@ def load_data(config: DataConfig, seed: int) -> Dataset:
     return dataset_of(read_source(config), config, seed)
 
 
+def load_whole(config: DataConfig, seed: int) -> Dataset:
+    """Return a data set whose only split, train and test at once, has all images, with their own labels."""
+    del seed  # nothing is drawn
+    source = read_source(config)
+    rows = torch.cat(list(source.parts.values())).sort().values
+    every = Split(source.store, rows, source.targets[rows], rows, None)
+    preparation = Preparation.standardizing(every)
+    return Dataset(config.name, source.task, every, None, every, preparation, tuple(source.notes), source.files)
+
+
 def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
     """Return the same as `load_data`, from a source."""
     notes, task = list(source.notes), source.task
@@ -111,7 +122,7 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
         for name, rows in parts.items()
     }
     task = task.fitted(splits["train"].targets, config.name)
-    notes += task.remarks(config.name)
+    notes += [*task.remarks(config.name), *notes_on(task.names)]
     standardize = config.normalize == "standardize"
     return Dataset(
         name=config.name,
@@ -121,4 +132,5 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
         test=splits["test"],
         preparation=Preparation.standardizing(splits["train"]) if standardize else Preparation(),
         notes=tuple(notes),
+        files=source.files,
     )

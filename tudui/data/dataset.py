@@ -90,6 +90,7 @@ class Dataset:
     test: Split
     preparation: Preparation
     notes: tuple[str, ...] = ()  # for the user, for example how the data was split
+    files: tuple[str, ...] = ()  # of each image of the source; () if its images have no files of their own
 
     @property
     def shape(self) -> Shape:
@@ -127,3 +128,4 @@ class Source:
     parts: dict[str, Tensor]  # rows of the store: "train" and, if the source has them, "validation" and "test"
     notes: Sequence[str] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)  # image files that were skipped, and why
+    files: tuple[str, ...] = ()  # of each row of the store; () if images have no files of their own

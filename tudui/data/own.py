@@ -12,7 +12,7 @@ from torch.utils.data import Dataset as TorchDataset
 from tudui.config.own_code import call_own, own_errors, own_object
 from tudui.config.schema import DataConfig
 from tudui.data.dataset import Source
-from tudui.data.folder import SIDE, fitted
+from tudui.data.decoding import SIDE, fitted
 from tudui.errors import DataError
 from tudui.tasks import Classes
 
@@ -93,7 +93,7 @@ def _part(part: Any, where: str, side: int) -> tuple[list[np.ndarray], list[Any]
 def _bytes(image: Any, where: str, side: int) -> np.ndarray:
     """Return an image as uint8 [3, H, W]; Pillow's are scaled as those in folders."""
     if isinstance(image, Image.Image):
-        return fitted(image, (side, side))
+        return fitted(image, (side, side)).pixels
     array = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image)
     if array.ndim == 2:
         array = np.broadcast_to(array, (3, *array.shape))

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import pickle
 import socket
 import sys
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from tudui.config.schema import DataConfig
+from tudui.data.archives import unpack_hint
 from tudui.data.cache import cache_folder
 from tudui.data.dataset import Source
 from tudui.errors import DataError
@@ -60,6 +62,8 @@ def read_torchvision_set(config: DataConfig) -> Source:
     """Return a data set from `data.dir`, the cache, or a download."""
     root = _root_of(config)
     if config.dir and not root.is_dir():
+        if root.is_file():
+            raise DataError(f"--data-dir {root}: is a file and not a folder{unpack_hint(root)}")
         raise DataError(f"--data-dir {root}: no such folder; name one with a copy of {config.name}, or create it")
     if config.name in CIFAR:
         return _read_cifar(config.name, CIFAR[config.name], root)
@@ -81,10 +85,10 @@ def find_copies(root: Path) -> dict[str, Path]:
         name: place
         for name, layout in CIFAR.items()
         for place in (root, root / layout.folder)
-        if (place / layout.meta_file).is_file()
+        if os.access(place / layout.meta_file, os.F_OK)  # Path.exists raises for what is in a closed folder
     }
     others = {name: root / kind / "raw" for name, kind in MNIST.items()} | {"svhn": root / "train_32x32.mat"}
-    return found | {name: place for name, place in others.items() if place.exists()}
+    return found | {name: place for name, place in others.items() if os.access(place, os.F_OK)}
 
 
 class _PickledType:
@@ -146,8 +150,8 @@ class _ArraysOnly(pickle._Unpickler):
 
 
 def _read_cifar(name: str, layout: Cifar, root: Path) -> Source:
-    folder = root if (root / layout.meta_file).is_file() else root / layout.folder
-    if not folder.is_dir():
+    folder = root if os.access(root / layout.meta_file, os.F_OK) else root / layout.folder
+    if not os.access(folder, os.F_OK):
         _download(name, root, layout.torchvision_class)
     images: list[np.ndarray] = []
     labels: list[int] = []
@@ -233,6 +237,7 @@ def _download(name: str, root: Path, kind: str, **part: Any) -> Any:
         raise DataError(
             f"{name}: not in {root}{looked_for}, and the download failed ({in_a_line(error)}). Without a network, use "
             f"--data-dir DIR with a copy of it, --data folder:PATH with your own images, or --data digits"
+            f"{unpack_hint(root)}"
         ) from None
     except Exception as error:  # random bytes make torchvision's readers raise almost anything
         why = in_a_line(f"{type(error).__name__} {error}")

@@ -84,6 +84,7 @@ def export_model(source: Path, out: Path, *, format: str, best: bool = False) ->
     description, history = describe(weights, source), history_of(source, weights)
     config = config_from(weights.config, weights.origin) if weights.config else None
     images, of, notes = _images_to_check(config, weights.shape)
+    notes += [weights.note] if weights.note else []
     if history.problem:
         notes.append(f"the card says nothing of accuracy, because {history.problem}")
     expected = logits_of(weights, description.preparation, images)

@@ -7,7 +7,7 @@ from pathlib import Path
 from tudui.config import Config
 from tudui.config.data_sets import FOLDER
 from tudui.errors import DataError
-from tudui.events import Evaluated, RunStarted, Warned
+from tudui.events import Evaluated, RunStarted, Warned, WrongLabels
 from tudui.record import Result, read_record, read_result
 from tudui.run_folder import RunFolder
 from tudui.tasks import check_scores, task_from
@@ -20,6 +20,7 @@ class History:
     """The scores of these weights and the run's warnings; empty if nothing is known."""
 
     images: Mapping[str, int] = field(default_factory=dict)  # split -> number of images
+    wrong_labels: WrongLabels | None = None
     test: Evaluated | None = None
     validation: Evaluated | None = None
     warnings: tuple[str, ...] = ()
@@ -48,6 +49,7 @@ def history_of(source: Path, weights: Weights) -> History:
         scores = {}
     return History(
         images=started.images if started else {},
+        wrong_labels=started.wrong_labels if started else None,
         test=scores.get("test"),
         validation=scores.get("validation"),
         warnings=tuple(line.message for line in lines if isinstance(line, Warned)),

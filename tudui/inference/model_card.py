@@ -15,6 +15,7 @@ from tudui.exported import Description
 from tudui.inference.history import History, without_paths
 from tudui.inference.loading import loading_code
 from tudui.tasks.classes import confusion_rows
+from tudui.tasks.metric import wilson
 from tudui.text import markdown_text, printable
 from tudui.weights import Weights
 
@@ -82,8 +83,8 @@ def _data(weights: Weights, config: Config | None, history: History) -> Lines:
             yield f"- images: {', '.join(f'{count:,} {split}' for split, count in history.images.items())}"
         yield f"- fingerprint (sha256 of classes, labels and about 500 images of each split): {weights.data}"
         if config.data.has_wrong_labels:
-            noise, kind = config.data.label_noise, config.data.noise_kind
-            share = f"{noise:g} of the labels ({kind})" if noise else "the labels of another run's manifest"
+            found, nominal = history.wrong_labels, f"{config.data.noise_source}, level {config.data.label_noise:g}"
+            share = markdown_text(found.text(weights.class_names)) if found else nominal
             yield f"- **wrong labels on purpose** in training and validation: {share}; none in test"
     count = weights.number_of_classes
     more = f", and {count - MAX_ROWS:,} more" if count > MAX_ROWS else ""
@@ -169,9 +170,7 @@ def _hits(line: Evaluated) -> int:
 
 def _share(hits: int, images: int) -> str:
     """Return a share with its 95 % interval (Wilson 1927)."""
-    from scipy.stats import binomtest
-
-    low, high = binomtest(hits, images).proportion_ci(0.95, method="wilson")
+    low, high = wilson(hits / images, images)
     return f"{100 * hits / images:.2f} % ({hits:,} of {images:,}; 95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
 
 

@@ -1,7 +1,7 @@
 """Predict the classes of image files, batch by batch, so that any number of files fits into memory."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tudui.data.folder import ENDINGS, decode_or_reason, images_below
-from tudui.errors import DataError
-from tudui.inference.scores import network_of, preparation_of
+from tudui.config import config_from
+from tudui.data import load_data, load_whole
+from tudui.data.decoding import decode_or_reason
+from tudui.data.layout import ENDINGS, class_name, images_below
+from tudui.errors import DataError, UsageError
+from tudui.inference.scores import EVERY, network_of, preparation_of, split_of
 from tudui.tasks import Classes
+from tudui.training import engine
 from tudui.weights import Weights
 
 BATCH = 256
@@ -32,7 +36,8 @@ class Prediction:
 
     path: Path
     classes: tuple[tuple[str, float], ...]
-    expected: str | None  # class whose name its folder has
+    expected: str | None  # class whose name its folder has, or true class of a split
+    split: str | None = None  # of the run's own data
 
 
 @dataclass(frozen=True)
@@ -76,21 +81,38 @@ def predict_files(
                 if isinstance(image, str):
                     yield Unreadable(file.path, image)
                 else:
-                    expected = next((folder for folder in reversed(file.folders) if folder in names), None)
+                    expected = next((name for name in map(class_name, reversed(file.folders)) if name in names), None)
                     yield Prediction(file.path, next(likeliest), expected)
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions for image files; each loop computes them again."""
+    """Predictions; for image files, each loop computes them again."""
 
     weights: Weights
-    files: Sequence[ImageFile]
-    top: int = 3
-    normalize: str | None = None
+    paths: Sequence[Path]
+    compute: Callable[[], Iterable[Prediction | Unreadable]]
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.paths)
 
     def __iter__(self) -> Iterator[Prediction | Unreadable]:
-        return predict_files(self.weights, self.files, top=self.top, normalize=self.normalize)
+        return iter(self.compute())
+
+
+def predict_split(weights: Weights, name: str, *, top: int = 3, normalize: str | None = None) -> Predictions:
+    """Return predictions for a split of a run's own data; `path` is NAME/NUMBER for images without files."""
+    if weights.config is None:
+        raise UsageError(f"--split {name}: {weights.origin} does not name its data; give a run, or name images")
+    config = config_from(weights.config, weights.origin)
+    read = load_whole if name == EVERY else load_data
+    dataset = read(config.data.model_copy(update={"normalize": "standardize"}), config.seed)
+    weights.check_fits(dataset.shape)
+    split = split_of(dataset, name)
+    paths = [Path(dataset.files[row] if dataset.files else f"{dataset.name}/{row}") for row in split.index.tolist()]
+    network = network_of(weights, preparation=preparation_of(weights, normalize, dataset.preparation))
+    outputs = engine.predict(network, split.to(network.device)).cpu()
+    true = (split.targets if split.clean is None else split.clean).tolist()
+    words = zip(paths, Classes(names=weights.class_names).words(outputs, top), true, strict=True)
+    found = [Prediction(path, classes, dataset.task.names[label], name) for path, classes, label in words]
+    return Predictions(weights, paths, lambda: found)

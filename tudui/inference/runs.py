@@ -1,9 +1,15 @@
 """The runs below a folder, as rows of a table."""
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
+from tudui.config.describe import shorten
+from tudui.config.load import INSIDE_THE_BAND
 from tudui.config.yaml_file import read_yaml
 from tudui.errors import ConfigError, DataError, UsageError
 from tudui.events import Evaluated, StepEnd
@@ -25,6 +31,7 @@ class RunRow:
     validation: float | None
     test: float | None
     seconds: float | None
+    differs: str = ""  # settings that tell it from runs of the same loss, data and seed
 
 
 def runs(folder: str | PathLike[str] = "runs") -> list[RunRow]:
@@ -32,15 +39,35 @@ def runs(folder: str | PathLike[str] = "runs") -> list[RunRow]:
     root = Path(folder)
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; train first, or name the folder of your runs")
-    return [row for path in sorted(root.rglob("config.yaml")) if (row := _row(RunFolder(path.parent), root))]
+    found: list[tuple[RunRow, dict[str, Any]]] = []
+    for path in sorted(root.rglob("config.yaml")):
+        with suppress(ConfigError):
+            config = read_yaml(path).values
+            if row := _row(RunFolder(path.parent), root, config):
+                found.append((row, dict(_flat(config))))
+    alike: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row, settings in found:
+        alike[row.loss, row.data, row.seed].append(settings)
+    return [replace(row, differs=_differing(settings, alike[row.loss, row.data, row.seed])) for row, settings in found]
 
 
-def _row(folder: RunFolder, root: Path) -> RunRow | None:
+def _flat(values: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        yield from _flat(value, f"{above}{name}.") if isinstance(value, dict) else [(f"{above}{name}", value)]
+
+
+def _differing(settings: dict[str, Any], alike: list[dict[str, Any]]) -> str:
+    """Return the settings that are not the same in all of these runs, apart from those of the machine and files."""
+    keys = {key: None for one in alike for key in one if not key.startswith(INSIDE_THE_BAND)}
+    differing = [key for key in keys if any(one.get(key) != settings.get(key) for one in alike)]
+    return ", ".join(f"{key.rpartition('.')[2]} {shorten(settings.get(key))}" for key in differing)
+
+
+def _row(folder: RunFolder, root: Path, config: dict[str, Any]) -> RunRow | None:
     try:
-        config = read_yaml(folder.config).values
         loss, data, seed = (config["loss"]["name"], config["data"]["name"], config["seed"])
         planned = config["train"]["epochs"]
-    except (ConfigError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None
     if not (isinstance(loss, str) and isinstance(data, str) and isinstance(seed, int) and isinstance(planned, int)):
         return None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tudui.config import Config, Override, config_from
-from tudui.data import Preparation, load_data
+from tudui.data import Dataset, Preparation, Split, load_data, load_whole
 from tudui.errors import UsageError
 from tudui.events import Evaluated
 from tudui.losses import build_every_loss, build_loss
@@ -14,6 +14,9 @@ from tudui.training.engine import predict, score
 from tudui.training.network import Network
 from tudui.weights import Weights, read_weights
 
+EVERY = "all"  # the name of all images as a split
+STANDARDIZE = {"normalize": "standardize"}
+CLEAN = {"label_noise": 0.0, "noise_kind": "symmetric", "noise_matrix": None, "noise_manifest": None}
 UNPREPARED = "pixels in [0, 1], as in the course's scripts; other weights may need --normalize standardize"
 
 
@@ -53,12 +56,21 @@ def preparation_of(weights: Weights, normalize: str | None, standardizing: Prepa
     return Preparation()
 
 
+def split_of(dataset: Dataset, name: str) -> Split:
+    """Return a split by name, all of `load_whole` for `all`; UsageError if there is none."""
+    splits = {EVERY: dataset.train, **dataset.splits()}
+    if name not in splits:
+        raise UsageError(f"--split {name}: {dataset.name} has only {', '.join(dataset.splits())}")
+    return splits[name]
+
+
 def evaluate_weights(
     path: Path,
     *,
     data: str | None = None,
     data_dir: str | None = None,
     split: str = "test",
+    on_bad_image: str | None = None,
     normalize: str | None = None,
     best: bool = False,
 ) -> Scored:
@@ -66,19 +78,26 @@ def evaluate_weights(
     weights = read_weights(path, best=best)
     if weights.config is None and data is None:
         raise UsageError(f"{path}: a weights file does not name its data; add --data, for example --data cifar10")
-    flags = {"data.name": ("--data", data), "data.dir": ("--data-dir", data_dir)}
-    overrides = [Override(key, value, f"{flag} {value}") for key, (flag, value) in flags.items() if value is not None]
-    if data is not None:  # the wrong labels of the training data are not those of other data
-        clean = {"label_noise": 0.0, "noise_kind": "symmetric", "noise_matrix": None, "noise_manifest": None}
-        overrides += [Override(f"data.{key}", value, f"--data {data}") for key, value in clean.items()]
+    given = {
+        "--data": ("name", data),
+        "--data-dir": ("dir", data_dir),
+        "--on-bad-image": ("on_bad_image", on_bad_image),
+    }
+    overrides = [
+        Override(f"data.{key}", value, f"{flag} {value}") for flag, (key, value) in given.items() if value is not None
+    ]
     config = config_from(weights.config or {}, weights.origin, overrides)
-    dataset = load_data(config.data.model_copy(update={"normalize": "standardize"}), config.seed)
+    read = load_whole if split == EVERY else load_data
+    dataset = read(config.data.model_copy(update=STANDARDIZE), config.seed)
+    if data is not None and config.data.has_wrong_labels and weights.data != dataset.fingerprint():
+        # other data, and not that of the run at another place: the wrong labels are not its labels
+        dataset = read(config.data.model_copy(update=STANDARDIZE | CLEAN), config.seed)
     weights.check_fits(dataset.shape)
-    chosen = dataset.splits().get(split)
-    if chosen is None:
-        raise UsageError(f"--split {split}: {dataset.name} has only {', '.join(dataset.splits())}")
-    notes = [*dataset.notes]
-    if weights.data is not None and data is None and weights.data != dataset.fingerprint():
+    chosen = split_of(dataset, split)
+    notes = [*dataset.notes, *([weights.note] if weights.note else [])]
+    if split == EVERY and weights.config is not None and data is None:
+        notes.append(f"all images of {dataset.name}, also those of the training: no test")
+    elif weights.data is not None and data is None and weights.data != dataset.fingerprint():
         notes.append(f"{dataset.name} has changed since the training: training images may be among these")
     if weights.preparation is None and normalize is None:
         notes.append(UNPREPARED)

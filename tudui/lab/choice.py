@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tudui.config import Override
 from tudui.config.load import load_loss
-from tudui.config.loss_spec import LossParameters, LossSpec, loss_spec, loss_specs
+from tudui.config.loss_spec import LossParameters, LossSpec, loss_section, loss_spec, loss_specs
 from tudui.errors import UsageError
 from tudui.losses.residual import ResidualParameters
 
@@ -39,8 +39,8 @@ class ChosenLoss:
 
 
 def has_parameter(name: str, parameter: str) -> bool:
-    """Return whether the loss of this name has a parameter; ConfigError for an unknown loss."""
-    return parameter in loss_spec(name).parameters.model_fields
+    """Return whether a loss has a parameter that its name leaves open; ConfigError for an unknown loss."""
+    return parameter in loss_spec(name).parameters.model_fields and parameter not in loss_section(name)
 
 
 def choose_loss(name: str, *, overrides: Sequence[Override] = ()) -> ChosenLoss:

@@ -1,16 +1,18 @@
 """Curves of losses and their derivatives, over the residual and over the true class's probability."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from tudui.config.loss_spec import loss_section
 from tudui.lab.choice import ChosenLoss
 from tudui.losses import build_loss, numbered_classes
 from tudui.losses.residual import ResidualParameters
+from tudui.style import loss_places
 
-LARGEST_REACH = 1e6  # its square is still far below the largest float64
+SMALLEST_REACH, LARGEST_REACH = 1e-6, 1e6  # their squares are still far from the bounds of float64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,12 @@ def class_curve(chosen: ChosenLoss, *, label: str, classes: int = 10, points: in
 def curve_label(chosen: ChosenLoss) -> str:
     """Return the name of a curve: the loss and, if it has one, its δ."""
     delta = getattr(chosen.parameters, "delta", None)
-    return chosen.label if delta is None else f"{chosen.label} δ={delta:g}"
+    return chosen.label if delta is None or ":" in chosen.label else f"{chosen.label} δ={delta:g}"
+
+
+def places_of(labels: Iterable[str]) -> dict[str, int]:
+    """Return the place of each label's colour, dashes and mark; a label begins with a loss's name."""
+    return loss_places({label: loss_section(label.partition(" ")[0])["name"] for label in labels})
 
 
 def reach_of(chosen: Sequence[ChosenLoss]) -> float:

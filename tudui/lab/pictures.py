@@ -11,7 +11,7 @@ from tudui import style
 from tudui.errors import DiskError, UsageError
 from tudui.files import refuse_overwriting, written_aside
 from tudui.lab.backward.depth import Depth
-from tudui.lab.curves import Curve
+from tudui.lab.curves import Curve, places_of
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -40,7 +40,7 @@ def curves_picture(over_residual: Sequence[Curve], over_probability: Sequence[Cu
     rows = [row for row in rows if row[0]]
     figure, axes = new_figure(2, rows=len(rows))
     labels = dict.fromkeys(curve.label for curve in (*over_probability, *over_residual))
-    styles = {label: style.line_style(index) for index, label in enumerate(labels)}
+    styles = {label: style.line_style(place) for label, place in places_of(labels).items()}
     for left, right, (curves, x, slope) in zip(axes[::2], axes[1::2], rows, strict=True):
         for curve in curves:
             left.plot(curve.place, curve.loss, label=curve.label, **styles[curve.label])
@@ -82,4 +82,4 @@ def save_picture(figure: Figure, path: Path) -> None:
     # without a date, the same picture is the same file
     metadata = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     with written_aside(path) as file:
-        figure.savefig(file, format=kind, dpi=120, metadata=metadata)
+        style.save(figure, file, format=kind, dpi=120, metadata=metadata)

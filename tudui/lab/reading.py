@@ -13,6 +13,7 @@ from tudui.errors import UsageError
 from tudui.files import opened
 from tudui.text import in_a_line
 
+MAX_BYTES = 8 * 2**20  # a million numbers of 64 bits; JSON takes 24 times its text
 Numbers = ArrayLike  # a text is read: typed numbers, or the name of a file
 HOW = "give numbers, for example 1,2,3 (rows separated by ;), or a .json, .csv or .npy file"
 
@@ -73,7 +74,7 @@ def _number(cell: str) -> float:
 
 
 def _read_json(path: Path) -> np.ndarray:
-    with opened(path, "r", encoding="utf-8") as file:
+    with opened(path, "r", most=MAX_BYTES, encoding="utf-8") as file:
         values = json.load(file)
     _check_lists(values)
     return np.array(values, dtype=np.float64)
@@ -88,13 +89,13 @@ def _check_lists(values: Any) -> None:
 
 
 def _read_csv(path: Path) -> np.ndarray:
-    with opened(path, "r", newline="", encoding="utf-8") as file:
+    with opened(path, "r", most=MAX_BYTES, newline="", encoding="utf-8") as file:
         values = _parse_rows([row for row in csv.reader(file) if row])
     return values.reshape(-1) if 1 in values.shape else values  # one row or column is a list of numbers
 
 
 def _read_npy(path: Path) -> np.ndarray:
-    with opened(path) as file:
+    with opened(path, most=MAX_BYTES) as file:
         values = np.load(file, allow_pickle=False)
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
         raise ValueError(f"must be one array of numbers (got {getattr(values, 'dtype', 'several arrays')})")

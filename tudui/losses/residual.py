@@ -39,7 +39,7 @@ class ResidualParameters(LossParameters):
             return values
         for name, plain in PLAIN.items():
             if values.get(name, plain) != plain:
-                raise ValueError(f"form: plain sets {name} to {plain}; remove form or {name}")
+                raise ValueError(f"form and {name}: plain sets {name} to {plain}; remove one of them")
         return values | PLAIN
 
     @property

@@ -1,7 +1,6 @@
 """Turns the tensors of a file into the state_dict of a network, and reports those that do not fit."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +8,9 @@ from pydantic import ValidationError
 
 from tudui.errors import TuduiError, WeightsError
 from tudui.networks import NetworkParameters, Shape, build_network, network_spec
-from tudui.networks.course import IMAGE_SHAPE
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-MAX_CLASSES = 100_000  # rows of the last layer; a tensor may claim any number of them
-COURSE = NetworkParameters(name="tudui")  # a file of a script does not name its network: it must be this one
 
 
 def network_from(section: Any, path: Path) -> NetworkParameters:
@@ -28,15 +23,6 @@ def network_from(section: Any, path: Path) -> NetworkParameters:
         raise WeightsError(f"{path}: {error}; install the package of this network") from None
 
 
-def shape_of_course(tensors: Mapping[str, Any], path: Path) -> Shape:
-    """Return the shape of the course's network from its last tensor, a bias for each class."""
-    *_, last = _named(tensors, list(_expected(COURSE, Shape(IMAGE_SHAPE, 2), path)), path).values()
-    outputs = len(last) if last.dim() else 0
-    if not 2 <= outputs <= MAX_CLASSES:
-        raise WeightsError(f"{path}: its last layer has {outputs:,} classes; 2 to {MAX_CLASSES:,} can be read")
-    return Shape(IMAGE_SHAPE, outputs)
-
-
 def state_dict_of(
     tensors: Mapping[str, Any], network: NetworkParameters, shape: Shape, path: Path
 ) -> "dict[str, Tensor]":
@@ -46,7 +32,9 @@ def state_dict_of(
     expected = _expected(network, shape, path)
     numbers = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     read: dict[str, Tensor] = {}
-    for name, tensor in _named(tensors, list(expected), path).items():
+    if tensors.keys() != expected.keys() or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
+        raise WeightsError(f"{path}: another network: {len(tensors)} tensors, not the {len(expected)} expected")
+    for name, tensor in tensors.items():
         kinds = numbers if expected[name].is_floating_point() else (expected[name].dtype,)
         if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.dtype not in kinds:
             raise WeightsError(f"{path}: {name} is not a plain tensor of numbers ({tensor.dtype}, {tensor.layout})")
@@ -69,26 +57,3 @@ def _expected(network: NetworkParameters, shape: Shape, path: Path) -> "dict[str
             return build_network(network, shape, seed=0).state_dict()
     except TuduiError as error:
         raise WeightsError(f"{path}: {error}") from None
-
-
-def _named(tensors: Mapping[str, Any], expected: Sequence[str], path: Path) -> "dict[str, Tensor]":
-    """Return the tensors by their expected names; in the file they may have a prefix, or numbers."""
-    from torch import Tensor
-
-    found = {name: value for name, value in tensors.items() if isinstance(name, str) and isinstance(value, Tensor)}
-    if not set(expected) <= set(found):
-        ends = {".".join(name.split(".")[-2:]): name for name in found}
-        layers = list(dict.fromkeys(name.rpartition(".")[0] for name in expected))
-        numbers = sorted({int(end.split(".")[0]) for end in ends if re.fullmatch(r"\d{1,9}\.\w+", end)})
-        numbered = dict(zip(layers, numbers, strict=False)) if len(numbers) == len(layers) else {}
-        for name in expected:
-            layer, _, kind = name.rpartition(".")
-            if old := ends.get(name) or ends.get(f"{numbered.get(layer)}.{kind}"):
-                found[name] = found.pop(old)
-    if not set(expected) <= set(found):
-        wanted = f"{len(expected)} tensors ({', '.join(expected[:2])}, ...; or numbered as in a Sequential)"
-        got = ", ".join(list(found)[:4]) or "none"
-        raise WeightsError(f"{path}: another network: expected {wanted}, got {got}")
-    if len(found) != len(expected):
-        raise WeightsError(f"{path}: another network: {len(found)} tensors, expected {len(expected)}")
-    return {name: found[name] for name in expected}

@@ -29,6 +29,7 @@ def report_of(comparison: Comparison) -> list[Block]:
         *_answer(comparison),
         *_setup(comparison),
         *_tables(comparison),
+        *(for_classes.wrong_labels(comparison) if classes else ()),
         *(for_classes.learned(comparison) if classes else ()),
         *_pictures(comparison),
         *(for_classes.pictures(comparison) if classes else ()),

@@ -1,6 +1,6 @@
 """Shared by the report's pictures: readable on a phone, each loss in the same colour everywhere."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from tudui.style import PANEL, TICKS, line_style
+from tudui.config.loss_spec import LossParameters
+from tudui.style import PANEL, TICKS, line_style, loss_places, save
 from tudui.tasks import Unit
 
 HEIGHT = 4.4  # inches
@@ -22,7 +23,7 @@ class Style(NamedTuple):
     """How a variant is drawn in every picture."""
 
     label: str
-    place: int  # among the variants
+    place: int  # of its colour and dashes
 
     @property
     def line(self) -> dict[str, Any]:
@@ -35,12 +36,12 @@ class Style(NamedTuple):
         return str(self.line["color"])
 
 
-def styles_of(variants: Iterable[str]) -> dict[str, Style]:
-    """Return each variant's style, long names shortened; no two of the first 35 share both colour and dashes."""
+def styles_of(variants: Mapping[str, LossParameters]) -> dict[str, Style]:
+    """Return each variant's style, long names shortened; no two of 35 share both colour and dashes."""
     half = LONGEST_NAME // 2
     return {
         name: Style(name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}", place)
-        for place, name in enumerate(variants)
+        for name, place in loss_places({name: loss.name for name, loss in variants.items()}).items()
     }
 
 
@@ -112,5 +113,5 @@ def legend_below(figure: Figure, axes: Axes) -> None:
 def png(figure: Figure) -> bytes:
     """Return the picture as a file that is the same every time."""
     file = BytesIO()
-    figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+    save(figure, file, format="png", dpi=150, metadata={"Software": None})
     return file.getvalue()

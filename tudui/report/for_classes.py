@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tudui.comparison.outcome import Comparison, Row
 from tudui.comparison.runs import cell_name
-from tudui.report.document import Block, Folded, Gallery, Heading, Paragraph, Picture, Table, gallery
+from tudui.events import MOST_PAIRS, WrongLabels
+from tudui.report.document import Block, Code, Folded, Gallery, Heading, Paragraph, Picture, Table, gallery
 from tudui.report.drawing import HEIGHT, legend_below, new_picture, png, styles_of
-from tudui.report.words import noise_words, number
+from tudui.report.words import UNKNOWN, noise_words, number
 from tudui.sinks.pictures import confusion_picture
 from tudui.style import finish
 from tudui.tasks.classes import ACCURACY
@@ -19,6 +21,51 @@ from tudui.tasks.classes import CALIBRATION_BINS as BINS
 FEWEST = 10  # predictions in a bin: the share of fewer is mostly chance
 FEW = 4  # pictures that are shown unfolded
 MOST_CLASSES = 20  # that can be read
+
+
+def wrong_labels(comparison: Comparison) -> Iterator[Block]:
+    """Yield the section on the labels that were made wrong, if there are any: shares, pairs, transition matrices."""
+    levels = {noise: found for noise in comparison.noise_levels if (found := comparison.wrong_labels(noise))}
+    if not levels:
+        return
+    names = comparison.task.names
+    yield Heading("Wrong labels")
+    yield Paragraph(
+        "Labels of training and validation images were made wrong on purpose, those of test images were not. The level "
+        "is the setting; the shares are counted. Pairs are the true and the given class, with the share of the true "
+        "class's labels, for the first seed."
+    )
+    head = ["level", "kind", "training labels wrong %", "validation labels wrong %", "pairs"]
+    rows = []
+    for noise, found in levels.items():
+        pairs = found[0].pairs(names)
+        more = f" and {len(pairs) - MOST_PAIRS} more" if len(pairs) > MOST_PAIRS else ""
+        shares = [
+            number(comparison.wrong_share(noise, split), ACCURACY.unit) if split in found[0].images else UNKNOWN
+            for split in ("train", "validation")
+        ]
+        rows.append([f"{noise:g}", found[0].kind, *shares, ", ".join(pairs[:MOST_PAIRS]) + more])
+    yield Table("Wrong labels, means over seeds", head, rows, words=("kind", "pairs"))
+    drawn = [transitions(comparison, noise, found) for noise, found in levels.items() if found[0].cells]
+    if drawn and len(names) <= MOST_CLASSES:
+        yield Gallery(drawn) if len(drawn) <= FEW else Folded("Transition matrices", [Gallery(drawn)])
+    first = next(iter(levels.values()))[0]
+    if first.matrix:
+        text = "\n".join(",".join(f"{cell:g}" for cell in row) for row in first.matrix)
+        name = Path(comparison.plan.base.data.noise_matrix or "").name
+        yield Folded(f"The matrix {name} (sha256 {first.sha256})", [Code(text)])
+
+
+def transitions(comparison: Comparison, noise: float, found: list[WrongLabels]) -> Picture:
+    """Return the matrix of true and given labels at one noise level, shares over all seeds."""
+    counts = np.zeros((comparison.task.outputs,) * 2, dtype=int)
+    for true, given, count in (cell for labels in found for cell in labels.cells):
+        counts[true, given] += count
+    file, title = BytesIO(), noise_words(comparison, noise)
+    Image.fromarray(confusion_picture(counts.tolist(), comparison.task.names, columns="given label")).save(file, "png")
+    return Picture(
+        cell_name("labels", noise), f"Given labels of each class with {title}.", f"{title}.", file.getvalue()
+    )
 
 
 def learned(comparison: Comparison) -> Iterator[Block]:

@@ -56,10 +56,11 @@ def score_picture(comparison: Comparison, noise: float) -> Picture | None:
 def noise_picture(comparison: Comparison) -> Picture:
     """Return the score over the share of wrong labels, a line per variant."""
     levels, metric = sorted(comparison.noise_levels), comparison.metric
+    wrong = {level: comparison.wrong_share(level) for level in levels}
     styles = styles_of(comparison.plan.comparison.variants)
     scale = metric.unit.scale
     figure, axes = new_picture()
-    step = min(b - a for a, b in pairwise(levels))
+    step = min(b - a for a, b in pairwise(sorted(wrong.values())))
     ends, intervals = {}, len(styles) <= MANY
     for index, (variant, style) in enumerate(styles.items()):
         rows = {row.label_noise: row.metrics.get(metric.name) for row in comparison.rows if row.variant == variant}
@@ -68,16 +69,16 @@ def noise_picture(comparison: Comparison) -> Picture:
             continue
         # side by side, so that no interval hides another
         moved = 0.08 * step * ((index + 0.5) / len(styles) - 0.5)
-        x = [100 * (level + moved) for level, _ in known]
+        x = [100 * (wrong[level] + moved) for level, _ in known]
         y = [scale * score.mean for _, score in known]
         axes.plot(x, y, marker="o", markersize=5, **style.line)
         if intervals:
             low, high = np.transpose([scale * np.array(score.interval or (np.nan, np.nan)) for _, score in known])
             axes.vlines(x, low, high, color=style.colour, linewidth=1.2, alpha=0.6)
         ends[style] = (x[-1], y[-1])
-    axes.set_xticks([100 * level for level in levels])
+    axes.set_xticks(shown := [100 * share for share in wrong.values()], [f"{share:.3g}" for share in shown])
     y_title = axis_title(f"test {metric.title}", metric.unit)
-    finish(axes, title=f"{metric.title} over label noise", x="labels made wrong / %", y=y_title)
+    finish(axes, title=f"{metric.title} over label noise", x="training labels made wrong / %", y=y_title)
     label_ends(axes, ends)
     return Picture(
         f"{metric.name}-over-noise",

@@ -21,6 +21,12 @@ def terminal(comparison: Comparison, console: Console) -> None:
     """Print a table per noise level, and its conclusions in words."""
     for noise in comparison.noise_levels:
         console.print(_table(comparison, noise, narrow=console.width < WIDE))
+        for figure in comparison.task.beside:
+            found = [
+                f"{row.variant} {mean_sd(row.figures.get(figure.name), figure.unit)}"
+                for row in comparison.rows_at(noise)
+            ]
+            console.print(escape(f"{words.with_unit(figure.title, figure.unit)}: {', '.join(found)}"))
         console.print()
     seeds, images, metric = comparison.plan.comparison.seeds, comparison.test_images, comparison.metric
     inside = f" in {metric.unit.value}" if metric.unit.value else ""

@@ -65,13 +65,11 @@ def listed(words: Sequence[str]) -> str:
 
 def noise_words(comparison: Comparison, noise: float) -> str:
     """Return the description of a noise level, to be read after `with`."""
-    data = comparison.plan.base.data
-    if data.noise_manifest:
-        return "wrong labels from a manifest"
-    if not noise:
-        return "no label noise"
-    share = f"{100 * noise:g} %"
-    return f"{share} asymmetric label noise" if data.noise_kind == "asymmetric" else f"{share} of labels wrong"
+    found = comparison.wrong_labels(noise)
+    if not found or found[0].kind == "symmetric":
+        return f"{100 * noise:g} % of labels wrong" if noise else "no label noise"
+    level = "" if found[0].kind == "manifest" else f" {noise:g}"
+    return f"{100 * comparison.wrong_share(noise):.3g} % of labels wrong ({found[0].kind}{level})"
 
 
 def seeds_words(row: Row) -> str:

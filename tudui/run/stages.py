@@ -1,7 +1,7 @@
 """The stages of a run around the loop: begin, restore, end an epoch, end the run."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -9,19 +9,29 @@ from typing import Any
 
 import torch
 
-from tudui.config import config_from
+from tudui.config import config_from, load_config
 from tudui.config.describe import shorten
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.config.loss_spec import Loss
 from tudui.errors import DataError, UsageError
-from tudui.events import Divergence, Evaluated, Event, RunEnded, RunStarted, Warned
+from tudui.events import Divergence, Evaluated, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import json_text, write_text
 from tudui.losses import build_every_loss
-from tudui.run.outcome import learned, write_predictions, wrong_labels_of
+from tudui.run.outcome import learned, memorised_images, spoiled_in, write_predictions, wrong_labels_of
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import RunInfo, Sink, open_sink
-from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, restore_state, save_checkpoint
+from tudui.sinks.several import Sinks
+from tudui.tasks.label_noise import manifest
+from tudui.training.checkpoint import (
+    BEST,
+    LAST,
+    Checkpoint,
+    load_checkpoint,
+    newest_checkpoint,
+    restore_state,
+    save_checkpoint,
+)  # fmt: skip
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict, score
 from tudui.training.hashes import begun_from
@@ -40,7 +50,7 @@ class Run:
         self.config, self.data, self.loss = training.config, training.data, training.loss
         self.state, self.world = training.state, training.world
         self.metric = self.data.task.metrics[0]  # selects the best weights and stops early
-        self.sinks: list[Sink] = []
+        self.emit = Sinks()
         self.saved_step = -1
         self.diverged: Divergence | None = None
         self.warning: str | None = None  # of a resumed run, for the listeners
@@ -73,38 +83,43 @@ class Run:
     def restore(self, *, restart: bool = False, write: bool = True) -> None:
         """Restore the newest checkpoint; begin again if no step was done, or with `restart`.
 
-        `write` cuts the run's files back to it. WeightsError if the checkpoints were lost; DataError if the images have
-        changed; UsageError if the config has.
+        `write` cuts files back to it. WeightsError: no checkpoints; DataError: other images; UsageError: other config.
         """
         checkpoint = None
         if not restart:
             checkpoint, self.warning = newest_checkpoint(self.folder.checkpoints)
             if checkpoint is None:
                 self.folder.check_not_begun()
-        if checkpoint and checkpoint.data != self.data.fingerprint():
-            raise DataError(
-                f"{self.folder.root}: the images of {self.data.name} have changed since the run began; "
-                f"restore them, or train again in another --run-dir"
-            )
-        if not checkpoint:
+        if checkpoint:
+            self._restore(checkpoint)
+        else:
+            if not self.folder.extends(self.config):
+                self.folder.check_same(self.config)  # without a fingerprint, other data is another run
             self.initialise()
-            if write:
-                self.folder.cut_back({})
+        lengths = checkpoint.lengths if checkpoint else {}
+        self.folder.check_lengths(lengths)
+        if not write:
             return
+        self.folder.cut_back(lengths)
+        before = load_config(self.folder.config).config
+        if (before.train.epochs, before.data) != (self.config.train.epochs, self.config.data):
+            write_text(self.folder.config, to_yaml(self.config))
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
         began = config_from(checkpoint.config, str(checkpoint.path))
         if not self.folder.extends(self.config, began):
             self.folder.check_same(self.config, began)  # config.yaml may have been edited
+        if checkpoint.data != self.data.fingerprint():
+            raise DataError(
+                f"{self.folder.root}: the images of {self.data.name} have changed since the run began; "
+                f"restore them, name where they are with --data or --data-dir, or train again in another --run-dir"
+            )
         restore_state(self.state, checkpoint)
         if began.train.epochs < self.config.train.epochs and self.is_over():
             raise UsageError(
                 f"{self.folder.root}: early stopping ended this run after epoch {self.state.progress.epoch}, so more "
                 f"epochs change nothing; train longer in a new run with --set train.early_stopping=null"
             )
-        if not write:
-            return
-        self.folder.cut_back(checkpoint.lengths)
-        if began.train.epochs != self.config.train.epochs:
-            write_text(self.folder.config, to_yaml(self.config))
 
     def open_sinks(self, stack: ExitStack) -> list[Sink]:
         """Return the sinks that the config names."""
@@ -120,12 +135,7 @@ class Run:
             opened.append(stack.enter_context(open_sink(name, run)))
         return opened
 
-    def emit(self, event: Event) -> None:
-        """Send an event to every sink."""
-        for sink in self.sinks:
-            sink(event)
-
-    def begin(self, *, listeners: Iterable[Sink]) -> None:
+    def begin(self) -> None:
         """Emit RunStarted for a new run. For a resumed run, send it to the listeners but not to the record."""
         step, model = self.state.progress.step, self.state.network.model
         new = step == 0
@@ -137,24 +147,26 @@ class Run:
             images={name: len(split) for name, split in self.data.splits().items()},
             steps_planned=self.state.steps_planned,
             hashes=begun_from(self.config, self.data, model) if new and self.world.is_first else {},
+            wrong_labels=wrong_labels_of(self.data, self.config.data),
             step=step,
         )
         if new and self.world.is_first:
             self.save(LAST)  # a record with steps and no checkpoint is then known to have lost it
             if self.data.train.clean is not None:
-                listed = wrong_labels_of(self.data, self.config.data, self.config.seed)
+                names = self.data.task.names
+                listed = manifest(spoiled_in(self.data), names, self.config.data, self.config.seed)
                 write_text(self.folder.label_noise, json_text(listed) + "\n")
             self.emit(started)
             left_out, of_loss = images_left_out(self.config, self.data), self.config.loss.warnings()
             for note in (*self.cautions, *left_out, *of_loss, *self.data.notes):
                 self.emit(Warned(step=0, message=note))
-        for sink in () if new else listeners:
-            sink(started)
+        if not new:
+            self.emit.tell(started, self.emit.listeners)
             if self.warning:
-                sink(Warned(step=step, message=self.warning))
+                self.emit.tell(Warned(step=step, message=self.warning), self.emit.listeners)
         self.training.over = self.is_over()
 
-    def end_epoch(self) -> None:
+    def end_epoch(self, trained: StepEnd) -> None:
         """Evaluate on validation and save checkpoints."""
         progress = self.state.progress
         if self.data.validation is not None:
@@ -164,6 +176,8 @@ class Run:
             self.emit(evaluated)
             self.warn_of_collapse(evaluated, outputs)
             score = evaluated.scores[self.metric.name]
+            if self.is_over() and (memorised := memorised_images(trained, evaluated, self.metric)):
+                self.emit(Warned(step=evaluated.step, message=memorised))
             if self.metric.is_better(score, progress.best_score):
                 progress.best_epoch, progress.best_score = progress.epoch, score
                 if self.config.checkpoint.best:
@@ -185,10 +199,9 @@ class Run:
 
     def is_over(self) -> bool:
         """Return whether the run diverged, has done its epochs, or is ended by early stopping."""
-        patience, progress = self.config.train.early_stopping, self.state.progress
+        patience, progress = self.config.train.early_stopping or math.inf, self.state.progress
         waited = 0 if progress.epoch_images else progress.epoch - progress.best_epoch  # it stops between epochs
-        stopped = patience is not None and waited >= patience
-        return self.training.over or progress.epoch == self.config.train.epochs or stopped
+        return self.training.over or progress.epoch == self.config.train.epochs or waited >= patience
 
     def save(self, name: str) -> None:
         """Write a checkpoint of the current state, unless `last.pt` has it."""
@@ -197,8 +210,8 @@ class Run:
             return
         if name == LAST:
             self.saved_step = step
-        path, config = self.folder.checkpoints / name, self.config.model_dump(mode="json")
         lengths = self.folder.lengths() if step else {self.folder.record.name: 0}  # from step 0 all is written again
+        path, config = self.folder.checkpoints / name, self.config.model_dump(mode="json")
         save_checkpoint(path, self.state, self.data, config, lengths=lengths)
 
     def evaluate(
@@ -229,10 +242,10 @@ class Run:
         """Write the result, with the final scores unless the run diverged."""
         self.training.over = True
         scores = {} if self.diverged else self._final_scores()
-        if self.diverged:
-            nothing = dict.fromkeys(("train", "validation", "test", "best"))
-            return self.write_result("diverged", {"diverged": asdict(self.diverged), **nothing})
-        return self.write_result("finished", scores)
+        if not self.diverged:
+            return self.write_result("finished", scores)
+        nothing = dict.fromkeys(("train", "validation", "test", "best"))
+        return self.write_result("diverged", {"diverged": asdict(self.diverged), **nothing})
 
     def _final_scores(self) -> dict[str, Any]:
         """Evaluate the last and the selected weights on test; return nothing if that shows that the run diverged."""
@@ -243,6 +256,8 @@ class Run:
         self.emit(test)
         if validation is None:
             self.warn_of_collapse(test, outputs)
+        if missing := self.data.task.missing(outputs, self.data.test.targets):
+            self.emit(Warned(step=test.step, message=f"on the {test.images:,} test images, {missing}"))
         if self.world.is_first:
             write_predictions(self.folder.predictions, self.data.test, outputs, self.data.task)
         progress, metric = self.state.progress, self.metric.name
@@ -273,6 +288,7 @@ class Run:
             "loss": self.config.loss.name,
             "data": self.config.data.name,
             "task": self.data.task.about(),
+            "images": {name: len(split) for name, split in self.data.splits().items()},
             "epochs": progress.epoch,
             "steps": progress.step,
             **values,
@@ -281,6 +297,7 @@ class Run:
             "timing": {"seconds": progress.seconds, "images_per_second": speed},
         }
         self.emit(RunEnded(step=progress.step, status=status, result=result))
+        result |= self.emit.drops()
         if self.world.is_first:
             write_text(self.folder.result, json_text(result, indent=2) + "\n")
         return RunResult(self.folder.root, status, result)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tudui.config import Config
 from tudui.config.dump import to_yaml
+from tudui.config.load import located
 from tudui.data import read_source
 from tudui.data.cache import check_cached
 from tudui.distributed import World, check_shares, connect
@@ -21,6 +22,7 @@ from tudui.run_folder import RunFolder, RunResult
 from tudui.signals import StopRequest, stop_on_signal
 from tudui.sinks import Sink
 from tudui.sinks.jsonl import jsonl_sink
+from tudui.sinks.several import Sinks
 from tudui.training.checkpoint import LAST
 from tudui.training.device import memory_errors, resolve_machine
 from tudui.training.engine import fit_together
@@ -61,8 +63,8 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
         for run in runs:
             run.share_state()
         request = request or stack.enter_context(stop_on_signal())
-        for run, job in zip(runs, jobs, strict=True):
-            run.begin(listeners=job.sinks)
+        for run in runs:
+            run.begin()
         for events in fit_together([run.training for run in runs]):
             check_cached()
             active = [(number, runs[number], event) for number, event in enumerate(events) if event]
@@ -70,7 +72,7 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
                 run.emit(event)
                 run.diverged = event.diverged
                 if event.epoch_done and not run.diverged:
-                    run.end_epoch()
+                    run.end_epoch(event)
             stopped_by = world.largest(request.signal_number or 0)  # the same answer in all processes
             for number, run, _ in active:
                 if run.diverged or (not stopped_by and run.is_over()):
@@ -82,10 +84,10 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
 
 def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
     """Return runs at their last checkpoints, or before their first step; write the resolved configs."""
-    resolved = [(job, RunFolder(job.run_dir), *resolve_machine(job.config)) for job in jobs]
+    resolved = [(job, RunFolder(job.run_dir), *resolve_machine(located(job.config))) for job in jobs]
     for job, folder, config, reasons in resolved:
         if world.is_first:
-            stack.enter_context(folder.claimed(config, resume=job.resume))
+            stack.enter_context(folder.claimed(config, resume=job.resume, restart=job.restart))
             if not folder.config.exists():
                 write_text(folder.config, to_yaml(config, {**(job.provenance or {}), **reasons}))
     datasets = load_datasets([config for _, _, config, _ in resolved])
@@ -99,7 +101,8 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
                 run.restore(restart=job.restart)
             else:
                 run.initialise()
-            run.sinks = [stack.enter_context(jsonl_sink(folder.record)), *run.open_sinks(stack), *job.sinks]
+            record = stack.enter_context(jsonl_sink(folder.record))
+            run.emit = Sinks([record], run.open_sinks(stack), job.sinks)
     return runs
 
 

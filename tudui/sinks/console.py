@@ -70,6 +70,7 @@ class _Lines:
         self.console.print(
             f"{escape(event.name)}: loss {loss}, {event.parameters:,} parameters, {self.task.outputs} classes\n"
             f"images: {images}"
+            + (f"\nwrong labels: {escape(event.wrong_labels.text(self.task.names))}" if event.wrong_labels else "")
         )
 
     def score(self, scores: Mapping[str, float]) -> str:

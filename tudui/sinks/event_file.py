@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -19,10 +19,10 @@ PREFIX = "events.out.tfevents"
 
 
 class EventFile:
-    """Appends to one event file; DiskError if that fails."""
+    """Appends to one event file, which is empty until its first event; DiskError if that fails."""
 
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
-        self.path, self.file = path, file
+    def __init__(self, path: Path, file: IO[bytes], *, heading: Sequence[Event]) -> None:
+        self.path, self.file, self.heading = path, file, heading
         self.records = RecordWriter(file)
 
     def add(self, summaries: Summary | Iterable[Summary], step: int | None = None) -> None:
@@ -34,9 +34,11 @@ class EventFile:
 
     def write(self, event: Event) -> None:
         """Write an event with the current time."""
-        event.wall_time = time.time()
+        events, self.heading = (*self.heading, event), ()
         with disk_errors(self.path):
-            self.records.write(event.SerializeToString())
+            for each in events:
+                each.wall_time = time.time()
+                self.records.write(each.SerializeToString())
             self.file.flush()
 
 
@@ -49,9 +51,8 @@ def event_file(folder: Path, *, purge_step: int | None = None) -> Iterator[Event
         stamps = (path.name.split(".")[3] for path in folder.glob(f"{PREFIX}.*"))
         number = max([int(time.time()), *(int(stamp) + 1 for stamp in stamps if stamp.isdigit())])
     path = folder / f"{PREFIX}.{number:010d}.{socket.gethostname()}.{os.getpid()}{OURS}"
+    heading = [Event(file_version="brain.Event:2")]
+    if purge_step is not None:
+        heading.append(Event(step=purge_step, session_log=SessionLog(status=SessionLog.START)))
     with appended(path) as file:
-        events = EventFile(path, file)
-        events.write(Event(file_version="brain.Event:2"))
-        if purge_step is not None:
-            events.write(Event(step=purge_step, session_log=SessionLog(status=SessionLog.START)))
-        yield events
+        yield EventFile(path, file, heading=heading)

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+from PIL.ImageFont import FreeTypeFont
 
-from tudui.style import FAINT, INK, RIGHT, WRONG
+from tudui.style import FAINT, INK, RIGHT, WRONG, pillow_font
 
 SIDE, FRAME, GAP, COLUMNS = 96, 4, 4, 4  # TensorBoard shrinks a picture to about 320 pixels
 LINE = 19  # height of a text line, in pixels
@@ -20,7 +21,7 @@ def prediction_grid(
     framed = SIDE + 2 * FRAME
     width, height = framed + 2 * GAP, framed + 2 * GAP + 2 * LINE
     canvas = Image.new("RGB", (columns * width, rows * height), "white")
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(15)
+    draw, font = ImageDraw.Draw(canvas), pillow_font("".join(classes), 15)
     for index, (image, label, guess) in enumerate(zip(images, labels, predicted, strict=True)):
         x, y = (index % columns) * width + GAP, (index // columns) * height + GAP
         colour = RIGHT if guess == label else WRONG
@@ -33,19 +34,21 @@ def prediction_grid(
     return np.asarray(canvas)
 
 
-def confusion_picture(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> np.ndarray:
-    """Return uint8 [H, W, 3]: rows are true classes, columns predicted ones, cells shares of their row."""
+def confusion_picture(
+    confusion: Sequence[Sequence[int]], classes: Sequence[str], *, columns: str = "predicted class"
+) -> np.ndarray:
+    """Return uint8 [H, W, 3]: rows are true classes, columns by default predicted ones, cells shares of their row."""
     counts = np.asarray(confusion, dtype=np.float64)
     shares = counts / counts.sum(1, keepdims=True).clip(min=1)
     number = len(classes)
     side = max(6, min(56, 900 // number))
-    font = ImageFont.load_default(max(6, min(22, side - 4)))  # large, because TensorBoard halves the picture
-    small = ImageFont.load_default(20)
+    font = pillow_font("".join(classes), max(6, min(22, side - 4)))  # large, because TensorBoard halves the picture
+    small = pillow_font("", 20)
     probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     longest = round(max(probe.textlength(name, font) for name in classes)) + 16 if side >= 10 else 0
     margin = min(max(longest, 40), 160)
     size = margin + number * side + 8
-    notes = ("rows: true class, in percent", "columns: predicted class")
+    notes = ("rows: true class, in percent", f"columns: {columns}")
     width = max(size, 16 + round(max(probe.textlength(note, small) for note in notes)))
     canvas = Image.new("RGB", (width, size + 26 * len(notes) + 8), "white")
     draw = ImageDraw.Draw(canvas)
@@ -71,16 +74,14 @@ def _shade(share: float) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _vertical(
-    canvas: Image.Image, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, x: int, y: int
-) -> None:
+def _vertical(canvas: Image.Image, text: str, font: FreeTypeFont, x: int, y: int) -> None:
     width, height = round(ImageDraw.Draw(canvas).textlength(text, font)) + 2, 28
     label = Image.new("RGB", (width, height), "white")
     ImageDraw.Draw(label).text((0, height / 2), text, INK, font, "lm")
     canvas.paste(label.rotate(90, expand=True), (x - height // 2, y - width))
 
 
-def _fit(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
+def _fit(draw: ImageDraw.ImageDraw, text: str, font: FreeTypeFont, width: float) -> str:
     shorter = text
     while text and draw.textlength(shorter, font) > width:
         text = text[:-1]

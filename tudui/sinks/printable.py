@@ -8,9 +8,10 @@ from typing import IO, Any, cast
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from tudui.output import Lasting
-from tudui.text import printable
+from tudui.text import one_line, printable
 
 BLANK_ENDS = re.compile(" +$", re.MULTILINE)
 
@@ -35,10 +36,19 @@ def lasting(console: Console) -> Iterator[None]:
 
 def plain_table(*columns: str, left: int = 1, title: str | None = None, gap: int = 2) -> Table:
     """Return a table without rules; its first `left` columns are left-aligned, with `gap` spaces between columns."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, gap, 0, 0))
+    table = _PlainTable(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, gap, 0, 0))
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < left else "right")
     return table
+
+
+class _PlainTable(Table):
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """Add a row of one line; a name that holds line breaks would forge others."""
+        for cell in cells:
+            if isinstance(cell, Text):
+                cell.plain = one_line(cell.plain)
+        super().add_row(*(one_line(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
 class _WithoutBlankEnds:

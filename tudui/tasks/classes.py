@@ -21,6 +21,7 @@ Confusion = list[list[int]]
 MAX_MATRIX = 100  # classes; with more, only the cells that are not 0 are kept
 CALIBRATION_BINS = 15
 FEWEST_FOR_TOP5 = 6  # with five classes or fewer, every image would be right
+MOST_NAMED = 10  # classes in one line
 UNEQUAL = 3  # the largest class is this many times the smallest: print a note
 
 
@@ -120,8 +121,11 @@ ACCURACY = _share(name="accuracy", title="accuracy", of=is_right)
 TOP5 = _share(name="top5", title="top-5 accuracy", of=is_among_top5)
 NLL = Metric(name="nll", title="NLL", of=negative_log_likelihood, better="less", unit=NATS)
 ECE = Figure(name="ece", title="ECE", of=calibration_error, better="less", unit=PLAIN)
+BALANCED = Figure(
+    name="balanced_accuracy", title="balanced accuracy", of=balanced_accuracy, better="more", unit=PERCENT
+)
 FIGURES = (
-    Figure(name="balanced_accuracy", title="balanced accuracy", of=balanced_accuracy, better="more", unit=PERCENT),
+    BALANCED,
     Figure(name="macro_f1", title="macro F1", of=macro_f1, better="more", unit=PERCENT),
     ECE,
 )
@@ -162,7 +166,12 @@ class Classes:
     @property
     def brief(self) -> tuple[Metric | Figure, ...]:
         """The scores of a short table."""
-        return (ACCURACY, NLL, ECE)
+        return (ACCURACY, *self.beside, NLL, ECE)
+
+    @property
+    def beside(self) -> tuple[Figure, ...]:
+        """Balanced accuracy if the sizes of classes are very unequal: accuracy then shows mostly the large ones."""
+        return (BALANCED,) if self.counts and max(self.counts) > UNEQUAL * min(self.counts) else ()
 
     def about(self) -> dict[str, Any]:
         """Return plain values; `task_from` makes the task from them."""
@@ -193,9 +202,9 @@ class Classes:
 
     def remarks(self, where: str) -> tuple[str, ...]:
         """Return a note if the sizes of classes are very unequal."""
-        smallest, largest = min(self.counts), max(self.counts)
-        if largest <= UNEQUAL * smallest:
+        if not self.beside:
             return ()
+        smallest, largest = min(self.counts), max(self.counts)
         few, many = (self.names[self.counts.index(count)] for count in (smallest, largest))
         return (
             f"{where}: classes are very unequal, {smallest} ({few}) to {largest} ({many}) training images; "
@@ -244,6 +253,13 @@ class Classes:
         """Return the class that every sample is predicted as; None if there are two or more."""
         predicted = outputs.argmax(1).unique().tolist()
         return f"predicted as '{self.names[predicted[0]]}'" if len(predicted) == 1 < self.outputs else None
+
+    def missing(self, outputs: "Tensor", targets: "Tensor") -> str | None:
+        """Return which classes [N] occur but are never predicted by [N, K]; None if there are none."""
+        _, true, predicted = _counts(outputs, targets)
+        names = [self.names[number] for number in ((true > 0) & (predicted == 0)).nonzero()[:, 0].tolist()]
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        return f"never predicted: {', '.join(names[:MOST_NAMED])}{more}" if names else None
 
     def words(self, outputs: "Tensor", top: int) -> list[tuple[tuple[str, float], ...]]:
         """Return the likeliest classes of each row with their probabilities, highest first."""

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from tudui.config.schema import DataConfig
 from tudui.errors import DataError
+from tudui.events import WrongLabels
 from tudui.files import opened
 from tudui.seeding import derive_seed
 from tudui.text import in_a_line
 
 FORMAT = 1
+MOST_CLASSES = 100  # whose pairs are counted
 MAX_BYTES = 32 * 2**20  # of a manifest or matrix; enough for about a million wrong labels
 # Pairs that people confuse, by class name: Patrini, Rozza, Menon, Nock, Qu 2017, section 5.
 USUAL_PAIRS = (
@@ -66,13 +68,41 @@ def flipped(labels: Tensor, shares: Tensor, *, rate: float, seed: int) -> Tensor
     return noisy
 
 
+def counted(
+    spoiled: Mapping[str, tuple[Tensor, Tensor, Tensor]], names: tuple[str, ...], config: DataConfig
+) -> WrongLabels:
+    """Return how many labels are wrong, by split and by class; `spoiled` as in `manifest`."""
+    number, pairs = len(names), torch.cat([torch.stack([true, given]) for _, true, given in spoiled.values()], dim=1)
+    cells, counts = (pairs[0] * number + pairs[1]).unique(return_counts=True)
+    matrix: tuple[tuple[float, ...], ...] = ()
+    sha256 = None
+    if config.noise_matrix and number <= MOST_CLASSES:
+        path = Path(config.noise_matrix)
+        matrix = tuple(map(tuple, _rows(path, names)))
+        sha256 = hashlib.sha256(_text(path, str(path)).encode()).hexdigest()
+    return WrongLabels(
+        kind=config.noise_source,
+        level=config.label_noise,
+        images={name: len(index) for name, (index, _, _) in spoiled.items()},
+        wrong={name: int((true != given).sum()) for name, (_, true, given) in spoiled.items()},
+        cells=tuple(
+            (cell // number, cell % number, count)
+            for cell, count in zip(cells.tolist(), counts.tolist(), strict=True)
+            if number <= MOST_CLASSES
+        ),
+        matrix=matrix,
+        sha256=sha256,
+    )
+
+
 def _wrong_shares(config: DataConfig, classes: tuple[str, ...]) -> Tensor:
     """Return [K, K]: the share of each class (row) that gets each wrong label (column) at rate 1."""
     number = len(classes)
     if config.noise_kind == "symmetric":
         return (torch.ones(number, number, dtype=torch.float64) - torch.eye(number)) / max(number - 1, 1)
     if config.noise_matrix:
-        return _read_matrix(Path(config.noise_matrix), classes)
+        matrix = torch.tensor(_rows(Path(config.noise_matrix), classes), dtype=torch.float64)
+        return matrix - matrix.diag().diag()
     shares = torch.zeros(number, number, dtype=torch.float64)
     for pairs in USUAL_PAIRS:
         if {*pairs, *pairs.values()} <= set(classes):
@@ -83,8 +113,8 @@ def _wrong_shares(config: DataConfig, classes: tuple[str, ...]) -> Tensor:
     raise DataError(f"data.noise_kind asymmetric: {problem}; set data.noise_matrix=FILE.csv to a confusion matrix")
 
 
-def _read_matrix(path: Path, classes: tuple[str, ...]) -> Tensor:
-    """Return the confusion matrix of a CSV file (row: true class, column: label given) without its diagonal."""
+def _rows(path: Path, classes: tuple[str, ...]) -> list[list[float]]:
+    """Return the confusion matrix of a CSV file (row: true class, column: label given)."""
     number, where = len(classes), f"data.noise_matrix {path}"
     try:
         rows = [[float(cell) for cell in row] for row in csv.reader(_text(path, where).splitlines()) if row]
@@ -97,8 +127,7 @@ def _read_matrix(path: Path, classes: tuple[str, ...]) -> Tensor:
     for line, row in enumerate(rows, start=1):
         if not (all(0 <= cell <= 1 for cell in row) and abs(sum(row) - 1) < 1e-3):
             raise DataError(f"{where}: row {line} must be shares that sum to 1 (sum {sum(row):g})")
-    matrix = torch.tensor(rows, dtype=torch.float64)
-    return matrix - matrix.diag().diag()
+    return rows
 
 
 def _text(path: Path, where: str) -> str:
@@ -126,7 +155,7 @@ def manifest(
         "format": FORMAT,
         "data": config.name,
         "classes": list(names),
-        "kind": "manifest" if config.noise_manifest else config.noise_kind,
+        "kind": config.noise_source,
         "rate": config.label_noise,
         "seed": seed,
         "images": {name: len(index) for name, (index, _, _) in spoiled.items()},

@@ -36,6 +36,14 @@ NATS = Unit(value="nats", difference="nats")
 PLAIN = Unit()
 
 
+def wilson(share: float, number: float, quantile: float = 1.96) -> tuple[float, float]:
+    """Return the score interval (Wilson 1927) of a share of a number of samples; 95 % by default."""
+    shrink = 1 + quantile**2 / number
+    centre = (share + quantile**2 / (2 * number)) / shrink
+    half = quantile / shrink * math.sqrt(share * (1 - share) / number + (quantile / (2 * number)) ** 2)
+    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))  # min and max against rounding
+
+
 def of_each(of: "Callable[[Tensor, Tensor], Tensor]", outputs: "Tensor", targets: "Tensor") -> "Tensor":
     """Return a function's values [N, ...] of outputs [N, K], some rows at a time: what it needs besides is bounded."""
     import torch

@@ -35,6 +35,10 @@ class Task(Protocol):
     def brief(self) -> tuple[Metric | Figure, ...]:
         """The scores of a short table, the deciding one first."""
 
+    @property
+    def beside(self) -> tuple[Figure, ...]:
+        """The figures without which the deciding metric misleads on these targets; they are in every table."""
+
     def about(self) -> dict[str, Any]:
         """Return plain values; `task_from` makes the task from them."""
 
@@ -69,6 +73,9 @@ class Task(Protocol):
 
     def collapse(self, outputs: "Tensor") -> str | None:
         """Return how all outputs [N, K] are the same, to print after `every image is`; None if they differ."""
+
+    def missing(self, outputs: "Tensor", targets: "Tensor") -> str | None:
+        """Return which of the targets [N, ...] no output [N, K] gives, to print after the split; None if all are."""
 
     def words(self, outputs: "Tensor", top: int) -> list[tuple[tuple[str, float], ...]]:
         """Return for each row of outputs [N, K] what `predict` prints."""

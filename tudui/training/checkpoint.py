@@ -22,10 +22,10 @@ from tudui.invocation import tudui_command
 from tudui.networks.course import IMAGE_SHAPE
 from tudui.tasks import Task, task_from
 from tudui.text import in_a_line
+from tudui.training.other_files import ANOTHER_COPY, what_it_is
 from tudui.training.state import Progress, TrainState
 
 FORMAT = 3  # 1 and 2 have other names in progress and task; the weights are the same
-ANOTHER_COPY = "; use another copy"
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 
 
@@ -98,6 +98,8 @@ def load_whole(path: Path) -> Any:
     torch does not compare checksums. The format before PyTorch 1.6 has none.
     """
     size = check_size(path)
+    if known := what_it_is(path):
+        raise WeightsError(f"{path}: {known}")
     with opened(path) as file, warnings.catch_warnings(action="ignore"):  # a damaged file causes unrelated ones
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:

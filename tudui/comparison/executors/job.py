@@ -63,6 +63,7 @@ def done_before(run: PlannedRun, folder: Path) -> str:
 def job_of(run: PlannedRun, folder: Path, listener: Listener) -> Job:
     """Return what is left to do of a run, from its beginning or its last checkpoint."""
     place, progress = RunFolder(folder / run.name), Progress(run.name, 0.0)
+    place.check_not_begun()
     place.result.unlink(missing_ok=True)  # a run without predictions is ended again
 
     def report(event: Event) -> None:

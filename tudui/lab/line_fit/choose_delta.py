@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from tudui.config import Override
 from tudui.errors import UsageError
 from tudui.lab.choice import choose_loss
 from tudui.lab.line_fit.data import LineData
 from tudui.lab.line_fit.optimum import best_line
+
+LEVEL = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,17 @@ class ChosenDelta:
     candidates: tuple[Candidate, ...]
     best: Candidate
 
+    @property
+    def alike(self) -> tuple[Candidate, ...]:
+        """The other δ whose scores do not differ from those of the best, by a paired t test over the folds."""
+        found, best = [], np.array(self.best.scores)
+        for one in self.candidates:
+            differences = np.array(one.scores) - best
+            limit = stats.t.isf(LEVEL / 2, len(best) - 1) * differences.std(ddof=1) / np.sqrt(len(best))
+            if one is not self.best and abs(differences.mean()) <= limit:
+                found.append(one)
+        return tuple(found)
+
     def values(self) -> dict[str, Any]:
         """Return the plain values of delta.json."""
         return {
@@ -48,6 +62,7 @@ class ChosenDelta:
                 for one in self.candidates
             ],
             "delta": self.best.delta,
+            "not_distinguishable": [one.delta for one in self.alike],
         }
 
 

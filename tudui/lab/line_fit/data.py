@@ -1,15 +1,17 @@
 """The points of the outlier experiment: the tutorial's, or from a CSV file."""
 
 import csv
-from dataclasses import dataclass
+import io
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from tudui.errors import UsageError
+from tudui.errors import UsageError, did_you_mean
 from tudui.files import opened
-from tudui.text import in_a_line
+from tudui.text import decoded, in_a_line
 
+MAX_BYTES = 2**20  # of a file
 MAX_POINTS = 2_000  # with more, the solvers are slow and the picture is black
 LARGEST = 1e6  # with larger numbers, sums of squares are wrong in the digits shown
 
@@ -21,6 +23,9 @@ class LineData:
     x: np.ndarray
     y: np.ndarray
     unshifted_y: np.ndarray | None  # before the outliers were made; None for a file
+    scaled: bool = False  # gradient steps are of scaled x, so that a rate does not depend on the unit of x
+    x_name: str = "x"
+    y_name: str = "y"
 
     @property
     def outliers(self) -> np.ndarray:
@@ -28,10 +33,15 @@ class LineData:
         return np.zeros(len(self.x), dtype=bool) if self.unshifted_y is None else self.y != self.unshifted_y
 
     @property
+    def scale(self) -> tuple[float, float]:
+        """Centre and spread of x in gradient steps: its mean and standard deviation, or 0 and 1 if it is not scaled."""
+        return (float(self.x.mean()), float(self.x.std())) if self.scaled else (0.0, 1.0)
+
+    @property
     def without_outliers(self) -> "LineData":
         """The points before any of them was shifted."""
         y = self.y if self.unshifted_y is None else self.unshifted_y
-        return LineData(x=self.x, y=y, unshifted_y=self.unshifted_y)
+        return replace(self, y=y)
 
 
 def tutorial_data(seed: int, *, points: int = 40, outliers: int = 5, shift: float = -8.0) -> LineData:
@@ -51,39 +61,69 @@ def tutorial_data(seed: int, *, points: int = 40, outliers: int = 5, shift: floa
     return LineData(x=x, y=y, unshifted_y=unshifted)
 
 
-def csv_data(path: Path) -> LineData:
-    """Return the columns x and y of a file; UsageError names a wrong line."""
-    points: dict[str, list[float]] = {"x": [], "y": []}
+def csv_data(path: Path, *, x: str | None = None, y: str | None = None) -> LineData:
+    """Return two columns of a file, by default x and y, or the only two; UsageError names a wrong line.
+
+    Cells are separated by commas, semicolons or tabs; between semicolons or tabs, a number may have a decimal comma.
+    The text is UTF-8, UTF-16 or GBK.
+    """
+    where = f"--csv {path}"
     try:
-        with opened(path, "r", newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            names = [name.strip().lower() for name in rows.fieldnames or []]
-            if "x" not in names or "y" not in names:
-                got = in_a_line(", ".join(names) or "nothing")
-                raise UsageError(f"--csv {path}: needs columns x and y (got {got})")
-            rows.fieldnames = names
-            for row in rows:
-                for name, column in points.items():
-                    column.append(_number(row[name], f"--csv {path}:{rows.line_num}: {name}"))
+        with opened(path) as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise UsageError(f"{where}: too large; at most {MAX_POINTS:,} points can be fitted, take a sample")
+        text = decoded(data)
     except OSError as error:
-        raise UsageError(f"--csv {path}: cannot be read: {error.strerror or error}") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise UsageError(f"--csv {path}: not a text file of comma-separated values") from None
-    x, y = points.values()
-    if len(x) > MAX_POINTS:
-        raise UsageError(
-            f"--csv {path}: contains {len(x):,} points; at most {MAX_POINTS:,} can be fitted, take a sample"
-        )
-    if len(set(x)) < 2:
-        raise UsageError(f"--csv {path}: a line needs at least two different x (got {len(set(x))}); add points")
-    return LineData(x=np.array(x), y=np.array(y), unshifted_y=None)
-
-
-def _number(text: str | None, where: str) -> float:
+        raise UsageError(f"{where}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{where}: not a text file of comma-separated values") from None
+    head = text.partition("\n")[0]
+    separator = max(",;\t", key=head.count)
     try:
-        value = float(text or "")
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if any(row)]
+    except csv.Error:
+        raise UsageError(f"{where}: not a text file of comma-separated values") from None
+    names = [name.strip() for name in rows[0]] if rows else []
+    columns = {axis: _column(names, axis, given, where) for axis, given in (("x", x), ("y", y))}
+    found = {
+        axis: [_number(row, column, names, separator, f"{where}:{line}") for line, row in enumerate(rows[1:], start=2)]
+        for axis, column in columns.items()
+    }
+    number = len(found["x"])
+    if number > MAX_POINTS:
+        raise UsageError(f"{where}: contains {number:,} points; at most {MAX_POINTS:,} can be fitted, take a sample")
+    if len(set(found["x"])) < 2:
+        raise UsageError(f"{where}: a line needs at least two different x (got {len(set(found['x']))}); add points")
+    labels = {f"{axis}_name": names[column] for axis, column in columns.items()}
+    return LineData(x=np.array(found["x"]), y=np.array(found["y"]), unshifted_y=None, scaled=True, **labels)
+
+
+def _column(names: list[str], axis: str, given: str | None, where: str) -> int:
+    """Return the column of an axis: as given, or by its name, or by its place in a file with two columns."""
+    lower = [name.lower() for name in names]
+    wanted = (given or axis).strip().lower()
+    if wanted in lower:
+        return lower.index(wanted)
+    if any(name.replace(".", "").replace(",", "").removeprefix("-").isdigit() for name in names):
+        raise UsageError(f"{where}: its first line has numbers; put the names of the columns there, for example x,y")
+    if given is None and len(names) == 2 and not {"x", "y"} & set(lower):
+        return "xy".index(axis)
+    got = in_a_line(", ".join(names) or "nothing")
+    if given is None:
+        raise UsageError(f"{where}: has no column {axis}; name it with --{axis} NAME (columns: {got})")
+    raise UsageError(f"--{axis} {given}: no such column in {where}{did_you_mean(given, names)} (columns: {got})")
+
+
+def _number(row: list[str], column: int, names: list[str], separator: str, where: str) -> float:
+    text = row[column] if column < len(row) else ""
+    plain = text.strip() if separator == "," else text.strip().replace(",", ".")
+    try:
+        value = float(plain)
     except ValueError:
         value = float("nan")
     if not abs(value) <= LARGEST:
-        raise UsageError(f"{where}: must be a number from -{LARGEST:g} to {LARGEST:g} (got {text!r})")
+        raise UsageError(
+            f"{where}: {in_a_line(names[column])}: must be a number from -{LARGEST:g} to {LARGEST:g} (got {text!r})"
+        )
     return value

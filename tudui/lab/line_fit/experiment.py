@@ -50,6 +50,7 @@ class Experiment:
             "learning_rate": self.rate,
             "rate_times_largest_eigenvalue": self.stability,
             "mse_is": "half the mean square",
+            "steps_of": "scaled x" if self.data.scaled else "x",
             "limit": self.limit,
             "without_outliers": None if self.reference is None else asdict(self.reference),
             "fits": {
@@ -91,7 +92,7 @@ def run_experiment(losses: Sequence[ChosenLoss], data: LineData, *, steps: int, 
                 label=curve_label(chosen),
                 descent=descent,
                 optimum=optimum,
-                steps_to_optimum=steps_to(chosen, data, rate=rate, optimum=optimum.loss),
+                steps_to_optimum=steps_to(chosen, data, rate=rate, optimum=optimum),
                 distance=None if reference is None else distance(descent.line, reference, data.x),
                 optimum_distance=None if reference is None else distance(optimum, reference, data.x),
             )

@@ -6,7 +6,7 @@ from scipy.optimize import linprog
 from scipy.sparse import eye, hstack
 
 from tudui.lab.choice import ChosenLoss
-from tudui.lab.line_fit.steps import Line, LineLoss
+from tudui.lab.line_fit.steps import Line, LineLoss, unscaled
 
 ROUNDS = 2_000
 
@@ -19,11 +19,11 @@ def best_line(chosen: ChosenLoss, x: np.ndarray, y: np.ndarray) -> Line:
     centre, spread = x.mean(), x.std()
     across = (x - centre) / spread  # far from 0, for example years, the solvers would lose all digits
     if chosen.spec.name == "mse":
-        height, slope = least_squares(across, y)
+        weights = least_squares(across, y)
     else:
         solve = _least_absolute if chosen.spec.name == "l1" else _newton
-        height, slope = solve(LineLoss(chosen, across, y), across, y)
-    return LineLoss(chosen, x, y).line(np.array([height - slope / spread * centre, slope / spread]))
+        weights = solve(LineLoss(chosen, across, y), across, y)
+    return LineLoss(chosen, x, y).line(unscaled(weights, centre, spread))
 
 
 def least_squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:

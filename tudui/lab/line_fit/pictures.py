@@ -1,12 +1,16 @@
 """The pictures of the line fit."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, StrMethodFormatter
 
+from tudui.lab.curves import places_of
 from tudui.lab.line_fit.choose_delta import ChosenDelta
-from tudui.lab.line_fit.experiment import Experiment, Influence
+from tudui.lab.line_fit.experiment import Experiment, Fit, Influence
 from tudui.lab.line_fit.steps import Line
 from tudui.lab.pictures import finish, new_figure
 from tudui.style import COLOURS, line_style
@@ -20,10 +24,15 @@ def fits_picture(experiment: Experiment) -> Figure:
     figure, (left, right) = new_figure(2, height=6.0)
     for axes, title in ((left, f"after {experiment.steps} steps"), (right, "converged")):
         _draw_points(axes, experiment)
-        for index, fit in enumerate(experiment.fits):
-            _draw_line(axes, experiment, fit.descent.line if axes is left else fit.optimum, fit.label, index)
-        finish(axes, title, "x", "y", below=True)
+        for fit, style in _styled(experiment):
+            _draw_line(axes, experiment, fit.descent.line if axes is left else fit.optimum, fit.label, style)
+        finish(axes, title, experiment.data.x_name, experiment.data.y_name, below=True)
     return figure
+
+
+def _styled(experiment: Experiment) -> Iterator[tuple[Fit, dict[str, Any]]]:
+    places = places_of(fit.label for fit in experiment.fits)
+    return ((fit, line_style(places[fit.label])) for fit in experiment.fits)
 
 
 def _draw_points(axes: Axes, experiment: Experiment) -> None:
@@ -37,23 +46,23 @@ def _draw_points(axes: Axes, experiment: Experiment) -> None:
         axes.plot(data.x, line.at(data.x), color="#b0b0b0", linewidth=5, label=label)
 
 
-def _draw_line(axes: Axes, experiment: Experiment, line: Line, label: str, index: int) -> None:
+def _draw_line(axes: Axes, experiment: Experiment, line: Line, label: str, style: dict[str, Any]) -> None:
     ends = np.array([experiment.data.x.min(), experiment.data.x.max()])
     state = f"slope {line.slope:.2f}"
     if not np.abs(line.at(ends)).max() <= FAR * max(np.abs(experiment.data.y).max(), 1.0):
         ends, state = ends[:0], "diverged"
-    axes.plot(ends, line.at(ends), label=f"{label}: {state}", **line_style(index))
+    axes.plot(ends, line.at(ends), label=f"{label}: {state}", **style)
 
 
 def losses_picture(experiment: Experiment) -> Figure:
     """Return the losses over the iterations, in their units and as shares of their start."""
     figure, (left, right) = new_figure(2)
-    for index, fit in enumerate(experiment.fits):
+    for fit, style in _styled(experiment):
         values = np.array(fit.descent.losses)
         values = np.where(values <= GROWN * max(values[0], 1.0), values, np.nan)
         iterations = np.arange(len(values))
-        left.plot(iterations, values, label=fit.label, **line_style(index))
-        right.plot(iterations, values / values[0] if values[0] else values, label=fit.label, **line_style(index))
+        left.plot(iterations, values, label=fit.label, **style)
+        right.plot(iterations, values / values[0] if values[0] else values, label=fit.label, **style)
         for axes in (left, right):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=(1, 2, 5, 10)))
     if any(fit.descent.losses[0] > 0 for fit in experiment.fits):
@@ -71,8 +80,8 @@ def influence_picture(in_y: Influence, in_x: Influence) -> Figure:
     """Return how far each best line follows one point, moved up on the left and to the right on the right."""
     figure, (left, right) = new_figure(2)
     for axes, influence, title, x in ((left, in_y, "an outlier in y", "up"), (right, in_x, "leverage", "right")):
-        for index, (label, followed) in enumerate(influence.followed.items()):
-            axes.plot(influence.moved, followed, label=label, **line_style(index))
+        for label, place in places_of(influence.followed).items():
+            axes.plot(influence.moved, influence.followed[label], label=label, **line_style(place))
         finish(axes, title, f"last point moved {x} by", "distance the line follows")
     return figure
 

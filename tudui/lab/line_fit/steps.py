@@ -16,7 +16,8 @@ from tudui.lab.line_fit.data import LineData
 # at the tutorial's rate: 0.01 x its largest eigenvalue is 2.85, and steps are stable below 2.
 FACTORS = {"mse": 0.5}
 LIMIT = 10_000  # steps after which the optimum counts as not reached
-NEAR = 0.01  # within 1 % of the loss at the optimum
+NEAR = 0.01  # slope and intercept are within 1 % of those of the optimum
+LEAST = 0.1  # of the scatter of y: a slope or intercept below it counts as this large, since nothing is near 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,18 @@ class LineLoss:
         loss = float(self(torch.from_numpy(weights)))
         return Line(intercept=float(weights[0]), slope=float(weights[1]), loss=loss)
 
+    @classmethod
+    def of(cls, chosen: ChosenLoss, data: LineData) -> "LineLoss":
+        """Return the loss for gradient steps, of x that is scaled if the data says so."""
+        centre, spread = data.scale
+        return cls(chosen, (data.x - centre) / spread, data.y)
+
+
+def unscaled(weights: np.ndarray, centre: float, spread: float) -> np.ndarray:
+    """Return (intercept, slope) over x from those over (x - centre) / spread."""
+    height, slope = weights
+    return np.array([height - slope / spread * centre, slope / spread])
+
 
 def _descent(loss: LineLoss, rate: float) -> Iterator[tuple[Tensor, float]]:
     """Yield the weights and their loss from (0, 0) on, with a gradient step on all points between two."""
@@ -77,22 +90,23 @@ def _descent(loss: LineLoss, rate: float) -> Iterator[tuple[Tensor, float]]:
 
 def descend(chosen: ChosenLoss, data: LineData, *, steps: int, rate: float) -> Descent:
     """Take gradient steps from (0, 0), each on all points."""
-    loss = LineLoss(chosen, data.x, data.y)
+    loss = LineLoss.of(chosen, data)
     losses, zeros = [], 0
     for weights, value in islice(_descent(loss, rate), steps + 1):
         losses.append(value)
         if len(losses) <= steps:
             zeros += int((loss.design @ weights == loss.y).sum())
-    line = loss.line(weights.numpy())
+    line = LineLoss(chosen, data.x, data.y).line(unscaled(weights.numpy(), *data.scale))
     return Descent(line=line, losses=tuple(losses), zero_residuals=zeros)
 
 
-def steps_to(chosen: ChosenLoss, data: LineData, *, rate: float, optimum: float) -> int | None:
-    """Return the number of steps until the loss is within 1 % of the optimum's; None if LIMIT steps are too few."""
-    near_enough = optimum * (1 + NEAR) + 1e-12  # points on one line have an optimum of 0
-    descent = _descent(LineLoss(chosen, data.x, data.y), rate)
-    for step, (_, value) in enumerate(islice(descent, LIMIT + 1)):
-        if value <= near_enough:
+def steps_to(chosen: ChosenLoss, data: LineData, *, rate: float, optimum: Line) -> int | None:
+    """Return the steps until slope and intercept are within 1 % of the optimum's; None if LIMIT steps are too few."""
+    best, scatter = np.array([optimum.intercept, optimum.slope]), float(data.y.std())
+    near = NEAR * np.maximum(np.abs(best), LEAST * scatter * np.array([1.0, 1.0 / data.x.std()])) + 1e-12
+    descent = _descent(LineLoss.of(chosen, data), rate)
+    for step, (weights, value) in enumerate(islice(descent, LIMIT + 1)):
+        if (np.abs(unscaled(weights.numpy(), *data.scale) - best) <= near).all():
             return step
         if not isfinite(value):
             break
@@ -101,5 +115,6 @@ def steps_to(chosen: ChosenLoss, data: LineData, *, rate: float, optimum: float)
 
 def stability(data: LineData, *, rate: float) -> float:
     """Return rate x largest eigenvalue of half the mean square; at 2 and above, its steps explode."""
-    design = np.stack([np.ones_like(data.x), data.x], axis=1)
+    centre, spread = data.scale
+    design = np.stack([np.ones_like(data.x), (data.x - centre) / spread], axis=1)
     return float(rate * np.linalg.eigvalsh(design.T @ design / len(data.x))[-1])
