@@ -91,6 +91,10 @@ WeightsArgument = Annotated[Path, argument("RUN|WEIGHTS", "Run folder, checkpoin
 PREPARED = "How pixels are prepared.  [default: as in training; none if a weights file does not say]"
 NormalizeOption = Annotated[Literal["standardize", "none"] | None, how(None, PREPARED)]
 BestOption = Annotated[bool, how(None, "Use the weights with the best validation accuracy, not the last.", "--best")]
+OWN = "The file with the run's own {}, which Tudui runs only if you name it."
+OwnNetworkOption = Annotated[str | None, how("FILE.py:NAME", OWN.format("network"), "--network")]
+OwnLossOption = Annotated[str | None, how("FILE.py:NAME", OWN.format("loss"), "--loss")]
+OwnDataOption = Annotated[str | None, how("FILE.py:NAME", OWN.format("data"), "--data")]
 OverwriteOption = Annotated[bool, show(None, "Replace existing files.", "--overwrite")]
 
 

@@ -79,10 +79,20 @@ def allow(text: str) -> tuple[str, str]:
         raise UsageError(f"{path}:{error.lineno}: {error.msg}; fix this line") from None
     except ValueError as error:  # not UTF-8, or with a null byte
         raise UsageError(f"{path}: not a Python file: {error}; save it as UTF-8") from None
-    before = _files.setdefault(own.name, own)
-    if before.sha256 != own.sha256:
+    before = _files.get(own.name, own)
+    if before.path != own.path and before.sha256 != own.sha256:
         raise UsageError(f"{path}: another {own.name} is already in use ({before.path}); rename one of them")
+    _files[own.name] = own  # in a notebook, the file may have been edited since
     return f"{own.name}:{name}", own.sha256
+
+
+def allow_named(**named: str | None) -> None:
+    """Allow the files of a run's own code that the user names again, by flag; UsageError for any other name."""
+    for flag, name in named.items():
+        if is_own(name):
+            allow(str(name))
+        elif name is not None:
+            raise UsageError(f"--{flag} {name}: the weights name their {flag}; only FILE.py:NAME is named again")
 
 
 def allowed() -> tuple[OwnFile, ...]:

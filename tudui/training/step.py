@@ -73,6 +73,10 @@ class RunStep:
         gradients = fill_gradients(scaler.scale(mean) if scaler else mean, self.parameters)
         measures = torch.stack([mean.detach(), self.metric.of(outputs.detach(), targets).sum()])
         world.sum_([*gradients, measures])
+        if world.size > 1:  # another process may have used what this one did not
+            for parameter, gradient in zip(self.parameters, gradients, strict=True):
+                if parameter.grad is None and gradient.any():
+                    parameter.grad = gradient
         for_scaler = cast("torch.optim.Optimizer", optimizer)  # a scaler uses only param_groups and step
         if scaler:
             scaler.unscale_(for_scaler)

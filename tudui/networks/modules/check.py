@@ -23,12 +23,18 @@ def check_network(model: nn.Module, name: str, shape: Shape, device: torch.devic
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UsageError(f"network {name}: has no parameters to train; use another network, or less in train.freeze")
     training, before = model.training, {key: value.clone() for key, value in model.state_dict().items()}
+    buffers = {key: value.clone() for key, value in model.named_buffers()}
     with torch.no_grad(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         drawn = _generator_state(device)
         outputs = forward(model.train(), torch.zeros(2, *shape.input, device=device), name)
         is_random = not torch.equal(drawn, _generator_state(device))
     if added := sorted(model.state_dict().keys() ^ before.keys()):
         raise UsageError(f"network {name}: creates {added[0]} in its forward pass; create it in __init__")
+    changed = (key for key, value in model.named_buffers() if key not in before and not value.equal(buffers[key]))
+    if (lost := next(changed, None)) is not None:
+        raise UsageError(
+            f"network {name}: changes {lost}, which no checkpoint contains; register it with persistent=True"
+        )
     model.load_state_dict(before)
     model.train(training)
     expected = f"[B, {shape.outputs}]"
