@@ -102,7 +102,8 @@ def check_size(path: Path) -> int:
 def safetensors_bytes(tensors: Mapping[str, Tensor], description: Description) -> bytes:
     """Return the content of a safetensors file; equal models give equal bytes."""
     text = description.text()
-    whole = save(dict(tensors), {"format": "pt", KEY: text, SUM: _sum(tensors, text)})
+    # copies, because the library refuses weights that a network uses under two names
+    whole = save({name: tensor.clone() for name, tensor in tensors.items()}, {"format": "pt", KEY: text, SUM: _sum(tensors, text)})
     length = int.from_bytes(whole[:8], "little")
     # the library writes its metadata in a random order
     header = json.dumps(json.loads(whole[8 : 8 + length]), sort_keys=True).encode()

@@ -80,8 +80,11 @@ def loss_spec(name: str) -> LossSpec:
 
 
 def loss_section(text: str) -> dict[str, Any]:
-    """Return the `loss` section of a name or alias, or of a name with parameters: `huber:delta=0.5`, `sce:a=1;b=2`."""
-    name, colon, given = text.partition(":")
+    """Return the `loss` section of a name or alias, or of a name with parameters: `huber:delta=0.5`, `sce:a=1;b=2`.
+
+    The name of the user's own loss has a colon itself: `FILE.py:NAME:a=1`.
+    """
+    name, colon, given = text.rpartition(":")
     if not colon or "=" not in given:
         return dict(ALIASES.get(text, {"name": text}))
     parameters: dict[str, Any] = {}

@@ -40,7 +40,23 @@ def build(parameters: OwnLoss, task: Any) -> "Loss":
             values: Tensor = function(outputs, targets, **given)
         return values.expand(len(targets)) if getattr(values, "ndim", None) == 0 else values
 
+    _check(loss, parameters.name, task.outputs)
     return loss
+
+
+def _check(loss: "Loss", name: str, outputs: int) -> None:
+    """Call a loss once, before training; UsageError if it does not return a loss per image."""
+    import torch
+
+    values = loss(torch.zeros(2, outputs, requires_grad=True), torch.zeros(2, dtype=torch.int64))
+    expected = "expected one number, or a tensor [B], a loss per image"
+    if not isinstance(values, torch.Tensor):
+        raise UsageError(f"{name}: returns a {type(values).__name__}, {expected}")
+    if values.shape != (2,):
+        got = ", ".join(["B" if values.shape[:1] == (2,) else "?", *map(str, values.shape[1:])])
+        raise UsageError(f"{name}: returns [{got}], {expected}")
+    if not values.requires_grad:
+        raise UsageError(f"{name}: returns values without a gradient; compute them from outputs in torch")
 
 
 SPEC = LossSpec(
