@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -394,3 +395,25 @@ def test_two_files_of_one_name_and_an_edited_one(file, tmp_path):
 def test_a_loss_of_one_number_and_one_with_a_parameter(loss, tudui):
     assert tudui("train", "--loss", loss, *QUICK, "--run-dir", "run").code == 0
     assert loss.endswith("mean") or "amount: 0.3" in Path("run/config.yaml").read_text()
+
+
+PAGE = (ROOT / "docs" / "own-code.md").read_text()
+PAGE_COMMANDS = [
+    line for block in re.findall(r"^```console\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+]  # fmt: skip
+
+
+def test_the_pages_commands_run_as_they_stand(tudui, file):
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    file.write_text(code)
+    assert len(PAGE_COMMANDS) == 11
+    for line in PAGE_COMMANDS:
+        words = shlex.split(line)[1:]
+        short = ["-e", "1"] if words[0] == "train" else ["-e", "1", "--seeds", "2"] if "compare" in words[0] else []
+        if "RUN" in words:
+            words[words.index("RUN")] = "runs/net"  # it has finished, which is said after its code is allowed
+            assert "this run has finished" in tudui(*words).err
+            continue
+        answer = tudui(*words, *short)
+        assert answer.code == 0, f"{line}\n{answer.err}"

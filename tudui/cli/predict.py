@@ -67,8 +67,9 @@ def predict_command(
 
     if out:
         refuse_overwriting(out, overwrite=overwrite)
-    options = {"normalize": normalize, "best": best, "network": network, "data": data}
-    found = predict(weights, images or (), split=split, top=top, **options)
+    found = predict(
+        weights, images or (), split=split, top=top, normalize=normalize, best=best, network=network, data=data
+    )
     rows_on_the_screen = as_csv and sys.stdout.isatty()
     hidden = rows_on_the_screen or not sys.stderr.isatty()
     shown = track(found, "Predicting", console=console_on(stderr=True), transient=True, disable=hidden)
