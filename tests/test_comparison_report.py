@@ -20,6 +20,7 @@ from rich.console import Console
 
 from tests.conftest import QUICK_FLAGS
 from tudui.comparison.compare import read_comparison
+from tudui.comparison.power import Needed
 from tudui.comparison.verdict import Verdict
 from tudui.config.loss_spec import LossParameters
 from tudui.errors import DataError
@@ -27,7 +28,7 @@ from tudui.files import locked
 from tudui.report import for_classes, side_by_side, terminal, write_report
 from tudui.report.drawing import _spread, label_ends, new_picture, styles_of
 from tudui.report.protocol import held_equal
-from tudui.report.words import headline, needed
+from tudui.report.words import headline, needed, verdict_words
 from tudui.tasks import Metric
 from tudui.tasks.classes import ACCURACY, NLL
 
@@ -135,6 +136,7 @@ def test_the_main_table_is_comparison_json(place, noise, reported):
     shown = cells[1]
     assert numbers(shown["difference to ce"]) == pytest.approx([100 * pair["difference"]], abs=0.0051)
     assert numbers(shown["its 95 % interval"]) == pytest.approx([100 * end for end in pair["interval"]], abs=0.0051)
+    assert numbers(shown["p equivalent"]) == pytest.approx([pair["p_equivalent_holm"]], abs=0.00051)
     if pair["interval_seeds_only"]:
         ends = [100 * end for end in pair["interval_seeds_only"]]
         assert numbers(shown["over seeds only"]) == pytest.approx(ends, abs=0.0051)
@@ -168,7 +170,7 @@ def test_the_spreadsheet_is_comparison_json(reported):
             assert found["train_wrong_labels_accuracy"] == ""
     assert rows[0]["difference"] == rows[0]["verdict"] == ""
     for found, pair in zip(rows[1::2], values["pairs"], strict=True):
-        for name in ("difference", "p", "p_holm"):
+        for name in ("difference", "p", "p_holm", "p_equivalent_holm", "margin"):
             assert float(found[name]) == pair[name]
         assert [float(found[f"difference_interval_{end}"]) for end in ("low", "high")] == pair["interval"]
         assert found["verdict"] == pair["verdict"]
@@ -273,7 +275,7 @@ def test_the_terminals_table_is_whole(width, compared):
         assert headline(comparison, noise) in " ".join(text.split())
 
 
-@pytest.mark.parametrize("verdict", ["not_distinguishable", "better", "identical"])
+@pytest.mark.parametrize("verdict", ["not_distinguishable", "better", "identical", "equivalent", "unstable"])
 def test_no_verdict_is_cut_at_80_columns(verdict, compared):
     """With long names, lost seeds and intervals as wide as they come."""
     comparison = read_comparison(compared)
@@ -288,7 +290,7 @@ def test_no_verdict_is_cut_at_80_columns(verdict, compared):
     table = printed(terminal, changed).partition("\nTest accuracy")[0]
     assert max(map(len, table.splitlines())) <= 80
     cells = set(table.replace(";", "").split())
-    assert {*verdict.split("_"), "diverged", "seeds", "(−300.00", "+200.00)", "±"} <= cells
+    assert {*verdict.split("_"), "diverged", "runs", "(−300.00", "+200.00)", "±"} <= cells
 
 
 def test_two_comparisons_side_by_side(compared):
@@ -361,18 +363,19 @@ def saying(compared):
     comparison = read_comparison(compared)
     baseline, row, pair = comparison.rows[0], comparison.rows[1], comparison.pairs[0]
 
-    def build(*verdicts: str, metric: Metric = ACCURACY, **more):
+    def build(*verdicts: str, metric: Metric = ACCURACY, needs: tuple[Needed, ...] = (), small: bool = False, **more):
         rows, pairs = [baseline], []
         for place, verdict in enumerate(verdicts):
             name = f"v{place}"
-            found = replace(pair.found, **({"difference": 0.01, "more_images_needed": False} | more))
+            found = replace(pair.found, **({"difference": 0.01} | more))
             if verdict == "nothing":  # no seed finished in both
                 found, verdict = None, "no_verdict"
             elif verdict == "no_verdict":
                 found = replace(found, n=1)
             lost = row.runs if found else tuple(replace(run, test=None) for run in row.runs)
             rows.append(replace(row, variant=name, runs=lost))
-            pairs.append(replace(pair, variant=name, found=found, verdict=Verdict(verdict)))
+            said = Verdict(verdict)
+            pairs.append(replace(pair, variant=name, found=found, verdict=said, needed=needs, within_margin=small))
         return replace(comparison, rows=tuple(rows), pairs=tuple(pairs), metric=metric)
 
     return build
@@ -387,9 +390,11 @@ def saying(compared):
             "v1 (+1.0 points) and v2 (+1.0 points) are better than ce; v0 (+1.0 points) is",
         ),
         (["not_distinguishable"] * 2, "v0 and v1 are not distinguishable from ce with these 3 seeds."),
+        (["equivalent"] * 2, "v0 and v1 are equivalent to ce, within 1 point."),
+        (["unstable"], "v0 is unstable against ce: some runs failed, so there is no verdict."),
         (["identical"], "v0 is identical to ce, right and wrong on the same test images in every seed."),
         (["no_verdict"], "one seed gives no verdict on v0 against ce."),
-        (["nothing"], "v0 cannot be compared with ce: no seed finished in both. Excluded: v0 diverged with 3"),
+        (["nothing"], "v0 cannot be compared with ce: no seed finished in both. Failed runs: v0 diverged in 3 of 3"),
     ],
 )
 def test_the_headline_in_words(verdicts, says, saying):
@@ -402,16 +407,39 @@ def test_the_headline_has_the_metrics_unit(saying):
     assert "v1 is identical to ce, with the same values on all test images" in said
 
 
-def test_seeds_and_images_that_would_be_needed(saying):
+def test_what_would_settle_it(saying):
     nothing = "not_distinguishable"
-    seeds = {"step": 0.01, "seeds_for_step": 1200}
-    assert "of 1 point from ce needs about this many seeds: 1,200 for v0 (80 %" in needed(saying(nothing, **seeds), 0.0)
-    beyond = needed(saying(nothing, seeds_for_step=None, more_images_needed=True), 0.0)
-    assert "more test images for v0: no number of seeds is enough on these 359" in beyond
-    assert needed(saying("better", "identical", **seeds), 0.0) == ""
-    shown = needed(saying(nothing, metric=NLL, step=0.0123, seeds_for_step=12), 0.0)
-    assert "a difference of 0.0123 nats (5 % of ce's value) from ce needs" in shown
+    seeds = Needed(difference=0.01, seeds=1200, fewest=300, most=None, samples=None)
+    images = Needed(difference=0.005, seeds=None, fewest=None, most=None, samples=4321)
+    said = needed(saying(nothing, needs=(seeds, images)), 0.0)
+    assert "v0: 1,200 seeds (300 to any number) to see 1 point, more than 4,321 test images to see 0.5 points." in said
+    assert needed(saying("better", "identical"), 0.0) == ""
+    shown = needed(saying(nothing, metric=NLL, needs=(replace(seeds, difference=0.0123),)), 0.0)
+    assert "to see 0.0123 nats" in shown
+    many = needed(saying(*[nothing] * 5, needs=(seeds,)), 0.0)
+    assert "2 more in comparison.json" in many
     assert "need --seeds 2 or more" in needed(saying("no_verdict"), 0.0)
+
+
+def test_a_small_difference_is_better_by_less_than_the_margin(saying):
+    small = saying("better", "not_distinguishable", small=True)
+    assert verdict_words(small, small.pairs[0]) == "better, by less than 1 point"
+    assert verdict_words(small, small.pairs[1]) == "not distinguishable"
+
+
+def test_failed_runs_have_a_table_with_exact_intervals(compared, tmp_path):
+    comparison = read_comparison(compared)
+    baseline, row = comparison.rows[:2]
+    row = replace(row, runs=(replace(row.runs[0], test=None), *row.runs[1:]), lost_class=row.seeds[1:2])
+    write_report(replace(comparison, rows=(baseline, row, *comparison.rows[2:]), folder=tmp_path))
+    _, *rows = page_of(tmp_path).tables["Runs that failed"]
+    assert [cells[:4] for cells in rows] == [
+        ["mse", "no label noise", "diverged", "1 of 3"],
+        ["mse", "no label noise", "lost a class", "1 of 2"],
+    ]
+    assert numbers(rows[0][4]) == [1, 91]  # 1 - 0.975 ** (1 / 3) = 0.0084
+    failures = values_in(tmp_path)["rows"][1]["failures"]
+    assert failures["diverged"]["interval"][0] == pytest.approx(1 - 0.975 ** (1 / 3))
 
 
 @pytest.mark.parametrize(("metric", "unit"), [("nll", " nats"), ("top5", " %")])
@@ -521,7 +549,7 @@ def test_finished_runs_are_checked_before_others_train(run, change, compared, tm
     shutil.rmtree("own/runs/mse-seed2")
     answer = tudui("compare-losses", *PLAN, "-o", "own")
     assert answer.code == DataError.exit_code
-    assert answer.err.count("\n") == 1
+    assert [line.partition(":")[0] for line in answer.err.splitlines()] == ["note", "error"]
     assert not Path("own/runs/mse-seed2").exists()
 
 

@@ -30,6 +30,7 @@ FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "P
           "COMPARISON": "compared", "FOLDER": "pictures"}  # fmt: skip
 SHORT = ("-e", "1", "--set", "train.threads=1")
 SHORT_COMPARISON = ("-e", "1", "--seeds", "1")
+FEW_RATES = ("--set", "comparison.rates=[0.02, 0.05]")
 
 
 @pytest.fixture
@@ -74,6 +75,7 @@ def test_every_command_of_the_readme_the_results_and_the_faq(command, put, tudui
         words += (*SHORT, "-b", "16") if "copy" in words or "folder:pictures" in words else SHORT
     elif words[0] == "compare-losses":
         words += SHORT_COMPARISON
+        words += FEW_RATES if "tuned" in words else ()
     if "cifar10" in words and words[0] == "evaluate":
         words += ["--data-dir", "copy"]
     answer = tudui(*words)
@@ -119,7 +121,7 @@ def test_every_shipped_plan_runs_and_opens_with_command_and_time(name, cifar_cop
     assert name in RESULTS
     if name == "compare":
         return  # as the README's first comparison it has run already
-    small = ("--data-dir", "copy", "-s", "train.batch_size=16", "--label-noise", "0,0.4")
+    small = ("--data-dir", "copy", "-s", "train.batch_size=16", "--losses", "ce,gce", "--label-noise", "0.4")
     answer = tudui("compare-losses", "--config", name, *small, *SHORT_COMPARISON, "-o", "shipped")
     assert answer.code == 0, answer.err
     assert Path("shipped/report.html").exists()

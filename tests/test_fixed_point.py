@@ -87,10 +87,11 @@ PAIR = {
     "interval": lambda pair: pair["interval"],
     "interval_seeds_only": lambda pair: pair["interval_seeds_only"],
     "p": lambda pair: pair["p"],
-    "p_sign_flip": lambda pair: pair["p_sign_flip"],
     "p_holm": lambda pair: pair["p_holm"],
-    "verdict": lambda pair: pair["verdict"].partition(" with ")[0].replace(" ", "_"),
-    "seeds_for_one_point": lambda pair: pair["seeds_for_one_point"],
+    "p_equivalent_holm": lambda pair: pair["p_equivalent_holm"],
+    "verdict": lambda pair: pair["verdict"],
+    "flags": lambda pair: pair["flags"],
+    "needed": lambda pair: pair["needed"],
 }
 
 

@@ -262,6 +262,7 @@ def test_the_net_by_hand_is_that_of_numpy(tudui):
         (("layers", "--config", "absent.yaml"), 2, "absent.yaml"),
         (("accumulate", "--set", "nothing"), 2, "--set nothing: must be KEY=VALUE"),
         (("check", "--entries", "0"), 2, "--entries 0: "),
+        (("check", "--entries", "1000000"), 2, "--entries 1000000: "),
         (("depth", "--depth", "0"), 2, "--depth 0: "),
         (("depth", "--out", "depth.gif"), 2, "--out depth.gif: must end with .png, .svg or .pdf"),
         (("precision", "--scale", "0"), 2, "--scale 0: must be greater than 0"),

@@ -7,6 +7,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error
 from torch import nn
 
+from tudui import losses
 from tudui.config import load_config, parse_set
 from tudui.errors import ConfigError
 from tudui.losses import build_loss, loss_specs
@@ -75,10 +76,32 @@ def test_class_weights_multiply(batch):
     weights = np.array([1.0, 2, 3, 4, 5, 6])
     plain = loss_of("ce")(logits, labels).numpy()
     weighted = loss_of("ce", class_weights=tuple(weights))(logits, labels).numpy()
-    assert weighted == pytest.approx(plain * weights[labels.numpy()], rel=1e-6)
+    assert weighted == pytest.approx(plain * weights[labels.numpy()], rel=1e-12)
     balanced = loss_of("ce", class_weights="balanced")(logits, labels).numpy()
     counts = np.array(CLASSES.counts)
-    assert balanced == pytest.approx(plain * (counts.sum() / (K * counts))[labels.numpy()], rel=1e-6)
+    assert balanced == pytest.approx(plain * (counts.sum() / (K * counts))[labels.numpy()], rel=1e-12)
+
+
+def test_class_weights_are_exact_in_every_precision_whatever_was_computed_before(batch):
+    logits, labels = batch
+    weights = (0.1, 0.2, 0.3, 0.7, 1.1, 1.3)
+    of_one = loss_of("ce", class_weights=weights)
+    of_one(logits.bfloat16(), labels)
+    with torch.inference_mode():
+        of_one(logits, labels)
+    of_one(logits.clone().requires_grad_(), labels).sum().backward()
+    for precision in (torch.float32, torch.float64):
+        expected = torch.tensor(weights, dtype=precision)[labels] * loss_of("ce")(logits.to(precision), labels)
+        assert torch.equal(of_one(logits.to(precision), labels), expected)
+
+
+def test_class_weights_with_label_smoothing_multiply_the_term_of_each_class():
+    logits, weights = torch.tensor([[1.0, 2, 3]], dtype=torch.float64), np.array([0.1, 0.2, 0.3])
+    loss = losses.get("ce", class_weights=tuple(weights), label_smoothing=0.1)
+    terms = -log_softmax(logits[0].numpy()) * weights
+    for label in range(3):
+        expected = 0.9 * terms[label] + 0.1 / 3 * terms.sum()
+        assert loss(logits, torch.tensor([label])).item() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +231,29 @@ def test_values_and_gradients_stay_finite_at_certainty(name):
         (gradient,) = torch.autograd.grad(values.sum(), logits)
         assert values.isfinite().all()
         assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("of", [{}, {"form": "plain"}, {"input": "probabilities"}, {"label_smoothing": 0.1}])
+def test_float32_loses_no_digits(name, of):
+    """True, one wrong and all other logits from a grid up to ±10,000: values and gradients are those of float64.
+
+    What is allowed is the rounding of a few operations, of a value of its own size or of a probability.
+    """
+    if not of.keys() <= loss_specs()[name].parameters.model_fields.keys():
+        pytest.skip("not a parameter of this loss")
+    sizes = torch.tensor([0.0, 1e-3, 0.1, 0.9, 1.0, 3.0, 10.0, 40.0, 100.0, 1e3, 1e4])
+    grid = torch.cartesian_prod(*[torch.cat([-sizes.flip(0), sizes])] * 3)
+    rows = torch.cat([grid, grid[:, 2:].expand(-1, K - 3)], dim=1)
+    labels, found = torch.zeros(len(rows), dtype=torch.int64), {}
+    for precision in (torch.float32, torch.float64):
+        logits = rows.to(precision).requires_grad_()
+        values = loss_of(name, **of)(logits, labels)
+        (gradient,) = torch.autograd.grad(values.sum(), logits)
+        found[precision] = torch.cat([values[:, None], gradient], dim=1).detach().double()
+    exact = found[torch.float64]
+    wrong = (found[torch.float32] - exact).abs() / exact.abs().clamp(min=1)
+    assert float(wrong.max()) < 16 * torch.finfo(torch.float32).eps, rows[wrong.amax(1).argmax()].tolist()
 
 
 @pytest.mark.parametrize("name", OWN)

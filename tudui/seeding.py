@@ -3,6 +3,11 @@
 import hashlib
 
 
+def sub_seed(own: int | None, seed: int) -> int:
+    """Return the seed of one purpose, which by default is that of the run."""
+    return seed if own is None else own
+
+
 def derive_seed(seed: int, *purpose: str | int) -> int:
     """Return a 63-bit seed for one purpose, for example `derive_seed(0, "order", epoch)`."""
     name = "/".join(str(part) for part in (seed, *purpose))

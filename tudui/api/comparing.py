@@ -14,10 +14,12 @@ from tudui.comparison import compare as comparisons
 from tudui.comparison.compare import read_comparison as read_comparison
 from tudui.comparison.dashboards import write_dashboards
 from tudui.comparison.executors import Executor, Listener, check_jobs, choose_executor, default_jobs
+from tudui.comparison.looks import looks_of as looks_of
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.progress import duration as duration
 from tudui.comparison.progress import progress_display
-from tudui.comparison.runs import given_rates, reported_runs, tuning_runs
+from tudui.comparison.runs import given_rates, reported_runs
+from tudui.comparison.tuning import Search
 from tudui.config.plan import Plan
 from tudui.errors import UsageError
 from tudui.files import locked
@@ -40,10 +42,11 @@ class Arrangement:
     folder: Path
     executor: Executor
     jobs: int
-    runs: int
+    runs: int  # at most, if seeds are added until comparisons are decided
+    looks: int
 
     def __str__(self) -> str:
-        runs = f"{self.runs} run{'s' if self.runs > 1 else ''}"
+        runs = f"{'at most ' if self.looks > 1 else ''}{self.runs} run{'s' if self.runs > 1 else ''}"
         if self.executor == "ray":
             return f"{runs}, on Ray"
         return f"{runs}, {min(self.jobs, self.runs)} {'in lockstep' if self.executor == 'stacked' else 'at a time'}"
@@ -56,10 +59,11 @@ class Arrangement:
         comparisons.check_data(plan)
         comparison = plan.comparison
         if comparison.lr == "tuned":
-            runs, rates = tuning_runs(plan), dict.fromkeys(comparison.variants, comparison.rates)
+            runs = next(iter(Search(plan, self.folder)))
+            rates = dict.fromkeys(comparison.variants, comparison.rates)
         else:
             given = given_rates(plan)
-            runs = reported_runs(plan, given)
+            runs = list(reported_runs(plan, given))
             rates = {name: (given[name, comparison.label_noise[0]],) for name in comparison.variants}
         first = runs[: self.jobs] if self.executor == "stacked" else runs[:1]
         return estimate([run.config for run in first]).whole * math.ceil(self.runs / self.jobs) + START_UP, rates
@@ -81,7 +85,8 @@ def arrange(
             )
         executor = "stacked"
     chosen = choose_executor(plan.base) if executor == "auto" else executor
-    return Arrangement(place, chosen, jobs or default_jobs(plan.base, chosen), comparisons.number_of_runs(plan))
+    runs, looks = comparisons.number_of_runs(plan), len(looks_of(plan.comparison))
+    return Arrangement(place, chosen, jobs or default_jobs(plan.base, chosen), runs, looks)
 
 
 def compare(
@@ -127,13 +132,19 @@ def _ignore(_: object) -> None:
     """Take progress that nobody sees."""
 
 
-def report(folder: Named, *, metric: str | None = None) -> Report:
+def report(
+    folder: Named,
+    *,
+    metric: str | None = None,
+    margin: float | None = None,
+    family: Literal["report", "level"] | None = None,
+) -> Report:
     """Write a comparison's report again, without training, and return it; UsageError if runs are missing.
 
-    The verdicts use `metric` instead of the plan's metric.
+    The verdicts use these instead of the plan's metric, margin and family.
     """
     comparisons.refuse_links_in(Path(folder))
-    return _reported(read_comparison(Path(folder), metric=metric))
+    return _reported(read_comparison(Path(folder), metric=metric, margin=margin, family=family))
 
 
 def _reported(found: Comparison) -> Report:

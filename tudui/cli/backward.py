@@ -185,7 +185,7 @@ def depth(
 @configured(*BATCH)
 def check(
     asked: Asked,
-    entries: Annotated[int, how("N", "Random entries of each layer that are compared.", min=1)] = 20,
+    entries: Annotated[int, how("N", "Random entries of each layer that are compared.", min=1, max=1000)] = 20,
     json: JsonOption = False,
 ) -> None:
     """Compare each layer's gradient with central differences, in float64.

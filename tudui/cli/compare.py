@@ -32,8 +32,9 @@ OUT = "Folder for runs and report.  [default: below runs/, the same for the same
 
 @configured(
     "comparison.variants", "network", "data.name", "data.dir", "data.size", "comparison.seeds",
-    "comparison.label_noise", "comparison.lr", "comparison.forms", "comparison.baseline", "comparison.metric",
-    "train.epochs", "data.on_bad_image",
+    "comparison.until_decided",    "comparison.max_seeds", "comparison.label_noise", "comparison.lr", "comparison.forms", "comparison.baseline",
+    "comparison.metric", "comparison.margin", "comparison.family", "comparison.explain_variance", "train.epochs",
+    "data.on_bad_image",
 )  # fmt: skip
 def compare_losses_command(
     asked: Asked,
@@ -75,7 +76,8 @@ def compare_losses_command(
 
 def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json: bool) -> None:
     """Print what would be done and about how long it takes."""
-    from tudui.api.comparing import duration
+    from tudui.api.comparing import duration, looks_of
+    from tudui.report.words import listed
 
     seconds, rates = way.estimate(plan)
     comparison, base = plan.comparison, plan.base
@@ -88,7 +90,10 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
             f"{variant}: {parameters.name}, {parameters.form} form{f' ({shown})' if shown else ''}, "
             f"learning rate {tuned}{', '.join(f'{rate:g}' for rate in rates[variant])}"
         )
-    seeds = f"seeds {base.seed} to {base.seed + comparison.seeds - 1}"
+    looks = looks_of(comparison)
+    seeds = f"seeds {base.seed} to {base.seed + looks[-1] - 1}"
+    if len(looks) > 1:
+        seeds += f", verdicts after {listed(list(map(str, looks)))} seeds until each comparison is decided"
     noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
     if (kind := base.data.noise_source) != "symmetric":
         noise = (
@@ -97,7 +102,7 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
     one_by_one = ", one after another" if way.executor == "ray" else ""
     lines += [
         f"{base.data.name}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}",
-        f"{way}, in {way.folder}: about {duration(seconds)}{one_by_one}",
+        f"{way}, in {way.folder}: {'at most ' if len(looks) > 1 else ''}about {duration(seconds)}{one_by_one}",
         "dry run: nothing was written",
     ]
     for line in lines:
@@ -106,7 +111,7 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
         print_json({**asdict(way), "folder": str(way.folder), "seconds": seconds})
 
 
-@configured("comparison.metric", file=False)
+@configured("comparison.metric", "comparison.margin", "comparison.family", file=False)
 def report_command(
     asked: Asked,
     folder: Annotated[Path, argument("COMPARISON", "Folder of a comparison.", completion.comparisons)],
@@ -124,11 +129,12 @@ def report_command(
     from tudui.api.comparing import read_comparison, report
     from tudui.report import side_by_side
 
-    console, metric = console_on(stderr=json), asked.value("comparison.metric")
+    console = console_on(stderr=json)
+    changed = {name: asked.value(f"comparison.{name}") for name in ("metric", "margin", "family")}
     if other is None:
-        _show_report(report(folder, metric=metric), console, json=json)
+        _show_report(report(folder, **changed), console, json=json)
         return
-    first, second = (read_comparison(one, metric=metric) for one in (folder, other))
+    first, second = (read_comparison(one, **changed) for one in (folder, other))
     if json:
         print_json({str(folder): first.values, str(other): second.values})
     else:

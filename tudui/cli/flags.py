@@ -36,7 +36,7 @@ class Flag:
     metavar: str = "NAME"
     panel: str = HOW
     complete: Completion | None = None
-    turns_off: bool = False  # the flag alone sets its key to false
+    sets: bool | None = None  # the flag has no value and sets its key to this
 
 
 FLAGS: Mapping[str, Flag] = {
@@ -46,7 +46,7 @@ FLAGS: Mapping[str, Flag] = {
     "data.dir": Flag(name="--data-dir", metavar="DIR", panel=CHOICE),
     "data.size": Flag(name="--size", metavar="PIXELS", panel=CHOICE),
     "data.on_bad_image": Flag(name="--on-bad-image", metavar="refuse|skip"),
-    "data.cache": Flag(name="--no-cache", turns_off=True),
+    "data.cache": Flag(name="--no-cache", sets=False),
     "train.init_from": Flag(name="--init-from", metavar="RUN|FILE", panel=CHOICE, complete=completion.runs),
     "train.epochs": Flag(name="--epochs", short="-e", metavar="N"),
     "train.batch_size": Flag(name="--batch-size", short="-b", metavar="N"),
@@ -56,11 +56,16 @@ FLAGS: Mapping[str, Flag] = {
     "precision": Flag(name="--precision"),
     "comparison.variants": Flag(name="--losses", metavar="NAMES", panel=CHOICE, complete=completion.several_losses),
     "comparison.seeds": Flag(name="--seeds", metavar="N", panel=CHOICE),
+    "comparison.until_decided": Flag(name="--until-decided", sets=True, panel=CHOICE),
+    "comparison.max_seeds": Flag(name="--max-seeds", metavar="N", panel=CHOICE),
     "comparison.label_noise": Flag(name="--label-noise", metavar="SHARES", panel=CHOICE),
     "comparison.lr": Flag(name="--lr"),
+    "comparison.explain_variance": Flag(name="--explain-variance", sets=True),
     "comparison.forms": Flag(name="--forms", metavar="FORMS"),
     "comparison.baseline": Flag(name="--baseline", complete=completion.losses),
     "comparison.metric": Flag(name="--metric"),
+    "comparison.margin": Flag(name="--margin", metavar="DIFFERENCE"),
+    "comparison.family": Flag(name="--family"),
 }
 
 
@@ -165,15 +170,16 @@ def _option(key: str, *, described: bool, with_default: bool) -> Any:
     """Return the annotation from which Typer makes the option of a key."""
     flag = FLAGS[key]
     names = (flag.name, flag.short) if flag.short else (flag.name,)
-    option = options_of(flag.panel)(None if flag.turns_off else flag.metavar, "", *names, complete=flag.complete)
-    kind: Any = bool if flag.turns_off else str
+    alone = flag.sets is not None
+    option = options_of(flag.panel)(None if alone else flag.metavar, "", *names, complete=flag.complete)
+    kind: Any = bool if alone else str
     if described:
         field = setting(key)
         meaning, _, otherwise = str(field.description).partition("; null: ")
-        meaning = f"do not {meaning}" if flag.turns_off else meaning
+        meaning = f"do not {meaning}" if flag.sets is False else meaning
         meaning = f"{meaning}; separated by commas" if _is_list(field.annotation) else meaning
         meaning = meaning if CHOICES.match(meaning) else f"{meaning[0].upper()}{meaning[1:]}"
-        default = otherwise or (_default(field) if with_default and not flag.turns_off else "")
+        default = otherwise or (_default(field) if with_default and not alone else "")
         option.help = f"{meaning}.  [default: {default}]" if default else f"{meaning}."
         kind = int if field.annotation is int else kind
     return Annotated[kind | None, option]
@@ -181,8 +187,9 @@ def _option(key: str, *, described: bool, with_default: bool) -> Any:
 
 def setting(key: str) -> "FieldInfo":
     """Return the schema's field of a key."""
+    from tudui.config.comparison import ComparisonConfig
     from tudui.config.describe import field_of
-    from tudui.config.schema import ComparisonConfig, Config
+    from tudui.config.schema import Config
 
     section, _, name = key.partition(".")
     return field_of(ComparisonConfig, name) if section == "comparison" else field_of(Config, key)
@@ -201,9 +208,9 @@ def _override(key: str, value: Any) -> "Override":
     from tudui.config.yaml_file import read_value
 
     flag, kind = FLAGS[key], setting(key).annotation
-    typed = flag.name if flag.turns_off else f"{flag.name} {value}"
-    if flag.turns_off:
-        value = False
+    typed = flag.name if flag.sets is not None else f"{flag.name} {value}"
+    if flag.sets is not None:
+        value = flag.sets
     elif _is_list(kind):
         value = names_in(value, flag.name)
         value = [read_value(one, typed) for one in value] if _has(kind, float) else value

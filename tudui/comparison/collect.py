@@ -8,18 +8,17 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import numpy as np
-
 from tudui.comparison.done import RunRecord
-from tudui.comparison.outcome import Comparison, Curve, Means, Pair, Row
-from tudui.comparison.statistics import Difference, Spread, holm, pair, summary
-from tudui.comparison.verdict import verdict
+from tudui.comparison.outcome import Comparison, Curve, Means, Row
+from tudui.comparison.pairs import pairs_of, values_of
+from tudui.comparison.statistics import Spread, summary
 from tudui.config.plan import Plan
 from tudui.events import Evaluated
-from tudui.tasks import Metric, metric_named
+from tudui.tasks import metric_named
 from tudui.tasks.classes import confusion_from, confusion_rows
 
 LABELS = ("clean", "flipped")  # of training images: right ones, and those made wrong on purpose
+FEWEST_OF_CLASS = 10  # test images
 
 
 def collect(
@@ -37,10 +36,10 @@ def collect(
         metric=metric,
         versions=first.result.versions,
         hardware=first.result.hardware,
-        warnings=tuple(_warnings(records)),
+        warnings=(*_warnings(records), *_chosen_later(plan)),
         hashes=_hashes(records),
         rows=rows,
-        pairs=tuple(_pairs(plan, rows, metric)),
+        pairs=tuple(pairs_of(plan.comparison, rows, metric)),
         tuning=tuple(tuning),
     )
 
@@ -56,6 +55,14 @@ def _warnings(records: Sequence[RunRecord]) -> list[str]:
         if len(kinds) > 1:
             found.append(f"not held equal, {what}: " + "; ".join(f"{kind} in {n} runs" for kind, n in kinds.items()))
     return found
+
+
+def _chosen_later(plan: Plan) -> Iterator[str]:
+    if seen := plan.comparison.reported_at:
+        yield (
+            f"this comparison was reported before, with {' and '.join(map(str, seen))} seeds: if the number "
+            "of seeds is chosen after a report, more than 5 % of verdicts are false; see --until-decided"
+        )
 
 
 def _hashes(records: Sequence[RunRecord]) -> dict[str, Any]:
@@ -95,7 +102,8 @@ def _row(variant: str, noise: float, runs: Sequence[RunRecord], reach: float | N
         variant=variant,
         label_noise=noise,
         runs=tuple(runs),
-        metrics={metric.name: summary(_values(finished, metric), metric) for metric in task.metrics if finished},
+        lost_class=_lost_class(finished),
+        metrics={metric.name: summary(values_of(finished, metric), metric) for metric in task.metrics if finished},
         figures={
             figure.name: spread
             for figure in task.figures
@@ -111,9 +119,15 @@ def _row(variant: str, noise: float, runs: Sequence[RunRecord], reach: float | N
     )
 
 
-def _values(runs: Sequence[RunRecord], metric: Metric) -> np.ndarray:
-    """Return a metric's values [S, N]."""
-    return np.stack([run.predictions[metric.name] for run in runs])
+def _lost_class(finished: Sequence[RunRecord]) -> list[int]:
+    """Return the seeds of the runs that never predict a class which other runs predict.
+
+    Classes with fewer than 10 test images do not count: not to predict them may be chance.
+    """
+    predicted = [set(run.predictions["predicted"].tolist()) for run in finished]
+    images = Counter(finished[0].predictions["label"].tolist()) if finished else {}
+    known = {label for label, number in images.items() if number >= FEWEST_OF_CLASS} & set().union(*predicted)
+    return [run.planned.seed for run, seen in zip(finished, predicted, strict=True) if not known <= seen]
 
 
 def _spread(values: Sequence[float]) -> Spread | None:
@@ -148,28 +162,3 @@ def _reached(run: RunRecord, score: float | None) -> tuple[int | None, float | N
     """Return the epoch, and the seconds in the loop, after which the validation score was first that high."""
     reached = ((epoch, seconds) for epoch, value, seconds in run.validation if score is not None and value >= score)
     return next(reached, (None, None))
-
-
-def _pairs(plan: Plan, rows: Sequence[Row], metric: Metric) -> Iterator[Pair]:
-    for noise in plan.comparison.label_noise:
-        of_level = {row.variant: row for row in rows if row.label_noise == noise}
-        baseline = of_level.pop(plan.comparison.baseline)
-        compared = [_difference(baseline, row, metric) for row in of_level.values()]
-        corrected = holm([found.p if found else None for found in compared])
-        for row, found, p_holm in zip(of_level.values(), compared, corrected, strict=True):
-            yield Pair(
-                variant=row.variant,
-                baseline=baseline.variant,
-                label_noise=noise,
-                metric=metric.name,
-                found=found,
-                p_holm=p_holm,
-                verdict=verdict(found, p_holm, metric),
-                flags=("diverged",) if row.diverged or baseline.diverged else (),
-            )
-
-
-def _difference(baseline: Row, row: Row, metric: Metric) -> Difference | None:
-    lost = {*baseline.diverged, *row.diverged}
-    sides = [[run for run in side.runs if run.planned.seed not in lost] for side in (baseline, row)]
-    return pair(_values(sides[0], metric), _values(sides[1], metric), metric) if sides[0] else None

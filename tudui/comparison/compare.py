@@ -1,29 +1,31 @@
 """`compare`: do the runs of a plan, or those that its folder does not contain yet, and compare them."""
 
 import hashlib
-import math
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
-from statistics import fmean
+from typing import Any
 
 from tudui.comparison.collect import collect
-from tudui.comparison.done import check_test_images, read_runs, read_task
+from tudui.comparison.done import check_test_images, read_runs
 from tudui.comparison.executors import Executor, Listener, done_before, execute
-from tudui.comparison.outcome import Comparison, Curve
-from tudui.comparison.runs import PlannedRun, given_rates, reported_runs, tuning_runs
+from tudui.comparison.looks import looks_of
+from tudui.comparison.outcome import Comparison
+from tudui.comparison.runs import PlannedRun, Rates, given_rates, reported_runs
+from tudui.comparison.tuning import Search
+from tudui.comparison.variance import Explained, explain, runs_of_sources
+from tudui.comparison.verdict import OPEN
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.data import load_data
-from tudui.errors import Interrupted, TuduiError, UsageError
+from tudui.errors import ConfigError, Interrupted, TuduiError, UsageError
 from tudui.files import check_writable, disk_errors, locked, refuse_links, remove_left, write_text
-from tudui.record import read_result
-from tudui.run_folder import COMPARISON_LOCK, PLAN, RunFolder, comparing, default_name, is_comparison
-from tudui.tasks import Metric, metric_named
+from tudui.run_folder import COMPARISON_LOCK, PLAN, comparing, default_name, is_comparison
+from tudui.tasks import metric_named
 
-RUNS, TUNING, TENSORBOARD = "runs", "tuning", "tensorboard"
+RUNS, TUNING, VARIANCE, TENSORBOARD = "runs", "tuning", "variance", "tensorboard"
 
 
 def compare(
@@ -40,14 +42,10 @@ def compare(
 
     Nothing in the folder changes if it contains something else, or runs of another config.
     """
-    tuned = plan.comparison.lr == "tuned"
-    first = tuning_runs(plan) if tuned else reported_runs(plan, given_rates(plan))
-    place = folder / (TUNING if tuned else RUNS)
+    search = Search(plan, folder / TUNING)
     check_folder(folder)
-    waiting = _waiting(first, place)
-    if tuned and not waiting:
-        waiting = _waiting(reported_runs(plan, chosen_rates(plan, folder)[0]), folder / RUNS)
-    if waiting or plan.comparison.metric is not None:
+    waiting = any(_waiting(runs, place) for runs, place in _stages(search, folder))
+    if waiting or plan.comparison.metric is not None or plan.comparison.margin is not None:
         check_data(plan)
     is_new = not folder.exists()
     with disk_errors(folder):
@@ -55,15 +53,13 @@ def compare(
     with locked(folder / COMPARISON_LOCK, what="a comparison is"):
         with disk_errors(folder):
             (folder / RUNS).mkdir(exist_ok=True)
-        remove_left(folder, folder / RUNS, folder / TUNING, folder / "pictures")
-        write_text(folder / PLAN, plan_yaml(plan))
+        remove_left(folder, *(folder / name for name in (RUNS, TUNING, VARIANCE, "pictures")))
+        write_text(folder / PLAN, plan_yaml(_with_earlier_reports(plan, folder)))
         run_all = partial(execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address)
         try:
-            run_all(first, place)
-            if tuned:
-                runs = reported_runs(plan, chosen_rates(plan, folder)[0])
-                _waiting(runs, folder / RUNS)
-                run_all(runs, folder / RUNS)
+            for runs, place in _stages(search, folder):
+                _waiting(runs, place)
+                run_all(runs, place)
         except (Interrupted, KeyboardInterrupt) as error:
             state = "stopped at the last checkpoints"
             if isinstance(error, Interrupted):
@@ -75,6 +71,58 @@ def compare(
                 rmtree(folder, ignore_errors=True)
             raise
     return read_comparison(folder)
+
+
+def _stages(search: Search, folder: Path) -> Iterator[tuple[Sequence[PlannedRun], Path]]:
+    """Yield runs and their folder: each round of the tuning, the reported runs, those that explain the variance.
+
+    The runs of one stage must be done before the next stage is asked for.
+    """
+    plan = search.plan
+    tuned = plan.comparison.lr == "tuned"
+    if tuned:
+        for tried in search:
+            yield tried, search.folder
+    rates, reported = search.rates if tuned else given_rates(plan), tuple[PlannedRun, ...]()
+    while reported != (runs := runs_so_far(plan, rates, folder)):
+        yield runs, folder / RUNS
+        reported = runs
+    if plan.comparison.explain_variance:
+        yield [run for runs in runs_of_sources(plan, reported).values() for run in runs], folder / VARIANCE
+
+
+def runs_so_far(plan: Plan, rates: Rates, folder: Path) -> tuple[PlannedRun, ...]:
+    """Return the runs to report, as far as the finished ones decide which.
+
+    With `until_decided`, each comparison has the seeds of the first look that decides it, or of the last.
+    """
+    looks = looks_of(plan.comparison)
+    seeds = dict.fromkeys(rates, looks[0])
+    for more in looks[1:]:
+        runs = reported_runs(plan, rates, seeds)
+        if not all(done_before(run, folder / RUNS) for run in runs):
+            return runs
+        pairs = collect(plan, read_runs(runs, folder / RUNS), folder=folder, command="").pairs
+        undecided = [pair for pair in pairs if pair.verdict in OPEN]
+        if not undecided:
+            return runs
+        seeds |= {(name, pair.label_noise): more for pair in undecided for name in (pair.variant, pair.baseline)}
+    return reported_runs(plan, rates, seeds)
+
+
+def _with_earlier_reports(plan: Plan, folder: Path) -> Plan:
+    """Return the plan with the numbers of seeds at which the folder was reported before, if they are other ones."""
+    if not (folder / "comparison.json").exists() or not (folder / PLAN).exists():
+        return plan
+    try:
+        before = load_plan(folder / PLAN).comparison
+    except ConfigError:  # the file is damaged
+        return plan
+    after = plan.comparison
+    reported = {*before.reported_at}
+    if looks_of(before) != looks_of(after) and {*before.variants} & {*after.variants} - {after.baseline}:
+        reported |= {*looks_of(before)}
+    return replace(plan, comparison=after.model_copy(update={"reported_at": tuple(sorted(reported))}))
 
 
 def check_folder(folder: Path) -> None:
@@ -99,7 +147,10 @@ def run_events(name: str) -> Path:
 def check_data(plan: Plan) -> None:
     """Raise UsageError if runs on the plan's data could not be compared; DataError if it cannot be read."""
     data = load_data(plan.base.data, plan.base.seed)
-    metric_named(data.task.metrics, plan.comparison.metric, figures=data.task.figures)
+    metric = metric_named(data.task.metrics, plan.comparison.metric, figures=data.task.figures)
+    margin = plan.comparison.margin
+    if metric.proportion and margin is not None and margin >= 1:
+        raise UsageError(f"--margin {margin:g}: {metric.title} is at most 1; one point is 0.01")
     check_test_images(len(data.test), data.name)
     if plan.comparison.lr == "tuned" and data.validation is None:
         raise UsageError(f"{data.name}: too few images for a validation split, which --lr tuned needs")
@@ -126,26 +177,47 @@ def left_out(comparison: Comparison) -> list[str]:
 
 
 def number_of_runs(plan: Plan) -> int:
-    """Return the number of runs of a plan, including tuning runs."""
+    """Return the number of runs of a plan, at most, with the tuning runs of the grid, not those of rates beyond it."""
     comparison = plan.comparison
-    tuning = len(comparison.rates) * comparison.tuning_seeds if comparison.lr == "tuned" else 0
-    return len(comparison.variants) * len(comparison.label_noise) * (comparison.seeds + tuning)
+    each = looks_of(comparison)[-1]
+    if comparison.lr == "tuned":
+        each += len(comparison.rates) * comparison.tuning_seeds
+    number = len(comparison.variants) * len(comparison.label_noise) * each
+    if comparison.explain_variance:
+        any_rate = {(variant, noise): 1.0 for variant in comparison.variants for noise in comparison.label_noise}
+        number += sum(map(len, runs_of_sources(plan, reported_runs(plan, any_rate)).values()))
+    return number
 
 
-def read_comparison(folder: Path, *, metric: str | None = None) -> Comparison:
+def read_comparison(folder: Path, **changed: Any) -> Comparison:
     """Return the comparison in a folder, from its runs; UsageError if it is not one, or not finished.
 
-    `metric` replaces the plan's metric of the verdicts.
+    `changed` replaces the plan's `metric`, `margin` or `family`; a margin belongs to its metric.
     """
     if not (folder / PLAN).is_file():
         raise UsageError(f"{folder}: not a comparison ({PLAN} is missing); create one with: tudui compare-losses")
     plan = load_plan(folder / PLAN)
-    if metric is not None:
-        plan = replace(plan, comparison=plan.comparison.model_copy(update={"metric": metric}))
-    rates, tuning = chosen_rates(plan, folder)
-    runs = reported_runs(plan, rates)
-    _check_done(runs, folder / RUNS)
-    return collect(plan, read_runs(runs, folder / RUNS), folder=folder, command=comparing(folder), tuning=tuning)
+    search, reported = Search(plan, folder / TUNING), tuple[PlannedRun, ...]()
+    for runs, place in _stages(search, folder):
+        _check_done(runs, place)
+        if place.name == RUNS:
+            reported = tuple(runs)
+    changed = {name: value for name, value in changed.items() if value is not None}
+    if changed:
+        changed = ({"margin": None} if "metric" in changed else {}) | changed
+        plan = replace(plan, comparison=plan.comparison.model_copy(update=changed))
+    records = read_runs(reported, folder / RUNS)
+    found = collect(plan, records, folder=folder, command=comparing(folder), tuning=search.curves)
+    return replace(found, explained=_explained(found, reported)) if plan.comparison.explain_variance else found
+
+
+def _explained(comparison: Comparison, reported: Sequence[PlannedRun]) -> tuple[Explained, ...]:
+    plan, place = comparison.plan, comparison.folder / VARIANCE
+    of_source = {source: runs for source, runs in runs_of_sources(plan, reported).items() if runs}
+    records = {run.planned.name: run for run in read_runs([run for runs in of_source.values() for run in runs], place)}
+    others = {source: [records[run.name] for run in runs] for source, runs in of_source.items()}
+    first = [run for row in comparison.rows for run in row.runs if run.planned.seed == plan.base.seed]
+    return tuple(explain(plan, first, others, comparison.metric))
 
 
 def _check_done(runs: Sequence[PlannedRun], place: Path) -> None:
@@ -155,37 +227,3 @@ def _check_done(runs: Sequence[PlannedRun], place: Path) -> None:
             f"{place.parent}: {len(missing)} of {len(runs)} runs are not done (for example {missing[0]}); "
             f"resume with: {comparing(place.parent)}"
         )
-
-
-def chosen_rates(plan: Plan, folder: Path) -> tuple[dict[tuple[str, float], float], list[Curve]]:
-    """Return the rate of each variant and noise level and, if they were tuned, their curves."""
-    if plan.comparison.lr != "tuned":
-        return given_rates(plan), []
-    runs, place = tuning_runs(plan), folder / TUNING
-    _check_done(runs, place)
-    first = read_task(place / runs[0].name).metrics[0]
-    sign = 1 if first.better == "more" else -1
-    scores: dict[tuple[str, float], dict[float, list[float]]] = {}
-    for run in runs:
-        curve = scores.setdefault((run.variant, run.label_noise), {})
-        curve.setdefault(run.rate, []).append(_validation_score(place / run.name, first))
-    curves = []
-    for (variant, noise), curve in scores.items():
-        rates = sorted(curve)
-        means = [sign * fmean(curve[rate]) for rate in rates]
-        best = rates[means.index(max(means))]
-        seen = [curve[rate] for rate in rates]
-        curves.append(Curve(variant=variant, label_noise=noise, rates=rates, scores=seen, chosen=best))
-    return {(curve.variant, curve.label_noise): curve.chosen for curve in curves}, curves
-
-
-def _validation_score(folder: Path, metric: Metric) -> float:
-    """Return the validation score after the last epoch; the worst possible for a run that diverged."""
-    result = read_result(RunFolder(folder).result)
-    score = None
-    if result.status != "diverged":
-        if result.validation is None:
-            raise UsageError(f"{folder}: too few images for a validation split, which --lr tuned needs")
-        score = result.validation.get(metric.name)
-    worst = 0.0 if metric.better == "more" else math.inf
-    return worst if score is None else score

@@ -7,16 +7,18 @@ from statistics import fmean
 from typing import Any
 
 from tudui.comparison.done import RunRecord
+from tudui.comparison.looks import looks_of
+from tudui.comparison.power import Needed
 from tudui.comparison.runs import cell_name
-from tudui.comparison.statistics import Difference, Spread, Summary
-from tudui.comparison.verdict import Verdict
+from tudui.comparison.statistics import Difference, Rate, Spread, Summary, failure_rate
+from tudui.comparison.variance import Explained
+from tudui.comparison.verdict import Flag, Verdict
 from tudui.config.plan import Plan
 from tudui.events import WrongLabels
 from tudui.record import Hardware
 from tudui.tasks import Metric, Task
 
-ONE_POINT = 0.01
-FORMAT = 2  # of comparison.json; 1 had accuracies alone, and verdicts as sentences
+FORMAT = 3  # of comparison.json; 2 had two p values for a difference, and corrected them within a noise level
 
 Means = Mapping[str, float | None]
 
@@ -28,6 +30,7 @@ class Row:
     variant: str
     label_noise: float
     runs: tuple[RunRecord, ...]
+    lost_class: Sequence[int]  # the seeds of finished runs that never predict a class which other runs predict
     metrics: Mapping[str, Summary]  # {} like all below if every run diverged
     figures: Mapping[str, Spread]
     selected: Spread | None  # first metric on the test images, of the weights that validation selected
@@ -63,6 +66,17 @@ class Row:
         """The runs that did not diverge."""
         return tuple(run for run in self.runs if run.finished)
 
+    @property
+    def samples(self) -> int:
+        """The number of test samples; only if a run finished."""
+        return len(self.finished[0].predictions["label"])
+
+    @property
+    def failures(self) -> dict[Flag, Rate]:
+        """How many runs failed, by kind."""
+        found = {Flag.DIVERGED: (self.diverged, self.runs), Flag.LOST_CLASS: (self.lost_class, self.finished)}
+        return {flag: failure_rate(len(failed), len(runs)) for flag, (failed, runs) in found.items() if runs}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
@@ -73,9 +87,12 @@ class Pair:
     label_noise: float
     metric: str
     found: Difference | None  # None: there is no such seed
-    p_holm: float | None
+    p_holm: float | None  # of a difference, corrected for the comparisons of the family and for the looks
+    p_equivalent_holm: float | None
     verdict: Verdict
-    flags: tuple[str, ...] = ()  # "diverged": runs of the variant or of the baseline diverged
+    within_margin: bool | None  # whether the difference is smaller than the margin, by its corrected p
+    flags: tuple[Flag, ...]
+    needed: tuple[Needed, ...] = ()  # what would settle it, if it is not distinguishable
 
     @property
     def n(self) -> int:
@@ -115,6 +132,7 @@ class Comparison:
     rows: tuple[Row, ...]
     pairs: tuple[Pair, ...]
     tuning: tuple[Curve, ...]
+    explained: tuple[Explained, ...] = ()  # with --explain-variance
 
     @property
     def test_images(self) -> int | None:
@@ -134,6 +152,11 @@ class Comparison:
         """Return the share of wrong labels at one noise level, mean over the seeds."""
         found = self.wrong_labels(noise)
         return fmean(labels.share(split) for labels in found) if found else noise
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of seeds at which verdicts were looked at: one, or several if runs were added until decided."""
+        return looks_of(self.plan.comparison)
 
     @property
     def unequal(self) -> list[str]:
@@ -165,6 +188,7 @@ class Comparison:
             "format": FORMAT,
             "command": self.command,
             "metric": self.metric.name,
+            "correction": {"family": self.plan.comparison.family, "looks": self.looks},
             "plan": self.plan.comparison.model_dump(mode="json") | {"base": settings_of_every_run(self.plan)},
             "versions": dict(self.versions),
             "hardware": self.hardware.model_dump(),
@@ -179,6 +203,7 @@ class Comparison:
             "rows": [_row(row) for row in self.rows],
             "pairs": [_pair(pair) for pair in self.pairs],
             "tuning": [_curve(curve) for curve in self.tuning],
+            "variance": [asdict(one) for one in self.explained],
             "timing": {
                 "loop_seconds": sum(run.result.timing.seconds for row in self.rows for run in row.runs),
                 "rows": [
@@ -211,6 +236,8 @@ def _row(row: Row) -> dict[str, Any]:
         "learning_rate": row.learning_rate,
         "seeds": row.seeds,
         "diverged": row.diverged,
+        "lost_class": list(row.lost_class),
+        "failures": {flag: asdict(rate) for flag, rate in row.failures.items()},
         "metrics": metrics,
         "figures": figures,
         "accuracy": metrics.get("accuracy"),  # from here on under the names of format 1
@@ -231,12 +258,9 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _pair(pair: Pair) -> dict[str, Any]:
-    values = asdict(pair) | {"flags": list(pair.flags), "within_margin": None}
+    values = asdict(pair) | {"flags": list(pair.flags), "needed": [asdict(one) for one in pair.needed]}
     found: dict[str, Any] | None = values.pop("found")
-    if not found:
-        return values | {"difference": None, "n": 0}
-    one_point = found["seeds_for_step"] if found["step"] == ONE_POINT else None  # the name of format 1
-    return values | found | {"seeds_for_one_point": one_point}
+    return values | (found or {"difference": None, "n": 0})
 
 
 def _curve(curve: Curve) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def progress_display(console: Console, runs: int) -> Iterator[Listener]:
         display.note(progress)
         if progress.done and display.started is not None:
             left = f", {display.left()} left" if display.left() else ""
-            done = f"{display.finished()}/{runs} {escape(progress.run)} {progress.done}{left}"
+            done = f"{display.finished()}/{display.runs} {escape(progress.run)} {progress.done}{left}"
             console.print(done, soft_wrap=True)
 
     def page(progress: Progress) -> None:
@@ -54,6 +54,7 @@ class _Display:
         if self.started is None and not progress.done:
             self.started, self.before = time.monotonic(), self.done()
         self.latest[progress.run] = progress
+        self.runs = max(self.runs, len(self.latest))  # tuning may try rates beyond the grid
 
     def finished(self) -> int:
         return sum(bool(seen.done) for seen in self.latest.values())

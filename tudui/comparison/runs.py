@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tudui.comparison.looks import looks_of
 from tudui.config import Config, Override, config_from
 from tudui.config.network_spec import recipe_rate
-from tudui.config.plan import TUNING_SEED, Plan
+from tudui.config.plan import Plan
 from tudui.errors import ConfigError
 
 
@@ -31,34 +32,28 @@ class PlannedRun:
         return self.config.optimizer.lr
 
 
-# (variant, noise level) -> learning rate
-Rates = Mapping[tuple[str, float], float]
+Cell = tuple[str, float]  # variant and noise level
+Rates = Mapping[Cell, float]
 
 
-def reported_runs(plan: Plan, rates: Rates) -> tuple[PlannedRun, ...]:
-    """Return the reported runs; their names contain a tuned rate, because a larger grid may change it."""
+def reported_runs(plan: Plan, rates: Rates, seeds: Mapping[Cell, int] | None = None) -> tuple[PlannedRun, ...]:
+    """Return the reported runs; their names contain a tuned rate, because a larger grid may change it.
+
+    `seeds` gives each variant and noise level a number of seeds of its own, instead of the most that the plan allows.
+    """
     first, tuned = plan.base.seed, plan.comparison.lr == "tuned"
+    seeds = seeds or dict.fromkeys(rates, looks_of(plan.comparison)[-1])
     runs = tuple(
-        _run(plan, variant, noise, seed=seed, rate=rates[variant, noise], rate_in_name=tuned)
-        for seed in range(first, first + plan.comparison.seeds)
+        planned_run(plan, variant, noise, seed=first + number, rate=rates[variant, noise], rate_in_name=tuned)
+        for number in range(max(seeds.values()))
         for noise in plan.comparison.label_noise
         for variant in plan.comparison.variants
+        if number < seeds[variant, noise]
     )
     names = [run.name for run in runs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError([f"comparison.variants: two variants would both be called {twice[0]}; rename one"])
     return runs
-
-
-def tuning_runs(plan: Plan) -> tuple[PlannedRun, ...]:
-    """Return the runs that choose the rates: the same budget each, on seeds that are not reported."""
-    return tuple(
-        _run(plan, variant, noise, seed=TUNING_SEED + number, rate=rate, rate_in_name=True)
-        for number in range(plan.comparison.tuning_seeds)
-        for rate in plan.comparison.rates
-        for noise in plan.comparison.label_noise
-        for variant in plan.comparison.variants
-    )
 
 
 def given_rates(plan: Plan) -> dict[tuple[str, float], float]:
@@ -94,7 +89,8 @@ def threads_of(config: Config) -> int:
     return 1 if config.train.threads == "auto" else config.train.threads
 
 
-def _run(plan: Plan, variant: str, noise: float, *, seed: int, rate: float, rate_in_name: bool) -> PlannedRun:
+def planned_run(plan: Plan, variant: str, noise: float, *, seed: int, rate: float, rate_in_name: bool) -> PlannedRun:
+    """Return a run of the plan."""
     settings: dict[str, Any] = {
         "loss": plan.comparison.variants[variant].model_dump(mode="json"),
         "data.label_noise": noise,

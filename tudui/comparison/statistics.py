@@ -3,14 +3,10 @@
 Seeds and samples are both drawn at random, so the main interval lets both vary. The values [seeds, samples] are
 a two-way crossed random effects design without replicates, known from reader studies in radiology, with readers for our
 seeds and cases for our samples: Obuchowski and Rockette 1995, Hillis 2007 (Statistics in Medicine 26, 596-619).
-`experiments/simulate_coverage.py` measures how often the intervals contain the truth.
-
-Whole numbers (1 for right, 0 for wrong) are added exactly; sums of real numbers that differ by rounding alone count as
-equal.
+`experiments/simulate_verdicts.py` measures how often verdicts are wrong and intervals contain the truth.
 """
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,21 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.optimize import elementwise
 
 from tudui.tasks import Metric
 from tudui.tasks.metric import wilson
 
 ALPHA = 0.05
-POWER = 0.8
-STEP = 0.05  # of the baseline's value: a difference worth seeing, for a metric that names none
-MOST_SEEDS = 10_000
-AS_GOOD_AS_NORMAL = 1e6  # degrees of freedom; scipy's noncentral t takes no infinity
-FEWEST_FOR_SIGN_FLIP = 7  # with fewer, even the smallest p, 2 / 2^n, is not significant among two comparisons
-MOST_FLIPS = 9_999  # of real numbers: all 2^S choices of sign up to 13 seeds; for more seeds this many are drawn
-ROUNDING = 1e-7  # of the largest value, as float32 has
+STEP = 0.05  # of the baseline's value: the margin of a metric that names none
+LUCK = 0.05  # the seeds' means are closer than MS_residual alone makes them in this share of cases; they count as that
+SMALLEST = 1e-300  # p
 
 Interval = tuple[float, float]
-Values = NDArray[Any]  # of a metric, [S seeds, N samples]
+Values = NDArray[Any]  # of a metric, [..., S seeds, N samples]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +47,15 @@ class Summary(Spread):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rate:
+    """How many of some runs failed, with the exact interval of 95 % of the rate (Clopper and Pearson 1934)."""
+
+    runs: int
+    of: int
+    interval: Interval
+
+
+@dataclass(frozen=True, kw_only=True)
 class Difference:
     """A variant minus the baseline, in the metric's own unit; what one seed cannot show is None."""
 
@@ -61,14 +63,13 @@ class Difference:
     sd: float | None  # of the differences, over seeds
     n: int
     interval: Interval | None  # over seeds and test samples
-    interval_seeds_only: Interval | None  # these test samples, other seeds; None too if `constant`
-    p: float | None  # paired t test over seeds; if `constant`, the sign-flip test
-    p_sign_flip: float | None
+    interval_seeds_only: Interval | None  # these test samples, other seeds; None too if all seeds are the same
+    p: float | None  # at which `interval`, of 1 - p instead of 95 %, touches 0
+    p_equivalent: float | None  # at which the interval of 1 - 2 p touches the margin from inside; above 0.5 outside it
     identical: bool  # the same value on every sample in every seed
-    constant: bool  # not identical, but the same difference in every seed: a t test would divide by 0
-    step: float  # a difference worth seeing
-    seeds_for_step: int | None  # to see a difference of `step`
-    more_images_needed: bool  # no number of seeds would show `step` on this many test samples
+    margin: float  # the smallest difference that matters
+    variance_seeds: float | None  # of `difference`, that more seeds would lower
+    variance_samples: float | None  # and that only more test samples would
 
 
 def summary(values: Values, metric: Metric) -> Summary:
@@ -81,13 +82,13 @@ def summary(values: Values, metric: Metric) -> Summary:
     """
     seeds, samples = values.shape
     values = _exact(values)
-    sums = _sums(values)
+    sums = values.sum(axis=1)
     mean = float(sums.sum()) / values.size
     interval = None
     if seeds > 1:
-        seed_part, sample_part = variance_parts(values)
+        seed_part, sample_part = map(float, variance_parts(values))
         variance = seed_part + sample_part
-        quantile = _quantile(seed_part, sample_part, seeds, samples)
+        quantile = t_quantile(seed_part, sample_part, seeds, samples)
         if metric.proportion:
             effective = mean * (1 - mean) / variance if variance and 0 < mean < 1 else float(samples)
             interval = wilson(mean, effective, quantile)
@@ -103,7 +104,7 @@ def summary(values: Values, metric: Metric) -> Summary:
     )
 
 
-def pair(baseline: Values, variant: Values, metric: Metric) -> Difference:
+def pair(baseline: Values, variant: Values, metric: Metric, *, margin: float | None = None) -> Difference:
     """Return how `variant` differs from `baseline`, both [S seeds, N >= 2 samples], row s of the same seed s.
 
     `interval` is difference ± t' SE, where SE² is the sum of `variance_parts` and t' weighs the t quantiles of S - 1
@@ -111,42 +112,76 @@ def pair(baseline: Values, variant: Values, metric: Metric) -> Difference:
     COCHRAN of SAS's TTEST), but never narrower than `interval_seeds_only`. It errs to the wide side: with three seeds
     it contains the truth in 95 to 98 % of cases, with Satterthwaite's degrees of freedom in as few as 92 %.
 
-    `p_sign_flip` needs 7 seeds. If `constant`, `p` is from that test: 2 / 2^S, or 1 of a difference 0.
+    `p` and `p_equivalent` (two one-sided tests, Schuirmann 1987) come from the same interval. `margin` replaces the
+    metric's step, or 5 % of the baseline's value if it has none.
     """
     seeds, samples = variant.shape
     baseline, variant = _exact(baseline), _exact(variant)
     differences = variant - baseline
-    sums = _sums(differences)
+    sums = differences.sum(axis=1)
     identical = not differences.any()
-    constant = seeds > 1 and not identical and bool((sums == sums[0]).all())
-    step = STEP * abs(float(baseline.mean())) if metric.step is None else metric.step
-
+    if margin is None:
+        margin = STEP * abs(float(baseline.mean())) if metric.step is None else metric.step
     difference = float(sums.sum()) / differences.size
-    p = p_sign_flip = interval = interval_seeds_only = seeds_needed = None
+    p = p_equivalent = interval = seed_part = sample_part = None
     if seeds > 1:
-        seed_part, sample_part = variance_parts(differences)
-        half = _quantile(seed_part, sample_part, seeds, samples) * math.sqrt(seed_part + sample_part)
+        seed_part, sample_part = map(float, variance_parts(differences))
+        half = t_quantile(seed_part, sample_part, seeds, samples) * math.sqrt(seed_part + sample_part)
         interval = (difference - half, difference + half)
-        flipped = sign_flip_test(sums)
-        p_sign_flip = flipped if seeds >= FEWEST_FOR_SIGN_FLIP else None
-        p = flipped if identical or constant else float(stats.ttest_1samp(sums, 0).pvalue)
-        interval_seeds_only = (0.0, 0.0) if identical else _t_interval(sums, samples)
-        if not identical:
-            seeds_needed = seeds_to_see(step, seed_part * seeds, sample_part)
+        p = float(p_value(difference, seed_part, sample_part, seeds, samples))
+        p_equivalent = float(p_inside(difference, margin, seed_part, sample_part, seeds, samples))
     return Difference(
         difference=difference,
         sd=_sd(sums, samples),
         n=seeds,
         interval=interval,
-        interval_seeds_only=interval_seeds_only,
+        interval_seeds_only=(0.0, 0.0) if identical and seeds > 1 else _t_interval(sums, samples),
         p=p,
-        p_sign_flip=p_sign_flip,
+        p_equivalent=p_equivalent,
         identical=identical,
-        constant=constant,
-        step=step,
-        seeds_for_step=seeds_needed,
-        more_images_needed=seeds > 1 and not identical and seeds_needed is None,
+        margin=margin,
+        variance_seeds=seed_part,
+        variance_samples=sample_part,
     )
+
+
+def p_value(difference: Any, seed_part: Any, sample_part: Any, seeds: int, samples: int) -> NDArray[np.float64]:
+    """Return the p at which the two-way interval around each difference touches 0; the arguments are broadcast.
+
+    The interval is the wider of two, so p is the larger of theirs: a t test over seeds alone, and the root of
+    `t_quantile`'s weighted part, which lies between the p of the two t distributions that it mixes.
+    """
+    difference, seed_part, sample_part = np.broadcast_arrays(np.abs(difference), seed_part, sample_part)
+    error = np.sqrt(seed_part + sample_part)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(error > 0, seed_part / error**2, 1.0)
+        t = np.where(error > 0, difference / error, np.where(difference > 0, np.inf, 0.0))
+        over_seeds = 2 * stats.t.sf(t / np.sqrt(share), seeds - 1)
+        ends = [np.log(np.maximum(2 * stats.t.sf(t, freedom), SMALLEST)) for freedom in (seeds - 1, samples - 1)]
+        low, high = np.minimum(*ends) - 1e-9, np.maximum(*ends) + 1e-9
+
+        def too_wide(log_p: Any, share: Any, t: Any) -> Any:
+            half = np.exp(log_p) / 2
+            return share * stats.t.isf(half, seeds - 1) + (1 - share) * stats.t.isf(half, samples - 1) - t
+
+        found = elementwise.find_root(too_wide, (low, high), args=(share, t))
+    over_both = np.exp(np.where(found.success, found.x, low))
+    return np.asarray(np.clip(np.maximum(over_seeds, over_both), SMALLEST, 1.0))
+
+
+def p_inside(
+    difference: Any, margin: Any, seed_part: Any, sample_part: Any, seeds: int, samples: int
+) -> NDArray[np.float64]:
+    """Return the one-sided p of a true difference outside ± margin, broadcast as `p_value`: of the nearer side."""
+    inside = margin - np.abs(difference)
+    p = p_value(inside, seed_part, sample_part, seeds, samples) / 2
+    return np.where(inside > 0, p, 1 - p)
+
+
+def failure_rate(runs: int, of: int) -> Rate:
+    """Return the rate of `runs` failures among `of` >= 1 runs."""
+    found = stats.binomtest(runs, of).proportion_ci(1 - ALPHA, method="exact")
+    return Rate(runs=runs, of=of, interval=(float(found.low), float(found.high)))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -160,81 +195,39 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def mean_squares(values: Values) -> tuple[float, float, float]:
-    """Return the mean squares of seeds, samples and residual of values [S >= 2, N >= 2]."""
+def mean_squares(values: Values) -> tuple[Any, Any, Any]:
+    """Return the mean squares of seeds, samples and residual of values [..., S >= 2, N >= 2]."""
     values = _exact(values)
-    seeds, samples = values.shape
-    by_seed = _sums(values) / samples
-    by_seed = by_seed - by_seed[0]  # equal means give exactly 0
-    seed, sample = by_seed - by_seed.mean(), values.mean(axis=0) - values.mean()
-    rest = values - values.mean() - seed[:, None] - sample
-    squares = [samples * float(seed @ seed), seeds * float(sample @ sample), float(np.square(rest).sum())]
-    if values.dtype.kind == "i":  # each is a whole number / values.size: rounding makes them exact, a 0 too
-        squares = [round(square * values.size) / values.size for square in squares]
-    return squares[0] / (seeds - 1), squares[1] / (samples - 1), squares[2] / ((seeds - 1) * (samples - 1))
+    seeds, samples = values.shape[-2:]
+    if values.dtype.kind == "f":  # against cancellation
+        values = values - values.mean(axis=(-2, -1), keepdims=True)
+    total = values.sum(axis=(-2, -1)) ** 2  # each sum of squares below is multiplied by S N
+    of_seeds = seeds * np.square(values.sum(axis=-1)).sum(axis=-1) - total
+    of_samples = samples * np.square(values.sum(axis=-2)).sum(axis=-1) - total
+    rest = seeds * samples * np.square(values).sum(axis=(-2, -1)) - of_seeds - of_samples - total
+    freedom = (seeds - 1, samples - 1, (seeds - 1) * (samples - 1))
+    squares = (of_seeds, of_samples, rest)
+    found = [np.maximum(square, 0) / (seeds * samples * free) for square, free in zip(squares, freedom, strict=True)]
+    return found[0], found[1], found[2]
 
 
-def variance_parts(values: Values) -> tuple[float, float]:
-    """Return the variance of the mean of values [S, N] that more seeds would lower, and that which only samples would.
+def variance_parts(values: Values) -> tuple[Any, Any]:
+    """Return the variance of the mean of values [..., S, N] that more seeds would lower, and that only samples would.
 
     MS_seeds / SN and (MS_samples - MS_residual) / SN. Their sum is unbiased whenever seeds and samples are each drawn
-    independently, whatever the distribution of the values, up to setting a negative second part to 0 (Hillis 2007). The
-    first part includes the residual, MS_residual / SN, which replaces it if all seeds have the same mean: two or three
-    equal counts are chance and do not show that seeds have no effect.
+    independently, whatever the distribution of the values, up to setting a negative second part to 0 (Hillis 2007).
+    MS_seeds is at least the 5 % quantile of what MS_residual alone gives: a few equal counts are luck, and do not show
+    that seeds have no effect.
     """
     of_seeds, of_samples, rest = mean_squares(values)
-    return (of_seeds or rest) / values.size, max(of_samples - rest, 0.0) / values.size
+    seeds, samples = values.shape[-2:]
+    least = rest * stats.chi2.ppf(LUCK, seeds - 1) / (seeds - 1)
+    return np.maximum(of_seeds, least) / (seeds * samples), np.maximum(of_samples - rest, 0.0) / (seeds * samples)
 
 
-def sign_flip_test(sums: NDArray[Any]) -> float:
-    """Return the two-sided p of differences [S]: the share of the 2^S choices of sign that reaches their sum.
-
-    Exact for whole numbers: their sums take few values, so the distribution is built seed by seed. For real numbers
-    exact up to 13 seeds; for more, 9,999 choices are drawn with a fixed random seed.
-    """
-    if sums.dtype.kind == "f":
-        found = stats.permutation_test(
-            (sums,),
-            lambda values, axis: values.sum(axis=axis),
-            permutation_type="samples",
-            n_resamples=MOST_FLIPS,
-            rng=np.random.default_rng(0),
-        )
-        return float(found.pvalue)
-    chances = np.ones(1)
-    for size in np.abs(sums):
-        plus_or_minus = np.zeros(len(chances) + 2 * size)
-        plus_or_minus[: len(chances)] += chances / 2
-        plus_or_minus[2 * size :] += chances / 2
-        chances = plus_or_minus
-    possible = np.arange(len(chances)) - len(chances) // 2
-    return min(1.0, float(chances[np.abs(possible) >= abs(sums.sum())].sum()))
-
-
-def seeds_to_see(difference: float, seed_variance: float, sample_variance: float) -> int | None:
-    """Return the number of seeds that detects `difference` with a power of 80 %; None if 10,000 do not.
-
-    `seed_variance` is that of one seed's difference, `sample_variance` what remains after infinitely many seeds. The
-    power is from a noncentral t with the degrees of freedom of Hillis 2007; without image variance it is the power of
-    the paired t test.
-    """
-
-    def are_enough(seeds: int) -> bool:
-        seed_part = seed_variance / seeds
-        variance = seed_part + sample_variance
-        if not variance:
-            return True
-        critical = _quantile(seed_part, sample_variance, seeds, math.inf)
-        freedom = (seeds - 1) * (variance / seed_part) ** 2 if seed_part else math.inf
-        power = stats.nct.sf(critical, min(freedom, AS_GOOD_AS_NORMAL), difference / math.sqrt(variance))
-        return bool(power >= POWER)
-
-    found = bisect_left(range(2, MOST_SEEDS + 1), True, key=are_enough) + 2
-    return found if found <= MOST_SEEDS else None
-
-
-def _quantile(seed_part: float, sample_part: float, seeds: int, samples: float) -> float:
-    of_seeds, of_samples = map(float, stats.t.isf(ALPHA / 2, [seeds - 1, samples - 1]))
+def t_quantile(seed_part: float, sample_part: float, seeds: int, samples: float, alpha: float = ALPHA) -> float:
+    """Return t' of `pair`: the half width of the two-way interval of 1 - alpha, in standard errors."""
+    of_seeds, of_samples = map(float, stats.t.isf(alpha / 2, [seeds - 1, samples - 1]))
     variance = seed_part + sample_part
     share = seed_part / variance if variance else 1.0
     return max(share * of_seeds + (1 - share) * of_samples, math.sqrt(share) * of_seeds)
@@ -243,14 +236,6 @@ def _quantile(seed_part: float, sample_part: float, seeds: int, samples: float) 
 def _exact(values: Values) -> Values:
     """Return whole numbers as int64, real ones as float64."""
     return values.astype(np.int64 if values.dtype.kind in "biu" else np.float64, copy=False)
-
-
-def _sums(values: Values) -> NDArray[Any]:
-    """Return the sum of each seed [S]; sums of real numbers that differ by rounding alone are made equal."""
-    sums: NDArray[Any] = values.sum(axis=1)
-    if sums.dtype.kind == "f" and np.ptp(sums) <= ROUNDING * values.shape[1] * np.abs(values).max():
-        sums[:] = sums[0]
-    return sums
 
 
 def _sd(sums: NDArray[Any], samples: int) -> float | None:

@@ -9,10 +9,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from tudui.config.comparison import DEFAULT_LOSSES, ComparisonConfig
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.loss_spec import ALIASES, LossSpec, loss_specs
 from tudui.config.network_spec import NetworkSpec, network_specs
-from tudui.config.schema import AUTO, DEFAULT_LOSSES, ComparisonConfig, Config
+from tudui.config.schema import AUTO, Config
 from tudui.text import STEERING, one_line, printable
 
 NULL = "tag:yaml.org,2002:null"

@@ -8,13 +8,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from tudui.config.comparison import DEFAULT_LOSSES, ComparisonConfig
 from tudui.config.describe import describe, shorten
 from tudui.config.dump import yaml_text
 from tudui.config.load import Merge, validate, validate_part
 from tudui.config.loss_spec import LossParameters, loss_section
 from tudui.config.overrides import Override
 from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
-from tudui.config.schema import DEFAULT_LOSSES, ComparisonConfig, Config
+from tudui.config.schema import Config
 from tudui.errors import ConfigError
 
 VARIANTS = ("comparison", "variants")
@@ -39,6 +40,7 @@ def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> P
     comparison = _comparison({} if given is None else given, merge)
     base = validate(merge)
     assert comparison is not None  # otherwise there were problems
+    _check_seeds(comparison, [override.key for override in overrides], merge)
     _check_conflicts(base, comparison, merge)
     notes = list(merge.notes)
     loss = merge.values.get("loss")
@@ -48,6 +50,11 @@ def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> P
         notes.append(
             f"{merge.place(('optimizer', 'lr'))}: optimizer.lr is not used with lr: {comparison.lr}; "
             f"use --lr same for all losses at this rate"
+        )
+    if comparison.lr == "recipe" and (any(comparison.label_noise) or base.data.noise_manifest):
+        notes.append(
+            "comparison.lr: recipe rates were measured on right labels; with wrong ones others may be much better, "
+            "which can decide the verdict; --lr tuned chooses one for each loss and noise level"
         )
     return Plan(base, comparison, tuple(notes))
 
@@ -66,6 +73,14 @@ def _check_old_names(merge: Merge) -> None:
         )
 
 
+def _check_seeds(comparison: ComparisonConfig, asked: Sequence[str], merge: Merge) -> None:
+    """Note a problem if the command line asks for a number of seeds in two ways."""
+    if comparison.until_decided and "comparison.seeds" in asked:
+        merge.problem(("comparison", "seeds"), "--until-decided chooses the number of seeds; use --max-seeds")
+    if not comparison.until_decided and "comparison.max_seeds" in asked:
+        merge.problem(("comparison", "max_seeds"), "only with --until-decided; use --seeds")
+
+
 def _check_conflicts(base: Config, comparison: ComparisonConfig, merge: Merge) -> None:
     """Raise ConfigError if the run config and the comparison contradict each other."""
     tuned = comparison.lr == "tuned"
@@ -75,7 +90,7 @@ def _check_conflicts(base: Config, comparison: ComparisonConfig, merge: Merge) -
         merge.problem(("data", "noise_manifest"), "already defines the wrong labels; omit --label-noise")
     if tuned and not base.data.validation:
         merge.problem(("data", "validation"), "--lr tuned needs validation images; set it above 0")
-    if tuned and base.seed + comparison.seeds > TUNING_SEED:
+    if tuned and base.seed + max(comparison.seeds, comparison.max_seeds) > TUNING_SEED:
         merge.problem(("seed",), f"seeds from {TUNING_SEED} are used for tuning; set a smaller one")
     if merge.problems:
         raise ConfigError(merge.problems)

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from tudui.config.data_sets import FOLDER, data_sets
-from tudui.config.loss_spec import LossParameters, loss_spec
+from tudui.config.loss_spec import LossParameters
 from tudui.config.network_spec import NetworkParameters
 from tudui.config.own_code import is_own
 from tudui.config.parts import Section
@@ -19,6 +19,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 _at_home = os.path.expanduser  # leaves ~ as it is if there is no home folder, which Path.expanduser does not
 PathName = Annotated[str, Field(min_length=1), AfterValidator(_at_home)]  # ~ is the home folder
 
@@ -62,6 +63,9 @@ class DataConfig(Section):
     noise_manifest: PathName | None = Field(
         None, description="label_noise.json of a run, to use its wrong labels again"
     )
+    split_seed: Seed | None = Field(None, description="seed of the validation split; null: the run's")
+    order_seed: Seed | None = Field(None, description="seed of order and augmentation; null: the run's")
+    noise_seed: Seed | None = Field(None, description="seed of the wrong labels; null: the run's")
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what to do with an unreadable image file")
     cache: bool = Field(True, description="keep decoded image folders in the user's cache")
 
@@ -201,6 +205,7 @@ class TrainConfig(Section):
     freeze: tuple[str, ...] = Field(
         (), strict=False, description="names of layers whose parameters stay as they are, for example layer1"
     )
+    weights_seed: Seed | None = Field(None, description="seed of the initial weights; null: the run's")
     init_from: PathName | None = Field(
         None, description="weights file or run for the initial weights; null: from the seed"
     )
@@ -248,7 +253,7 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     log: LogConfig = LogConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
-    seed: int = Field(0, ge=0, lt=2**31, description="determines split, initial weights, order and augmentation")
+    seed: Seed = Field(0, description="determines split, initial weights, order and augmentation")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps (untested); auto: a GPU if there is one")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "fp32", description="precision of forward and backward; weights stay fp32; auto: bf16 if it is native"
@@ -264,59 +269,3 @@ class Config(Section):
         if re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", device):
             return device
         raise ValueError("must be auto, cpu, cuda, cuda:N or mps")
-
-
-DEFAULT_LOSSES = ("ce", "mse", "l1", "huber")
-
-
-MAX_RUNS = 10_000  # of a comparison
-
-
-class ComparisonConfig(Section):
-    """The losses to compare, how often, and with which learning rates."""
-
-    variants: dict[str, SerializeAsAny[LossParameters]] = Field(
-        default_factory=lambda: {name: loss_spec(name).parameters(name=name) for name in DEFAULT_LOSSES},
-        min_length=1,
-        max_length=100,
-        description="losses by name, also with parameters, gce:q=0.5; in a file also sections with your own names",
-    )
-    seeds: int = Field(5, ge=1, le=1000, description="runs per variant and noise level, from the config's seed up")
-    label_noise: tuple[Share, ...] = Field(
-        (0.0,),
-        strict=False,
-        min_length=1,
-        max_length=100,
-        description="shares of wrong labels in training and validation, from 0 to 1",
-    )
-    baseline: str = Field("ce", description="variant to compare the others with; without ce, the first")
-    metric: str | None = Field(None, description="metric of the verdicts, for example top5; null: the task's first")
-    lr: Literal["recipe", "same", "tuned"] = Field(
-        "recipe",
-        description="recipe: each loss's own rate; same: optimizer.lr for all (auto: the baseline's recipe); "
-        "tuned: the best of `rates` on validation images for each",
-    )
-    rates: tuple[Positive, ...] = Field(
-        (0.01, 0.02, 0.05, 0.1, 0.2),
-        strict=False,
-        min_length=2,
-        max_length=100,
-        description="rates to try with lr: tuned",
-    )
-    tuning_seeds: int = Field(1, ge=1, le=100, description="runs per rate, with seeds that are not reported")
-    forms: tuple[Literal["recipe", "plain"], ...] = Field(
-        ("recipe",),
-        strict=False,
-        min_length=1,
-        description="plain: residual losses as in torch.nn; both: compare both forms",
-    )
-    reach: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
-        "auto", description="validation accuracy to reach, for time to accuracy; auto: 0.9 of the baseline's last"
-    )
-
-    @model_validator(mode="after")
-    def _few_enough(self) -> "ComparisonConfig":
-        runs = len(self.variants) * len(self.label_noise) * self.seeds
-        if runs > MAX_RUNS:
-            raise ValueError(f"{runs:,} runs are too many; at most {MAX_RUNS:,} can be compared")
-        return self

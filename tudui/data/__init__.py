@@ -13,6 +13,7 @@ from tudui.data.dataset import Dataset, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
 from tudui.data.split import stratified
 from tudui.errors import DataError
+from tudui.seeding import sub_seed
 from tudui.style import notes_on
 
 __all__ = ["Dataset", "EpochDraw", "Preparation", "Source", "Split", "draw_epoch", "load_data", "load_whole"]
@@ -107,7 +108,7 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
                 f"the same for every seed as long as the images are the same"
             )
     if "validation" not in parts and config.validation > 0:
-        hold_out("validation", config.validation, seed)
+        hold_out("validation", config.validation, sub_seed(config.split_seed, seed))
     if not len(parts["test"]):
         raise DataError(f"{config.name}: too few images for a test split; add images until each class has two or more")
     if "validation" in parts and not len(parts["validation"]):

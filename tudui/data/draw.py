@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tudui.config.schema import DataConfig
 from tudui.data.dataset import Split
-from tudui.seeding import derive_seed
+from tudui.seeding import derive_seed, sub_seed
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class EpochDraw:
 
 def draw_epoch(n: int, *, seed: int, epoch: int, data: DataConfig) -> EpochDraw:
     """Draw the order, flips and shifts of epoch `epoch` (from 0) for n images, on the CPU."""
+
+    seed = sub_seed(data.order_seed, seed)
 
     def generator(purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(derive_seed(seed, purpose, epoch))

@@ -1,5 +1,6 @@
 """Cross entropy: the negative logarithm of the true class's softmax probability."""
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PositiveFloat
@@ -23,7 +24,10 @@ class CrossEntropyParameters(LossParameters):
 
 
 def build(parameters: CrossEntropyParameters, task: "Classes") -> Loss:
-    """Return cross entropy of logits; a class's weight multiplies the loss of its samples."""
+    """Return cross entropy of logits; a class's weight w multiplies its term.
+
+    With label smoothing s: (1 - s) w_y (-log p_y) + s/K times the sum over all classes of w_k (-log p_k).
+    """
     import torch
     from torch.nn import functional
 
@@ -39,14 +43,19 @@ def build(parameters: CrossEntropyParameters, task: "Classes") -> Loss:
         problem = f"{len(factors)} weights for {task.outputs} classes; give one for each of {names}"
     if problem:
         raise ConfigError([f"loss.class_weights: {problem}"])
-    weights = None if factors is None else torch.tensor(factors)
+
+    @cache  # a copy to a GPU in the first step only
+    def weights(dtype: torch.dtype, device: torch.device) -> "Tensor | None":
+        with torch.inference_mode(False):  # also if the first call is an evaluation, training may follow
+            return None if factors is None else torch.tensor(factors, dtype=dtype, device=device)
 
     def cross_entropy(logits: "Tensor", labels: "Tensor") -> "Tensor":
-        nonlocal weights
-        if weights is not None:
-            weights = weights.to(logits)  # a copy in the first step only
         return functional.cross_entropy(
-            logits, labels, weights, reduction="none", label_smoothing=parameters.label_smoothing
+            logits,
+            labels,
+            weights(logits.dtype, logits.device),
+            reduction="none",
+            label_smoothing=parameters.label_smoothing,
         )
 
     return cross_entropy

@@ -7,8 +7,9 @@ from tudui.report import for_classes
 from tudui.report.document import Block, Bullets, Code, Gallery, Heading, Paragraph, gallery
 from tudui.report.pictures import gradient_picture, learning_picture, noise_picture, score_picture, tuning_picture
 from tudui.report.protocol import held_equal, protocol, rates_words
-from tudui.report.tables import losses_tables, main_table, scores_table
-from tudui.report.words import counted, headline, listed, needed, noise_words
+from tudui.report.tables import failures_table, losses_tables, main_table, scores_table
+from tudui.report.variance import variance_section
+from tudui.report.words import counted, headline, listed, needed, noise_words, number_of_seeds
 from tudui.tasks import Classes
 
 MOST_NAMES = 8  # in a title
@@ -31,6 +32,7 @@ def report_of(comparison: Comparison) -> list[Block]:
         *_tables(comparison),
         *(for_classes.wrong_labels(comparison) if classes else ()),
         *(for_classes.learned(comparison) if classes else ()),
+        *variance_section(comparison),
         *_pictures(comparison),
         *(for_classes.pictures(comparison) if classes else ()),
         *losses_tables(comparison),
@@ -60,7 +62,7 @@ def _setup(comparison: Comparison) -> Iterator[Block]:
     size = [
         base.data.name,
         counted(base.train.epochs, "epoch"),
-        counted(comparison.plan.comparison.seeds, "seed"),
+        number_of_seeds(comparison),
         *([f"{images:,} test images"] if images else []),
     ]
     yield Code(comparison.command)
@@ -79,6 +81,12 @@ def _tables(comparison: Comparison) -> Iterator[Block]:
     levels = comparison.noise_levels
     yield Heading(f"Test {comparison.metric.title}")
     yield from (main_table(comparison, noise) for noise in levels)
+    if any(rate.runs for row in comparison.rows for rate in row.failures.values()):
+        yield failures_table(comparison)
+        yield Paragraph(
+            "A run lost a class if it never predicts a class that other runs of the same loss predict. The interval of "
+            "the rate is exact (Clopper and Pearson)."
+        )
     yield Heading("Other scores")
     yield Paragraph(
         f"Epochs and seconds until the validation {comparison.task.metrics[0].title} first reached this value: means "

@@ -1,6 +1,6 @@
 """The report's protocol: how the comparison was made, and how to read its numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tudui.comparison.outcome import Comparison, settings_of_every_run
 from tudui.config.dump import yaml_text
@@ -33,8 +33,17 @@ def rates_words(comparison: Comparison) -> str:
     start = "Not held equal: the learning rate."
     if plan.lr == "recipe":
         return f"{start} Each loss has its recipe's, chosen beforehand on validation images."
-    grid, seeds = ", ".join(f"{rate:g}" for rate in plan.rates), counted(plan.tuning_seeds, "unreported seed")
-    return f"{start} Each loss and noise level has the best of {grid} by validation {first.title}, on {seeds} each."
+    grid, seeds = _rates(plan.rates), counted(plan.tuning_seeds, "unreported seed")
+    words = f"{start} Each loss and noise level has the best of {grid} by validation {first.title}, on {seeds} each."
+    if further := sorted({rate for curve in comparison.tuning for rate in curve.rates} - {*plan.rates}):
+        words += (
+            f" If the best was at an end, rates past it were tried too ({_rates(further)}; the pictures show which)."
+        )
+    return words
+
+
+def _rates(rates: Iterable[float]) -> str:
+    return ", ".join(f"{rate:g}" for rate in rates)
 
 
 def protocol(comparison: Comparison) -> list[Block]:
@@ -77,17 +86,27 @@ def _reading(comparison: Comparison) -> Iterator[str]:
         "test images as given: it says what more seeds would show on them, not how the losses compare in general."
     )
     yield (
-        "p is the paired t test over seeds on these test images; p Holm is corrected for the number of variants at one "
-        "noise level. No interval is corrected, and nothing is corrected across noise levels."
+        f"p belongs to that interval: an interval of 1 − p instead of 95 % would just touch 0. p Holm is p corrected "
+        f"for {_family(comparison)}. No interval is corrected."
     )
-    if any(pair.found and pair.found.constant for pair in comparison.pairs):
-        yield "If every seed has the same difference, p is that of the sign-flip test."
     if metric.better == "less":
         yield f"Lower {metric.title} is better."
     yield (
-        "“Better” and “worse” need both: p Holm below 0.05, and an interval over seeds and test images without 0. "
-        "“Identical” is the same value on every test image in every seed. “Not distinguishable” is not “equal”: "
-        "the interval says how large a difference may still be."
+        "“Better” and “worse” need p Holm below 0.05. “Equivalent” means that the difference is surely smaller than "
+        "the margin: p equivalent, corrected in the same way, is below 0.05. “Identical” is the same value on every "
+        "test image in every seed. “Not distinguishable” is none of these: the data cannot decide."
+    )
+    yield (
+        "“Unstable”: runs diverged, and the difference would not be certain if they scored as a network whose outputs "
+        "are all equal; or some of fewer than 10 runs lost a class. The difference is that of the runs that finished."
     )
     yield "± is the standard deviation over seeds; with one seed there is neither deviation nor interval."
-    yield "Diverged runs are excluded, which makes their loss look better than it is; the seeds column shows how many."
+    yield "Diverged runs are excluded from means and intervals; the seeds column shows how many."
+
+
+def _family(comparison: Comparison) -> str:
+    """Return for what p is corrected."""
+    per_level = comparison.plan.comparison.family == "level"
+    family = "the variants of one noise level, not across levels" if per_level else "all comparisons of this report"
+    looks = listed([str(look) for look in comparison.looks])
+    return f"{family}, and for verdicts looked at after {looks} seeds" if len(comparison.looks) > 1 else family

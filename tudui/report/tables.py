@@ -8,16 +8,16 @@ from tudui.report import words
 from tudui.report.document import Block, Heading, Paragraph, Short, Table
 from tudui.report.words import UNKNOWN, noise_words, with_unit
 from tudui.tasks import Figure, Metric
+from tudui.tasks.metric import PERCENT
 
 
 def main_table(comparison: Comparison, noise: float) -> Table:
     """Return the main table of one noise level: the metric of the last weights, and differences to the baseline."""
     metric, unit = comparison.metric, comparison.metric.unit
-    sign_flip = any(pair.found and pair.found.p_sign_flip is not None for pair in comparison.pairs)
     head = [
         "loss", "learning rate", "seeds", with_unit(f"test {metric.title}", unit), "95 % interval",
         f"difference to {comparison.baseline}", "its 95 % interval", "over seeds only", "p", "p Holm",
-        *(["p sign-flip"] if sign_flip else []), "verdict",
+        "p equivalent", "verdict",
     ]  # fmt: skip
     rows = []
     for row in comparison.rows_at(noise):
@@ -27,12 +27,25 @@ def main_table(comparison: Comparison, noise: float) -> Table:
         if pair and (found := pair.found):
             cells.append(words.difference(found.difference, unit))
             cells += [words.between(ends, unit, signed=True) for ends in (found.interval, found.interval_seeds_only)]
-            cells += [words.p_value(p) for p in (found.p, pair.p_holm, *([found.p_sign_flip] if sign_flip else []))]
+            cells += [words.p_value(p) for p in (found.p, pair.p_holm, pair.p_equivalent_holm)]
         else:
             cells += [UNKNOWN] * (len(head) - 6)
         rows.append([*cells, words.verdict_words(comparison, pair) if pair else "baseline"])
     caption = f"Test {metric.title} of the last weights, {noise_words(comparison, noise)}"
     return Table(f"{caption}: mean ± standard deviation over seeds", head, rows, words=("loss", "verdict"))
+
+
+def failures_table(comparison: Comparison) -> Table:
+    """Return the variants with runs that failed: how many, and the exact interval of the rate."""
+    rows = [
+        [row.variant, noise_words(comparison, row.label_noise), words.FAILED[flag], f"{rate.runs} of {rate.of}",
+         words.between(rate.interval, PERCENT, 0)]
+        for row in comparison.rows
+        for flag, rate in row.failures.items()
+        if rate.runs
+    ]  # fmt: skip
+    head = ["loss", "labels", "failure", "runs", "95 % interval of the rate, %"]
+    return Table("Runs that failed", head, rows, words=head[:3])
 
 
 def scores_table(comparison: Comparison, noise: float) -> Table:

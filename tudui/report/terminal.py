@@ -11,6 +11,7 @@ from rich.table import Table
 from tudui.comparison.outcome import Comparison
 from tudui.report import words
 from tudui.report.protocol import held_equal
+from tudui.report.variance import advice, variance_table
 from tudui.report.words import UNKNOWN, mean_sd, noise_words
 from tudui.sinks.printable import plain_table
 
@@ -28,14 +29,15 @@ def terminal(comparison: Comparison, console: Console) -> None:
             ]
             console.print(escape(f"{words.with_unit(figure.title, figure.unit)}: {', '.join(found)}"))
         console.print()
-    seeds, images, metric = comparison.plan.comparison.seeds, comparison.test_images, comparison.metric
+    images, metric = comparison.test_images, comparison.metric
+    several = any(pair.n > 1 for pair in comparison.pairs)
     inside = f" in {metric.unit.value}" if metric.unit.value else ""
-    over = f"± standard deviation over {words.counted(seeds, 'seed')}"
-    on = f"; intervals of 95 % over seeds and the {images:,} test images" if seeds > 1 and images else ""
+    over = f"± standard deviation over {words.number_of_seeds(comparison)}"
+    on = f"; intervals of 95 % over seeds and the {images:,} test images" if several and images else ""
     less = f" Lower {metric.title} is better." if metric.better == "less" else ""
     console.print(f"Test {metric.title} of the last weights{inside}, {over}{on}.{less}", style="dim")
-    if seeds > 1:
-        console.print("Better or worse needs p (Holm) below 0.05 and an interval without 0.", style="dim")
+    if several:
+        console.print(words.rule(comparison), style="dim")
     for text in comparison.warnings:
         console.print(f"[yellow]warning:[/] {escape(text)}")
     if comparison.unequal:
@@ -44,6 +46,21 @@ def terminal(comparison: Comparison, console: Console) -> None:
         console.print(escape(words.headline(comparison, noise)))
         if power := words.needed(comparison, noise):
             console.print(escape(power), style="dim")
+    if comparison.explained:
+        _print_variance(comparison, console)
+
+
+def _print_variance(comparison: Comparison, console: Console) -> None:
+    """Print what the scores vary with."""
+    for noise in comparison.noise_levels:
+        found = variance_table(comparison, noise)
+        table = plain_table(*found.head, left=2, title=escape(found.caption))
+        for row in found.rows:
+            table.add_row(*map(escape, row))
+        console.print()
+        console.print(table)
+    for text in advice(comparison):
+        console.print(escape(text))
 
 
 def _table(comparison: Comparison, noise: float, *, narrow: bool) -> Table:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from tudui.comparison.outcome import Comparison, Pair, Row
 from tudui.comparison.statistics import Interval, Spread
-from tudui.comparison.verdict import Verdict
+from tudui.comparison.verdict import Flag, Verdict
 from tudui.tasks import Unit
 
 UNKNOWN = "–"
+FAILED = {Flag.DIVERGED: "diverged", Flag.LOST_CLASS: "lost a class"}
 FIRST = {Verdict.BETTER: 0, Verdict.WORSE: 1}  # in a sentence on several variants
 MOST_NAMES = 3  # of variants that a sentence lists; of more it says `the others` or `all of them`
 
@@ -78,9 +79,44 @@ def seeds_words(row: Row) -> str:
     return f"{planned - lost} of {planned}" if lost else str(planned)
 
 
+def number_of_seeds(comparison: Comparison) -> str:
+    """Return `3 seeds`, or `3 to 10 seeds` if the comparisons have different numbers."""
+    numbers = sorted({len(row.seeds) for row in comparison.rows})
+    return counted(numbers[0], "seed") if len(numbers) == 1 else f"{numbers[0]} to {counted(numbers[-1], 'seed')}"
+
+
+def margin_words(comparison: Comparison, margin: float) -> str:
+    """Return the smallest difference that matters, for example `1 point`."""
+    unit = comparison.metric.unit
+    size = f"{unit.scale * margin:.3g}"
+    word = unit.difference.removesuffix("s") if size == "1" and unit.difference == "points" else unit.difference
+    return f"{size} {word}".rstrip()
+
+
+def rule(comparison: Comparison) -> str:
+    """Return what the verdicts of this report need."""
+    plan, pairs = comparison.plan.comparison, [pair for pair in comparison.pairs if pair.found]
+    margins = sorted({pair.found.margin for pair in pairs if pair.found})
+    if plan.family == "report":
+        family = f"the {counted(len(pairs), 'comparison')} of this report"
+    else:
+        family = "the comparisons of each noise level"
+    looks = f" and for looks at {listed(list(map(str, comparison.looks)))} seeds" if len(comparison.looks) > 1 else ""
+    margin = " to ".join(margin_words(comparison, one) for one in dict.fromkeys((margins[0], margins[-1])))
+    return (
+        f"Better or worse: p below 0.05, corrected for {family} (Holm){looks}. "
+        f"Equivalent: surely less than {margin} apart."
+    )
+
+
 def verdict_words(comparison: Comparison, pair: Pair) -> str:
     """Return the verdict for a table that has a column of seeds."""
-    return "; ".join([_verdict(pair), *_lost(comparison, [pair])])
+    small = f", by less than {margin_words(comparison, pair.found.margin)}" if pair.found and _is_small(pair) else ""
+    return "; ".join([_verdict(pair) + small, *_failed(comparison, [pair])])
+
+
+def _is_small(pair: Pair) -> bool:
+    return bool(pair.within_margin) and pair.verdict in (Verdict.BETTER, Verdict.WORSE)
 
 
 def _verdict(pair: Pair) -> str:
@@ -89,13 +125,15 @@ def _verdict(pair: Pair) -> str:
     return "one seed: no verdict" if pair.n else "no seed finished in both"
 
 
-def _lost(comparison: Comparison, pairs: Sequence[Pair]) -> list[str]:
-    """Return which sides of one noise level's pairs lost seeds."""
+def _failed(comparison: Comparison, pairs: Sequence[Pair]) -> list[str]:
+    """Return which sides of one noise level's pairs have runs that failed."""
     names = {name for pair in pairs for name in (pair.variant, pair.baseline)}
     return [
-        f"{row.variant} diverged with {len(row.diverged)} of {counted(len(row.seeds), 'seed')}"
+        f"{row.variant} {FAILED[flag]} in {rate.runs} of {counted(rate.of, 'run')}"
         for row in comparison.rows_at(pairs[0].label_noise)
-        if row.variant in names and row.diverged
+        if row.variant in names
+        for flag, rate in row.failures.items()
+        if rate.runs
     ]
 
 
@@ -114,9 +152,9 @@ def headline(comparison: Comparison, noise: float) -> str:
     groups: dict[str, list[Pair]] = {}
     for pair in sorted(pairs, key=lambda pair: FIRST.get(pair.verdict, len(FIRST))):
         groups.setdefault(_verdict(pair), []).append(pair)
-    lost = _lost(comparison, pairs)
-    left_out = f" Excluded: {listed(lost)}." if lost else ""
-    return f"{start}, " + "; ".join(_group(comparison, group) for group in groups.values()) + "." + left_out
+    failed = _failed(comparison, pairs)
+    failures = f" Failed runs: {listed(failed)}." if failed else ""
+    return f"{start}, " + "; ".join(_group(comparison, group) for group in groups.values()) + "." + failures
 
 
 def _group(comparison: Comparison, pairs: Sequence[Pair]) -> str:
@@ -133,6 +171,11 @@ def _group(comparison: Comparison, pairs: Sequence[Pair]) -> str:
         case Verdict.IDENTICAL:
             same = "right and wrong on the same" if comparison.metric.proportion else "with the same values on all"
             return f"{names} {are} identical to {baseline}, {same} test images in every seed"
+        case Verdict.EQUIVALENT:
+            margin = margin_words(comparison, max(pair.found.margin for pair in pairs if pair.found))
+            return f"{names} {are} equivalent to {baseline}, within {margin}"
+        case Verdict.UNSTABLE:
+            return f"{names} {are} unstable against {baseline}: some runs failed, so there is no verdict"
         case Verdict.NO_VERDICT if not pairs[0].n:
             return f"{names} cannot be compared with {baseline}: no seed finished in both"
         case Verdict.NO_VERDICT:
@@ -144,22 +187,26 @@ def _group(comparison: Comparison, pairs: Sequence[Pair]) -> str:
 
 
 def needed(comparison: Comparison, noise: float) -> str:
-    """Return what would show a difference worth seeing, for variants without one; empty if that is not known."""
+    """Return what would settle the undecided comparisons of a noise level; empty if there are none."""
     pairs = [pair for pair in comparison.pairs_at(noise) if pair.found]
     if pairs and all(pair.n == 1 for pair in pairs):
         return "One seed shows no spread: intervals and verdicts need --seeds 2 or more; 5 are better."
-    opened = {pair.variant: pair.found for pair in pairs if pair.found and pair.verdict is Verdict.NOT_DISTINGUISHABLE}
-    enough = [f"{found.seeds_for_step:,} for {name}" for name, found in opened.items() if found.seeds_for_step]
-    beyond = [name for name, found in opened.items() if found.more_images_needed]
-    parts = [f"about this many seeds: {listed(enough)}"] if enough else []
-    if beyond:
-        names = listed(beyond) if len(beyond) <= MOST_NAMES else "the others" if enough else "all of them"
-        images = f"{comparison.test_images:,}"
-        parts.append(f"more test images for {names}: no number of seeds is enough on these {images}")
-    if not parts:
+    settled = [f"{pair.variant}: {', '.join(parts)}" for pair in pairs if (parts := _settling(comparison, pair))]
+    if not settled:
         return ""
-    unit, baseline = comparison.metric.unit, comparison.baseline
-    size = f"{unit.scale * max(found.step for found in opened.values()):.3g}"
-    word = unit.difference.removesuffix("s") if size == "1" and unit.difference == "points" else unit.difference
-    step = f"{size} {word}".rstrip() + (f" (5 % of {baseline}'s value)" if comparison.metric.step is None else "")
-    return f"Detecting a difference of {step} from {baseline} needs {'; '.join(parts)} (80 % power, 5 % level)."
+    shown = settled[:MOST_NAMES]
+    more = f"; {len(settled) - len(shown)} more in comparison.json" if len(settled) > len(shown) else ""
+    return f"What would settle it (80 % power): {'; '.join(shown)}{more}."
+
+
+def _settling(comparison: Comparison, pair: Pair) -> list[str]:
+    """Return for each size of a true difference the seeds, or the test images, that show it."""
+    parts = []
+    for need in pair.needed:
+        size = margin_words(comparison, need.difference)
+        if need.seeds is None:
+            parts.append(f"more than {need.samples:,} test images to see {size}")
+            continue
+        most = "any number" if need.most is None else f"{need.most:,}"
+        parts.append(f"{counted(need.seeds, 'seed')} ({need.fewest:,} to {most}) to see {size}")
+    return parts

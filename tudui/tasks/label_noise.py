@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tudui.config.schema import DataConfig
 from tudui.errors import DataError
 from tudui.events import WrongLabels
 from tudui.files import opened
-from tudui.seeding import derive_seed
+from tudui.seeding import derive_seed, sub_seed
 from tudui.text import in_a_line
 
 FORMAT = 1
@@ -41,7 +42,7 @@ def wrong_labels(
         return {name: given[name].where(given[name] >= 0, labels) for name, labels in pool.items()}
     if not config.label_noise:
         return {}
-    shares = _wrong_shares(config, names)
+    shares, seed = _wrong_shares(config, names), sub_seed(config.noise_seed, seed)
     return {
         name: flipped(labels, shares, rate=config.label_noise, seed=derive_seed(seed, "noise", name))
         for name, labels in pool.items()
@@ -51,21 +52,28 @@ def wrong_labels(
 def flipped(labels: Tensor, shares: Tensor, *, rate: float, seed: int) -> Tensor:
     """Return labels [N], some of them wrong.
 
-    Of class c, `rate * shares[c].sum()` of the images (rounded to whole images) get another class, in the proportions
-    of `shares` [K, K], whose diagonal is 0. A wrong label at one rate is the same at any higher rate.
+    Of class c, `rate * shares[c].sum()` of the images get another class, in the proportions of `shares` [K, K], whose
+    diagonal is 0. The number of wrong labels is the nearest possible to the sum of this over the images; they are
+    shared among the classes by the method of Webster (Sainte-Lague), which only adds images if the rate grows. So a
+    wrong label at one rate is the same at any higher rate.
     """
     generator = torch.Generator().manual_seed(seed)
     rank = torch.randperm(len(labels), generator=generator)
     draw = torch.rand(len(labels), generator=generator, dtype=torch.float64)
-    noisy = labels.clone()
+    wrong = torch.zeros_like(labels)  # what each label becomes at the highest rate
+    turn = torch.full(labels.shape, math.inf, dtype=torch.float64)  # the lowest ones become wrong first
+    expected = 0.0
     for label in labels.unique().tolist():
         positions = (labels == label).nonzero().flatten()
-        number = round(rate * float(shares[label].sum()) * len(positions))
-        first = positions[rank[positions].argsort()][:number]
-        if len(first):
-            cumulative = shares[label].cumsum(0)
-            noisy[first] = torch.searchsorted(cumulative / cumulative[-1], draw[first], right=True)
-    return noisy
+        positions = positions[rank[positions].argsort()]
+        cumulative = shares[label].cumsum(0)
+        if share := float(shares[label].sum()):
+            wrong[positions] = torch.searchsorted(cumulative / cumulative[-1], draw[positions], right=True)
+            turn[positions] = (torch.arange(len(positions)) + 0.5).double() / (share * len(positions))
+            expected += rate * share * len(positions)
+    by_rank = rank.argsort()
+    chosen = by_rank[turn[by_rank].argsort(stable=True)][: round(expected)]
+    return labels.scatter(0, chosen, wrong[chosen])
 
 
 def counted(
@@ -157,7 +165,7 @@ def manifest(
         "classes": list(names),
         "kind": config.noise_source,
         "rate": config.label_noise,
-        "seed": seed,
+        "seed": sub_seed(config.noise_seed, seed),
         "images": {name: len(index) for name, (index, _, _) in spoiled.items()},
         "index": [index for index, _, _ in flips],
         "true": [true for _, true, _ in flips],

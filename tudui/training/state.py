@@ -12,6 +12,7 @@ from tudui.data import Dataset
 from tudui.errors import UsageError
 from tudui.networks import build_network
 from tudui.networks.modules.check import check_network
+from tudui.seeding import sub_seed
 from tudui.training.network import Network
 from tudui.training.optimizer import Optimizer
 from tudui.training.schedule import Schedule, build_schedule
@@ -79,7 +80,8 @@ def new_state(config: Config, data: Dataset) -> TrainState:
             f"train.batch_size: {batch} is more than the {images} training images, so no batch is ever full; "
             f"use a smaller one, for example train.batch_size={max(images // 4, 1)}"
         )
-    model = build_network(config.network, data.shape, seed=config.seed)
+    seed = sub_seed(config.train.weights_seed, config.seed)
+    model = build_network(config.network, data.shape, seed=seed)
     freeze(model, config.train.freeze)
     network = Network.of(model, data.preparation, config)
     steps = config.train.epochs * steps_per_epoch
