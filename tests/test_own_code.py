@@ -417,3 +417,28 @@ def test_the_pages_commands_run_as_they_stand(tudui, file):
             continue
         answer = tudui(*words, *short)
         assert answer.code == 0, f"{line}\n{answer.err}"
+
+
+def test_a_checkpoint_of_more_than_64_mib_is_read_again(tudui, file):
+    file.write_text("from torch import nn\n\ndef big():\n    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 3000),"
+                    " nn.Linear(3000, 10))\n")  # fmt: skip
+    done = tudui("train", "--network", "net.py:big", *QUICK, "-b", "512", "--run-dir", "run")
+    assert done.code == 0, done.err
+    assert Path("run/checkpoints/last.pt").stat().st_size > 64 * 2**20
+    assert tudui("evaluate", "run", "--network", "net.py:big").code == 0
+
+
+def test_tensors_that_claim_more_than_a_file_holds_are_refused(tudui, tmp_path):
+    assert tudui("train", "--network", "mlp", *QUICK, "--run-dir", "run").code == 0
+    content = torch.load("run/checkpoints/last.pt")
+    content["config"]["network"]["hidden"] = [16384, 16384]
+    one = torch.zeros(1)
+    shapes = {"1": (16384, 3072), "3": (16384, 16384), "5": (10, 16384)}
+    content["state"]["model"] = {
+        f"{layer}.{kind}": one.expand(shape if kind == "weight" else shape[:1])
+        for layer, shape in shapes.items()
+        for kind in ("weight", "bias")
+    }
+    torch.save(content, "bomb.pt")
+    refused = tudui("evaluate", "bomb.pt")
+    assert (refused.code, "in a file of fewer" in refused.err) == (5, True)

@@ -968,7 +968,7 @@ def test_bounds_in_the_document_are_those_of_the_code():
     from tudui.config import yaml_file
     from tudui.data import folder
     from tudui.exported import MAX_HEADER
-    from tudui.networks.saved import MAX_CLASSES
+    from tudui.networks.course_files import MAX_CLASSES
     from tudui.tasks import label_noise
 
     text = (ROOT / "SECURITY.md").read_text()
