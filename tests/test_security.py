@@ -966,7 +966,7 @@ def test_bounds_in_the_document_are_those_of_the_code():
     from tudui.cli.commands import MAX_PROBLEMS
     from tudui.comparison.done import MAX_PREDICTIONS
     from tudui.config import yaml_file
-    from tudui.data import folder
+    from tudui.data import decoding
     from tudui.exported import MAX_HEADER
     from tudui.networks.course_files import MAX_CLASSES
     from tudui.tasks import label_noise
@@ -976,7 +976,7 @@ def test_bounds_in_the_document_are_those_of_the_code():
         f"{yaml_file.MAX_BYTES // 1024} KiB", f"{yaml_file.MAX_SCALAR:,} characters", f"{yaml_file.MAX_DEPTH} levels",
         f"{MAX_PROBLEMS} lines", f"{exported.MAX_BYTES // 2**20} MiB", f"{MAX_CLASSES:,} classes",
         f"{MAX_PREDICTIONS // 2**20} MiB", f"{label_noise.MAX_BYTES // 2**20} MiB",
-        f"{MAX_HEADER // 2**20} MiB of header", f"{folder.MAX_PIXELS // 10**6} million",
-        f"{folder.MAX_DECODED // 10**6} million",
+        f"{MAX_HEADER // 2**20} MiB of header", f"{decoding.MAX_PIXELS // 10**6} million",
+        f"{decoding.MAX_DECODED // 10**6} million",
     ):  # fmt: skip
         assert bound in text, bound

@@ -92,7 +92,9 @@ def find_spec(
         hint = "" if _simple(name) in others else did_you_mean(known.get(_simple(name), name), known.values())
         if meant := specs.get(hint.removeprefix("; did you mean '").removesuffix("'?")):
             hint = f"; did you mean '{meant.name}' ({meant.title})?"
-        raise ConfigError([f"unknown {what} '{name}'{hint}; known: {', '.join(sorted(specs))}"])
+        raise ConfigError(
+            [f"unknown {what} '{name}'{hint}; known: {', '.join(sorted(specs, key=lambda one: (one == OWN, one)))}"]
+        )
     return specs[name]
 
 
