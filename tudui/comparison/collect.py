@@ -61,7 +61,7 @@ def _chosen_later(plan: Plan) -> Iterator[str]:
     if seen := plan.comparison.reported_at:
         yield (
             f"this comparison was reported before, with {' and '.join(map(str, seen))} seeds: if the number "
-            "of seeds is chosen after a report, more than 5 % of verdicts are false; see --until-decided"
+            "of seeds is chosen after a report, more than 5 % of reports have a false verdict; see --until-decided"
         )
 
 

@@ -110,7 +110,7 @@ def pair(baseline: Values, variant: Values, metric: Metric, *, margin: float | N
     `interval` is difference ± t' SE, where SE² is the sum of `variance_parts` and t' weighs the t quantiles of S - 1
     and N - 1 degrees of freedom by the two parts, as Cochran and Cox 1950 do for two variances estimated apart (option
     COCHRAN of SAS's TTEST), but never narrower than `interval_seeds_only`. It errs to the wide side: with three seeds
-    it contains the truth in 95 to 98 % of cases, with Satterthwaite's degrees of freedom in as few as 92 %.
+    it contains the truth in 94 to 97 % of cases, with Satterthwaite's degrees of freedom in as few as 92 %.
 
     `p` and `p_equivalent` (two one-sided tests, Schuirmann 1987) come from the same interval. `margin` replaces the
     metric's step, or 5 % of the baseline's value if it has none.
