@@ -22,7 +22,8 @@ from tudui.data.cache import cache_folder
 from tudui.data.decoding import decode_image
 from tudui.data.folder import read_folder
 from tudui.data.torchvision_sets import read_torchvision_set
-from tudui.run.outcome import wrong_labels_of
+from tudui.run.outcome import spoiled_in
+from tudui.tasks.label_noise import manifest
 
 
 @cache
@@ -64,7 +65,11 @@ def image(folder: Path) -> Target:
     for kind, mode, settings in kinds:
         file = io.BytesIO()
         grey = photograph(3).convert("L")
-        picture = Image.fromarray(np.asarray(grey, np.uint16) * 257) if mode == "I;16" else photograph(3).convert(mode)
+        picture = photograph(3).convert(mode)
+        if mode == "I;16":
+            picture = Image.fromarray(np.asarray(grey, np.uint16) * 257)
+        elif mode == "F":
+            picture = Image.fromarray(np.asarray(grey, np.float32) / 255)
         picture.save(file, kind, **settings)
         seeds.append(file.getvalue())
     return Target(seeds, damage.bytes_damage, read)
@@ -166,7 +171,7 @@ def noise_manifest(folder: Path) -> Target:
     path = folder / "label_noise.json"
     config = DataConfig(label_noise=0.05)
     data = dataset_of(digits(), config, 0)
-    listed = wrong_labels_of(data, config, 0)
+    listed = manifest(spoiled_in(data), data.task.names, config, 0)
 
     def read(content: bytes) -> None:
         path.write_bytes(content)

@@ -27,13 +27,12 @@ from fuzz_data import photograph
 from tudui import api, diagnosis, rehearsal  # noqa: F401  # before the fork
 from tudui.cli import app  # noqa: F401  # before the fork
 from tudui.config import load_config, parse_set
-from tudui.errors import DataError
 from tudui.inference import export, predict, scores  # noqa: F401  # before the fork
 from tudui.lab import pictures  # noqa: F401  # before the fork: to import matplotlib takes long
 from tudui.run import train
 
 CODES = {0, 1, 2, 3, 4, 5, 6, 7}  # as documented; 1 also for what `doctor` finds
-PATIENCE = 40  # seconds, on a machine that others use
+PATIENCE = 60  # seconds, on a machine that others use
 NOBODY = 54321  # a user without a name
 ODD_NAMES = (
     "two words",
@@ -122,7 +121,7 @@ QUICK = ["-e", "1", "-b", "64", "--set", "train.threads=1", "--set", "device=cpu
 
 def places(folder: Path) -> Target:
     """Folders, environments and streams."""
-    run, kept = folder / "run", folder / "pictures"
+    run, kept = folder / "places" / "run", folder / "places" / "pictures"
     config = [f"data.name=folder:{kept}", "train.epochs=1", "train.batch_size=8", "train.threads=1", "device=cpu"]
     for number in range(20):
         (kept / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
@@ -180,8 +179,6 @@ def _try(random: Random, case: Path, run: Path, image: bytes) -> None:
     assert "Warning: " not in texts[1], what
     assert code in CODES, what
     assert code == 0 or streams[1] != "file" or texts[1].strip() or texts[0].strip(), what
-    if code > 0:
-        raise DataError(texts[1].strip().splitlines()[-1] if texts[1].strip() else f"exit code {code}")
 
 
 def _child(

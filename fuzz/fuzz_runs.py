@@ -23,7 +23,7 @@ from tudui.data import dataset_of
 from tudui.files import json_text
 from tudui.inference.export import export_model
 from tudui.inference.predict import ImageFile, Prediction, predict_files
-from tudui.inference.runs import list_runs
+from tudui.inference.runs import runs
 from tudui.networks import NetworkParameters, Shape, build_network
 from tudui.report import terminal
 from tudui.run.prepare import prepare
@@ -206,7 +206,7 @@ def of_a_run(folder: Path, *, name: str, how: damage.Damage) -> Target:
         path.write_bytes(content)
         try:
             if name != "predictions.npz":
-                json_text([asdict(row) for row in list_runs(place.root)])
+                json_text([asdict(row) for row in runs(place.root)])
             if name == "config.yaml":
                 place.check_same(config)
             found = read_run(planned, compared / RUNS)

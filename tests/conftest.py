@@ -30,6 +30,11 @@ from tudui.invocation import tudui_command
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the cores are shared by the workers of pytest-xdist
 
+# tests started in the background of a script, or by nohup, inherit that these are ignored
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 TUDUI = [sys.executable, "-m", "tudui"]
@@ -43,6 +48,15 @@ QUICK = ("train.epochs=2", "log.every=5", "train.threads=1", "device=cpu")
 
 # the same for a comparison, whose runs have one thread each
 QUICK_FLAGS = ("-e", "1", "--set", "log.every=5", "--set", "device=cpu")
+
+
+def command_after(code: str, *arguments: object) -> list[str]:
+    """Return the command line of tudui in a process that first runs this code, as preexec_fn would.
+
+    preexec_fn runs Python in a copy of a process with threads, which now and then crashes.
+    """
+    start = "import os, sys; os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    return [sys.executable, "-c", f"{code}; {start}", *TUDUI[1:], *map(str, arguments)]
 
 
 LAYERS = ("conv1", "conv2", "conv3", "linear1", "linear2")  # of the course's network
@@ -242,19 +256,17 @@ def served(folder: Path) -> Iterator[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # a test run in the background of a script inherits that Ctrl-C is ignored
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
+    address = None
     try:
-        line = process.stdout.readline()
-        address = re.search(r"http://127\.0\.0\.1:\d+/\S*", line)
-        assert address, line
-        yield address[0]
+        if address := re.search(r"http://127\.0\.0\.1:\d+/\S*", process.stdout.readline()):
+            yield address[0]
     finally:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "Traceback" not in err
+    assert address, err
 
 
 @pytest.fixture(scope="session")

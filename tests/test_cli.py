@@ -377,7 +377,7 @@ def test_parameters_of_a_loss_are_typed_with_its_name(tudui):
     [
         ("huber:delta=", "NAME:a=1;b=2"),
         ("huber:delta=1;delta=2", "each once"),
-        ("hubber:delta=1", "did you mean 'huber'?"),
+        ("hubber:delta=1", "did you mean 'huber'"),
         ("ce:delta=1", "delta: unknown key"),
         ("huber:delta=-1", "greater than 0"),
         ("huber:delta=x", "valid number"),

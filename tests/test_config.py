@@ -173,7 +173,7 @@ def test_validate_names_what_was_typed(tudui, sentence):
 REMEDIES = [
     ("data: {shuffle: yes}", "data.shuffle", "write true"),
     ("data: {cache: off}", "data.cache", "write false"),
-    ("log: {tensorboard: No}", "log.tensorboard", "write false"),
+    ("log: {tensorboard: No}", "log.tensorboard", "write log.sinks: []"),
     ("train: {clip: None}", "train.clip", "write null"),
     ("loss: {name: ce, class_weights: none}", "loss.class_weights", "write null"),
     ("loss: {name: ce, class_weights: '1,1,2'}", "loss.class_weights", "write [1, 1, 2]"),

@@ -1,15 +1,12 @@
 """What happens to the disk and the folder of a run: one line or a clean recovery, and nothing is lost."""
 
-import fcntl
 import os
 import pty
-import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import termios
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TUDUI, quick_config, record, wait_for
+from tests.conftest import TUDUI, command_after, quick_config, record, wait_for
 from tests.test_run import assert_same_run, cut_at, start, wait_for_lines
 from tests.test_tensorboard import check_scalars, read
 from tudui.errors import Interrupted
@@ -95,8 +92,11 @@ def test_a_folder_that_became_read_only(small_disk, tudui, tmp_path):
 def test_a_limit_on_the_size_of_files(limit, tmp_path):
     """50 kB: the event file comes to it; 1 MB: a checkpoint does."""
     process = subprocess.run(
-        [*TUDUI, "train", "-o", "run", *FLAGS], capture_output=True, text=True, check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        command_after(
+            f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))",
+            "train", "-o", "run", *FLAGS
+        ),
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert process.returncode == 6, process.stderr
     assert process.stderr.count("\n") == 1
@@ -188,16 +188,11 @@ def test_a_console_that_is_gone_loses_nothing(command, console, code, tmp_path):
     """Ctrl-C also ends `| tee log`; a terminal that is closed sends SIGHUP, and can no longer be written."""
     reading, writing = os.pipe() if console == "pipe" else pty.openpty()
     os.set_blocking(reading, False)
-
-    def in_the_foreground() -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if console == "terminal":
-            fcntl.ioctl(1, termios.TIOCSCTTY, 0)
-
+    own_terminal = "import fcntl, termios; fcntl.ioctl(1, termios.TIOCSCTTY, 0)" if console == "terminal" else "pass"
     runs = ["compare-losses", "--losses", "ce,mse", "--seeds", "1"] if command == "compare-losses" else ["train"]
     process = subprocess.Popen(
-        [*TUDUI, *runs, "-o", "out", "-e", "500", *FLAGS[2:]],
-        stdout=writing, stderr=writing, start_new_session=True, preexec_fn=in_the_foreground,
+        command_after(own_terminal, *runs, "-o", "out", "-e", "500", *FLAGS[2:]),
+        stdout=writing, stderr=writing, start_new_session=True,
     )  # fmt: skip
     os.close(writing)
 

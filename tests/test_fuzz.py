@@ -34,12 +34,13 @@ def workshop(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
 
 
-@pytest.mark.parametrize("name", TARGETS)
+# `places` starts commands for many minutes: python fuzz/fuzz_places.py FOLDER 2000
+@pytest.mark.parametrize("name", [name for name in TARGETS if name != "places"])
 def test_damaged_files_are_refused_or_read_rightly(name, workshop):
     target = TARGETS[name](workshop)
     assert all(passes(target, content) for content in target.seeds)
 
-    @settings(max_examples=20 if name == "places" else 100, deadline=None)  # that one starts commands
+    @settings(max_examples=100, deadline=None)
     @given(st.integers(0, 2**32))
     def damaged(seed):
         random = Random(seed)

@@ -8,7 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -88,14 +91,15 @@ def test_a_working_directory_that_is_gone(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of TensorBoard's own code
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # TensorBoard does not close its data server
 def test_the_dashboard_needs_no_temporary_folder(tmp_path, monkeypatch, capsys):
-    import tempfile
     from urllib.request import urlopen
 
     from tudui.api.dashboards import tensorboard
 
     train(quick_config("train.epochs=1"), tmp_path / "run")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    nowhere = SimpleNamespace(TemporaryDirectory=partial(tempfile.TemporaryDirectory, dir=tmp_path / "nowhere"))
+    monkeypatch.setattr("tudui.api.dashboards.tempfile", nowhere)  # TensorBoard itself keeps its folder
     with tensorboard("run") as shown:
         shown.refresh()
         assert urlopen(shown.address).status == 200

@@ -54,7 +54,7 @@ def test_a_folder_is_every_picture_below_it(trained, digit_folders, tudui, monke
     answer = tudui("predict", trained, "one.png", "digits", "--csv", "--top", 2)
     assert answer.code == 0, answer.err
     rows = rows_of(answer.out)
-    assert list(rows[0]) == ["path", "label", "probability", "label_2", "probability_2"]
+    assert list(rows[0]) == ["path", "label", "probability", "label_2", "probability_2", "true", "split"]
     paths = [Path("one.png"), *sorted(Path("digits").rglob("*/*.png"))]
     assert [row["path"] for row in rows] == [str(path) for path in paths]
     weights = read_weights(trained)
@@ -64,7 +64,9 @@ def test_a_folder_is_every_picture_below_it(trained, digit_folders, tudui, monke
             probabilities = weights.model()(weights.preparation(image)).softmax(1)[0]
         assert row["label"] == str(int(probabilities.argmax()))
         assert float(row["probability"]) == pytest.approx(float(probabilities.max()), abs=1e-4)
-    right = sum(row["label"] == Path(row["path"]).parent.name for row in rows[1:])
+    assert [row["true"] for row in rows] == ["", *(path.parent.name for path in paths[1:])]
+    assert {row["split"] for row in rows} == {""}
+    right = sum(row["label"] == row["true"] for row in rows)
     assert f"({right} of 24 images in folders named after a class)" in answer.err
 
 

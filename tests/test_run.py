@@ -150,7 +150,6 @@ def test_signals_save_and_say_how_to_go_on(number, code, tmp_path):
 def test_ctrl_c_while_the_command_line_is_imported_is_no_traceback():
     code = """
 import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests themselves run in the background
 class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "typer":
@@ -245,7 +244,7 @@ def test_a_finished_run_with_other_epochs_in_its_config_did_not_stop_early(tmp_p
         ("seed: 0", "seed: 1", "seed"),  # and so the split: the images are not what changed
         ("validation: 0.1", "validation: 0.5", "data.validation"),
         ("every: 3", "every: 2", None),
-        ("name: folder:pictures", "name: folder:moved", None),
+        ("/pictures", "/moved", None),
     ],
 )
 def test_an_edited_config_is_refused_on_resume(before, after, key, tmp_path, tudui, class_folders):
@@ -277,8 +276,8 @@ def test_a_broken_last_checkpoint_falls_back_to_the_one_before(tmp_path, class_f
     train(config, tmp_path / "cut", resume=True, sinks=[heard.append])
     warnings = [event.message for event in heard if isinstance(event, Warned)]
     assert len(warnings) == 1
-    assert "last.pt: cannot be read" in warnings[0]
-    assert "previous.pt" in warnings[0]
+    assert warnings[0].startswith(f"{last}: ")
+    assert warnings[0].endswith(str(last.with_name("previous.pt")))
     assert_same_run(tmp_path / "cut", tmp_path / "uncut")
 
 

@@ -1,7 +1,10 @@
 """TensorBoard: read back with its own reader, and served by its own server."""
 
 import io
+import itertools
 import json
+import shutil
+import threading
 import time
 import urllib.request
 from collections import Counter
@@ -171,6 +174,28 @@ def test_the_server_listens_on_the_loopback_address(trained):
         runs = answer.read().decode()
     assert "digits-ce-seed0" in runs
     assert "accuracy/validation" in runs
+
+
+@pytest.mark.parametrize("command", ["runs", "tensorboard"])
+def test_folders_that_come_and_go_meanwhile_are_no_error(command, tmp_path, tudui):
+    """A run that is being deleted: pathlib raises if a folder goes between its listing and its reading."""
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        for number in itertools.cycle(range(50)):
+            if over.is_set():
+                return
+            (tmp_path / f"run{number}" / "tensorboard").mkdir(parents=True)
+            shutil.rmtree(tmp_path / f"run{number}")
+
+    other = threading.Thread(target=come_and_go)
+    other.start()
+    try:
+        for _ in range(300):
+            assert tudui(command, tmp_path).code == 2  # nothing is here
+    finally:
+        over.set()
+        other.join()
 
 
 def test_a_comparison_lies_under_one_folder_with_a_page_that_overlays_the_losses(compared):

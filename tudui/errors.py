@@ -98,7 +98,12 @@ def _short(problem: str) -> str:
     return problem if len(problem) <= 2 * HALF else f"{problem[:HALF]} ... {problem[-HALF:]}"
 
 
+def closest(word: str, known: Iterable[str], *, like: float = 0.6) -> str | None:
+    """Return the known word that is most similar, if one is similar enough; `like` is 1 for the same word."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=like)), None)
+
+
 def did_you_mean(word: str, known: Iterable[str], *, like: float = 0.6) -> str:
-    """Return `; did you mean 'x'?` with the closest known word, or an empty text; `like` is 1 for the same word."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=like)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    """Return `; did you mean 'x'?` with the closest known word, or an empty text."""
+    near = closest(word, known, like=like)
+    return f"; did you mean '{near}'?" if near else ""

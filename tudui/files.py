@@ -76,6 +76,12 @@ def remove_left(*folders: Path) -> None:
                         path.unlink()
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder at any depth; folders deleted meanwhile are left out, where rglob raises."""
+    for place, _, names in os.walk(folder):
+        yield from (Path(place, name) for name in names)
+
+
 @contextmanager
 def written_aside(path: Path, *, keep: Path | None = None) -> Iterator[IO[bytes]]:
     """Open a file that replaces `path` if the block succeeds; DiskError if it cannot be written.

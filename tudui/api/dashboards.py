@@ -7,12 +7,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass
+from itertools import chain
 from os import fspath
 from pathlib import Path
 
 from tudui.api.configs import Named
 from tudui.api.console import note
 from tudui.errors import UsageError
+from tudui.files import files_below
 from tudui.invocation import tudui_command
 from tudui.run_folder import is_comparison
 from tudui.text import in_a_line
@@ -85,8 +87,8 @@ def _launch(folder: Path, *, host: str, port: int) -> str:
 def _link(runs: Path, shown: Path) -> None:
     """Update what TensorBoard shows: for each run a folder of its name, with links to its event files."""
     shown.mkdir(exist_ok=True)
-    for path in shown.rglob("*"):
-        if path.is_symlink() and not path.exists():
+    for path in files_below(shown):
+        if not path.exists():
             path.unlink()
     for name, file in _event_files(runs):
         link = shown / name / file.name
@@ -97,11 +99,14 @@ def _link(runs: Path, shown: Path) -> None:
 
 def _event_files(runs: Path) -> Iterator[tuple[Path, Path]]:
     """Yield (run name, event file) for each event file; the name is its path without `tensorboard` folders."""
-    root, pattern = runs, "**/*tfevents*"
+    root, files = runs, files_below(runs)
     if is_comparison(runs):
         done = (runs / EVENTS).is_dir()  # made by the report; links to the runs of the plan
-        root, pattern = (runs / EVENTS, "*/*tfevents*") if done else (runs / "runs", pattern)
-    for file in root.glob(pattern):
+        root = runs / (EVENTS if done else "runs")
+        files = chain.from_iterable(map(files_below, root.iterdir())) if done else files_below(root)
+    for file in files:
+        if "tfevents" not in file.name:
+            continue
         between = [part for part in file.parent.relative_to(root).parts if part != EVENTS]
         yield Path(*between or [_name(root)]), file
 
@@ -116,7 +121,8 @@ def _is_under_way(runs: Path) -> bool:
     """Return whether a run or comparison below is unfinished; its event files may not exist yet."""
     return any(
         not any((lock.parent / result).exists() for result in ("result.json", "comparison.json"))
-        for lock in runs.rglob("*.lock")
+        for lock in files_below(runs)
+        if lock.suffix == ".lock"
     )
 
 

@@ -71,7 +71,8 @@ def evaluate_command(
 def _print_scores(scored: "Scored") -> None:
     evaluated = scored.evaluated
     measured: list[Metric | Figure] = [*scored.task.metrics, *scored.task.figures]
-    print_line(f"{scored.weights.origin}: {evaluated.images:,} images ({evaluated.split})")
+    images = "images, of all splits" if evaluated.split == "all" else f"{evaluated.split} images"
+    print_line(f"{scored.weights.origin}: {evaluated.images:,} {images}")
     print_line("   ".join(f"{one.title} {one.unit.text(evaluated.scores[one.name])}" for one in measured))
     losses = [(name, f"{value:.4f}") for name, value in evaluated.losses.items()]
     print_table(("loss", "mean"), losses, title="mean of each loss")

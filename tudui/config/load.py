@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tudui.config.data_sets import FOLDER
-from tudui.config.describe import describe
+from tudui.config.describe import describe, shorten
 from tudui.config.loss_spec import LossParameters, LossSpec, loss_section, loss_spec
 from tudui.config.network_spec import NetworkSpec, network_spec, recipe_rate
 from tudui.config.overrides import Override
@@ -209,7 +209,10 @@ def validate(merge: Merge) -> Config:
         if isinstance(given := values.get(part, {}), dict):
             values[part] = validate_part(part, given, (part,), merge)
     if isinstance(log := values.get("log"), dict) and "tensorboard" in log:  # until version 0.3
-        on = ["tensorboard"] if log["tensorboard"] else []
+        old, on = log["tensorboard"], ["tensorboard"] if log["tensorboard"] else []
+        if not isinstance(old, bool):  # YAML 1.1 calls No false; here it is text
+            what = f"must be true or false (got {shorten(old)}); instead, write log.sinks: [] or [tensorboard]"
+            merge.problem(("log", "tensorboard"), what)
         values["log"] = {"sinks": on, **{name: value for name, value in log.items() if name != "tensorboard"}}
         merge.notes.append(f"{merge.place(('log', 'tensorboard'))}: log.tensorboard is now log.sinks: {on}")
     for section in ("optimizer", "schedule"):  # a section without a name is the default's

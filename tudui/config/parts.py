@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from tudui.config.own_code import OWN, is_own
 from tudui.config.plug_ins import load, place, plug_ins, room_modules
-from tudui.errors import ConfigError, did_you_mean
+from tudui.errors import ConfigError, closest
 
 LARGEST = float.fromhex("0x1.fffffep127")
 
@@ -89,12 +89,11 @@ def find_spec(
         return replace(specs[family], name=name)
     if name not in specs:
         known = {_simple(one): one for one in (*aliases, *specs)}
-        hint = "" if _simple(name) in others else did_you_mean(known.get(_simple(name), name), known.values())
-        if meant := specs.get(hint.removeprefix("; did you mean '").removesuffix("'?")):
-            hint = f"; did you mean '{meant.name}' ({meant.title})?"
-        raise ConfigError(
-            [f"unknown {what} '{name}'{hint}; known: {', '.join(sorted(specs, key=lambda one: (one == OWN, one)))}"]
-        )
+        near = None if _simple(name) in others else closest(known.get(_simple(name), name), known.values())
+        what_it_is = f" ({specs[near].title})" if near and near in specs else ""
+        hint = f"; did you mean '{near}'{what_it_is}?" if near else ""
+        known_names = ", ".join(sorted(specs, key=lambda one: (one == OWN, one)))
+        raise ConfigError([f"unknown {what} '{name}'{hint}; known: {known_names}"])
     return specs[name]
 
 

@@ -13,6 +13,7 @@ from tudui.config.load import INSIDE_THE_BAND
 from tudui.config.yaml_file import read_yaml
 from tudui.errors import ConfigError, DataError, UsageError
 from tudui.events import Evaluated, StepEnd
+from tudui.files import files_below
 from tudui.record import last_lines, read_result
 from tudui.run_folder import RunFolder
 
@@ -40,7 +41,7 @@ def runs(folder: str | PathLike[str] = "runs") -> list[RunRow]:
     if not root.is_dir():
         raise UsageError(f"{root}: no such folder; train first, or name the folder of your runs")
     found: list[tuple[RunRow, dict[str, Any]]] = []
-    for path in sorted(root.rglob("config.yaml")):
+    for path in sorted(file for file in files_below(root) if file.name == "config.yaml"):
         with suppress(ConfigError):
             config = read_yaml(path).values
             if row := _row(RunFolder(path.parent), root, config):

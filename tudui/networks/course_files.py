@@ -95,7 +95,8 @@ def tensors_of_module(module: "nn.Module", path: Path) -> "dict[str, Tensor]":
     expected = [str(layer) for layer in build_network(COURSE, Shape(IMAGE_SHAPE, outputs), seed=0).children()]
     for got, wanted in zip_longest(shown, expected, fillvalue="nothing"):
         if got != wanted:
-            raise WeightsError(f"{path}: another network: {got} instead of {wanted}, and only that network is known")
+            problem = f"another network: {got} instead of {wanted}"
+            raise WeightsError(f"{path}: {problem}; a saved module must be the network of the course")
     if others or tensors.keys() != set(NAMES):
         raise WeightsError(f"{path}: another network: parameters outside the {len(expected)} layers of the course's")
     return tensors

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from textwrap import fill
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from tudui.comparison.outcome import Comparison
 from tudui.report import words
@@ -86,7 +87,7 @@ def _table(comparison: Comparison, noise: float, *, narrow: bool) -> Table:
                 ends = words.between(pair.found.interval, metric.unit, signed=True)
                 difference += f"{chr(10) if narrow else ' '}({ends})"
             cells[4:6] = difference, words.p_value(pair.p_holm)
-        table.add_row(*map(escape, cells))
+        table.add_row(*(Group(*map(Text, cell.split("\n"))) for cell in cells))  # a text would lose its line breaks
     return table
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -23,21 +23,16 @@ from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import RunInfo, Sink, open_sink
 from tudui.sinks.several import Sinks
 from tudui.tasks.label_noise import manifest
-from tudui.training.checkpoint import (
-    BEST,
-    LAST,
-    Checkpoint,
-    load_checkpoint,
-    newest_checkpoint,
-    restore_state,
-    save_checkpoint,
-)  # fmt: skip
+from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, restore_state, save_checkpoint
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict, score
 from tudui.training.hashes import begun_from
 from tudui.training.state import images_left_out
 from tudui.training.step import Training
 from tudui.weights import read_weights
+
+if TYPE_CHECKING:
+    from tudui.training.checkpoint import Checkpoint
 
 OWN_OF_A_MACHINE = ("data.dir", "device", "train.threads")  # settings in which the processes of a run may differ
 
@@ -105,7 +100,7 @@ class Run:
         if (before.train.epochs, before.data) != (self.config.train.epochs, self.config.data):
             write_text(self.folder.config, to_yaml(self.config))
 
-    def _restore(self, checkpoint: Checkpoint) -> None:
+    def _restore(self, checkpoint: "Checkpoint") -> None:
         began = config_from(checkpoint.config, str(checkpoint.path))
         if not self.folder.extends(self.config, began):
             self.folder.check_same(self.config, began)  # config.yaml may have been edited
