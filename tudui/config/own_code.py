@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tudui.errors import UsageError, did_you_mean
+from tudui.errors import TuduiError, UsageError, did_you_mean
 from tudui.files import opened
 
 OWN = "FILE.py:NAME"  # the specs of these names
@@ -126,23 +126,42 @@ def own_object(name: str, sha256: str, flag: str) -> Any:
     return getattr(module, attribute)
 
 
+def path_of(name: str) -> str:
+    """Return the path of the file that `FILE.py:NAME` names, after `own_object` of this name."""
+    return _files[name.rpartition(":")[0]].path
+
+
+class Parameters(NamedTuple):
+    """The names of what a class or function of the user can be called with."""
+
+    known: list[str]
+    needed: list[str]  # those without a default
+    others: bool  # whether it takes any other name, **kwargs
+
+
+def parameters_of(make: Any) -> Parameters:
+    """Return the parameters of a class or function, none for a built-in that does not say them."""
+    try:
+        found = list(inspect.signature(make).parameters.values())
+    except ValueError:
+        found = []
+    named = [one for one in found if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    needed = [one.name for one in named if one.default is one.empty]
+    return Parameters([one.name for one in named], needed, any(one.kind is one.VAR_KEYWORD for one in found))
+
+
 def call_own(make: Any, name: str, given: Mapping[str, Any], section: str) -> Any:
     """Return what a class or function of the user returns; UsageError if it needs other arguments, or raises."""
-    short = name.rpartition(":")[2]
     if not callable(make):
         raise UsageError(f"{name}: must be a class or a function (got {type(make).__name__})")
-    path = inspect.getfile(make)
-    parameters = inspect.signature(make).parameters.values()
-    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    needed = [one.name for one in parameters if one.default is one.empty and one.kind not in several]
-    if missing := [one for one in needed if one not in given]:
+    path, short, parameters = path_of(name), name.rpartition(":")[2], parameters_of(make)
+    if missing := [one for one in parameters.needed if one not in given]:
         raise UsageError(
             f"{path}: {short} needs {', '.join(missing)}; give a default, or --set {section}.{missing[0]}=VALUE"
         )
-    if not any(one.kind is one.VAR_KEYWORD for one in parameters):
-        known = [one.name for one in parameters]
-        if unknown := [key for key in given if key not in known]:
-            raise UsageError(f"{path}: {short} has no parameter '{unknown[0]}'{did_you_mean(unknown[0], known)}")
+    if not parameters.others and (unknown := [key for key in given if key not in parameters.known]):
+        hint = did_you_mean(unknown[0], parameters.known)
+        raise UsageError(f"{path}: {short} has no parameter '{unknown[0]}'{hint}")
     with own_errors(path):
         return make(**given)
 
@@ -165,7 +184,7 @@ def own_errors(path: str, doing: str = "") -> Iterator[None]:
     """Turn an exception of the user's code into a UsageError with its file and line."""
     try:
         yield
-    except UsageError:
+    except TuduiError:
         raise
     except (Exception, SystemExit) as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
