@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -40,6 +40,7 @@ class OwnFile:
 
     path: str  # absolute
     source: str
+    names: frozenset[str]  # what the user named in it
 
     @property
     def name(self) -> str:
@@ -54,6 +55,11 @@ class OwnFile:
 
 _files: dict[str, OwnFile] = {}  # by name; what this process may run
 _modules: dict[str, ModuleType] = {}  # by sha256
+
+
+def only_by_flag(flag: str, name: str) -> str:
+    """Return the message for a name in a file."""
+    return f"a file never makes Tudui run code; name it on the command line: --{flag} {name}"
 
 
 def is_own(name: object) -> bool:
@@ -71,7 +77,7 @@ def allow(text: str) -> tuple[str, str]:
     path, name = Path(found["file"]).expanduser(), found["name"]
     try:
         with opened(path, "r", encoding="utf-8") as file:
-            own = OwnFile(str(path.absolute()), file.read())
+            own = OwnFile(str(path.absolute()), file.read(), frozenset({name}))
         compile(own.source, str(path), "exec", dont_inherit=True)
     except OSError as error:
         raise UsageError(f"{text}: {path} cannot be read: {error.strerror or error}; check the path") from None
@@ -80,7 +86,9 @@ def allow(text: str) -> tuple[str, str]:
     except ValueError as error:  # not UTF-8, or with a null byte
         raise UsageError(f"{path}: not a Python file: {error}; save it as UTF-8") from None
     before = _files.get(own.name, own)
-    if before.path != own.path and before.sha256 != own.sha256:
+    if before.sha256 == own.sha256:
+        own = replace(own, names=own.names | before.names)
+    elif before.path != own.path:
         raise UsageError(f"{path}: another {own.name} is already in use ({before.path}); rename one of them")
     _files[own.name] = own  # in a notebook, the file may have been edited since
     return f"{own.name}:{name}", own.sha256
@@ -106,13 +114,13 @@ def allow_again(files: Iterable[OwnFile]) -> None:
 
 
 def own_object(name: str, sha256: str, flag: str) -> Any:
-    """Return what `FILE.py:NAME` names. UsageError unless the user named this file, with the same content, by a flag.
+    """Return what `FILE.py:NAME` names. UsageError unless the user gave this name, of a file with this content.
 
     The file is executed once per process.
     """
     file_name, _, attribute = name.rpartition(":")
     file = _files.get(file_name)
-    if file is None:
+    if file is None or attribute not in file.names:
         raise UsageError(f"{name}: is code in a file, which Tudui runs only if you name it; add {flag} PATH/TO/{name}")
     if file.sha256 != sha256:
         raise UsageError(
