@@ -304,6 +304,7 @@ def test_the_workers_of_a_comparison_get_the_file(file, tmp_path):
         (("--loss", "net.py:hard"), r"returns values without a gradient"),
         (("--loss", "net.py:square"), r"net\.py: TypeError: square"),
         (("--data", "net.py:built_in"), r"error: net\.py:built_in: a mapping must have the key train"),
+        (("--data", "net.py:smooth"), r"net\.py: smooth needs outputs, targets; give a default$"),
         (("--data", "net.py:pair"), r"must be a class or a function"),
         (("--data", "net.py:Odd"), r"must return train, or .train, test."),
         (("--set", "train.freeze=[stam]", "--network", "net.py:Odd"), r"no parameters below 'stam'; it has stem"),
