@@ -176,8 +176,9 @@ def test_a_run_of_own_network_loss_and_data(tudui, file):
     assert tudui("export", "run", *NETWORK, *DATA, "--out", "odd.safetensors").code == 0
     again = tudui("evaluate", "odd.safetensors", *NETWORK, *DATA, "--json").json()
     assert again["accuracy"] == scored["accuracy"]
+    forget()
     other = tudui("evaluate", "run", "--network", "net.py:Wide", *LOSS, *DATA)
-    assert (other.code, "add --network PATH/TO/net.py:Odd" in other.err) == (2, True)
+    assert (other.code, "add --network PATH/TO/net.py:Odd" in other.err) == (5, True)
     wrong = tudui("evaluate", "run", "--network", "resnet20")
     assert (wrong.code, wrong.err.count("\n")) == (2, 1)
 
