@@ -105,7 +105,10 @@ def configuration() -> str:
         parts += [f"### network: {network.name}{default}\n", f"{network.title[0].upper()}{network.title[1:]}.\n"]
         if own := list(keys(values, "network.")):
             parts += [_table(own)]
-        parts += ["What `optimizer.lr: auto` is for this network; chosen on validation images.\n", _rates(network)]
+        if network.rates:
+            parts += ["What `optimizer.lr: auto` is for this network; chosen on validation images.\n", _rates(network)]
+        else:
+            parts += ["No learning rate is measured for it: set one with `--lr`.\n"]
     parts += ["## comparison\n", PLAN, _table(keys(run["comparison"], "comparison."))]
     return "\n".join(parts)
 
@@ -115,7 +118,7 @@ def _table(keys: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
     flags = _flags()
     rows = [
         f"| `{key}` | {_meaning(key, values)}{f'. Flag: {flags[key]}' if key in flags else ''} "
-        f"| {_value(values['default'])} | {_type(values)} |"
+        f"| {_value(values['default']) if 'default' in values else ''} | {_type(values)} |"
         for key, values in keys
     ]
     return "\n".join(["| key | meaning | default | type |", "|---|---|---|---|", *rows, ""])

@@ -1,18 +1,22 @@
 """The networks: that of the course, to the last parameter, and one of another package through everything."""
 
+import json
 import signal
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pydantic import Field
 from torch import nn
+from torchvision.transforms import v2
 
 from tests.conftest import LAYERS, QUICK, tudui_network
 from tudui.config import config_from, load_config, parse_set
 from tudui.config.schema import AdamConfig, SgdConfig
-from tudui.data import Preparation, Split, draw_epoch
+from tudui.data import Preparation, Split, draw_epoch, load_data
 from tudui.errors import ConfigError, Interrupted, UsageError, WeightsError
 from tudui.events import StepEnd
 from tudui.inference.export import export_model
@@ -20,6 +24,8 @@ from tudui.inference.scores import evaluate_weights
 from tudui.lab.backward.batch import first_batch
 from tudui.losses import LossSpec, loss_specs
 from tudui.networks import NetworkParameters, NetworkSpec, Shape, build_network, network_specs
+from tudui.networks.mlp import MlpParameters
+from tudui.networks.modules.describe import describe_network
 from tudui.run import train
 from tudui.sinks.graph import network_graph
 from tudui.training.gradients import fill_gradients, layer_names
@@ -205,7 +211,7 @@ def test_what_a_step_changes_holds_running_means_and_no_frozen_parameter():
     assert id(model.frozen) not in changed
     gradients = fill_gradients(model(torch.randn(2, 3, 32, 32)).sum(), optimizer.parameters)
     assert [len(gradients), len(layer_names(model))] == [len(optimizer.parameters)] * 2
-    assert not model.unused.weight.grad.any()
+    assert model.unused.weight.grad is None  # as after backward
 
 
 @pytest.mark.parametrize("size", [(64, 64), (20, 48)])
@@ -225,3 +231,109 @@ def test_images_of_another_size(size, odd):
     with pytest.raises(UsageError, match=f"takes images of 3 x 32 x 32 .got 3 x {size[0]} x {size[1]}"):
         build_network(NetworkParameters(name="tudui"), Shape((3, *size), 2), seed=0)
     assert build_network(OddParameters(), Shape((3, *size), 2), seed=0)(prepared[:2]).shape == (2, 2)
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_resnet20_has_the_parameters_and_shapes_of_the_paper(side):
+    shape = Shape((3, side, side), 10)
+    network = build_network(NetworkParameters(name="resnet20"), shape, seed=0)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 269_722
+    sizes = {name: layer(torch.zeros(1, 3, side, side)).shape for name, layer in [("whole", network)]}
+    values = network.conv(torch.zeros(1, 3, side, side))
+    for stage in (network.stage1, network.stage2, network.stage3):
+        values = stage(values)
+        sizes[f"stage {len(sizes)}"] = values.shape
+    assert [tuple(size[1:]) for size in sizes.values()] == [
+        (10,), (16, side, side), (32, side // 2, side // 2), (64, side // 4, side // 4)
+    ]  # fmt: skip
+    described = describe_network(NetworkParameters(name="resnet20"), shape)
+    assert described.parameters == described.trained == 269_722
+    # 40.55 million at 32 x 32: convolutions and the last layer, as counted by hand from the layers' shapes
+    convolutions = sum(
+        layer.weight.numel() * (side // shrink) ** 2
+        for part, shrink in ((network.conv, 1), (network.stage1, 1), (network.stage2, 2), (network.stage3, 4))
+        for layer in part.modules()
+        if isinstance(layer, nn.Conv2d)
+    )
+    assert described.operations == convolutions + 640
+
+
+def test_mlp_and_linear_take_images_of_any_size():
+    shape = Shape((3, 8, 12), 5)
+    linear = build_network(NetworkParameters(name="linear"), shape, seed=0)
+    mlp = build_network(MlpParameters(name="mlp", hidden=(7, 6)), shape, seed=0)
+    assert [tuple(one.shape) for one in linear.parameters()] == [(5, 288), (5,)]
+    assert [tuple(one.shape) for one in mlp.parameters()] == [(7, 288), (7,), (6, 7), (6,), (5, 6), (5,)]
+    images = torch.randn(4, *shape.input)
+    by_hand = images.flatten(1)
+    for layer in (mlp[1], mlp[3]):
+        by_hand = (by_hand @ layer.weight.T + layer.bias).clamp(min=0)
+    assert torch.allclose(mlp(images), by_hand @ mlp[5].weight.T + mlp[5].bias, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [SgdConfig(name="sgd", lr=0.1, weight_decay=0.1), AdamConfig(name="adam", lr=0.1, weight_decay=0.1)]
+)
+def test_the_updates_are_torchs_and_an_unused_parameter_stays(optimizer):
+    ours, theirs = (Odd(Shape((3, 32, 32), 10), 4) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    unused = ours.unused.weight.detach().clone()
+    mine = Optimizer(ours, optimizer)
+    kind = {
+        "sgd": lambda given: torch.optim.SGD(given, 0.1, momentum=0.9, nesterov=True, weight_decay=0.1, fused=True),
+        "adam": lambda given: torch.optim.Adam(given, 0.1, betas=optimizer.betas, weight_decay=0.1, fused=True),
+    }[optimizer.name]
+    usual = kind([one for one in theirs.parameters() if one.requires_grad])
+    for seed in range(3):
+        images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
+        fill_gradients(ours(images).square().mean(), mine.parameters)
+        mine.step()
+        usual.zero_grad()
+        theirs(images).square().mean().backward()
+        usual.step()
+    for (name, one), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(one, other), name
+    assert torch.equal(ours.unused.weight, unused)
+
+
+def test_a_network_of_torchvision_at_64_pixels(tudui, class_folders):
+    train = ("train", "--network", "torchvision:squeezenet1_1", "--size", "64", "--lr", "0.01", "-e", "1", "-b", "8")
+    assert tudui(*train, "--data", f"folder:{class_folders}", "--set", "device=cpu", "--run-dir", "run").code == 0
+    scored = tudui("evaluate", "run", "--json").json()
+    assert scored["accuracy"] == json.loads(Path("run/result.json").read_text())["test"]["accuracy"]
+    predicted = tudui("predict", "run", class_folders, "--json").json()["predictions"]
+    assert len(predicted) == 40
+    weights = read_weights(Path("run"))
+    assert weights.shape == Shape((3, 64, 64), 2)
+    files = sorted(class_folders.rglob("*.png"))
+    one = next(row for row in predicted if row["image"].endswith(files[3].name))
+    with Image.open(files[3]) as image:  # 80 x 64 pixels: nothing to scale, the centre is kept
+        pixels = torch.from_numpy(np.asarray(image)[:, 8:72].copy()).permute(2, 0, 1)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (weights.preparation.mean, weights.preparation.std))
+    with torch.inference_mode():
+        expected = weights.model()(((pixels / 255 - mean) / std)[None]).softmax(1)[0]
+    for row in one["classes"]:
+        assert row["probability"] == pytest.approx(float(expected[weights.classes.index(row["name"])]), abs=1e-5)
+
+
+@pytest.mark.parametrize("side", [32, 64, 96])
+def test_the_size_of_images_is_in_the_cache_the_standardisation_and_the_prediction(side, class_folders):
+    settings = (f"data.name=folder:{class_folders}", f"data.size={side}", "network=linear", "optimizer.lr=0.1")
+    for other in (32, 64, 96):  # each has its own place in the cache
+        config = load_config(None, [parse_set(one) for one in (*settings[:1], f"data.size={other}", *settings[2:])])
+        assert load_data(config.config.data, 0).shape.input == (3, other, other)
+    data = load_data(load_config(None, [parse_set(one) for one in settings]).config.data, 0)
+    images = data.train.store[data.train.rows]
+    scaled = []
+    for path in sorted(class_folders.rglob("*.png")):
+        with Image.open(path) as image:
+            square = v2.functional.center_crop(v2.functional.resize(image, side), side)
+            scaled.append(np.asarray(square).transpose(2, 0, 1))
+    theirs = np.stack(scaled).astype(float)
+    store = data.train.store.numpy().astype(float)
+    assert store.shape == theirs.shape
+    # torchvision scales and then cuts, Tudui scales the part that is kept: equal but for pixels at the edge
+    assert np.abs(store - theirs).mean() < 1
+    values = images.numpy().astype(np.float64) / 255
+    assert data.preparation.mean == pytest.approx(values.mean((0, 2, 3)), abs=1e-6)
+    assert data.preparation.std == pytest.approx(values.std((0, 2, 3)), abs=1e-6)

@@ -5,6 +5,7 @@ It is the same in each format: a value in torch's, JSON text in the metadata of 
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -27,7 +28,8 @@ from tudui.text import in_a_line
 
 KEY, SUM = "tudui", "tudui.sha256"  # safetensors has no checksums of its own
 FORMAT = 1
-MAX_BYTES = 64 * 2**20  # of a file; a checkpoint with 10,000 classes and Adam has 9 MB
+MAX_BYTES = 64 * 2**20  # of a file apart from tensors; a checkpoint with 10,000 classes and Adam has 9 MB in all
+SHARE = 8  # of this machine's memory for a file with the tensors of a large network
 MAX_HEADER = 4 * 2**20  # bytes of a safetensors header; 10,000 long class names need 1 MiB
 
 _Text = Annotated[str, Field(max_length=255)]
@@ -94,15 +96,20 @@ def check_size(path: Path) -> int:
         size = path.stat().st_size
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
-    if size > MAX_BYTES:
-        raise WeightsError(f"{path}: {size:,} bytes are too many for weights ({MAX_BYTES:,} allowed)")
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0  # not on Windows
+    if size > (most := max(MAX_BYTES, memory // SHARE)):
+        raise WeightsError(f"{path}: {size:,} bytes are too many for weights ({most:,} allowed)")
     return size
 
 
 def safetensors_bytes(tensors: Mapping[str, Tensor], description: Description) -> bytes:
     """Return the content of a safetensors file; equal models give equal bytes."""
     text = description.text()
-    whole = save(dict(tensors), {"format": "pt", KEY: text, SUM: _sum(tensors, text)})
+    # copies, because the library refuses weights that a network uses under two names
+    whole = save(
+        {name: tensor.clone() for name, tensor in tensors.items()},
+        {"format": "pt", KEY: text, SUM: _sum(tensors, text)},
+    )
     length = int.from_bytes(whole[:8], "little")
     # the library writes its metadata in a random order
     header = json.dumps(json.loads(whole[8 : 8 + length]), sort_keys=True).encode()

@@ -15,6 +15,7 @@ from typing import Any
 from tudui.config import Config, Loaded, Override, load_config
 from tudui.config.data_sets import FOLDER
 from tudui.config.load import flatten, located
+from tudui.config.own_code import allow, is_own
 from tudui.errors import DiskError, TuduiError, UsageError, WeightsError
 from tudui.files import LEFT, check_writable, disk_errors, locked, opened, refuse_links, remove_left
 from tudui.invocation import is_first_process, tudui_command
@@ -279,6 +280,10 @@ def comparing(root: Path) -> str:
 
 def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:
     """Return a run's config with overrides of the few settings that do not change its results."""
+    for override in overrides:
+        if is_own(override.value):  # the run's own code, named again; its sha256 is compared when it is used
+            allow(override.value)
+    overrides = [override for override in overrides if not is_own(override.value)]
     if refused := [override.origin for override in overrides if override.key not in CHANGED_ON_RESUME]:
         raise UsageError(
             f"--resume {root}: cannot be combined with {', '.join(refused)}, because a run resumes unchanged; "

@@ -13,7 +13,6 @@ from tudui.api.console import console_on, note
 from tudui.comparison import compare as comparisons
 from tudui.comparison.compare import read_comparison as read_comparison
 from tudui.comparison.dashboards import write_dashboards
-from tudui.comparison.estimate import START_UP, seconds_of
 from tudui.comparison.executors import Executor, Listener, check_jobs, choose_executor, default_jobs
 from tudui.comparison.looks import looks_of as looks_of
 from tudui.comparison.outcome import Comparison
@@ -26,6 +25,7 @@ from tudui.errors import UsageError
 from tudui.files import locked
 from tudui.losses import registered_here
 from tudui.report import Report, write_report
+from tudui.run.estimate import START_UP, estimate
 from tudui.run_folder import COMPARISON_LOCK
 from tudui.sinks.printable import lasting
 
@@ -66,7 +66,7 @@ class Arrangement:
             runs = list(reported_runs(plan, given))
             rates = {name: (given[name, comparison.label_noise[0]],) for name in comparison.variants}
         first = runs[: self.jobs] if self.executor == "stacked" else runs[:1]
-        return seconds_of(first) * math.ceil(self.runs / self.jobs) + START_UP, rates
+        return estimate([run.config for run in first]).whole * math.ceil(self.runs / self.jobs) + START_UP, rates
 
 
 def arrange(

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from tudui.api.configs import Named, one_of
 from tudui.api.console import note
+from tudui.config.own_code import allow_named
 from tudui.errors import UsageError
 from tudui.files import refuse_overwriting
 from tudui.inference.export import Export, card_of, export_model, place_of
@@ -31,12 +32,16 @@ def evaluate(
     on_bad_image: Literal["refuse", "skip"] | None = None,
     normalize: Normalize = None,
     best: bool = False,
+    network: str | None = None,
+    loss: str | None = None,
 ) -> Scored:
     """Score a run, or a weights file of any script, on a split (`all`: all images) of its own data or another data set.
 
     `normalize` None prepares pixels as in training, or not at all if the file does not say how. In `evaluated` of the
-    result, accuracies are fractions and NLL is in nats. WeightsError and DataError say what cannot be used.
+    result, accuracies are fractions and NLL is in nats. `network` and `loss` name the run's own code again,
+    FILE.py:NAME. WeightsError and DataError say what cannot be used.
     """
+    allow_named(network=network, loss=loss)
     one_of("split", split, get_args(SplitName))
     one_of("normalize", normalize, ("standardize", "none"))
     where = None if data_dir is None else fspath(data_dir)
@@ -57,12 +62,15 @@ def predict(
     top: int = 3,
     normalize: Normalize = None,
     best: bool = False,
+    network: str | None = None,
+    data: str | None = None,
 ) -> Predictions:
     """Return the likeliest classes of image files, and of all images below folders, computed during iteration.
 
     With `split` instead of files, of that split of the run's own data, with the true classes. `normalize` as in
-    `evaluate`. An image that cannot be read gives an Unreadable.
+    `evaluate`. An image that cannot be read gives an Unreadable. `network` and `data` name the run's own code again.
     """
+    allow_named(network=network, data=data)
     one_of("normalize", normalize, ("standardize", "none"))
     images = list(images)
     if bool(images) == (split is not None):
@@ -87,12 +95,15 @@ def export(
     format: Literal["safetensors", "onnx", "torch"] | None = None,
     best: bool = False,
     overwrite: bool = False,
+    network: str | None = None,
+    data: str | None = None,
 ) -> Export:
     """Write a trained model as one file that others can load without Tudui, and a model card beside it.
 
     The ending of `out` gives the format, or the format the ending; by default safetensors, named after the run.
-    WeightsError if the file, read back, computes other values.
+    `network` and `data` name the run's own code again. WeightsError if the file, read back, computes other values.
     """
+    allow_named(network=network, data=data)
     path, chosen = place_of(_path(weights), None if out is None else Path(out), format)
     refuse_overwriting(path, card_of(path), overwrite=overwrite)
     done = export_model(_path(weights), path, format=chosen, best=best)

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from tudui import __version__
-from tudui.cli import after, backward, compare, config, data, doctor, line_fit, loss, predict, tensorboard, train
+from tudui.cli import (
+    after,
+    backward,
+    compare,
+    config,
+    data,
+    doctor,
+    line_fit,
+    loss,
+    network,
+    predict,
+    tensorboard,
+    train,
+)  # fmt: skip
 from tudui.cli.commands import LOOK, LOSSES, MACHINE, PREPARE, TRAIN, Commands, Group
 from tudui.cli.start import print_start
 
@@ -58,6 +71,7 @@ app.command("export", rich_help_panel=LOOK)(after.export_command)
 app.add_typer(loss.app, name="loss", rich_help_panel=LOSSES)
 app.add_typer(backward.app, name="backward", rich_help_panel=LOSSES)
 app.command("line-fit", rich_help_panel=LOSSES)(line_fit.line_fit_command)
+app.add_typer(network.app, name="network", rich_help_panel=PREPARE)
 app.add_typer(config.app, name="config", rich_help_panel=PREPARE)
 app.add_typer(data.app, name="data", rich_help_panel=PREPARE)
 app.command("doctor", rich_help_panel=MACHINE)(doctor.doctor_command)

@@ -13,6 +13,9 @@ from tudui.cli.flags import (
     JsonOption,
     NormalizeOption,
     OverwriteOption,
+    OwnDataOption,
+    OwnLossOption,
+    OwnNetworkOption,
     WeightsArgument,
     argument,
     configured,
@@ -39,6 +42,8 @@ def evaluate_command(
     split: Annotated[Literal["train", "validation", "test", "all"], how(None, "Which images are scored.")] = "test",
     normalize: NormalizeOption = None,
     best: BestOption = False,
+    network: OwnNetworkOption = None,
+    loss: OwnLossOption = None,
     json: JsonOption = False,
 ) -> None:
     """Score weights: accuracy, NLL, calibration, each class, and the value of every loss.
@@ -51,7 +56,10 @@ def evaluate_command(
 
     data, data_dir = asked.value("data.name"), asked.value("data.dir")
     bad = asked.value("data.on_bad_image")
-    scored = evaluate(weights, data, data_dir=data_dir, split=split, on_bad_image=bad, normalize=normalize, best=best)
+    scored = evaluate(
+        weights, data, data_dir=data_dir, split=split, on_bad_image=bad, normalize=normalize, best=best,
+        network=network, loss=loss,
+    )  # fmt: skip
     if json:
         found = scored.evaluated
         about = {"origin": scored.weights.origin, "split": found.split, "weights": found.weights}
@@ -173,6 +181,8 @@ def export_command(
     out: Annotated[Path | None, show("FILE", "File to write.  [default: the run's name, here]", "--out", "-o")] = None,
     overwrite: OverwriteOption = False,
     best: BestOption = False,
+    network: OwnNetworkOption = None,
+    data: OwnDataOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write a trained model as one file that others can load without Tudui, and a model card beside it.
@@ -187,7 +197,7 @@ def export_command(
     """
     from tudui.api.models import export
 
-    done = export(weights, out, format=format, best=best, overwrite=overwrite)
+    done = export(weights, out, format=format, best=best, overwrite=overwrite, network=network, data=data)
     check = done.check
     if json:
         values = {"out": str(done.path), "card": str(done.card), "format": done.format, "bytes": done.size}

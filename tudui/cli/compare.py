@@ -31,10 +31,10 @@ OUT = "Folder for runs and report.  [default: below runs/, the same for the same
 
 
 @configured(
-    "comparison.variants", "data.name", "data.dir", "comparison.seeds", "comparison.until_decided",
-    "comparison.max_seeds", "comparison.label_noise", "comparison.lr", "comparison.forms", "comparison.baseline",
-    "comparison.metric", "comparison.margin", "comparison.family", "comparison.explain_variance", "train.epochs",
-    "data.on_bad_image",
+    "comparison.variants", "network", "data.name", "data.dir", "data.size", "comparison.seeds",
+    "comparison.until_decided", "comparison.max_seeds", "comparison.label_noise", "comparison.lr", "comparison.forms",
+    "comparison.baseline", "comparison.metric", "comparison.margin", "comparison.family",
+    "comparison.explain_variance", "train.epochs", "data.on_bad_image",
 )  # fmt: skip
 def compare_losses_command(
     asked: Asked,

@@ -29,10 +29,18 @@ def _offered(complete: Callable[[str], list[str]]) -> Callable[[str], list[str]]
 def losses(incomplete: str) -> list[str]:
     """Return the matching losses; the modules of other packages are not loaded."""
     from tudui.config.loss_spec import ROOM, LossSpec
-    from tudui.config.parts import own_specs
-    from tudui.config.plug_ins import plug_ins
+    from tudui.config.parts import names_of
 
-    return _matching(incomplete, {*own_specs(ROOM, LossSpec), *plug_ins(ROOM)})
+    return _matching(incomplete, names_of(ROOM, LossSpec))
+
+
+@_offered
+def networks(incomplete: str) -> list[str]:
+    """Return the matching networks; the modules of other packages are not loaded."""
+    from tudui.config.network_spec import ROOM, NetworkSpec
+    from tudui.config.parts import names_of
+
+    return _matching(incomplete, names_of(ROOM, NetworkSpec))
 
 
 @_offered

@@ -41,8 +41,10 @@ class Flag:
 
 FLAGS: Mapping[str, Flag] = {
     "loss": Flag(name="--loss", short="-l", panel=CHOICE, complete=completion.losses),
+    "network": Flag(name="--network", metavar="NAME", panel=CHOICE, complete=completion.networks),
     "data.name": Flag(name="--data", short="-d", panel=CHOICE, complete=completion.data_sets),
     "data.dir": Flag(name="--data-dir", metavar="DIR", panel=CHOICE),
+    "data.size": Flag(name="--size", metavar="PIXELS", panel=CHOICE),
     "data.on_bad_image": Flag(name="--on-bad-image", metavar="refuse|skip"),
     "data.cache": Flag(name="--no-cache", sets=False),
     "train.init_from": Flag(name="--init-from", metavar="RUN|FILE", panel=CHOICE, complete=completion.runs),
@@ -94,6 +96,10 @@ WeightsArgument = Annotated[Path, argument("RUN|WEIGHTS", "Run folder, checkpoin
 PREPARED = "How pixels are prepared.  [default: as in training; none if a weights file does not say]"
 NormalizeOption = Annotated[Literal["standardize", "none"] | None, how(None, PREPARED)]
 BestOption = Annotated[bool, how(None, "Use the weights with the best validation accuracy, not the last.", "--best")]
+OWN = "The file with the run's own {}, which Tudui runs only if you name it."
+OwnNetworkOption = Annotated[str | None, how("FILE.py:NAME", OWN.format("network"), "--network")]
+OwnLossOption = Annotated[str | None, how("FILE.py:NAME", OWN.format("loss"), "--loss")]
+OwnDataOption = Annotated[str | None, how("FILE.py:NAME", OWN.format("data"), "--data")]
 OverwriteOption = Annotated[bool, show(None, "Replace existing files.", "--overwrite")]
 
 
@@ -208,7 +214,7 @@ def _override(key: str, value: Any) -> "Override":
     elif _is_list(kind):
         value = names_in(value, flag.name)
         value = [read_value(one, typed) for one in value] if _has(kind, float) else value
-    elif _has(kind, float):
+    elif isinstance(value, str) and (_has(kind, float) or _has(kind, int)):
         value = read_value(value, typed)
     return Override(key, value, typed)
 

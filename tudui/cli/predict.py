@@ -13,6 +13,8 @@ from tudui.cli.flags import (
     JsonOption,
     NormalizeOption,
     OverwriteOption,
+    OwnDataOption,
+    OwnNetworkOption,
     WeightsArgument,
     argument,
     how,
@@ -44,6 +46,8 @@ def predict_command(
     on_bad_image: Annotated[Literal["refuse", "skip"], how(None, BAD)] = "refuse",
     normalize: NormalizeOption = None,
     best: BestOption = False,
+    network: OwnNetworkOption = None,
+    data: OwnDataOption = None,
     json: JsonOption = False,
 ) -> None:
     """Predict the likeliest classes of each image.
@@ -63,7 +67,9 @@ def predict_command(
 
     if out:
         refuse_overwriting(out, overwrite=overwrite)
-    found = predict(weights, images or (), split=split, top=top, normalize=normalize, best=best)
+    found = predict(
+        weights, images or (), split=split, top=top, normalize=normalize, best=best, network=network, data=data
+    )
     rows_on_the_screen = as_csv and sys.stdout.isatty()
     hidden = rows_on_the_screen or not sys.stderr.isatty()
     shown = track(found, "Predicting", console=console_on(stderr=True), transient=True, disable=hidden)

@@ -23,8 +23,8 @@ FEW = 1_000  # test images: with fewer, an accuracy is one number of many that c
 
 
 @configured(
-    "loss", "data.name", "data.dir", "train.init_from", "train.epochs", "train.batch_size", "optimizer.lr", "seed",
-    "device", "precision", "data.on_bad_image", "data.cache",
+    "loss", "network", "data.name", "data.dir", "data.size", "train.init_from", "train.epochs", "train.batch_size",
+    "optimizer.lr", "seed", "device", "precision", "data.on_bad_image", "data.cache",
 )  # fmt: skip
 def train_command(
     asked: Asked,

@@ -13,6 +13,7 @@ from tudui.config.describe import describe, shorten
 from tudui.config.loss_spec import LossParameters, LossSpec, loss_section, loss_spec
 from tudui.config.network_spec import NetworkSpec, network_spec, recipe_rate
 from tudui.config.overrides import Override
+from tudui.config.own_code import allow, is_own, only_by_flag
 from tudui.config.schema import AUTO, Config
 from tudui.config.yaml_file import Key, read_yaml
 from tudui.errors import ConfigError
@@ -76,7 +77,11 @@ class Merge:
             else:
                 settings.append(override)
         for override in settings:  # after the names, so that they apply to the chosen sections
-            self._set(override.key, override.value, override.origin)
+            value = override.value
+            if override.key == "data.name" and is_own(value):
+                value, code = allow(value)
+                self._set("data.code", code, override.origin)
+            self._set(override.key, value, override.origin)
         if not all(override.key.startswith(INSIDE_THE_BAND) for override in overrides):
             self.values.pop("expect", None)
 
@@ -93,6 +98,9 @@ class Merge:
             except ConfigError as error:
                 self.problems.append(f"{override.origin}: {section}: {error}")
                 return
+        if is_own(name := value.get("name")):  # on the command line or from Python, never in a file
+            short, code = allow(str(name))
+            value = {**value, "name": short, "code": code}
         self._set(section, value, override.origin)
 
     def _set(self, dotted: str, value: Any, origin: str) -> None:
@@ -225,6 +233,9 @@ def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge) -> A
     find = PARTS[part]
     spec = default = find(AUTO[part])
     name = given.get("name", "auto")
+    if is_own(name) and "code" not in given:
+        merge.problem((*key, "name"), only_by_flag(part, name))
+        return default.parameters(name=default.name)
     try:
         if part == "loss" and isinstance(name, str):
             section = loss_section(name)

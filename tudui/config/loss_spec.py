@@ -65,17 +65,26 @@ class LossSpec(Spec):
 @cache
 def loss_specs() -> dict[str, LossSpec]:
     """Return every registered loss by name, of Tudui and of other packages."""
+    return {name: spec for name, spec in _all().items() if not spec.family}
+
+
+@cache
+def _all() -> dict[str, LossSpec]:
     return all_specs(ROOM, LossSpec)
 
 
 def loss_spec(name: str) -> LossSpec:
     """Return the loss of this name or alias; ConfigError with the closest name if there is none."""
-    return find_spec(loss_section(name)["name"], loss_specs(), "loss", aliases=ALIASES, others=OTHERS)
+    specs = {**_all(), **loss_specs()}
+    return find_spec(loss_section(name)["name"], specs, "loss", aliases=ALIASES, others=OTHERS)
 
 
 def loss_section(text: str) -> dict[str, Any]:
-    """Return the `loss` section of a name or alias, or of a name with parameters: `huber:delta=0.5`, `sce:a=1;b=2`."""
-    name, colon, given = text.partition(":")
+    """Return the `loss` section of a name or alias, or of a name with parameters: `huber:delta=0.5`, `sce:a=1;b=2`.
+
+    The name of the user's own loss has a colon itself: `FILE.py:NAME:a=1`.
+    """
+    name, colon, given = text.rpartition(":")
     if not colon or "=" not in given:
         return dict(ALIASES.get(text, {"name": text}))
     parameters: dict[str, Any] = {}

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+ROOM = "tudui.networks"
+
+
 class NetworkParameters(Section):
     """The `network` section of a config; each network adds its own parameters."""
 
@@ -47,7 +50,7 @@ class NetworkSpec(Spec):
 @cache
 def network_specs() -> dict[str, NetworkSpec]:
     """Return every registered network by name, of Tudui and of other packages."""
-    return all_specs("tudui.networks", NetworkSpec)
+    return all_specs(ROOM, NetworkSpec)
 
 
 def network_spec(name: str) -> NetworkSpec:

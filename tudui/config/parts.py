@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import EntryPoint
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from tudui.config.plug_ins import load, own_modules, place, plug_ins
+from tudui.config.own_code import OWN, is_own
+from tudui.config.plug_ins import load, place, plug_ins, room_modules
 from tudui.errors import ConfigError, closest
 
 LARGEST = float.fromhex("0x1.fffffep127")
@@ -34,24 +35,31 @@ class Spec:
     """The description of a part, without torch."""
 
     name: str  # in configs, and of the entry point if another package has it
+    family: bool = False  # a section names one of its members, for example torchvision:resnet18
     title: str = ""  # what it is, in a few words
 
 
 S = TypeVar("S", bound=Spec)
 
 
-def own_specs(room: str, kind: type[S]) -> dict[str, S]:
+def room_specs(room: str, kind: type[S]) -> dict[str, S]:
     """Return the specs in the modules of a room of Tudui, for example `tudui.losses`, by name."""
-    modules = (import_module(f"{room}.{name}") for name in own_modules(room))
+    modules = (import_module(f"{room}.{name}") for name in room_modules(room))
     found = [value for module in modules for value in vars(module).values() if isinstance(value, kind)]
     return {spec.name: spec for spec in found}
 
 
 def all_specs(room: str, kind: type[S]) -> dict[str, S]:
     """Return the specs of a room and those of the entry points of its name, which other packages have, by name."""
-    own = own_specs(room, kind)
+    own = room_specs(room, kind)
     others = {name: read_spec(point, kind) for name, point in plug_ins(room, taken=own).items()}
     return dict(sorted({**own, **others}.items()))
+
+
+def names_of(room: str, kind: type[S]) -> set[str]:
+    """Return the names that a section of this room can begin with; the modules of other packages are not loaded."""
+    specs = {f"{name}:" if spec.family else name for name, spec in room_specs(room, kind).items() if name != OWN}
+    return specs | plug_ins(room).keys()
 
 
 def read_spec(point: EntryPoint, kind: type[S]) -> S:
@@ -71,12 +79,21 @@ def find_spec(
 
     No name is close to one of `others`: these are other things with similar names.
     """
+    if is_own(name):
+        return replace(specs[OWN], name=name)
+    family, colon, member = name.partition(":")
+    if family in specs and specs[family].family != bool(member):
+        form = f"{family}:NAME, for example {family}:resnet18" if specs[family].family else family
+        raise ConfigError([f"{what} '{name}': must be {form}"])
+    if colon and family in specs:
+        return replace(specs[family], name=name)
     if name not in specs:
         known = {_simple(one): one for one in (*aliases, *specs)}
         near = None if _simple(name) in others else closest(known.get(_simple(name), name), known.values())
         what_it_is = f" ({specs[near].title})" if near and near in specs else ""
         hint = f"; did you mean '{near}'{what_it_is}?" if near else ""
-        raise ConfigError([f"unknown {what} '{name}'{hint}; known: {', '.join(sorted(specs))}"])
+        known_names = ", ".join(sorted(specs, key=lambda one: (one == OWN, one)))
+        raise ConfigError([f"unknown {what} '{name}'{hint}; known: {known_names}"])
     return specs[name]
 
 

@@ -13,7 +13,7 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+=._-]{0,63}")  # it becomes the n
 WHAT_A_NAME_IS = "must be at most 64 letters, digits and + = . _ -"
 
 
-def own_modules(room: str) -> list[str]:
+def room_modules(room: str) -> list[str]:
     """Return the names of the modules in a package of Tudui, for example `tudui.losses`."""
     return [found.name for found in pkgutil.iter_modules(import_module(room).__path__)]
 
@@ -32,7 +32,7 @@ def plug_ins(group: str, taken: Iterable[str] = ()) -> dict[str, EntryPoint]:
 
 def sink_names() -> list[str]:
     """Return what `log.sinks` can name; a sink's name is also that of its folder in the run's."""
-    own = own_modules("tudui.sinks.named")
+    own = room_modules("tudui.sinks.named")
     return [*own, *plug_ins("tudui.sinks", taken=[*own, "checkpoints"])]
 
 

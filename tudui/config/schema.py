@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, mod
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.loss_spec import LossParameters
 from tudui.config.network_spec import NetworkParameters
+from tudui.config.own_code import is_own, only_by_flag
 from tudui.config.parts import Section
 from tudui.config.plug_ins import sink_names
 from tudui.errors import did_you_mean
@@ -39,6 +40,10 @@ class DataConfig(Section):
     """The images, their splits and preparation."""
 
     name: str = Field("digits", description=f"a name from `tudui data list`, or {FOLDER}PATH for your own images")
+    code: str | None = Field(None, description="sha256 of the file, if the name is FILE.py:NAME; set by Tudui")
+    size: Annotated[int, Field(ge=8, le=512)] | None = Field(
+        None, description="height and width of the images in pixels; null: 32, for your own arrays theirs"
+    )
     dir: PathName | None = Field(
         None, description="folder with the data set, or for its download; null: the user's cache"
     )
@@ -69,10 +74,16 @@ class DataConfig(Section):
     def _known(cls, name: str) -> str:
         if name.startswith(FOLDER) and name != FOLDER:
             return FOLDER + _at_home(name.removeprefix(FOLDER))
-        if name in data_sets():
+        if is_own(name) or name in data_sets():
             return name
         hint = f"; did you mean '{FOLDER}{name}'?" if Path(name).is_dir() else did_you_mean(name, data_sets())
         raise ValueError(f"must be one of {', '.join(data_sets())}, {FOLDER}PATH{hint}")
+
+    @model_validator(mode="after")
+    def _own(self) -> "DataConfig":
+        if is_own(self.name) and self.code is None:
+            raise ValueError(only_by_flag("data", self.name))
+        return self
 
     @property
     def has_wrong_labels(self) -> bool:
@@ -190,6 +201,9 @@ class TrainConfig(Section):
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="CPU threads; another number changes the rounding, so the result"
+    )
+    freeze: tuple[str, ...] = Field(
+        (), strict=False, description="names of layers whose parameters stay as they are, for example layer1"
     )
     weights_seed: Seed | None = Field(None, description="seed of the initial weights; null: the run's")
     init_from: PathName | None = Field(

@@ -1,10 +1,12 @@
 """Images and targets: sources, splits, and their order and form in the training loop."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from tudui.config.data_sets import FOLDER, data_sets
+from tudui.config.own_code import is_own
 from tudui.config.plug_ins import place
 from tudui.config.schema import DataConfig
 from tudui.data.dataset import Dataset, Preparation, Source, Split
@@ -25,12 +27,32 @@ def read_source(config: DataConfig) -> Source:
         from tudui.data.folder import read_folder
 
         return read_folder(Path(config.name.removeprefix(FOLDER)), config)
+    if is_own(config.name):
+        from tudui.data.own import read_own
+
+        return _scaled(_checked(read_own(config), config.name), config.size)
     point = data_sets()[config.name]
     try:
         read = point.load()
     except Exception as error:  # another package's import may fail in any way
         raise DataError(f"{place(point)}: failed to load: {error}; fix or uninstall the package") from error
-    return _checked(read(config), place(point))
+    return _scaled(_checked(read(config), place(point)), config.size)
+
+
+def _scaled(source: Source, side: int | None) -> Source:
+    """Return the source with square images of this side: scaled to cover it, with antialiasing, the centre kept."""
+    store = source.store
+    if side is None or store.shape[2:] == (side, side):
+        return source
+    factor = side / min(store.shape[2:])
+    height, width = (max(side, round(length * factor)) for length in store.shape[2:])
+    top, left = (height - side) // 2, (width - side) // 2
+    scaled = store.new_empty(len(store), 3, side, side)
+    for start in range(0, len(store), 1024):
+        chunk = store[start : start + 1024]
+        chunk = torch.nn.functional.interpolate(chunk, size=(height, width), mode="bilinear", antialias=True)
+        scaled[start : start + 1024] = chunk[:, :, top : top + side, left : left + side]
+    return replace(source, store=scaled)
 
 
 def _checked(source: Source, where: str) -> Source:

@@ -33,7 +33,7 @@ ONE_LARGE = threading.Lock()
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it logs would go to stderr
 _reading = threading.local()  # .path: the file that a thread decodes
-SIZE = (32, 32)  # height and width in pixels, as of all data sets of Tudui
+SIDE = 32  # height and width in pixels, unless data.size says another
 
 
 class Decoded(NamedTuple):
@@ -57,13 +57,13 @@ def pillow_warnings() -> Iterator[dict[Path, str]]:
         yield found
 
 
-def decode_or_reason(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray | str:
+def decode_or_reason(path: Path, size: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray | str:
     """Return an image as uint8 [3, H, W], or the reason why it cannot be read."""
     decoded = decoded_or_reason(path, size)
     return decoded if isinstance(decoded, str) else decoded.pixels
 
 
-def decoded_or_reason(path: Path, size: tuple[int, int] = SIZE) -> Decoded | str:
+def decoded_or_reason(path: Path, size: tuple[int, int] = (SIDE, SIDE)) -> Decoded | str:
     """Return an image with its white, or the reason why it cannot be read."""
     try:
         return decode(path, size)
@@ -71,7 +71,7 @@ def decoded_or_reason(path: Path, size: tuple[int, int] = SIZE) -> Decoded | str
         return str(error)
 
 
-def decode_image(path: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
+def decode_image(path: Path, size: tuple[int, int] = (SIDE, SIDE)) -> np.ndarray:
     """Return an image as uint8 [3, H, W], of this size (height, width); DataError if it cannot be read."""
     return decode(path, size).pixels
 
@@ -89,10 +89,7 @@ def decode(path: Path, size: tuple[int, int]) -> Decoded:
             if image.width * image.height > MAX_DECODED:
                 raise DataError(f"{image.width}x{image.height} pixels are too many to decode; make it smaller")
             with ONE_LARGE if pixels > LARGE else contextlib.nullcontext():
-                ImageOps.exif_transpose(image, in_place=True)
-                grey, white = _to_bytes(image)
-                square = ImageOps.fit(_to_rgb(grey), (width, height), Image.Resampling.BILINEAR)
-            return Decoded(np.asarray(square).transpose(2, 0, 1), white)
+                return fitted(image, size)
     except DataError:
         raise
     except FileNotFoundError:
@@ -105,6 +102,14 @@ def decode(path: Path, size: tuple[int, int]) -> Decoded:
     except Exception as error:  # a broken file makes Pillow's decoders raise almost anything
         why = getattr(error, "strerror", None) or str(error).replace(repr(str(path)), "file") or type(error).__name__
         raise DataError(in_a_line(why)) from None
+
+
+def fitted(image: Image.Image, size: tuple[int, int]) -> Decoded:
+    """Return an image upright, scaled to cover the size (height, width), and cropped to its centre."""
+    ImageOps.exif_transpose(image, in_place=True)  # a copy would lose its type
+    upright, white = _to_bytes(image)
+    square = ImageOps.fit(_to_rgb(upright), size[::-1], Image.Resampling.BILINEAR)
+    return Decoded(np.asarray(square).transpose(2, 0, 1), white)
 
 
 def _to_bytes(image: Image.Image) -> tuple[Image.Image, str]:

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from rich.progress import track
 from tudui.config.schema import DataConfig
 from tudui.data.cache import read_cached, write_cached
 from tudui.data.dataset import Source
-from tudui.data.decoding import SIZE, decoded_or_reason, pillow_warnings
+from tudui.data.decoding import SIDE, decoded_or_reason, pillow_warnings
 from tudui.data.layout import PARTS, TRAIN, find_classes
 from tudui.errors import DataError
 from tudui.seeding import derive_seed
@@ -67,7 +68,7 @@ def remarks_on(remarks: Mapping[str, str], where: str) -> list[str]:
 
 
 def read_folder(root: Path, config: DataConfig) -> Source:
-    """Return the images of a folder, each scaled to a shorter side of 32 pixels and cropped to its centre."""
+    """Return the images of a folder, each scaled to a shorter side of `data.size` and cropped to its centre."""
     found = find_classes(root)
     files, notes = [ImageFile(*file, version=_version(file[0])) for file in found.files], found.notes
     images, bad = _decode_or_recall(root, files, config, notes)
@@ -107,7 +108,8 @@ def _decode_or_recall(
     root: Path, files: list[ImageFile], config: DataConfig, notes: list[str]
 ) -> tuple[np.ndarray, dict[str, str]]:
     """Return the readable images as uint8 [N, 3, H, W], and the reason for each unreadable one; add notes."""
-    digest = hashlib.sha256(f"{FORMAT}\n{root.resolve()}\n".encode(errors="surrogateescape"))
+    side = config.size or SIDE
+    digest = hashlib.sha256(f"{FORMAT}\n{root.resolve()}\n{side}\n".encode(errors="surrogateescape"))
     for file in files:
         digest.update(f"{file.path.relative_to(root)}\0{file.version}\n".encode(errors="surrogateescape"))
     key = digest.hexdigest()[:32]
@@ -120,21 +122,21 @@ def _decode_or_recall(
             if bad.keys() <= names and len(images) == len(files) - len(bad):
                 notes += Remarks(whites, of_pillow).notes(root)
                 return images, bad
-    images, bad, remarks = _decode(root, files)
+    images, bad, remarks = _decode(root, files, side)
     notes += remarks.notes(root)
     if config.cache and not (bad and config.on_bad_image == "refuse"):
         notes += write_cached(key, images, {"folder": str(root.resolve()), "bad": bad, **remarks._asdict()})
     return images, bad
 
 
-def _decode(root: Path, files: list[ImageFile]) -> tuple[np.ndarray, dict[str, str], Remarks]:
-    images = np.empty((len(files), 3, *SIZE), dtype=np.uint8)
+def _decode(root: Path, files: list[ImageFile], side: int) -> tuple[np.ndarray, dict[str, str], Remarks]:
+    images = np.empty((len(files), 3, side, side), dtype=np.uint8)
     bad: dict[str, str] = {}
     whites: Counter[str] = Counter()
     filled = 0
     with pillow_warnings() as warned, ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
         decoded = track(
-            pool.map(decoded_or_reason, (file.path for file in files), chunksize=64),
+            pool.map(partial(decoded_or_reason, size=(side, side)), (file.path for file in files), chunksize=64),
             f"Reading {escape(root.name)}",
             total=len(files),
             console=Console(stderr=True),

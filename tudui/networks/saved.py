@@ -12,6 +12,8 @@ from tudui.networks import NetworkParameters, Shape, build_network, network_spec
 if TYPE_CHECKING:
     from torch import Tensor
 
+AMPLE = 64 * 2**20  # bytes of tensors that share the numbers of a small file
+
 
 def network_from(section: Any, path: Path) -> NetworkParameters:
     """Return the network that a file names; WeightsError if it is not known here."""
@@ -30,6 +32,8 @@ def state_dict_of(
     import torch
 
     expected = _expected(network, shape, path)
+    plain = [one for one in tensors.values() if isinstance(one, torch.Tensor) and one.layout is torch.strided]
+    _check_claims(plain, path)
     numbers = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
     read: dict[str, Tensor] = {}
     if tensors.keys() != expected.keys() or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
@@ -46,6 +50,14 @@ def state_dict_of(
         problem = f"values that are not finite (NaN or infinity) in {', '.join(broken)}"
         raise WeightsError(f"{path}: {problem}; take weights from before the training diverged")
     return read
+
+
+def _check_claims(tensors: "list[Tensor]", path: Path) -> None:
+    """Refuse tensors that claim much more numbers than the file holds; a layer used twice has two names for its own."""
+    held = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    if claimed > max(AMPLE, 4 * sum(held.values())):
+        raise WeightsError(f"{path}: tensors of {claimed:,} bytes in a file of fewer; use another copy")
 
 
 def _expected(network: NetworkParameters, shape: Shape, path: Path) -> "dict[str, Tensor]":

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tudui.config.plug_ins import load, own_modules, plug_ins
+from tudui.config.plug_ins import load, plug_ins, room_modules
 from tudui.events import Event
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class RunInfo:
 
 def open_sink(name: str, run: RunInfo) -> AbstractContextManager[Sink]:
     """Return the context manager of a sink that `log.sinks` names; ConfigError if its package fails to load."""
-    if name in own_modules("tudui.sinks.named"):
+    if name in room_modules("tudui.sinks.named"):
         found = import_module(f"tudui.sinks.named.{name}").open_sink
     else:
         found = load(plug_ins("tudui.sinks")[name])

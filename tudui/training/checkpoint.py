@@ -1,6 +1,7 @@
 """Checkpoints: last, previous and best. Reading one executes nothing in it."""
 
 import io
+import re
 import shlex
 import warnings
 import zipfile
@@ -16,7 +17,7 @@ from tudui.config.describe import shorten
 from tudui.config.network_spec import ImageSize
 from tudui.data import Dataset, Preparation
 from tudui.errors import DataError, WeightsError
-from tudui.exported import Channels, check_size
+from tudui.exported import MAX_BYTES, Channels, check_size
 from tudui.files import opened, written_aside
 from tudui.invocation import tudui_command
 from tudui.networks.course import IMAGE_SHAPE
@@ -26,6 +27,7 @@ from tudui.training.other_files import ANOTHER_COPY, what_it_is
 from tudui.training.state import Progress, TrainState
 
 FORMAT = 3  # 1 and 2 have other names in progress and task; the weights are the same
+TENSOR = re.compile("[^/]+/data/[0-9]+")  # its numbers, in torch's archives
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.pt"
 
 
@@ -104,10 +106,16 @@ def load_whole(path: Path) -> Any:
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:
                 # torch does not compress, so a larger content was not saved by torch
-                fits = sum(entry.file_size for entry in archive.infolist()) <= size
+                sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+                fits = sum(sizes.values()) <= size
+                besides = sum(sizes[name] for name in sizes if not TENSOR.fullmatch(name))
                 damaged = archive.testzip() if fits else "its size"
             if damaged:
                 raise WeightsError(f"{path}: damaged: {damaged} does not fit its checksum{ANOTHER_COPY}")
+        else:
+            besides = size
+        if besides > MAX_BYTES:
+            raise WeightsError(f"{path}: {besides:,} bytes besides tensors are too many ({MAX_BYTES:,} allowed)")
         file.seek(0)
         return torch.load(file, map_location="cpu", weights_only=True)
 

@@ -63,7 +63,7 @@ def fit_together(
             epoch_done = step + 1 == steps
             yields = epoch_done or (done + 1) % every == 0
             images = min(batch_size, images_per_epoch - step * batch_size)
-            rows.append(lockstep(step * batch_size, images, first.schedule(done), measured=yields))
+            rows.append(lockstep(done, step * batch_size, images, first.schedule(done), measured=yields))
             images_seen.append(images)
             done += 1
             if not yields:

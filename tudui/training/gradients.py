@@ -26,12 +26,15 @@ def gradients_of(model: nn.Module) -> list[Tensor]:
 
 
 def fill_gradients(loss: Tensor, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
-    """Set every `.grad` to the gradient of the loss, 0 if it has none, in its parameter's layout; return them."""
-    found = torch.autograd.grad(loss, list(parameters), allow_unused=True, materialize_grads=True)
+    """Set every `.grad` to the gradient of the loss, in its parameter's layout; return them, zeros for one without.
+
+    As torch's `backward`, it leaves None for a parameter that the loss does not depend on, so no update changes it.
+    """
+    found = torch.autograd.grad(loss, list(parameters), allow_unused=True)
     for parameter, gradient in zip(parameters, found, strict=True):
-        same = gradient.stride() == parameter.stride()
+        same = gradient is None or gradient.stride() == parameter.stride()
         parameter.grad = gradient if same else torch.empty_like(parameter).copy_(gradient)
-    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+    return [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
 
 
 def norms(tensors: Sequence[Tensor]) -> Tensor:

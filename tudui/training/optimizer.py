@@ -24,10 +24,12 @@ class Sgd:
         # zeros give the same first step as no momentum
         self.running = {"momentum": _zeros_like(parameters)} if config.momentum else {}
 
-    def __call__(self, parameters: list[Tensor], gradients: list[Tensor], rate: Tensor) -> None:
-        """Change the parameters in place."""
+    def __call__(
+        self, parameters: list[Tensor], gradients: list[Tensor], running: dict[str, list[Tensor]], rate: Tensor
+    ) -> None:
+        """Change the parameters and their running sums in place."""
         config = self.config
-        buffers: list[Tensor | None] = [*self.running.get("momentum", [None] * len(parameters))]
+        buffers: list[Tensor | None] = [*running.get("momentum", [None] * len(parameters))]
         sgd(
             parameters, gradients, buffers, momentum=config.momentum, dampening=0.0, maximize=False, fused=True,
             nesterov=config.nesterov and config.momentum > 0, weight_decay=config.weight_decay, lr=rate,
@@ -42,9 +44,11 @@ class Adam:
         self.running = {name: _zeros_like(parameters) for name in ("exp_avg", "exp_avg_sq")}
         self.running["step"] = [torch.zeros((), device=p.device) for p in parameters]
 
-    def __call__(self, parameters: list[Tensor], gradients: list[Tensor], rate: Tensor) -> None:
-        """Change the parameters in place."""
-        config, running = self.config, self.running
+    def __call__(
+        self, parameters: list[Tensor], gradients: list[Tensor], running: dict[str, list[Tensor]], rate: Tensor
+    ) -> None:
+        """Change the parameters and their running sums in place."""
+        config = self.config
         adam(
             parameters, gradients, running["exp_avg"], running["exp_avg_sq"], [], running["step"], amsgrad=False,
             beta1=config.betas[0], beta2=config.betas[1], eps=1e-8, weight_decay=config.weight_decay,
@@ -80,10 +84,10 @@ class Optimizer:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Change every parameter by its gradient."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        assert len(gradients) == len(self.parameters), "backward fills every gradient"
-        self.update(self.parameters, gradients, self.rate)
+        """Change every parameter that has a gradient."""
+        used = {number: p.grad for number, p in enumerate(self.parameters) if p.grad is not None}
+        running = {name: [tensors[number] for number in used] for name, tensors in self.running.items()}
+        self.update([self.parameters[number] for number in used], [*used.values()], running, self.rate)
 
     def tensors(self) -> list[Tensor]:
         """Return everything that a step changes besides gradients."""

@@ -1,14 +1,17 @@
 """All state of the loop: created, saved and restored together."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from torch import nn
 
 from tudui.config import Config
 from tudui.data import Dataset
 from tudui.errors import UsageError
 from tudui.networks import build_network
+from tudui.networks.modules.check import check_network
 from tudui.seeding import sub_seed
 from tudui.training.network import Network
 from tudui.training.optimizer import Optimizer
@@ -36,6 +39,7 @@ class TrainState:
     """Model, optimizer and progress."""
 
     network: Network
+    random_layers: bool  # a forward pass draws random numbers, for example for dropout
     optimizer: Optimizer
     schedule: Schedule
     scaler: torch.amp.GradScaler | None  # fp16 only
@@ -78,10 +82,12 @@ def new_state(config: Config, data: Dataset) -> TrainState:
         )
     seed = sub_seed(config.train.weights_seed, config.seed)
     model = build_network(config.network, data.shape, seed=seed)
+    freeze(model, config.train.freeze)
     network = Network.of(model, data.preparation, config)
     steps = config.train.epochs * steps_per_epoch
     return TrainState(
         network=network,
+        random_layers=check_network(network.model, config.network.name, data.shape, network.device),
         optimizer=Optimizer(network.model, config.optimizer),
         schedule=build_schedule(config.schedule, steps=steps, steps_per_epoch=steps_per_epoch),
         scaler=torch.amp.GradScaler(network.device.type) if network.autocast == torch.float16 else None,
@@ -89,6 +95,17 @@ def new_state(config: Config, data: Dataset) -> TrainState:
         steps_per_epoch=steps_per_epoch,
         epochs_planned=config.train.epochs,
     )
+
+
+def freeze(model: nn.Module, prefixes: Sequence[str]) -> None:
+    """Keep the parameters below these layers as they are; UsageError for a name without parameters."""
+    for prefix in prefixes:
+        found = [p for name, p in model.named_parameters() if f"{name}.".startswith(f"{prefix}.")]
+        if not found:
+            layers = ", ".join(dict.fromkeys(name.partition(".")[0] for name, _ in model.named_parameters()))
+            raise UsageError(f"train.freeze: the network has no parameters below '{prefix}'; it has {layers}")
+        for parameter in found:
+            parameter.requires_grad_(False)
 
 
 def images_left_out(config: Config, data: Dataset) -> list[str]:

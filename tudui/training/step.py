@@ -14,6 +14,7 @@ from tudui.config import Config
 from tudui.config.loss_spec import Loss
 from tudui.data import Dataset, EpochDraw
 from tudui.distributed import ALONE, World
+from tudui.seeding import derive_seed
 from tudui.training.gradients import clip_, fill_gradients, norms
 from tudui.training.state import TrainState
 
@@ -58,18 +59,20 @@ class RunStep:
         else:
             self.draw.copy_(draw)
 
-    def __call__(self, images: int, *, measured: bool) -> Tensor:
+    def __call__(self, step: int, images: int, *, measured: bool) -> Tensor:
         """Do the step on a number of images; return its `Measures` as a row. Only fp16 waits for the device."""
         assert self.draw is not None, "begin_epoch comes first"
         state, world = self.training.state, self.training.world
         optimizer, scaler = state.optimizer, state.scaler
         positions = self.first + torch.arange(images, device=self.first.device)[world.share(0, images)]
         inputs, targets = self.draw.at(self.training.data.train, positions)
+        if state.random_layers:  # from seed and step, so that a resumed run draws the same
+            torch.manual_seed(derive_seed(self.training.config.seed, "layers", step, world.rank))
         outputs = state.network(inputs)
         mean = self.training.loss(outputs, targets).mean() / world.size  # the sum over processes is the batch's mean
         gradients = fill_gradients(scaler.scale(mean) if scaler else mean, self.parameters)
         measures = torch.stack([mean.detach(), self.metric.of(outputs.detach(), targets).sum()])
-        world.sum_([*gradients, measures])
+        self._sum(gradients, measures)
         for_scaler = cast("torch.optim.Optimizer", optimizer)  # a scaler uses only param_groups and step
         if scaler:
             scaler.unscale_(for_scaler)
@@ -88,6 +91,17 @@ class RunStep:
             row.append(norms(torch._foreach_sub(after, before)) / norms(before).clamp(min=1e-12))
         return torch.cat(row)
 
+    def _sum(self, gradients: list[Tensor], measures: Tensor) -> None:
+        """Sum over the processes. All do the same update, also of a parameter that only some of them used."""
+        world = self.training.world
+        if world.size == 1:
+            return
+        used = measures.new_tensor([parameter.grad is not None for parameter in self.parameters])
+        world.sum_([*gradients, measures, used])
+        for parameter, gradient, uses in zip(self.parameters, gradients, used, strict=True):
+            if parameter.grad is None and uses:
+                parameter.grad = gradient
+
 
 class Lockstep:
     """The same step of several runs: each row holds the `Measures` of one."""
@@ -104,7 +118,8 @@ class Lockstep:
             optimizer.rate = rate  # a view
         # a scaler reads its gradients, and several processes wait for each other, in every step
         alone = trainings[0].world.size == 1
-        self.captured = self.device.type == "cuda" and state.scaler is None and alone
+        fixed = not any(training.state.random_layers for training in trainings)  # a graph repeats its random numbers
+        self.captured = self.device.type == "cuda" and state.scaler is None and alone and fixed
         self.streams = [torch.cuda.Stream(self.device) for _ in self.runs] if self.captured else []
         self.pool = torch.cuda.graph_pool_handle() if self.captured else None  # one graph runs at a time
         self.graphs: dict[tuple[int, bool], Callable[[], Tensor]] = {}
@@ -114,12 +129,12 @@ class Lockstep:
         for run, draw in zip(self.runs, draws, strict=True):
             run.begin_epoch(draw)
 
-    def __call__(self, first: int, images: int, factor: float, *, measured: bool) -> Tensor:
-        """Do the step on the epoch's images from `first` on; return float32 [R, 2 + P or 2 + 2 P] on the device."""
+    def __call__(self, step: int, first: int, images: int, factor: float, *, measured: bool) -> Tensor:
+        """Do step number `step` on the epoch's images from `first` on; return float32 [R, 2 + P or 2 + 2 P]."""
         self.first.fill_(first)
         torch.mul(self.peaks, factor, out=self.rates)
         if not self.captured:
-            return torch.stack([run(images, measured=measured) for run in self.runs])
+            return torch.stack([run(step, images, measured=measured) for run in self.runs])
         shape = (images, measured)
         if shape not in self.graphs:
             self.graphs[shape] = self._capture(images, measured=measured)
@@ -161,7 +176,7 @@ class Lockstep:
         for run, stream in zip(self.runs, self.streams, strict=True):
             stream.wait_stream(main)
             with torch.cuda.stream(stream):
-                rows.append(run(images, measured=measured))
+                rows.append(run(0, images, measured=measured))
         for stream in self.streams:
             main.wait_stream(stream)
         return torch.stack(rows)

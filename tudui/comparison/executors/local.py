@@ -18,6 +18,7 @@ from typing import Any
 
 from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of, stopped
 from tudui.comparison.runs import PlannedRun
+from tudui.config.own_code import OwnFile, allow_again, allowed
 from tudui.errors import TuduiError, WorkerError, as_tudui_errors
 from tudui.run import train_together
 from tudui.signals import stop_on_signal
@@ -27,7 +28,9 @@ def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: 
     """Keep `jobs` processes busy until every run is done."""
     context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads in an unknown state
     begun, messages, stopping = context.Value("i", 0), context.Queue(), context.Event()
-    workers = [context.Process(target=_work, args=(runs, begun, messages, stopping, folder)) for _ in range(jobs)]
+    workers = [
+        context.Process(target=_work, args=(allowed(), runs, begun, messages, stopping, folder)) for _ in range(jobs)
+    ]
     failure: TuduiError | None = None
     give_up, late = math.inf, 0
     try:
@@ -111,7 +114,10 @@ def _death(workers: Sequence[SpawnProcess]) -> TuduiError | None:
     )
 
 
-def _work(runs: Sequence[PlannedRun], begun: Any, messages: Any, stopping: Any, folder: Path) -> None:
+def _work(
+    own: Sequence[OwnFile], runs: Sequence[PlannedRun], begun: Any, messages: Any, stopping: Any, folder: Path
+) -> None:
+    allow_again(own)
     if hasattr(os, "setpgrp"):  # not on Windows
         os.setpgrp()  # Ctrl-C on a terminal reaches only the parent, which asks the workers to stop
     threading.Thread(target=_die_with_parent, daemon=True).start()

@@ -20,6 +20,7 @@ from ray.exceptions import RayError, TaskCancelledError
 
 from tudui.comparison.executors.job import GRACE, PATIENCE, Failure, Listener, Progress, job_of, stopped
 from tudui.comparison.runs import PlannedRun, threads_of
+from tudui.config.own_code import OwnFile, allow_again, allowed
 from tudui.errors import Interrupted, TuduiError, UsageError, WorkerError, as_tudui_errors
 from tudui.files import aside, disk_errors, refuse_links
 from tudui.run import train_together
@@ -62,7 +63,7 @@ def on_ray(runs: Sequence[PlannedRun], folder: Path, address: str | None, listen
         board: Any = ray.remote(_Board).options(num_cpus=0, max_restarts=-1).remote()
 
         def submit(run: PlannedRun) -> "ray.ObjectRef[Returned | Failure]":
-            return remote.remote(run, _read(folder / run.name), str(Path.cwd()), board)
+            return remote.remote(allowed(), run, _read(folder / run.name), str(Path.cwd()), board)
 
         tasks = {submit(run): run for run in decided}
         failure: TuduiError | None = None
@@ -141,8 +142,9 @@ def _check_room(needs: Mapping[str, float]) -> None:
         raise UsageError(f"--executor ray: a run needs {asked}, which no node of the cluster has; lower train.threads")
 
 
-def _train(run: PlannedRun, files: Files, directory: str, board: Any) -> Returned | Failure:
+def _train(own: Sequence[OwnFile], run: PlannedRun, files: Files, directory: str, board: Any) -> Returned | Failure:
     """Do a run, or resume it, in a temporary folder, as a task on a node."""
+    allow_again(own)
     if Path(directory).is_dir():  # relative paths of images start from the command's folder
         os.chdir(directory)
     with tempfile.TemporaryDirectory(prefix="tudui-") as place:

@@ -1,10 +1,11 @@
-"""Estimate a comparison's duration from a few steps of its first runs; nothing is written."""
+"""Estimate how long runs take from a few of their steps; nothing is written."""
 
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tudui.comparison.runs import PlannedRun
+from tudui.config import Config
 from tudui.data import draw_epoch
 from tudui.run.prepare import load_datasets, prepare, uncached
 from tudui.training.device import resolve_machine
@@ -15,12 +16,17 @@ WARM_UP, MEASURED = 3, 12
 START_UP = 3.0  # seconds until a worker process has loaded torch, once per job
 
 
-def seconds_of(runs: Sequence[PlannedRun]) -> float:
-    """Return the approximate seconds that the runs take in lockstep on a quiet machine: loading, steps, evaluation.
+@dataclass(frozen=True)
+class Estimate:
+    """Approximate seconds on a quiet machine."""
 
-    On a GPU, the capture of the step is not included.
-    """
-    configs = [uncached(resolve_machine(run.config)[0]) for run in runs]
+    epoch: float  # the steps of one epoch, and its evaluation
+    whole: float  # loading, every step and every evaluation
+
+
+def estimate(configs: Sequence[Config]) -> Estimate:
+    """Return the seconds that runs of these configs take in lockstep; on a GPU, the step's capture is not included."""
+    configs = [uncached(resolve_machine(config)[0]) for config in configs]
     began = time.perf_counter()
     trainings = [prepare(config, data) for config, data in zip(configs, load_datasets(configs), strict=True)]
     loading = time.perf_counter() - began
@@ -32,12 +38,11 @@ def seconds_of(runs: Sequence[PlannedRun]) -> float:
         first = number % state.steps_per_epoch * size
         images = min(size, len(data.train) - first)
         began = time.perf_counter()
-        lockstep(first, images, state.schedule(0), measured=False).tolist()  # waits for the device
+        lockstep(0, first, images, state.schedule(0), measured=False).tolist()  # waits for the device
         steps.append(time.perf_counter() - began)
     began = time.perf_counter()
     predict(state.network, data.test).sum().item()
-    per_image = (time.perf_counter() - began) / len(data.test)
-    evaluated = len(data.test) + (config.train.epochs + 1) * len(data.validation or ())
-    if data.train.clean is not None:
-        evaluated += len(data.train)
-    return loading + state.steps_planned * statistics.median(steps[WARM_UP:]) + per_image * evaluated * len(runs)
+    per_image = (time.perf_counter() - began) / len(data.test) * len(configs)
+    epoch = state.steps_per_epoch * statistics.median(steps[WARM_UP:]) + per_image * len(data.validation or ())
+    last = len(data.test) + len(data.validation or ()) + (len(data.train) if data.train.clean is not None else 0)
+    return Estimate(epoch, loading + config.train.epochs * epoch + per_image * last)

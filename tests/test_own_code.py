@@ -1,0 +1,467 @@
+"""Code of the user's own, FILE.py:NAME: it trains, resumes bit for bit, and runs only if the user names it."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import QUICK_FLAGS, ROOT, TUDUI, record
+from tudui.config import load_config, own_code, parse_set
+from tudui.errors import Interrupted, UsageError
+from tudui.events import StepEnd
+from tudui.run import train
+from tudui.weights import read_weights
+
+CODE = '''
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+Path("imported").touch()
+
+
+class Odd(nn.Module):
+    """Running means, random zeros, a layer used twice under two names, one that is not used."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.stem = nn.Conv2d(3, width, 3, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(width)
+        self.first = nn.Linear(width * 16, width * 16)
+        self.second = nn.Linear(width * 16, width * 16)
+        self.second.weight = self.first.weight
+        self.drop = nn.Dropout(0.1)
+        self.head = nn.Linear(width * 16, 10)
+        self.unused = nn.Linear(3, 3)
+
+    def forward(self, images):
+        values = F.relu(self.norm(self.stem(images)))
+        values = F.dropout(F.adaptive_avg_pool2d(values, 4).flatten(1), 0.2, self.training)
+        return self.head(self.drop(self.second(self.first(values))))
+
+
+def smooth(outputs, targets, amount=0.1):
+    return F.cross_entropy(outputs, targets, label_smoothing=amount, reduction="none")
+
+
+def mean(outputs, targets):
+    return F.cross_entropy(outputs, targets)
+
+
+def digits():
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    return (found.images[:320] / 16, found.target[:320]), (found.images[320:420] / 16, found.target[320:420])
+
+
+pair = 3
+built_in = dict
+square = torch.square
+made = Odd()
+narrow = partial(Odd, width=2)
+
+
+class Tuple(Odd):
+    def forward(self, images):
+        return super().forward(images), images
+
+
+class Wide(Odd):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(128, 7)
+
+
+class Raises(Odd):
+    def forward(self, images):
+        return super().forward(images[:, :1])
+
+
+class Builds(Odd):
+    def __init__(self):
+        super().__init__()
+        raise KeyError("no such layer")
+
+
+class Needs(Odd):
+    def __init__(self, depth, width):
+        super().__init__()
+
+
+class Hidden(Odd):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", self.norm.running_mean.clone(), persistent=False)
+
+    def forward(self, images):
+        self.calls += 1
+        return super().forward(images)
+
+
+class Late(Odd):
+    def forward(self, images):
+        self.register_buffer("calls", self.norm.running_mean.clone())
+        return super().forward(images)
+
+
+def Function(num_classes, width=4):
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(width), nn.Linear(width, num_classes))
+
+
+def broken(outputs, targets):
+    return outputs[targets, 1000]
+
+
+def whole(outputs, targets):
+    return outputs.softmax(1)
+
+
+def hard(outputs, targets):
+    return (outputs.argmax(1) != targets).float()
+'''
+NETWORK, LOSS, DATA = ("--network", "net.py:Odd"), ("--loss", "net.py:smooth"), ("--data", "net.py:digits")
+OWN = (*NETWORK, *LOSS, *DATA)
+QUICK = (*QUICK_FLAGS, "--set", "train.threads=1", "--lr", "0.05")
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path, monkeypatch):
+    """The user's file, in a process that has not run it."""
+    monkeypatch.setattr(own_code, "_files", {})
+    monkeypatch.setattr(own_code, "_modules", {})
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    path = tmp_path / "net.py"
+    path.write_text(CODE)
+    return path
+
+
+def forget() -> None:
+    """Be as a process in which the user has named no file."""
+    own_code._files.clear()
+    own_code._modules.clear()
+    Path("imported").unlink(missing_ok=True)
+
+
+def test_a_run_of_own_network_loss_and_data(tudui, file):
+    assert tudui("train", *OWN, *QUICK, "--run-dir", "run").code == 0
+    forget()
+    listed = tudui("runs", ".", "--json").json()["runs"]
+    assert [(row["loss"], row["data"], row["status"]) for row in listed] == [
+        ("net.py:smooth", "net.py:digits", "finished")
+    ]
+    assert tudui("config", "validate", "run/config.yaml").code == 0
+    for words in (("evaluate", "run"), ("predict", "run", "--split", "test"), ("export", "run"),
+                  ("train", "--config", "run/config.yaml", "--run-dir", "other")):  # fmt: skip
+        refused = tudui(*words)
+        assert refused.code == 2 or "last.pt" in refused.err
+        assert refused.code != 0
+        assert re.search(r"add --(network|data|loss) PATH/TO/net\.py:\w+\n$", refused.err)
+    assert not Path("imported").exists()
+    scored = tudui("evaluate", "run", *OWN, "--json").json()
+    assert scored["accuracy"] == json.loads(Path("run/result.json").read_text())["test"]["accuracy"]
+    assert tudui("predict", "run", "--split", "test", *NETWORK, *DATA, "--out", "p.csv").code == 0
+    assert len(Path("p.csv").read_text().splitlines()) == 101
+    assert tudui("export", "run", *NETWORK, *DATA, "--out", "odd.safetensors").code == 0
+    again = tudui("evaluate", "odd.safetensors", *NETWORK, *DATA, "--json").json()
+    assert again["accuracy"] == scored["accuracy"]
+    forget()
+    other = tudui("evaluate", "run", "--network", "net.py:Wide", *LOSS, *DATA)
+    assert (other.code, "add --network PATH/TO/net.py:Odd" in other.err) == (5, True)
+    wrong = tudui("evaluate", "run", "--network", "resnet20")
+    assert (wrong.code, wrong.err.count("\n")) == (2, 1)
+
+
+def settings(*more: str):
+    own = (
+        f"network={Path('net.py').absolute()}:Odd",
+        "network.width=4",
+        "loss=net.py:smooth",
+        "data.name=net.py:digits",
+    )
+    others = ("optimizer.lr=0.05", "train.epochs=2", "log.every=2", "train.threads=1", "device=cpu", *more)
+    chosen = {text.partition("=")[0]: text for text in (*own, *others)}
+    return load_config(None, [parse_set(text) for text in chosen.values()]).config
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_resumed_at_every_yield_it_is_the_uncut_run(optimizer, tudui, tmp_path):
+    config = settings(f"optimizer={optimizer}", "train.freeze=[stem]")
+    yields: list[int] = []
+    train(
+        config,
+        tmp_path / "whole" / "run",
+        sinks=[lambda event: isinstance(event, StepEnd) and yields.append(event.step)],
+    )
+    whole = read_weights(tmp_path / "whole" / "run")
+    assert len(yields) >= 4
+    for stop in yields[:-1]:
+        folder = tmp_path / f"cut{stop}" / "run"
+
+        def interrupt(event, stop=stop):
+            if isinstance(event, StepEnd) and event.step == stop:
+                signal.raise_signal(signal.SIGINT)
+
+        with pytest.raises(Interrupted):
+            train(config, folder, sinks=[interrupt])
+        resumed = tudui("train", "--resume", folder, *OWN)
+        assert resumed.code == 0, resumed.err
+        cut = read_weights(folder).tensors
+        assert [name for name, tensor in whole.tensors.items() if not torch.equal(tensor, cut[name])] == []
+        assert record(folder) == record(tmp_path / "whole" / "run")
+
+
+def test_what_gets_no_gradient_is_not_changed_and_shared_weights_stay_equal(tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [*sys.path])
+        train(settings("optimizer.weight_decay=0.5", "train.freeze=[stem]"), tmp_path / "run")
+        trained = read_weights(tmp_path / "run").tensors
+        train(settings("train.epochs=1", "optimizer.lr=1e-30", "optimizer.weight_decay=0"), tmp_path / "first")
+        first = read_weights(tmp_path / "first").tensors
+    same = {name for name in trained if torch.equal(trained[name], first[name])}
+    assert same == {"stem.weight", "stem.bias", "unused.weight", "unused.bias"}
+    assert torch.equal(trained["first.weight"], trained["second.weight"])
+
+
+def test_a_run_resumes_with_the_same_file_only(tudui, file, tmp_path):
+    def stop(event):
+        if isinstance(event, StepEnd):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        train(settings(), tmp_path / "run", sinks=[stop])
+    forget()
+    refused = tudui("train", "--resume", "run")
+    assert (refused.code, "PATH/TO/net.py" in refused.err) == (2, True)
+    assert not Path("imported").exists()
+    file.write_text(CODE + "\n# changed\n")
+    changed = tudui("train", "--resume", "run", *OWN)
+    assert (changed.code, "has changed since it was recorded" in changed.err) == (2, True)
+    assert not Path("imported").exists()
+    file.write_text(CODE)
+    assert tudui("train", "--resume", "run", *OWN).code == 0
+
+
+def test_the_workers_of_a_comparison_get_the_file(file, tmp_path):
+    command = [*TUDUI, "compare-losses", *NETWORK, *DATA, "--losses", "ce,mse", "--seeds", "2", "--jobs", "2"]
+    command += ["--lr", "same", "--set", "optimizer.lr=0.05", *QUICK_FLAGS, "--out", "compared"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    runs = sorted(path.parent for path in Path("compared").rglob("result.json"))
+    assert len(runs) == 4
+    Path("imported").unlink()
+    file.rename("elsewhere.py")
+    for words in (["report", "compared"], ["runs", "compared"]):
+        done = subprocess.run([*TUDUI, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    again = subprocess.run(
+        [*TUDUI, "compare-losses", "--config", "compared/plan.yaml", "--out", "x"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 2
+    assert not Path("imported").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--network", "missing.py:Odd"), r"missing\.py cannot be read"),
+        (("--network", "net.py:Od"), r"net\.py: contains no Od; did you mean 'Odd'\?"),
+        (("--network", "syntax.py:Odd"), r"syntax\.py:2: "),
+        (("--network", "imports.py:Odd"), r"imports\.py:2: ModuleNotFoundError: No module named 'not_there'"),
+        (("--network", "leaves.py:Odd"), r"leaves\.py:2: SystemExit"),
+        (("--network", "binary.py:Odd"), r"binary\.py: not a Python file"),
+        (("--network", "net.py:pair"), r"must be a class or a function .got int"),
+        (("--network", "net.py:digits"), r"must return an nn\.Module"),
+        (("--network", "net.py:built_in"), r"must return an nn\.Module .got dict"),
+        (("--network", "net.py:made"), r"net\.py:made: is one network; name its class"),
+        (("--network", "net.py:Tuple"), r"returns a tuple of 2, expected one tensor \[B, 10\]"),
+        (("--network", "net.py:Wide"), r"returns \[B, 7\], expected \[B, 10\]"),
+        (("--network", "net.py:Raises"), r"net\.py:\d+, layer stem: "),
+        (("--network", "net.py:Builds"), r"net\.py:\d+: KeyError: 'no such layer'"),
+        (("--network", "net.py:Needs"), r"Needs needs depth, width"),
+        (("--network", "net.py:Odd", "--set", "network.widht=3"), r"no parameter 'widht'; did you mean 'width'\?"),
+        (("--network", "net.py:Hidden"), r"changes calls, which no checkpoint contains"),
+        (("--network", "net.py:Late"), r"creates calls in its forward pass"),
+        (("--network", "torchvision:resnet81"), r"no such classification model; did you mean 'resnet18'\?"),
+        (("--network", "torchvision"), r"must be torchvision:NAME"),
+        (("--network", "resnet20:x"), r"network 'resnet20:x'"),
+        (("--network", "timm:resnet18"), r"timm"),
+        (("--loss", "net.py:broken"), r"net\.py:\d+: IndexError"),
+        (("--loss", "net.py:whole"), r"returns \[B, 10\], expected one number"),
+        (("--loss", "net.py:hard"), r"returns values without a gradient"),
+        (("--loss", "net.py:square"), r"net\.py: TypeError: square"),
+        (("--data", "net.py:built_in"), r"error: net\.py:built_in: a mapping must have the key train"),
+        (("--data", "net.py:smooth"), r"net\.py: smooth needs outputs, targets; give a default$"),
+        (("--data", "net.py:pair"), r"must be a class or a function"),
+        (("--data", "net.py:Odd"), r"must return train, or .train, test."),
+        (("--set", "train.freeze=[stam]", "--network", "net.py:Odd"), r"no parameters below 'stam'; it has stem"),
+        (("--size", "7"), r"data\.size: "),
+        (("--size", "64"), r"takes images of 3 x 32 x 32"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_mistake_is_one_line(flags, says, tudui):
+    Path("syntax.py").write_text("x = 1\ndef f(:\n")
+    Path("imports.py").write_text("x = 1\nimport not_there\n")
+    Path("leaves.py").write_text("import sys\nsys.exit(3)\n")
+    Path("binary.py").write_bytes(b"\xff\xfe\x00")
+    answer = tudui("train", *flags, *QUICK, "--run-dir", "run")
+    lines = [line for line in answer.err.splitlines() if not line.startswith(("note:", "warning:"))]
+    assert answer.code in (2, 3), answer.err
+    assert len(lines) == 1, answer.err
+    assert re.search(says, lines[0])
+    assert not Path("run/config.yaml").exists()
+
+
+@pytest.mark.parametrize("key", ["network", "loss", "data"])
+@pytest.mark.parametrize("place", ["net.py", "./net.py", "../here/net.py", "{absolute}/net.py", "link.py"])
+@pytest.mark.parametrize("code", [None, "0" * 64])
+def test_a_yaml_file_never_imports(key, place, code, tudui, tmp_path):
+    Path("link.py").symlink_to("net.py")
+    name = f"{place.format(absolute=tmp_path)}:{'digits' if key == 'data' else 'Odd'}"
+    lines = [f"{key}:", f"  name: {name}", *([f"  code: '{code}'"] if code else [])]
+    Path("x.yaml").write_text("\n".join([*lines, "optimizer:", "  lr: 0.05", ""]))
+    for words in (("train", "--config", "x.yaml"), ("train", "--config", "x.yaml", "--dry-run")):
+        answer = tudui(*words)
+        assert answer.code == 2
+        assert f"--{key}" in answer.err
+    tudui("config", "validate", "x.yaml")
+    tudui("config", "show", "--config", "x.yaml")
+    assert not Path("imported").exists()
+
+
+def test_a_received_run_checkpoint_export_and_comparison_import_nothing(tmp_path):
+    """Each command in a process of its own, with a file of the recorded name and content in the working directory."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+
+    def tudui_in(folder: Path, *words: object) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "tudui", *map(str, words)],
+            cwd=folder, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    assert tudui_in(tmp_path, "train", *OWN, *QUICK, "--run-dir", "run").returncode == 0
+    assert tudui_in(tmp_path, "export", "run", *NETWORK, *DATA, "--out", "odd.safetensors").returncode == 0
+    here = tmp_path / "received"
+    here.mkdir()
+    for name in ("run", "odd.safetensors", "net.py"):
+        (tmp_path / name).rename(here / name)
+    commands = {
+        ("runs", "."): 0,
+        ("config", "validate", "run/config.yaml"): 0,
+        ("evaluate", "run"): 1,
+        ("evaluate", "run/checkpoints/last.pt"): 1,
+        ("evaluate", "odd.safetensors", "--data", "digits"): 1,
+        ("predict", "run", "--split", "test"): 1,
+        ("export", "run", "--overwrite"): 1,
+        ("train", "--config", "run/config.yaml", "--run-dir", "new"): 1,
+        ("train", "--init-from", "run", "--data", "digits", "--run-dir", "new"): 1,
+        ("train", "--resume", "run", "--restart"): 1,
+    }
+    for words, fails in commands.items():
+        done = tudui_in(here, *words)
+        assert bool(done.returncode) == bool(fails), (words, done.stderr)
+        assert "Traceback" not in done.stderr
+        assert not fails or len([line for line in done.stderr.splitlines() if line.startswith("error:")]) == 1
+        assert not (here / "imported").exists(), words
+
+
+def test_workers_get_the_content_and_not_the_path(tudui, file):
+    """A file that changes after it was named is the one that was named."""
+    from tudui.config.own_code import allow, allow_again, allowed, own_object
+
+    name, sha256 = allow(f"{file}:smooth")
+    sent = allowed()
+    forget()
+    file.unlink()
+    allow_again([replace(one) for one in sent])
+    assert own_object(name, sha256, "--loss").__name__ == "smooth"
+    with pytest.raises(UsageError, match="has changed"):
+        own_object(name, "0" * 64, "--loss")
+
+
+def test_two_files_of_one_name_and_an_edited_one(file, tmp_path):
+    other = tmp_path / "sub" / "net.py"
+    other.parent.mkdir()
+    other.write_text("x = 1\n")
+    own_code.allow(f"{file}:Odd")
+    with pytest.raises(UsageError, match="rename one of them"):
+        own_code.allow(f"{other}:x")
+    file.write_text("y = 2\n")
+    name, sha256 = own_code.allow(f"{file}:y")
+    assert own_code.own_object(name, sha256, "--loss") == 2
+
+
+@pytest.mark.parametrize("loss", ["net.py:mean", "net.py:smooth:amount=0.3"])
+def test_a_loss_of_one_number_and_one_with_a_parameter(loss, tudui):
+    assert tudui("train", "--loss", loss, *QUICK, "--run-dir", "run").code == 0
+    assert loss.endswith("mean") or "amount: 0.3" in Path("run/config.yaml").read_text()
+
+
+def test_a_network_may_be_any_callable(tudui):
+    shown = tudui("network", "show", "net.py:narrow", "--data", "digits", "--size", "16", "--json").json()
+    assert [layer["outputs"] for layer in shown["layers"]][:2] == [[2, 8, 8]] * 2
+    assert shown["shape"] == {"input": [3, 16, 16], "outputs": 10}
+    assert shown["seconds_per_epoch"] > 0
+    assert tudui("network", "show", "net.py:narrow", "--classes", "10", "--json").json()["seconds_per_epoch"] is None
+
+
+PAGE = (ROOT / "docs" / "own-code.md").read_text()
+PAGE_COMMANDS = [
+    line for block in re.findall(r"^```console\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+]  # fmt: skip
+
+
+def test_the_pages_commands_run_as_they_stand(tudui, file):
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    file.write_text(code)
+    assert len(PAGE_COMMANDS) == 11
+    for line in PAGE_COMMANDS:
+        words = shlex.split(line)[1:]
+        short = ["-e", "1"] if words[0] == "train" else ["-e", "1", "--seeds", "2"] if "compare" in words[0] else []
+        if "RUN" in words:
+            words[words.index("RUN")] = "runs/net"  # it has finished, which is said after its code is allowed
+            assert "this run has finished" in tudui(*words).err
+            continue
+        answer = tudui(*words, *short)
+        assert answer.code == 0, f"{line}\n{answer.err}"
+
+
+def test_a_checkpoint_of_more_than_64_mib_is_read_again(tudui, file):
+    file.write_text("from torch import nn\n\ndef big():\n    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 3000),"
+                    " nn.Linear(3000, 10))\n")  # fmt: skip
+    done = tudui("train", "--network", "net.py:big", *QUICK, "-b", "512", "--run-dir", "run")
+    assert done.code == 0, done.err
+    assert Path("run/checkpoints/last.pt").stat().st_size > 64 * 2**20
+    assert tudui("evaluate", "run", "--network", "net.py:big").code == 0
+
+
+def test_tensors_that_claim_more_than_a_file_holds_are_refused(tudui, tmp_path):
+    assert tudui("train", "--network", "mlp", *QUICK, "--run-dir", "run").code == 0
+    content = torch.load("run/checkpoints/last.pt")
+    content["config"]["network"]["hidden"] = [16384, 16384]
+    one = torch.zeros(1)
+    shapes = {"1": (16384, 3072), "3": (16384, 16384), "5": (10, 16384)}
+    content["state"]["model"] = {
+        f"{layer}.{kind}": one.expand(shape if kind == "weight" else shape[:1])
+        for layer, shape in shapes.items()
+        for kind in ("weight", "bias")
+    }
+    torch.save(content, "bomb.pt")
+    refused = tudui("evaluate", "bomb.pt")
+    assert (refused.code, "in a file of fewer" in refused.err) == (5, True)
