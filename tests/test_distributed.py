@@ -301,3 +301,53 @@ def test_a_parameter_that_one_process_uses_is_updated_in_all(tmp_path):
     finish(launch(*TRAIN, *flags, "-o", "two"))
     extra = load_checkpoint(Path("two") / "checkpoints" / "last.pt").state["model"]["extra"]
     assert (extra < 0.99).all()
+
+
+NORMALISED = """
+import os
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, stride=4)
+        self.norm = nn.BatchNorm2d(4)
+        self.head = nn.Linear(4 * 8 * 8, 10)
+
+    def forward(self, images):
+        if not self.training:
+            torch.save(self.norm.state_dict(), f"{os.environ['WHERE']}-rank{os.environ['RANK']}.pt")
+        return self.head(F.dropout(F.relu(self.norm(self.stem(images))).flatten(1), 0.2, self.training))
+"""
+
+
+@pytest.mark.slow
+def test_running_means_are_the_first_processs_and_a_cut_run_resumes_bit_for_bit(tmp_path, monkeypatch):
+    Path("net.py").write_text(NORMALISED)
+    own = ("--network", "net.py:Net")
+    flags = (*TRAIN, *own, "--lr", "0.01", "--set", "log.every=1", "--set", "checkpoint.best=false")
+    monkeypatch.setenv("WHERE", "whole")
+    finish(launch(*flags, "-o", "whole"))
+    first, second = (torch.load(f"whole-rank{rank}.pt") for rank in (0, 1))
+    weights = load_checkpoint(Path("whole/checkpoints/last.pt")).state["model"]
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name])
+        assert torch.equal(tensor, weights[f"norm.{name}"])
+    warned = [event["message"] for event in record(Path("whole")) if event["event"] == "Warned"]
+    assert sum("2 processes normalises its own share of a batch (norm)" in message for message in warned) == 1
+    monkeypatch.setenv("WHERE", "cut")
+    process = launch(*flags, "-o", "cut")
+    wait_for(lambda: Path("cut/checkpoints/last.pt").exists(), process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert "everything saved" in output
+    assert not Path("cut/result.json").exists()
+    finish(launch("-m", "tudui", "train", "--resume", "cut", *own))
+    assert record(Path("cut"))[1:] == record(Path("whole"))[1:]
+    resumed = load_checkpoint(Path("cut/checkpoints/last.pt")).state["model"]
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in weights.items())

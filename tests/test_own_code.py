@@ -223,14 +223,16 @@ def test_resumed_at_every_yield_it_is_the_uncut_run(optimizer, tudui, tmp_path):
 
 
 def test_what_gets_no_gradient_is_not_changed_and_shared_weights_stay_equal(tmp_path):
+    frozen = "train.freeze=[stem, norm]"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [*sys.path])
-        train(settings("optimizer.weight_decay=0.5", "train.freeze=[stem]"), tmp_path / "run")
+        train(settings("optimizer.weight_decay=0.5", frozen), tmp_path / "run")
         trained = read_weights(tmp_path / "run").tensors
-        train(settings("train.epochs=1", "optimizer.lr=1e-30", "optimizer.weight_decay=0"), tmp_path / "first")
+        train(settings("train.epochs=1", "optimizer.lr=1e-30", "optimizer.weight_decay=0", frozen), tmp_path / "first")
         first = read_weights(tmp_path / "first").tensors
     same = {name for name in trained if torch.equal(trained[name], first[name])}
-    assert same == {"stem.weight", "stem.bias", "unused.weight", "unused.bias"}
+    assert same == {name for name in trained if name.startswith(("stem", "norm", "unused"))}
+    assert not trained["norm.running_mean"].any()
     assert torch.equal(trained["first.weight"], trained["second.weight"])
 
 

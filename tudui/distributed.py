@@ -72,6 +72,14 @@ class World:
             torch.distributed.broadcast_object_list(holder, src=0, device=torch.device("cpu"))
         return cast(Value, torch.load(io.BytesIO(holder[0]), map_location="cpu", weights_only=True))
 
+    def copy_first_(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by that of the first process."""
+        if self.size == 1:
+            return
+        with self._naming_the_lost():
+            for tensor in tensors:
+                torch.distributed.broadcast(tensor, src=0)
+
     @contextmanager
     def agreeing(self) -> Iterator[None]:
         """If the block fails in one process, fail in all, with its exit code; the first process reports why.

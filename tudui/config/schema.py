@@ -203,7 +203,9 @@ class TrainConfig(Section):
         "auto", description="CPU threads; another number changes the rounding, so the result"
     )
     freeze: tuple[str, ...] = Field(
-        (), strict=False, description="names of layers whose parameters stay as they are, for example layer1"
+        (),
+        strict=False,
+        description="names of layers that stay as they are, for example layer1; also their running means, and their dropout is off",
     )
     weights_seed: Seed | None = Field(None, description="seed of the initial weights; null: the run's")
     init_from: PathName | None = Field(

@@ -32,5 +32,11 @@ def uncached(config: Config) -> Config:
 
 
 def prepare(config: Config, data: Dataset, world: World = ALONE) -> Training:
-    """Return a run before its first step."""
-    return Training(new_state(config, data), data, build_loss(config.loss, data.task), config, world)
+    """Return a run before its first step.
+
+    On GPUs, the processes of a run normalise a batch together; SyncBatchNorm has the tensors of BatchNorm. Not tested.
+    """
+    state = new_state(config, data)
+    if world.size > 1 and state.network.device.type == "cuda":
+        torch.nn.SyncBatchNorm.convert_sync_batchnorm(state.network.model)  # in place
+    return Training(state, data, build_loss(config.loss, data.task), config, world)

@@ -26,6 +26,7 @@ from tudui.sinks.several import Sinks
 from tudui.training.checkpoint import LAST
 from tudui.training.device import memory_errors, resolve_machine
 from tudui.training.engine import fit_together
+from tudui.training.state import normalised_apart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,8 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
     runs: list[Run] = []
     for (job, folder, config, reasons), data in zip(resolved, datasets, strict=True):
         cautions = [text for text in reasons.values() if not text.startswith("auto")]
-        run = Run(prepare(config, data, world), folder, cautions=cautions)
+        training = prepare(config, data, world)
+        run = Run(training, folder, cautions=[*cautions, *normalised_apart(training.state.network, world)])
         runs.append(run)
         if world.is_first:
             if job.resume:

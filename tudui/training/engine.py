@@ -53,7 +53,7 @@ def fit_together(
         if lockstep is None or len(active) < len(taking_part):
             taking_part, lockstep = active, Lockstep(active)
         for training in taking_part:
-            training.state.network.model.train()
+            training.state.network.train()
         lockstep.begin_epoch(
             [draw_epoch(len(t.data.train), seed=t.config.seed, epoch=epoch, data=t.config.data) for t in taking_part]
         )
@@ -164,7 +164,8 @@ def predict(network: Network, split: Split, world: World = ALONE) -> Tensor:
             if start == 0:
                 outputs = part.new_empty(len(own), *part.shape[1:])  # at once: torch.cat would need twice the memory
             outputs[start : start + size] = part
-    network.model.train(was_training)
+    if was_training:
+        network.train()
     return world.put_together(outputs, len(split))
 
 

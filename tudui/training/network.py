@@ -1,5 +1,6 @@
 """A model with the preparation of its inputs, its device and its precision."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ class Network:
     device: torch.device
     autocast: torch.dtype | None = None  # bf16 or fp16 in forward and backward; weights stay fp32
     channels_last: bool = True
+    frozen: tuple[str, ...] = ()  # layers that train.freeze names
 
     @classmethod
     def of(cls, model: nn.Module, preparation: Preparation, config: Config) -> "Network":
@@ -27,7 +29,8 @@ class Network:
         device = torch.device(config.device)
         if config.train.channels_last:
             model = model.to(memory_format=torch.channels_last)
-        return cls(model.to(device), preparation, device, AUTOCAST[config.precision], config.train.channels_last)
+        precision, frozen = AUTOCAST[config.precision], config.train.freeze
+        return cls(model.to(device), preparation, device, precision, config.train.channels_last, frozen)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return logits float32 [B, K] of images uint8 [B, 3, H, W] on the device."""
@@ -38,6 +41,18 @@ class Network:
             logits: Tensor = self.model(inputs)
         return logits.float()
 
+    def train(self) -> None:
+        """Set the model to training. Frozen layers stay in evaluation: they keep running means, and drop nothing."""
+        self.model.train()
+        for name, module in self.model.named_modules():
+            if is_below(name, self.frozen):
+                module.eval()
+
     def arithmetic(self) -> AbstractContextManager[object]:
         """Return the context in which forward passes run."""
         return torch.autocast(self.device.type, dtype=self.autocast) if self.autocast else nullcontext()
+
+
+def is_below(name: str, layers: Sequence[str]) -> bool:
+    """Return whether a layer or parameter is one of these, or is inside one."""
+    return any(f"{name}.".startswith(f"{layer}.") for layer in layers)

@@ -9,11 +9,12 @@ from torch import nn
 
 from tudui.config import Config
 from tudui.data import Dataset
+from tudui.distributed import World
 from tudui.errors import UsageError
 from tudui.networks import build_network
 from tudui.networks.modules.check import check_network
 from tudui.seeding import sub_seed
-from tudui.training.network import Network
+from tudui.training.network import Network, is_below
 from tudui.training.optimizer import Optimizer
 from tudui.training.schedule import Schedule, build_schedule
 
@@ -100,7 +101,7 @@ def new_state(config: Config, data: Dataset) -> TrainState:
 def freeze(model: nn.Module, prefixes: Sequence[str]) -> None:
     """Keep the parameters below these layers as they are; UsageError for a name without parameters."""
     for prefix in prefixes:
-        found = [p for name, p in model.named_parameters() if f"{name}.".startswith(f"{prefix}.")]
+        found = [p for name, p in model.named_parameters() if is_below(name, [prefix])]
         if not found:
             layers = ", ".join(dict.fromkeys(name.partition(".")[0] for name, _ in model.named_parameters()))
             raise UsageError(f"train.freeze: the network has no parameters below '{prefix}'; it has {layers}")
@@ -113,3 +114,20 @@ def images_left_out(config: Config, data: Dataset) -> list[str]:
     images, rest = len(data.train), len(data.train) % config.train.batch_size
     text = f"{rest} of {images} training images are left out of each epoch; use them with --set train.drop_last=false"
     return [text] if config.train.drop_last and 10 * rest > images else []
+
+
+def normalised_apart(network: Network, world: World) -> list[str]:
+    """Return a warning if each process normalises its own share of a batch, else nothing."""
+    if world.size == 1:
+        return []
+    kinds = torch.nn.modules.batchnorm._BatchNorm
+    layers = [
+        name
+        for name, module in network.model.named_modules()
+        if isinstance(module, kinds) and not isinstance(module, nn.SyncBatchNorm) and not is_below(name, network.frozen)
+    ]
+    text = (
+        f"each of the {world.size} processes normalises its own share of a batch ({', '.join(layers[:3])}"
+        f"{', ...' if layers[3:] else ''}), so the result differs from that of one process"
+    )
+    return [text] if layers else []

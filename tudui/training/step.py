@@ -60,7 +60,10 @@ class RunStep:
             self.draw.copy_(draw)
 
     def __call__(self, step: int, images: int, *, measured: bool) -> Tensor:
-        """Do the step on a number of images; return its `Measures` as a row. Only fp16 waits for the device."""
+        """Do the step on a number of images; return its `Measures` as a row. Only fp16 waits for the device.
+
+        A measured step comes before a yield, where the state of all processes is the same.
+        """
         assert self.draw is not None, "begin_epoch comes first"
         state, world = self.training.state, self.training.world
         optimizer, scaler = state.optimizer, state.scaler
@@ -87,6 +90,7 @@ class RunStep:
             optimizer.step()
         row = [measures, layer_norms]
         if measured:
+            world.copy_first_(optimizer.buffers)  # running means of its share
             after = [parameter.detach() for parameter in self.parameters]
             row.append(norms(torch._foreach_sub(after, before)) / norms(before).clamp(min=1e-12))
         return torch.cat(row)
