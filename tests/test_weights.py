@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
-from tests.conftest import photograph, quick_config, tudui_network
+from tests.conftest import photograph, quick_config, record, tudui_network
 from tests.test_networks import course_network
 from tudui.errors import WeightsError
 from tudui.run import train
@@ -343,3 +344,72 @@ def test_a_comparison_is_no_run(compared, tudui):
         answer = tudui(*command)
         assert answer.code in (2, 5)
         assert "a comparison" in answer.err
+
+
+START = (
+    "-e",
+    "1",
+    "--lr",
+    "1e-30",
+    "--set",
+    "optimizer.weight_decay=0",
+    "--set",
+    "device=cpu",
+    "--set",
+    "log.sinks=[]",
+)
+
+
+def test_init_from_loads_what_fits_and_lists_what_does_not(tudui, class_folders):
+    """From 10 digits to other classes; then the same network with more layers, and networks without a common layer."""
+    assert tudui("train", "--network", "mlp", "--data", "digits", *START, "-o", "ten").code == 0
+    before = read_weights(Path("ten")).tensors
+    few = ("--data", "folder:pictures", *START, "-b", "8", "--seed", "1")
+    answer = tudui("train", "--network", "mlp", *few, "--init-from", "ten", "-o", "few")
+    assert answer.code == 0, answer.err
+    after = read_weights(Path("few")).tensors
+    *body, weight, bias = before
+    assert all(torch.equal(before[name], after[name]) for name in body)
+    outputs = len(after[bias])
+    assert outputs != 10
+    (warned,) = [
+        event["message"]
+        for event in record(Path("few"))
+        if event["event"] == "Warned" and "tensors fit" in event["message"]
+    ]
+    width = before[weight].shape[1]
+    assert warned == (
+        f"ten/checkpoints/last.pt: {len(body)} of {len(before)} tensors fit; not loaded: "
+        f"{weight} ([10, {width}], not [{outputs}, {width}]), {bias} ([10], not [{outputs}])"
+    ).replace("ten/", f"{Path('ten').absolute()}/")
+    deeper = ("--network", "mlp", "--set", "network.hidden=[64, 32]")
+    answer = tudui("train", *deeper, *few, "--init-from", "ten", "--dry-run")
+    assert (answer.code, f"not loaded: {weight}" in answer.out + answer.err) == (0, True), answer
+    for other in (
+        ("--network", "resnet20"),
+        ("--network", "mlp", "--set", "network.hidden=[7]"),
+        ("--network", "linear"),
+    ):
+        answer = tudui("train", *other, *few, "--init-from", "ten", "-o", "other")
+        assert (answer.code, answer.err.count("\n")) == (5, 1), answer.err
+        assert "of the network mlp" in answer.err
+    assert not Path("other/metrics.jsonl").exists()
+
+
+def test_init_from_a_state_dict_of_torchvision(tudui):
+    model = torchvision.models.squeezenet1_1(num_classes=1000)
+    torch.save({f"module.{name}": tensor for name, tensor in model.state_dict().items()}, "pretrained.pth")
+    network = ("--network", "torchvision:squeezenet1_1")
+    answer = tudui("train", *network, "--data", "digits", *START, "--init-from", "pretrained.pth", "--dry-run")
+    assert answer.code == 0, answer.err
+    assert (
+        "50 of 52 tensors fit; not loaded: classifier.1.weight ([1000, 512, 1, 1], not [10, 512, 1, 1])"
+        in answer.out + answer.err
+    )
+    torch.save({"features.0.weight": torch.zeros(3), "x": 3}, "other.pth")
+    refused = tudui("train", *network, "--data", "digits", *START, "--init-from", "other.pth", "--dry-run")
+    assert (refused.code, refused.err.count("\n")) == (5, 1), refused.err
+    broken = {**model.state_dict(), "features.0.weight": torch.full((64, 3, 3, 3), torch.nan)}
+    torch.save(broken, "nan.pth")
+    refused = tudui("train", *network, "--data", "digits", *START, "--init-from", "nan.pth", "--dry-run")
+    assert (refused.code, "features.0.weight" in refused.err) == (5, True)

@@ -56,7 +56,7 @@ def check(config: Config, folder: Path | None = None, *, resume: bool = False, r
         "learning_rate": config.optimizer.lr,
         "steps": run.state.steps_planned,
         "machine": f"{config.device}, {config.precision}, {config.train.threads} threads",
-        "notes": [*reasons, *config.loss.warnings(), *data.notes],
+        "notes": [*reasons, *run.cautions, *config.loss.warnings(), *data.notes],
     }
 
 

@@ -7,8 +7,8 @@ course's network.
 import pickle
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from tudui.files import opened
 from tudui.invocation import tudui_command
 from tudui.networks import NetworkParameters, Shape, build_network
 from tudui.networks.course_files import COURSE, layer_classes, shape_of, tensors_by_name, tensors_of_module
-from tudui.networks.saved import network_from, state_dict_of
+from tudui.networks.saved import fits_body, network_from, state_dict_of, tensors_that_fit
 from tudui.run_folder import RunFolder, is_comparison
 from tudui.text import in_a_line
 from tudui.training.checkpoint import (
@@ -36,6 +36,7 @@ from tudui.training.checkpoint import (
 )
 from tudui.training.other_files import PART
 
+SHOWN = 4  # names in a message
 LIBRARIES = {"torch", "torchvision", "numpy", "builtins"} | sys.stdlib_module_names  # have no class of the user's
 
 
@@ -43,8 +44,9 @@ LIBRARIES = {"torch", "torchvision", "numpy", "builtins"} | sys.stdlib_module_na
 class Weights:
     """The network's tensors, and what their origin says about them."""
 
-    tensors: dict[str, Tensor]  # the state_dict of the network
+    tensors: Mapping[str, Tensor]  # the state_dict of the network
     origin: str
+    file: Path
     network: NetworkParameters
     shape: Shape
     preparation: Preparation | None = None  # None: the file does not say
@@ -64,10 +66,8 @@ class Weights:
         """The names of the classes; `class 0` and so on if the file has none."""
         return self.classes or tuple(f"class {index}" for index in range(self.number_of_classes))
 
-    def check_fits(self, shape: Shape, network: NetworkParameters | None = None) -> None:
-        """Raise WeightsError if the network, the image size or the number of classes differ."""
-        if network is not None and network != self.network:
-            raise WeightsError(f"{self.origin}: of the network {_named(self.network)}, and not {_named(network)}")
+    def check_fits(self, shape: Shape) -> None:
+        """Raise WeightsError if the image size or the number of classes differ."""
         if self.shape.outputs != shape.outputs:
             raise WeightsError(
                 f"{self.origin}: its last layer has {self.number_of_classes} classes, the data has {shape.outputs}; "
@@ -85,12 +85,39 @@ class Weights:
 
 
 def _named(network: NetworkParameters) -> str:
-    settings = network.model_dump(mode="json")
+    settings = network.model_dump(mode="json", exclude={"code"})
     return ", ".join([settings.pop("name"), *(f"{key} {value}" for key, value in settings.items())])
 
 
 def read_weights(path: Path, *, best: bool = False) -> Weights:
     """Read the weights of a run folder or file; WeightsError says why they cannot be used."""
+    read = _read(path, best=best)
+    return replace(read, tensors=state_dict_of(read.tensors, read.network, read.shape, read.file))
+
+
+def initial_weights(
+    path: Path, network: NetworkParameters, shape: Shape, own: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], str | None]:
+    """Return the tensors of a run folder or file that fit `own` by name and shape, and a warning if some do not.
+
+    They may be of another network or number of classes. WeightsError if nothing before the last layer fits.
+    """
+    read = _read(path, plain=None if network == COURSE else (network, shape))
+    tensors, left = tensors_that_fit(read.tensors, own, read.file)
+    if not fits_body(tensors, own):
+        other = f"of the network {_named(read.network)}, and not" if read.network != network else "nothing fits"
+        raise WeightsError(f"{read.origin}: {other} {_named(network)} ({_some(left)}); name other weights")
+    kinds = {"not loaded": left, "not used": [str(name) for name in read.tensors if name not in own]}
+    parts = [f"{kind}: {_some(names)}" for kind, names in kinds.items() if names]
+    return tensors, "; ".join([f"{read.origin}: {len(tensors)} of {len(own)} tensors fit", *parts]) if parts else None
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f", and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
+def _read(path: Path, *, best: bool = False, plain: tuple[NetworkParameters, Shape] | None = None) -> Weights:
+    """Return weights with the tensors as the file has them. A state_dict is of the course's network, or of `plain`."""
     if path.is_dir():
         return _from_run(path, best=best)
     if not path.is_file():
@@ -98,7 +125,7 @@ def read_weights(path: Path, *, best: bool = False) -> Weights:
     if best:
         raise UsageError(f"{path}: a file has one set of weights; remove --best, or name the run's folder")
     try:
-        return _from_file(path)
+        return _from_file(path, plain)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}; check its permissions") from None
 
@@ -128,24 +155,24 @@ def _from_run(path: Path, *, best: bool) -> Weights:
 def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     section = checkpoint.config.get("network", {"name": "tudui"})  # old versions had only this network
     network, shape = network_from(section, checkpoint.path), Shape(checkpoint.input, checkpoint.task.outputs)
-    tensors = state_dict_of(checkpoint.state["model"], network, shape, checkpoint.path)
+    tensors, path = checkpoint.state["model"], checkpoint.path
     progress = checkpoint.state["progress"]
     epoch = None if progress["epoch_images"] else progress["epoch"]
     recorded = checkpoint.preparation, checkpoint.task.names, checkpoint.config, checkpoint.data, epoch
-    return Weights(tensors, str(checkpoint.path), network, shape, *recorded)
+    return Weights(tensors, str(path), path, network, shape, *recorded)
 
 
 def _from_export(tensors: Mapping[str, Any], about: Description, path: Path) -> Weights:
     network, shape = network_from(about.network, path), Shape(about.image, len(about.classes))
-    origin, tensors = f"{path} (exported from {about.origin})", state_dict_of(tensors, network, shape, path)
-    return Weights(tensors, origin, network, shape, about.preparation, about.classes)
+    origin = f"{path} (exported from {about.origin})"
+    return Weights(tensors, origin, path, network, shape, about.preparation, about.classes)
 
 
 def _of_course(
     tensors: dict[str, Tensor], path: Path, *, kind: str = "a state_dict", note: str | None = None
 ) -> Weights:
     shape = shape_of(tensors, path)
-    return Weights(state_dict_of(tensors, COURSE, shape, path), f"{path} ({kind})", COURSE, shape, note=note)
+    return Weights(tensors, f"{path} ({kind})", path, COURSE, shape, note=note)
 
 
 class _SavedModule(nn.Module):
@@ -173,12 +200,12 @@ USUAL_NAMES = ("state_dict", "model_state_dict", "model", "net", "network", "wei
 CUT = re.compile("EOF|truncated|Ran out of input|unpack requires")  # in an error of the unpickler
 
 
-def _from_file(path: Path) -> Weights:
+def _from_file(path: Path, plain: tuple[NetworkParameters, Shape] | None) -> Weights:
     with opened(path) as file:
         start = file.read(9)
     if start[8:] == b"{":  # safetensors: the length of a header, and the header
         tensors, description = read_safetensors(path)
-        return _from_export(tensors, description, path) if description else _from_state_dict(tensors, path)
+        return _from_export(tensors, description, path) if description else _from_state_dict(tensors, path, plain)
     if path.suffix == ".onnx":
         raise WeightsError(f"{path}: Tudui does not read ONNX files; use the run, a .safetensors or a .pt file")
     content = _load(path)
@@ -189,10 +216,13 @@ def _from_file(path: Path) -> Weights:
     content = _weights_in(content, path)
     if isinstance(content, nn.Module):
         return _of_course(tensors_of_module(content, path), path, kind="a whole saved module")
-    return _from_state_dict(content, path)
+    return _from_state_dict(content, path, plain)
 
 
-def _from_state_dict(content: Mapping[str, Any], path: Path) -> Weights:
+def _from_state_dict(content: Mapping[str, Any], path: Path, plain: tuple[NetworkParameters, Shape] | None) -> Weights:
+    if plain:
+        tensors = {str(name).removeprefix("module."): tensor for name, tensor in content.items()}  # of a DataParallel
+        return Weights(tensors, f"{path} (a state_dict)", path, *plain)
     tensors, note = tensors_by_name(content, path)
     return _of_course(tensors, path, note=note)
 

@@ -205,7 +205,7 @@ class TrainConfig(Section):
     freeze: tuple[str, ...] = Field(
         (),
         strict=False,
-        description="names of layers that stay as they are, for example layer1; also their running means, and their dropout is off",
+        description="names of layers that stay as they are, for example layer1; also their running means",
     )
     weights_seed: Seed | None = Field(None, description="seed of the initial weights; null: the run's")
     init_from: PathName | None = Field(

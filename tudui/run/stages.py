@@ -29,7 +29,7 @@ from tudui.training.engine import predict, score
 from tudui.training.hashes import begun_from
 from tudui.training.state import images_left_out
 from tudui.training.step import Training
-from tudui.weights import read_weights
+from tudui.weights import initial_weights
 
 if TYPE_CHECKING:
     from tudui.training.checkpoint import Checkpoint
@@ -41,7 +41,7 @@ class Run:
     """A run around the loop, event by event. It writes nothing before its first event."""
 
     def __init__(self, training: Training, folder: RunFolder, *, cautions: Sequence[str] = ()) -> None:
-        self.training, self.folder, self.cautions = training, folder, cautions
+        self.training, self.folder, self.cautions = training, folder, [*cautions]
         self.config, self.data, self.loss = training.config, training.data, training.loss
         self.state, self.world = training.state, training.world
         self.metric = self.data.task.metrics[0]  # selects the best weights and stops early
@@ -55,9 +55,11 @@ class Run:
     def initialise(self) -> None:
         """Load the weights of `train.init_from`, if it is set."""
         if self.config.train.init_from:
-            weights = read_weights(Path(self.config.train.init_from))
-            weights.check_fits(self.data.shape, self.config.network)
-            self.state.network.model.load_state_dict(weights.tensors)
+            model, path = self.state.network.model, Path(self.config.train.init_from)
+            own = model.state_dict()
+            tensors, note = initial_weights(path, self.config.network, self.data.shape, own)
+            model.load_state_dict({**own, **tensors})
+            self.cautions += [note] if note else []
 
     def share_state(self) -> None:
         """Give every process the state of the first; TuduiError if its settings or its images differ from theirs."""
