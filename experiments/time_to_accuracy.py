@@ -92,7 +92,7 @@ def tutorials(data: Dataset, seed: int, epochs: int, *, better: bool) -> Contend
                 if number % part == 0:
                     yield number
 
-    network = Network(loop.model, preparation, torch.device("cpu"), channels_last=False)
+    network = Network(loop.model, preparation, torch.device("cpu"), "tudui", 10, channels_last=False)
     return Contender(network, parts(), data.test)
 
 

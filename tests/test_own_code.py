@@ -15,18 +15,26 @@ import torch
 
 from tests.conftest import QUICK_FLAGS, ROOT, TUDUI, record
 from tudui.config import load_config, own_code, parse_set
+from tudui.data import draw_epoch, load_data
 from tudui.errors import Interrupted, UsageError
 from tudui.events import StepEnd
-from tudui.run import train
+from tudui.losses import build_loss
+from tudui.run import Job, train, train_together
+from tudui.seeding import derive_seed
+from tudui.training.device import resolve_machine
+from tudui.training.engine import fit
+from tudui.training.state import new_state
 from tudui.weights import read_weights
 
 CODE = '''
+import random
 from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.ops import StochasticDepth
 
 Path("imported").touch()
 
@@ -49,6 +57,91 @@ class Odd(nn.Module):
         values = F.relu(self.norm(self.stem(images)))
         values = F.dropout(F.adaptive_avg_pool2d(values, 4).flatten(1), 0.2, self.training)
         return self.head(self.drop(self.second(self.first(values))))
+
+
+class Deep(nn.Module):
+    """Stochastic depth by torch and by Python, dropout from the fourth step on, layers that get their shapes late."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.stem = nn.LazyConv2d(8, 3, stride=2, padding=1)
+        self.norm = nn.LazyBatchNorm2d()
+        self.block = nn.Conv2d(8, 8, 3, padding=1)
+        self.skip = StochasticDepth(0.3, "row")
+        self.head = nn.LazyLinear(num_classes)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, images):
+        self.calls += self.training
+        values = F.relu(self.norm(self.stem(images)))
+        if not self.training or random.random() < 0.7:
+            values = values + self.skip(self.block(values))
+        if self.calls > 3:
+            values = F.dropout(values, 0.2, self.training)
+        return self.head(F.adaptive_avg_pool2d(values, 2).flatten(1))
+
+
+class Unused(Deep):
+    def __init__(self):
+        super().__init__(10)
+        self.other = nn.LazyLinear(3)
+
+
+class Later(Deep):
+    """Something goes wrong in the third step, or in evaluation."""
+
+    def __init__(self, what="raises"):
+        super().__init__(10)
+        self.what = what
+
+    def forward(self, images):
+        outputs = super().forward(images)
+        if self.what == "in evaluation" and self.calls and not self.training:
+            raise ValueError("late")
+        if self.calls < 3 or self.what == "in evaluation":
+            return outputs
+        if self.what == "raises":
+            raise ValueError("late")
+        if self.what == "inside":
+            self.skip(self.norm(images))
+        return Backward.apply(outputs) if self.what == "backward" else outputs[:, :7]
+
+
+class Backward(torch.autograd.Function):
+    @staticmethod
+    def forward(context, values):
+        return values.clone()
+
+    @staticmethod
+    def backward(context, gradient):
+        raise ValueError("late")
+
+
+class Flat(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(192, 10)
+        self.norm = nn.BatchNorm1d(10)
+
+    def forward(self, images):
+        return self.norm(self.head(images.flatten(1)))
+
+
+CALLS = []
+
+
+def later(outputs, targets, what="raises"):
+    CALLS.append(outputs)
+    if len(CALLS) < 4:
+        return F.cross_entropy(outputs, targets)
+    if what == "raises":
+        raise ValueError("late")
+    return outputs if what == "shape" else F.cross_entropy(outputs, targets).detach()
+
+
+def noisy(outputs, targets):
+    losses = F.cross_entropy(outputs, targets, reduction="none")
+    return losses * (1 + 0.1 * torch.rand(len(targets))) if outputs.requires_grad else losses
 
 
 def smooth(outputs, targets, amount=0.1):
@@ -183,10 +276,10 @@ def test_a_run_of_own_network_loss_and_data(tudui, file):
     assert (wrong.code, wrong.err.count("\n")) == (2, 1)
 
 
-def settings(*more: str):
+def settings(*more: str, name: str = "Odd"):
     own = (
-        f"network={Path('net.py').absolute()}:Odd",
-        "network.width=4",
+        f"network={Path('net.py').absolute()}:{name}",
+        *(["network.width=4"] if name == "Odd" else []),
         "loss=net.py:smooth",
         "data.name=net.py:digits",
     )
@@ -195,9 +288,18 @@ def settings(*more: str):
     return load_config(None, [parse_set(text) for text in chosen.values()]).config
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_resumed_at_every_yield_it_is_the_uncut_run(optimizer, tudui, tmp_path):
-    config = settings(f"optimizer={optimizer}", "train.freeze=[stem]")
+KINDS = {
+    "shared, unused, frozen, dropout, sgd": ("Odd", "optimizer=sgd", "train.freeze=[stem]"),
+    "shared, unused, frozen, dropout, adamw": ("Odd", "optimizer=adamw", "train.freeze=[stem, norm]"),
+    "stochastic depth, lazy, dropout later": ("Deep",),
+    "random loss": ("Deep", "loss=net.py:noisy", "train.freeze=[norm]"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_resumed_at_every_yield_it_is_the_uncut_run(kind, tudui, tmp_path):
+    name, *others = KINDS[kind]
+    config = settings(*others, name=name)
     yields: list[int] = []
     train(
         config,
@@ -215,11 +317,118 @@ def test_resumed_at_every_yield_it_is_the_uncut_run(optimizer, tudui, tmp_path):
 
         with pytest.raises(Interrupted):
             train(config, folder, sinks=[interrupt])
-        resumed = tudui("train", "--resume", folder, *OWN)
+        own = (f"--network=net.py:{name}", f"--loss={config.loss.name}", *DATA)
+        resumed = tudui("train", "--resume", folder, *own)
         assert resumed.code == 0, resumed.err
         cut = read_weights(folder).tensors
         assert [name for name, tensor in whole.tensors.items() if not torch.equal(tensor, cut[name])] == []
         assert record(folder) == record(tmp_path / "whole" / "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "settings_of", "frozen"),
+    [
+        ("sgd", torch.optim.SGD, {"momentum": 0.9, "nesterov": True}, "[]"),
+        ("sgd", torch.optim.SGD, {"momentum": 0.9, "nesterov": True}, "[stem]"),
+        # the bias before BatchNorm has a gradient of rounding errors, which Adam makes as large as any other
+        ("adamw", torch.optim.AdamW, {}, "[stem]"),
+    ],
+)
+def test_a_run_is_a_plain_loop_with_torchs_optimizer(name, kind, settings_of, frozen):
+    """With shared weights, an unused layer, running means, dropout, and a strong weight decay."""
+    section = f"optimizer={{name: {name}, weight_decay: 0.3}}"
+    plain = (
+        section,
+        "optimizer.lr=0.01",
+        f"train.freeze={frozen}",
+        "schedule=constant",
+        "train.clip=null",
+        "precision=fp32",
+    )
+    config, _ = resolve_machine(settings(*plain))
+    data = load_data(config.data, config.seed)
+    ours, theirs = (new_state(config, data) for _ in range(2))
+    for _ in fit(ours, data, build_loss(config.loss, data.task), config):
+        pass
+    model, size = theirs.network.model, config.train.batch_size
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = kind(trained, 0.01, weight_decay=0.3, **settings_of)
+    for step in range(ours.progress.step):
+        epoch, number = divmod(step, ours.steps_per_epoch)
+        draw = draw_epoch(len(data.train), seed=config.seed, epoch=epoch, data=config.data)
+        images, labels = draw.batch(data.train, number * size, (number + 1) * size)
+        theirs.network.train()
+        torch.manual_seed(derive_seed(config.seed, "layers", step, 0))
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(theirs.network(images), labels, label_smoothing=0.1).backward()
+        optimizer.step()
+    assert ours.progress.step >= 8
+    for key, tensor in model.state_dict().items():
+        torch.testing.assert_close(ours.network.model.state_dict()[key], tensor, rtol=1e-4, atol=1e-5)
+
+
+def test_in_lockstep_runs_with_random_layers_are_what_they_are_alone(tmp_path):
+    random = ("loss=net.py:noisy", "seed=1"), ("seed=2", "optimizer.lr=0.01"), ("loss=ce",)
+    configs = {f"run{number}": settings(*own, name="Deep") for number, own in enumerate(random)}
+    train_together([Job(config=config, run_dir=tmp_path / "together" / name) for name, config in configs.items()])
+    for name, config in configs.items():
+        train(config, tmp_path / "alone" / name)
+        assert record(tmp_path / "together" / name) == record(tmp_path / "alone" / name)
+        together, alone = (read_weights(tmp_path / place / name).tensors for place in ("together", "alone"))
+        assert all(torch.equal(tensor, alone[key]) for key, tensor in together.items())
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--network", "net.py:Later"), r"network net\.py:Later: \S+net\.py:LINE, forward: late$"),
+        (
+            ("--network", "net.py:Later", "--set", "network.what=inside"),
+            r"network net\.py:Later: \S+net\.py:\d+, layer norm: .*elements",
+        ),
+        (
+            ("--network", "net.py:Later", "--set", "network.what=in evaluation"),
+            r"network net\.py:Later: \S+net\.py:\d+, forward: late$",
+        ),
+        (
+            ("--network", "net.py:Later", "--set", "network.what=narrow"),
+            r"network net\.py:Later: returns \[B, 7\], expected \[B, 10\]",
+        ),
+        (
+            ("--network", "net.py:Later", "--set", "network.what=backward"),
+            r"network net\.py:Later: \S+net\.py:\d+, forward: late$",
+        ),
+        ((*NETWORK, "--loss", "net.py:later"), r"\S+net\.py:\d+: ValueError: late$"),
+        ((*NETWORK, "--loss", "net.py:later:what=shape"), r"net\.py:later: returns \[B, 10\], expected one number"),
+        ((*NETWORK, "--loss", "net.py:later:what=detached"), r"net\.py:later: returns values without a gradient"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, tuple) else "",
+)
+def test_what_fails_in_a_later_step_is_one_line(flags, says, tudui, file):
+    line = CODE.split('if self.what == "raises":')[0].count("\n") + 2
+    answer = tudui("train", *flags, *DATA, *QUICK, "-e", "2", "--run-dir", "run")
+    errors = [text for text in answer.err.splitlines() if text.startswith("error:")]
+    assert (answer.code, len(errors)) == (2, 1), answer.err
+    assert re.search(says.replace("LINE", str(line)), errors[0])
+    assert "Traceback" not in answer.err
+    assert Path("run/checkpoints/last.pt").exists()
+
+
+def test_a_loss_that_is_not_finite_names_the_layer_before_it_also_after_a_resume(tudui, tmp_path):
+    config = settings("optimizer.lr=1e30", "log.every=1", "train.clip=null", "train.freeze=[stem]")
+    assert train(config, tmp_path / "whole" / "run").status == "diverged"
+    diverged = json.loads(Path("whole/run/result.json").read_text())["diverged"]
+    assert diverged["step"] == 2
+    assert diverged["layer"] in {"first.weight", "norm.weight", "norm.bias", "head.weight", "head.bias"}
+
+    def stop(event):
+        if isinstance(event, StepEnd):
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted):
+        train(config, tmp_path / "cut" / "run", sinks=[stop])
+    tudui("train", "--resume", "cut/run", *OWN)
+    assert record(Path("cut/run")) == record(Path("whole/run"))
 
 
 def test_what_gets_no_gradient_is_not_changed_and_shared_weights_stay_equal(tmp_path):
@@ -297,6 +506,11 @@ def test_the_workers_of_a_comparison_get_the_file(file, tmp_path):
         (("--network", "net.py:Needs"), r"Needs needs depth, width"),
         (("--network", "net.py:Odd", "--set", "network.widht=3"), r"no parameter 'widht'; did you mean 'width'\?"),
         (("--network", "net.py:Hidden"), r"changes calls, which no checkpoint contains"),
+        (("--network", "net.py:Unused"), r"other\.weight has no shape, because no forward pass uses it"),
+        (
+            ("--network", "net.py:Flat", *DATA, "-b", "11", "-s", "train.drop_last=false", "-s", "data.validation=0"),
+            r"net\.py:\d+, layer norm: Expected more than 1 value .*set train\.drop_last=true",
+        ),
         (("--network", "net.py:Late"), r"creates calls in its forward pass"),
         (("--network", "torchvision:resnet81"), r"no such classification model; did you mean 'resnet18'\?"),
         (("--network", "torchvision"), r"must be torchvision:NAME"),

@@ -127,7 +127,14 @@ def describe(weights: Weights, source: Path) -> Description:
 
 def logits_of(weights: Weights, preparation: Preparation, images: Tensor) -> Tensor:
     """Return logits [N, K] of images uint8 [N, 3, H, W], in fp32 on the CPU."""
-    network = Network(weights.model(), preparation, torch.device("cpu"), channels_last=False)
+    network = Network(
+        weights.model(),
+        preparation,
+        torch.device("cpu"),
+        weights.network.name,
+        weights.shape.outputs,
+        channels_last=False,
+    )
     with torch.inference_mode():
         return network(images)
 

@@ -39,7 +39,7 @@ def network_of(weights: Weights, *, preparation: Preparation) -> Network:
     """Return the network in the precision and memory format of its run; without a run, in fp32."""
     config = config_from(weights.config, weights.origin) if weights.config else Config()
     config, _ = resolve_machine(config.model_copy(update={"device": "auto"}))
-    return Network.of(weights.model(), preparation, config)
+    return Network.of(weights.model(), preparation, config, weights.shape.outputs)
 
 
 def preparation_of(weights: Weights, normalize: str | None, standardizing: Preparation | None) -> Preparation:

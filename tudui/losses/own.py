@@ -22,6 +22,7 @@ def build(parameters: OwnLoss, task: Any) -> "Loss":
 
     A loss that returns one number, its mean over the batch, gives that number to each sample.
     """
+    import torch
     from torch import nn
 
     found, given = own_object(parameters.name, parameters.code, "--loss"), dict(parameters.model_extra or {})
@@ -36,26 +37,28 @@ def build(parameters: OwnLoss, task: Any) -> "Loss":
 
     def loss(outputs: "Tensor", targets: "Tensor") -> "Tensor":
         with own_errors(path_of(parameters.name)):
-            values: Tensor = function(outputs, targets, **given)
-        return values.expand(len(targets)) if getattr(values, "ndim", None) == 0 else values
+            values = function(outputs, targets, **given)
+        return _checked(values, parameters.name, len(targets), trains=outputs.requires_grad)
 
-    _check(loss, parameters.name, task.outputs)
+    loss(torch.zeros(2, task.outputs, requires_grad=True), torch.zeros(2, dtype=torch.int64))  # before training
     return loss
 
 
-def _check(loss: "Loss", name: str, outputs: int) -> None:
-    """Call a loss once, before training; UsageError if it does not return a loss per image."""
+def _checked(values: object, name: str, images: int, *, trains: bool) -> "Tensor":
+    """Return a loss per image [B]; UsageError if it is something else, or has no gradient to train with."""
     import torch
 
-    values = loss(torch.zeros(2, outputs, requires_grad=True), torch.zeros(2, dtype=torch.int64))
     expected = "expected one number, or a tensor [B], a loss per image"
     if not isinstance(values, torch.Tensor):
         raise UsageError(f"{name}: returns a {type(values).__name__}, {expected}")
-    if values.shape != (2,):
-        got = ", ".join(["B" if values.shape[:1] == (2,) else "?", *map(str, values.shape[1:])])
+    if values.ndim == 0:
+        values = values.expand(images)
+    if values.shape != (images,):
+        got = ", ".join(["B" if values.shape[:1] == (images,) else "?", *map(str, values.shape[1:])])
         raise UsageError(f"{name}: returns [{got}], {expected}")
-    if not values.requires_grad:
+    if trains and not values.requires_grad:
         raise UsageError(f"{name}: returns values without a gradient; compute them from outputs in torch")
+    return values
 
 
 SPEC = LossSpec(

@@ -15,6 +15,8 @@ def build_network(parameters: NetworkParameters, shape: Shape, *, seed: int) -> 
     """Return the network with PyTorch's default initialisation, drawn from the seed alone."""
     import torch
 
+    from tudui.networks.modules.check import give_shapes
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights"))
-        return network_spec(parameters.name).build(parameters, shape)
+        return give_shapes(network_spec(parameters.name).build(parameters, shape), parameters.name, shape)

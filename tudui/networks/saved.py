@@ -100,8 +100,11 @@ def _expected(network: NetworkParameters, shape: Shape, path: Path) -> "dict[str
     """Return the network's tensors without their values; WeightsError if it cannot be built for this shape."""
     import torch
 
-    try:
-        with torch.device("meta"):
-            return build_network(network, shape, seed=0).state_dict()
-    except TuduiError as error:
-        raise WeightsError(f"{path}: {error}") from None
+    problem = ""
+    for device in ("meta", "cpu"):  # a lazy layer gets its shape from a forward pass, which may need values
+        try:
+            with torch.device(device):
+                return build_network(network, shape, seed=0).state_dict()
+        except TuduiError as error:
+            problem = str(error)
+    raise WeightsError(f"{path}: {problem}")

@@ -142,12 +142,12 @@ def _divergence(training: Training, layers: tuple[str, ...], steps: list[Measure
         rate = peak * state.schedule(number - 1)
         norms_by_layer = dict(zip(layers, step.norms, strict=True))
         if not math.isfinite(step.loss):
-            return Divergence(step=number, what="loss", layer=training.steepest, learning_rate=rate)
+            return Divergence(step=number, what="loss", layer=state.progress.steepest, learning_rate=rate)
         bad = [layer for layer, norm in norms_by_layer.items() if not math.isfinite(norm)]
         if bad and state.scaler is None:  # with fp16 the scaler skips such steps and lowers its scale
             # backward goes from the last layer to the first
             return Divergence(step=number, what="gradient", layer=bad[-1], learning_rate=rate)
-        training.steepest = max(norms_by_layer, key=norms_by_layer.__getitem__)
+        state.progress.steepest = max(norms_by_layer, key=norms_by_layer.__getitem__)
     return None
 
 

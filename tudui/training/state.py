@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from tudui.config import Config
+from tudui.config.own_code import is_own
 from tudui.data import Dataset
 from tudui.distributed import World
 from tudui.errors import UsageError
@@ -32,6 +33,7 @@ class Progress:
     best_epoch: int = 0
     best_score: float | None = None  # of that metric on validation
     collapsed: bool = False  # the warning was given
+    steepest: str | None = None  # the layer with the largest gradient in the last step, named if the loss diverges
     seconds: float = 0.0  # in the loop
 
 
@@ -41,6 +43,7 @@ class TrainState:
 
     network: Network
     random_layers: bool  # a forward pass draws random numbers, for example for dropout
+    own_code: bool  # network or loss are the user's, and may draw them in a later step only
     optimizer: Optimizer
     schedule: Schedule
     scaler: torch.amp.GradScaler | None  # fp16 only
@@ -84,11 +87,13 @@ def new_state(config: Config, data: Dataset) -> TrainState:
     seed = sub_seed(config.train.weights_seed, config.seed)
     model = build_network(config.network, data.shape, seed=seed)
     freeze(model, config.train.freeze)
-    network = Network.of(model, data.preparation, config)
+    network = Network.of(model, data.preparation, config, data.shape.outputs)
     steps = config.train.epochs * steps_per_epoch
+    smallest = batch if config.train.drop_last else images % batch or batch
     return TrainState(
         network=network,
-        random_layers=check_network(network.model, config.network.name, data.shape, network.device),
+        random_layers=check_network(network.model, network.name, data.shape, network.device, min(2, smallest)),
+        own_code=is_own(config.network.name) or is_own(config.loss.name),
         optimizer=Optimizer(network.model, config.optimizer),
         schedule=build_schedule(config.schedule, steps=steps, steps_per_epoch=steps_per_epoch),
         scaler=torch.amp.GradScaler(network.device.type) if network.autocast == torch.float16 else None,

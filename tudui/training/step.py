@@ -14,7 +14,8 @@ from tudui.config import Config
 from tudui.config.loss_spec import Loss
 from tudui.data import Dataset, EpochDraw
 from tudui.distributed import ALONE, World
-from tudui.seeding import derive_seed
+from tudui.networks.modules.check import naming
+from tudui.seeding import derive_seed, seed_generators
 from tudui.training.gradients import clip_, fill_gradients, norms
 from tudui.training.state import TrainState
 
@@ -31,7 +32,6 @@ class Training:
     config: Config
     world: World = ALONE  # the processes that share its batches
     over: bool = False  # finished, diverged or stopped early
-    steepest: str | None = None  # the layer with the largest gradient in the last step, named if the loss diverges
 
 
 class Measures(NamedTuple):
@@ -69,11 +69,12 @@ class RunStep:
         optimizer, scaler = state.optimizer, state.scaler
         positions = self.first + torch.arange(images, device=self.first.device)[world.share(0, images)]
         inputs, targets = self.draw.at(self.training.data.train, positions)
-        if state.random_layers:  # from seed and step, so that a resumed run draws the same
-            torch.manual_seed(derive_seed(self.training.config.seed, "layers", step, world.rank))
+        if state.random_layers or state.own_code:  # from seed and step, so that a resumed run draws the same
+            seed_generators(derive_seed(self.training.config.seed, "layers", step, world.rank))
         outputs = state.network(inputs)
         mean = self.training.loss(outputs, targets).mean() / world.size  # the sum over processes is the batch's mean
-        gradients = fill_gradients(scaler.scale(mean) if scaler else mean, self.parameters)
+        with naming(state.network.model, state.network.name):
+            gradients = fill_gradients(scaler.scale(mean) if scaler else mean, self.parameters)
         measures = torch.stack([mean.detach(), self.metric.of(outputs.detach(), targets).sum()])
         self._sum(gradients, measures)
         for_scaler = cast("torch.optim.Optimizer", optimizer)  # a scaler uses only param_groups and step

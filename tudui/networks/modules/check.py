@@ -1,33 +1,39 @@
-"""One forward pass before training: does a network accept the data, and what does it return?"""
+"""One forward pass before training, and errors of a network's code at any time: which layer, which line."""
 
-import inspect
+import random
+import sysconfig
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from tudui.config.network_spec import Shape
-from tudui.errors import UsageError
+from tudui.errors import TuduiError, UsageError
 from tudui.text import in_a_line
 
-LIBRARY = Path(torch.__file__).parent
+LIBRARIES = (Path(__file__).parents[2], Path(sysconfig.get_path("stdlib")))  # besides those in site-packages
 
 
-def check_network(model: nn.Module, name: str, shape: Shape, device: torch.device) -> bool:
+def check_network(model: nn.Module, name: str, shape: Shape, device: torch.device, images: int = 2) -> bool:
     """Return whether the network draws random numbers in a forward pass, for example for dropout.
 
-    UsageError if it cannot be trained on these inputs: it raises, returns something else than [B, outputs], has nothing
-    to train, or makes tensors of its state only now, so that a checkpoint could not restore them.
+    UsageError if it cannot be trained on batches of so few images: it raises, returns something else than [B, outputs],
+    has nothing to train, or makes tensors of its state only now, so that a checkpoint could not restore them.
     """
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UsageError(f"network {name}: has no parameters to train; use another network, or less in train.freeze")
     training, before = model.training, {key: value.clone() for key, value in model.state_dict().items()}
     buffers = {key: value.clone() for key, value in model.named_buffers()}
     with torch.no_grad(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        drawn = _generator_state(device)
-        outputs = forward(model.train(), torch.zeros(2, *shape.input, device=device), name)
-        is_random = not torch.equal(drawn, _generator_state(device))
+        drawn = _generators(device)
+        with naming(model, name):
+            outputs = model.train()(torch.zeros(images, *shape.input, device=device))
+        is_random = drawn != _generators(device)
     if added := sorted(model.state_dict().keys() ^ before.keys()):
         raise UsageError(f"network {name}: creates {added[0]} in its forward pass; create it in __init__")
     changed = (key for key, value in model.named_buffers() if key not in before and not value.equal(buffers[key]))
@@ -37,60 +43,67 @@ def check_network(model: nn.Module, name: str, shape: Shape, device: torch.devic
         )
     model.load_state_dict(before)
     model.train(training)
-    expected = f"[B, {shape.outputs}]"
-    if not isinstance(outputs, Tensor):
-        raise UsageError(f"network {name}: returns {_kind(outputs)}, expected one tensor {expected}")
-    if outputs.shape != (2, shape.outputs):
-        got = ", ".join(["B" if outputs.shape[:1] == (2,) else "?", *map(str, outputs.shape[1:])])
-        raise UsageError(
-            f"network {name}: returns [{got}], expected {expected}, an output per class; change its last layer"
-        )
-    if outputs.device.type != device.type:
-        raise UsageError(f"network {name}: returns a tensor on {outputs.device}, expected {device}; do not move data")
+    check_outputs(outputs, name, (images, shape.outputs), device)
     return is_random
 
 
-def forward(model: nn.Module, inputs: Tensor, name: str) -> Tensor:
-    """Return the outputs of one batch; UsageError names the line of the user's code, or the layer, that raised."""
-    running: list[str] = []
-
-    def leave(*_: object) -> None:  # what a hook returns would replace the outputs
-        running.pop()
-
-    hooks = [
-        hook
-        for layer, module in model.named_modules()
-        for hook in (
-            module.register_forward_pre_hook(lambda *_, layer=layer: running.append(layer)),
-            module.register_forward_hook(leave),
+def check_outputs(outputs: object, name: str, expected: tuple[int, int], device: torch.device) -> Tensor:
+    """Return what a network returned; UsageError if it is not [B, outputs] on the device."""
+    wanted = f"[B, {expected[1]}]"
+    if not isinstance(outputs, Tensor):
+        size = f" of {len(outputs)}" if isinstance(outputs, tuple | list | dict) else ""
+        raise UsageError(f"network {name}: returns a {type(outputs).__name__}{size}, expected one tensor {wanted}")
+    if outputs.shape != expected:
+        got = ", ".join(["B" if outputs.shape[:1] == expected[:1] else "?", *map(str, outputs.shape[1:])])
+        raise UsageError(
+            f"network {name}: returns [{got}], expected {wanted}, an output per class; change its last layer"
         )
-    ]
+    if outputs.device.type != device.type:
+        raise UsageError(f"network {name}: returns a tensor on {outputs.device}, expected {device}; do not move data")
+    return outputs
+
+
+def give_shapes(model: nn.Module, name: str, shape: Shape) -> nn.Module:
+    """Give the parameters of lazy layers their shapes and first values; UsageError names one that is not used."""
+
+    def lazy() -> list[str]:
+        return [key for key, tensor in model.state_dict(keep_vars=True).items() if is_lazy(tensor)]
+
+    if lazy():
+        with torch.no_grad(), naming(model, name):
+            model.eval()(torch.zeros(2, *shape.input))
+        model.train()
+    if still := lazy():
+        raise UsageError(f"network {name}: {still[0]} has no shape, because no forward pass uses it; remove it")
+    return model
+
+
+@contextmanager
+def naming(model: nn.Module, name: str) -> Iterator[None]:
+    """Turn an exception in a network's code into a UsageError that names the user's line, or the layer, or both."""
     try:
-        outputs: Tensor = model(inputs)
-        return outputs
+        yield
+    except (TuduiError, torch.OutOfMemoryError):
+        raise
     except Exception as error:  # the user's code may raise anything
-        raise UsageError(f"network {name}: {_place(model, error, running)}: {in_a_line(error)}") from None
-    finally:
-        for hook in hooks:
-            hook.remove()
+        one = "more than 1 value per channel" in str(error)  # of BatchNorm
+        hint = "; a batch has one image: set train.drop_last=true, or another --batch-size" if one else ""
+        raise UsageError(f"network {name}: {_place(model, error)}: {in_a_line(error)}{hint}") from None
 
 
-def _place(model: nn.Module, error: Exception, running: list[str]) -> str:
-    """Return the last line outside torch, if it is in the file of the network, and the layer that was running."""
-    layer = f"layer {running[-1]}" if running and running[-1] else "forward"
-    try:
-        own = inspect.getfile(type(model))
-    except (OSError, TypeError):
-        own = ""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own]
-    outside = own and not Path(own).is_relative_to(LIBRARY.parent)
-    return f"{own}:{lines[-1]}, {layer}" if outside and lines else layer
+def _place(model: nn.Module, error: Exception) -> str:
+    """Return the last line outside of libraries, if there is one, and the layer that was running."""
+    names = {id(module): name for name, module in model.named_modules()}
+    line, layer = "", ""
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        layer = names.get(id(frame.f_locals.get("self"))) or layer
+        path = Path(frame.f_code.co_filename)
+        installed = {"site-packages", "dist-packages"} & set(path.parts) or any(map(path.is_relative_to, LIBRARIES))
+        line = line if installed or path.suffix != ".py" else f"{path}:{number}, "
+    return f"{line}{f'layer {layer}' if layer else 'forward'}"
 
 
-def _generator_state(device: torch.device) -> Tensor:
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def _kind(outputs: object) -> str:
-    size = f" of {len(outputs)}" if isinstance(outputs, tuple | list | dict) else ""
-    return f"a {type(outputs).__name__}{size}"
+def _generators(device: torch.device) -> tuple[object, ...]:
+    """Return the state of every generator that layers use."""
+    state = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+    return state.numpy().tobytes(), random.getstate(), str(np.random.get_state())

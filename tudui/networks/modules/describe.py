@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tudui.config.network_spec import NetworkParameters, Shape
 from tudui.networks import build_network
-from tudui.networks.modules.check import forward
+from tudui.networks.modules.check import naming
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def describe_network(parameters: NetworkParameters, shape: Shape) -> Description
         for name, module in model.named_modules()
         if not list(module.children())
     ]
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        forward(model, torch.zeros(1, *shape.input), parameters.name)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter, naming(model, parameters.name):
+        model(torch.zeros(1, *shape.input))
     for hook in hooks:
         hook.remove()
     sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
