@@ -85,6 +85,7 @@ def test_cut_at_every_yield_and_resumed(settings, tmp_path, class_folders):
         assert_same_run(run_dir, uncut)
 
 
+@pytest.mark.slow
 def test_cut_again_and_again(tmp_path):
     config = quick_config("log.sinks=[]")
     uncut, run_dir = tmp_path / "uncut", tmp_path / "cut"
@@ -210,6 +211,7 @@ def test_a_run_that_lost_its_checkpoints_keeps_the_rest(lost, tmp_path, tudui):
     assert tudui("train", "--restart").code == 2
 
 
+@pytest.mark.slow
 def test_a_finished_run_begins_again_with_more_epochs(tmp_path, tudui):
     """Its config.yaml then has them too."""
     overrides = ("schedule.name=constant", "log.tensorboard=false")

@@ -158,7 +158,7 @@ def test_mistakes_in_flags_are_one_line(arguments, says, tudui):
         ("train --no-cuda", "--device cpu"),
         ("train --optimizer adam", "--set optimizer.name=adam"),
         ("train --momentum 0.8", "--set optimizer.momentum=0.8"),
-        ("train --model tudui", "--set network.name=tudui"),
+        ("train --model tudui", "--network tudui"),
         ("train --label-noise 0.4", "--set data.label_noise=0.4"),
         ("train --loss huber --delta 0.5", "--loss huber:delta=0.5"),
         ("train --loss sce --beta 2", "--loss sce:beta=2"),
@@ -198,7 +198,7 @@ def test_the_most_similar_option_is_no_answer_if_it_is_another_thing(typed, neve
 
 
 def test_every_hint_names_a_setting_that_exists():
-    assert {*KEYS.values(), *(key for key, _ in VALUES.values())} <= {*known_keys(Config), "loss"}
+    assert {*KEYS.values(), *(key for key, _ in VALUES.values())} <= {*known_keys(Config), "loss", "network"}
 
 
 @pytest.mark.parametrize(

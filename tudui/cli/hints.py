@@ -9,7 +9,7 @@ from tudui.errors import did_you_mean
 # key of a config: what other tools call it
 NAMES = {
     "loss": "criterion loss-fn loss-function objective",
-    "network.name": "model net network arch architecture backbone",
+    "network": "model net arch architecture backbone cnn",
     "data.name": "dataset data-set",
     "data.dir": "root data-path data-root dataroot data-directory",
     "data.validation": "val val-split validation-split",
