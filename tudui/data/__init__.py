@@ -12,7 +12,7 @@ from tudui.config.schema import DataConfig
 from tudui.data.dataset import Dataset, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
 from tudui.data.split import stratified
-from tudui.errors import DataError
+from tudui.errors import DataError, UsageError
 from tudui.seeding import sub_seed
 from tudui.style import notes_on
 
@@ -90,8 +90,18 @@ def load_whole(config: DataConfig, seed: int) -> Dataset:
     return Dataset(config.name, source.task, every, None, every, preparation, tuple(source.notes), source.files)
 
 
+def _check_shift(shift: int, store: torch.Tensor) -> None:
+    """Raise UsageError if a shift moves more than half of an image out of itself."""
+    height, width = store.shape[2:]
+    if shift > (most := min(height, width) // 2):
+        raise UsageError(
+            f"data.augment.shift: {shift} pixels are more than half of a {height} x {width} image; use at most {most}"
+        )
+
+
 def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
     """Return the same as `load_data`, from a source."""
+    _check_shift(config.augment.shift, source.store)
     notes, task = list(source.notes), source.task
     parts = dict(source.parts)
 
