@@ -40,7 +40,7 @@ class AugmentConfig(Section):
     crop: tuple[PositiveShare, PositiveShare] | None = Field(
         None,
         strict=False,
-        description="[LOW, HIGH]: enlarge a random part with this share of the image's area to the whole image; null: no",
+        description="[LOW, HIGH]: enlarge a random part with this share of the area to the whole image; null: no",
     )
 
     @field_validator("crop")
