@@ -1,16 +1,25 @@
 """Images of any size: cut, scaled, cached, standardised, trained on and predicted as torchvision and Pillow do it."""
 
+import json
+from pathlib import Path
+
 import numpy as np
+import onnxruntime
 import pytest
 import torch
+from PIL import Image, ImageOps
 from scipy.stats import ks_2samp
 from torchvision.transforms import RandomResizedCrop, v2
 
-from tests.conftest import photograph, quick_config
+from tests.conftest import DIGITS, photograph, quick_config
 from tudui.config import load_config, parse_set
 from tudui.config.schema import AugmentConfig, DataConfig
-from tudui.data import Split, draw_epoch, load_data
+from tudui.data import Source, Split, _scaled, draw_epoch, load_data
+from tudui.data.decoding import decode_image
+from tudui.data.digits import read_digits
 from tudui.errors import ConfigError, UsageError
+from tudui.tasks import Classes
+from tudui.weights import read_weights
 
 
 def pictures(number: int, height: int, width: int) -> torch.Tensor:
@@ -97,3 +106,134 @@ def test_a_shift_is_at_most_half_the_size(size, most):
     assert load_data(quick_config(*settings, f"data.augment.shift={most}").data, 0)
     with pytest.raises(UsageError, match=f"use at most {most}$"):
         load_data(quick_config(*settings, f"data.augment.shift={most + 1}").data, 0)
+
+
+SIDES = (32, 64, 96, 224)
+LINEAR = ("network=linear", "optimizer.lr=0.01", "train.batch_size=8")
+
+
+def photo(number: int, height: int, width: int) -> Image.Image:
+    """Real digits in grey and colours with fine detail, so that aliasing would show."""
+    noise = np.random.default_rng(number).integers(0, 20, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(np.asarray(photograph(number).resize((width, height))) // 2 + noise)
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("original", [(300, 300), (50, 50), (224, 224), (240, 331), (90, 64)])
+def test_an_image_file_is_scaled_as_torchvision_and_pillow_do_it(side, original, tmp_path):
+    image = photo(3, *original)
+    image.save(tmp_path / "image.png")
+    ours = decode_image(tmp_path / "image.png", (side, side)).astype(int)
+    theirs = v2.Compose([v2.Resize(side), v2.CenterCrop(side)])(image)
+    difference = np.abs(ours - np.asarray(theirs).transpose(2, 0, 1))
+    if original[0] == original[1]:
+        assert difference.max() == 0
+    else:  # torchvision scales and cuts at whole pixels; Pillow's fit scales the very centre
+        assert difference.mean() < 3
+        exact = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
+        assert np.array_equal(ours, np.asarray(exact).transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_large_jpeg_is_decoded_smaller_with_little_difference(side, tmp_path):
+    photograph(5).resize((1500, 1200), Image.Resampling.BICUBIC).save(tmp_path / "image.jpg", quality=95)
+    with Image.open(tmp_path / "image.jpg") as image:
+        whole = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
+    difference = np.abs(decode_image(tmp_path / "image.jpg", (side, side)) - np.asarray(whole, int).transpose(2, 0, 1))
+    assert difference.mean() < 1
+    assert difference.max() < 20
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_named_sets_are_scaled_and_standardised_as_torchvision_does_it(side):
+    data = load_data(DataConfig(size=side, validation=0.0), 0)
+    small = read_digits(DataConfig()).store
+    theirs = v2.functional.resize(small, [side, side], antialias=True)
+    assert torch.equal(data.train.store, theirs)
+    pillow = np.asarray(Image.fromarray(small[7].permute(1, 2, 0).numpy()).resize((side, side), Image.BILINEAR))
+    assert np.abs(theirs[7].permute(1, 2, 0).numpy().astype(int) - pillow).max() <= 1
+    pixels = theirs[data.train.rows].double() / 255
+    mean, std = pixels.mean((0, 2, 3)).tolist(), pixels.std((0, 2, 3), correction=0).tolist()
+    assert data.preparation.mean == pytest.approx(mean, rel=1e-9)
+    assert data.preparation.std == pytest.approx(std, rel=1e-9)
+    prepare = v2.Compose([v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)])
+    assert torch.allclose(data.preparation(data.test.images[:50]), prepare(data.test.images[:50]), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(40, 64), (64, 41), (20, 90)])
+def test_images_that_are_no_squares_keep_their_centre(size):
+    """A set of another package may have any size."""
+    store = torch.stack([torch.from_numpy(np.array(photo(one, *size))).permute(2, 0, 1) for one in range(4)])
+    source = Source(store, torch.arange(4) % 2, Classes(names=("a", "b")), {"train": torch.arange(4)})
+    theirs = v2.Compose([v2.Resize(32), v2.CenterCrop(32)])(store)
+    assert torch.equal(_scaled(source, 32).store, theirs)
+
+
+@pytest.fixture
+def squares(tmp_path) -> Path:
+    """40 pictures of 120 x 120 in two classes, which torchvision and Tudui scale to the same bytes."""
+    for number in range(40):
+        folder = tmp_path / "squares" / ("even" if DIGITS.target[number] % 2 == 0 else "odd")
+        folder.mkdir(parents=True, exist_ok=True)
+        photo(number, 120, 120).save(folder / f"{number:02}.png")
+    return tmp_path / "squares"
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_run_at_any_size_is_predicted_as_torchvision_prepares_it(side, squares, tudui):
+    folder, flags = f"folder:{squares}", [flag for one in LINEAR for flag in ("--set", one)]
+    trained = tudui(
+        "train", "--data", folder, "--size", side, "-e", 1, "--run-dir", "run", "--set", "device=cpu", *flags
+    )
+    assert trained.code == 0, trained.err
+    weights = read_weights(Path("run"))
+    assert weights.shape.input == (3, side, side)
+    data = load_data(DataConfig(name=folder, size=side), 0)
+    prepare = v2.Compose(
+        [
+            v2.Resize(side), v2.CenterCrop(side), v2.ToImage(), v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(weights.preparation.mean, weights.preparation.std),
+        ]
+    )  # fmt: skip
+
+    def probabilities(path: Path) -> list[float]:
+        with Image.open(path) as image, torch.inference_mode():
+            return weights.model()(prepare(image)[None]).softmax(1)[0].tolist()
+
+    with np.load("run/predictions.npz") as file:
+        recorded = dict(zip(file["index"].tolist(), file["probabilities"].tolist(), strict=True))
+    for row, found in recorded.items():
+        assert found == pytest.approx(probabilities(Path(data.files[row])), abs=1e-3)  # float16
+    predicted = tudui("predict", "run", squares, "--json").json()["predictions"]
+    assert len(predicted) == 40
+    for one in predicted:
+        found = {row["name"]: row["probability"] for row in one["classes"]}
+        assert [found[name] for name in weights.class_names] == pytest.approx(probabilities(one["image"]), abs=1e-5)
+    scored = tudui("evaluate", "run", "--json").json()
+    assert scored["accuracy"] == json.loads(Path("run/result.json").read_text())["test"]["accuracy"]
+
+
+def test_weights_alone_are_scored_and_exported_at_their_own_size(squares, tudui):
+    flags = [flag for one in (*LINEAR, "device=cpu") for flag in ("--set", one)]
+    tudui("train", "--data", f"folder:{squares}", "--size", 96, "-e", 1, "--run-dir", "run", *flags)
+    for format in ("safetensors", "onnx"):
+        exported = tudui("export", "run", "--format", format, "--out", f"model.{format}")
+        assert exported.code == 0, exported.err
+        assert "Its input is 96 x 96 pixels" in Path(f"model.{format}.md").read_text()
+    own = tudui("evaluate", "run", "--json").json()
+    other = tudui("evaluate", "model.safetensors", "--data", f"folder:{squares}", "--json").json()
+    assert (other["images"], other["accuracy"], other["loss"]) == (own["images"], own["accuracy"], own["loss"])
+    image = min(squares.rglob("*.png"))
+    session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+    (found,) = session.run(["probabilities"], {"images": decode_image(image, (96, 96))[None]})
+    ours = {
+        row["name"]: row["probability"]
+        for row in tudui("predict", "run", image, "--json").json()["predictions"][0]["classes"]
+    }
+    assert found[0].tolist() == pytest.approx([ours["even"], ours["odd"]], abs=1e-4)
+
+
+def test_a_network_of_one_size_names_it(tudui):
+    answer = tudui("train", "--size", 64, "--dry-run")
+    assert answer.code == 2
+    assert "use --size 32, or another network" in answer.err

@@ -19,6 +19,7 @@ from tudui.style import notes_on
 __all__ = ["Dataset", "EpochDraw", "Preparation", "Source", "Split", "draw_epoch", "load_data", "load_whole"]
 
 TEST_SHARE = 0.2  # of a source without test images
+CHUNK = 256  # images that are scaled at once
 
 
 def read_source(config: DataConfig) -> Source:
@@ -44,14 +45,12 @@ def _scaled(source: Source, side: int | None) -> Source:
     store = source.store
     if side is None or store.shape[2:] == (side, side):
         return source
-    factor = side / min(store.shape[2:])
-    height, width = (max(side, round(length * factor)) for length in store.shape[2:])
-    top, left = (height - side) // 2, (width - side) // 2
+    from torchvision.transforms.v2.functional import center_crop, resize
+
     scaled = store.new_empty(len(store), 3, side, side)
-    for start in range(0, len(store), 1024):
-        chunk = store[start : start + 1024]
-        chunk = torch.nn.functional.interpolate(chunk, size=(height, width), mode="bilinear", antialias=True)
-        scaled[start : start + 1024] = chunk[:, :, top : top + side, left : left + side]
+    for start in range(0, len(store), CHUNK):
+        chunk = resize(store[start : start + CHUNK], [side], antialias=True)
+        scaled[start : start + CHUNK] = center_crop(chunk, [side, side])
     return replace(source, store=scaled)
 
 
