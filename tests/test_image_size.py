@@ -1,6 +1,9 @@
 """Images of any size: cut, scaled, cached, standardised, trained on and predicted as torchvision and Pillow do it."""
 
 import json
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +17,11 @@ from torchvision.transforms import RandomResizedCrop, v2
 from tests.conftest import DIGITS, photograph, quick_config
 from tudui.config import load_config, parse_set
 from tudui.config.schema import AugmentConfig, DataConfig
-from tudui.data import Source, Split, _scaled, draw_epoch, load_data
+from tudui.data import Source, Split, _scaled, draw_epoch, load_data, read_source
+from tudui.data.cache import LARGE
 from tudui.data.decoding import decode_image
 from tudui.data.digits import read_digits
-from tudui.errors import ConfigError, UsageError
+from tudui.errors import ConfigError, DataError, UsageError
 from tudui.tasks import Classes
 from tudui.weights import read_weights
 
@@ -166,7 +170,7 @@ def test_images_that_are_no_squares_keep_their_centre(size):
     store = torch.stack([torch.from_numpy(np.array(photo(one, *size))).permute(2, 0, 1) for one in range(4)])
     source = Source(store, torch.arange(4) % 2, Classes(names=("a", "b")), {"train": torch.arange(4)})
     theirs = v2.Compose([v2.Resize(32), v2.CenterCrop(32)])(store)
-    assert torch.equal(_scaled(source, 32).store, theirs)
+    assert torch.equal(_scaled(source, DataConfig(size=32)).store, theirs)
 
 
 @pytest.fixture
@@ -237,3 +241,90 @@ def test_a_network_of_one_size_names_it(tudui):
     answer = tudui("train", "--size", 64, "--dry-run")
     assert answer.code == 2
     assert "use --size 32, or another network" in answer.err
+
+
+def test_sizes_do_not_mix_in_the_cache(squares):
+    for side in (32, 64, 32, 64):
+        data = load_data(DataConfig(name=f"folder:{squares}", size=side), 0)
+        assert data.shape.input == (3, side, side)
+        row = int(data.test.rows[0])
+        assert np.array_equal(data.test.images[0].numpy(), decode_image(Path(data.files[row]), (side, side)))
+    assert len(list(Path("cache/folders").iterdir())) == 2
+
+
+def many_squares(folder: Path, number: int) -> str:
+    """Links to the same pictures, one of which cannot be read, so that the set is large."""
+    for path in folder.rglob("*.png"):
+        for copy in range(number // 40):
+            (path.parent / f"{path.stem}-{copy}.png").hardlink_to(path)
+        path.unlink()
+    (folder / "odd" / "torn.png").write_bytes(b"no image")
+    return f"folder:{folder}"
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_a_large_folder_is_mapped_and_the_same_as_image_by_image(cache, squares, capfd):
+    config = DataConfig(name=many_squares(squares, 400), size=512, cache=cache, on_bad_image="skip")
+    for again in range(2):
+        source = read_source(config)
+        assert source.store.shape == (400, 3, 512, 512)
+        assert source.store.numel() > LARGE
+        for row in (0, 7, 250, 399):
+            assert np.array_equal(source.store[row].numpy(), decode_image(Path(source.files[row]), (512, 512)))
+        says = capfd.readouterr().err
+        assert ("401 images of 512 x 512 pixels take 0.3 GB in " in says) == (not again or not cache)
+        assert list(source.unreadable) == ["odd/torn.png"]
+        assert [note for note in source.notes if "anew" in note] == []
+    found = list(Path("cache").rglob("images.npy"))
+    assert len(found) == cache
+    assert not list(Path("cache").rglob(".writing-*"))
+    if cache:
+        assert np.array_equal(np.load(found[0], mmap_mode="r")[::80], source.store[::80].numpy())
+    with pytest.raises(DataError, match="1 of 401 images cannot be read"):
+        read_source(config.model_copy(update={"on_bad_image": "refuse"}))
+
+
+OWN_LIMIT = """
+import re, resource, runpy
+from pathlib import Path
+import torch, torchvision.transforms.v2
+data = 1024 * int(re.search(r"VmData:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+resource.setrlimit(resource.RLIMIT_DATA, (data + 450_000_000,) * 2)
+try:
+    bytearray(552_000_000)
+except MemoryError:
+    runpy.run_module("tudui", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA counts other memory elsewhere")
+@pytest.mark.parametrize("cache", ["true", "false"])
+def test_a_set_larger_than_memory_is_trained_on(cache):
+    """digits at 320 x 320 are 552 MB, the process may use 450."""
+    flags = ("--data", "digits", "--size", "320", "-e", "1", "-b", "8", "--run-dir", "run", "--set", "device=cpu")
+    settings = (*LINEAR[:2], f"data.cache={cache}", "log.sinks=[]", "log.details_every=2", "optimizer.momentum=0")
+    command = [sys.executable, "-c", OWN_LIMIT, "train", *flags, *(f"--set={one}" for one in settings)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("1,797 images of 320 x 320 pixels take 0.6 GB in ") == 1
+    assert json.loads(Path("run/result.json").read_text())["status"] == "finished"
+    assert len(list(Path("cache").rglob("images.npy"))) == (cache == "true")
+
+
+def test_a_disk_that_is_too_small_is_said_before_decoding(squares, tudui, monkeypatch):
+    """A limit of the file system; the small set in the same place needs no file."""
+    small = Path("small")
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", small], check=False).returncode:
+        pytest.skip("a file system can only be mounted by root")
+    try:
+        monkeypatch.setenv("TUDUI_CACHE", str(small.absolute()))
+        monkeypatch.setattr(tempfile, "tempdir", str(small.absolute()))
+        answer = tudui("train", "--size", "256", *(f"--set={one}" for one in LINEAR))
+        assert answer.code == 6
+        (line,) = answer.err.splitlines()
+        assert "1,797 images of 256 x 256 pixels take 0.4 GB, 0.0 GB are free; set TMPDIR to a folder" in line
+        config = DataConfig(name=f"folder:{squares}", size=512)
+        assert any("take 0.0 GB, 0.0 GB are free; set TUDUI_CACHE" in note for note in read_source(config).notes)
+    finally:
+        subprocess.run(["umount", "--lazy", small], check=True)

@@ -1,14 +1,19 @@
 """Images and targets: sources, splits, and their order and form in the training loop."""
 
+import hashlib
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.own_code import is_own
 from tudui.config.plug_ins import place
 from tudui.config.schema import DataConfig
+from tudui.data.cache import LARGE, as_tensor, chunk_of, kept, read_cached
 from tudui.data.dataset import Dataset, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
 from tudui.data.split import stratified
@@ -19,7 +24,6 @@ from tudui.style import notes_on
 __all__ = ["Dataset", "EpochDraw", "Preparation", "Source", "Split", "draw_epoch", "load_data", "load_whole"]
 
 TEST_SHARE = 0.2  # of a source without test images
-CHUNK = 256  # images that are scaled at once
 
 
 def read_source(config: DataConfig) -> Source:
@@ -31,27 +35,40 @@ def read_source(config: DataConfig) -> Source:
     if is_own(config.name):
         from tudui.data.own import read_own
 
-        return _scaled(_checked(read_own(config), config.name), config.size)
+        return _scaled(_checked(read_own(config), config.name), config)
     point = data_sets()[config.name]
     try:
         read = point.load()
     except Exception as error:  # another package's import may fail in any way
         raise DataError(f"{place(point)}: failed to load: {error}; fix or uninstall the package") from error
-    return _scaled(_checked(read(config), place(point)), config.size)
+    return _scaled(_checked(read(config), place(point)), config)
 
 
-def _scaled(source: Source, side: int | None) -> Source:
-    """Return the source with square images of this side: scaled to cover it, with antialiasing, the centre kept."""
-    store = source.store
-    if side is None or store.shape[2:] == (side, side):
+def _scaled(source: Source, config: DataConfig) -> Source:
+    """Return the source with images of `data.size`: scaled to cover it, with antialiasing, the centre kept."""
+    store, side = source.store, config.size
+    height, width = store.shape[2:]
+    source = replace(source, sizes=source.sizes or [(height, width)])
+    if side is None or (height, width) == (side, side):
         return source
     from torchvision.transforms.v2.functional import center_crop, resize
 
-    scaled = store.new_empty(len(store), 3, side, side)
-    for start in range(0, len(store), CHUNK):
-        chunk = resize(store[start : start + CHUNK], [side], antialias=True)
-        scaled[start : start + CHUNK] = center_crop(chunk, [side, side])
-    return replace(source, store=scaled)
+    size = (len(store), 3, side, side)
+    length = chunk_of(side, side)
+
+    def chunks() -> Iterator[np.ndarray]:
+        for some in store.split(length):
+            yield center_crop(resize(some, [side], antialias=True), [side, side]).numpy()
+
+    key = None
+    if config.cache and math.prod(size) > LARGE:  # others are scaled anew as fast as they are read
+        key = hashlib.sha256(f"scaled to {side}\n{list(store.shape)}\n".encode())
+        for some in store.split(length):
+            key.update(some.contiguous().numpy().data)
+    name = key.hexdigest()[:32] if key else None
+    found = read_cached(name) if name else None
+    images, notes = (found[0], []) if found else kept(name, size, chunks, lambda: {"scaled": config.name})
+    return replace(source, store=as_tensor(images), notes=[*source.notes, *notes])
 
 
 def _checked(source: Source, where: str) -> Source:

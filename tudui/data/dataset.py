@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
 
 from tudui.config.network_spec import Shape
+from tudui.data.cache import chunk_of
 from tudui.tasks import Task
 
 
@@ -58,8 +59,8 @@ class Preparation:
         """Return the preparation that gives the split's images mean 0 and standard deviation 1 per channel."""
         counts = torch.zeros(3, 256, dtype=torch.int64)
         pixels = len(split) * split.store[0, 0].numel()
-        for start in range(0, len(split), 4096):
-            images = split.store[split.rows[start : start + 4096]]
+        for rows in split.rows.split(chunk_of(*split.store.shape[2:])):
+            images = split.store[rows]
             for channel in range(3):
                 counts[channel] += torch.bincount(images[:, channel].flatten(), minlength=256)
         values = torch.arange(256, dtype=torch.float64) / 255
@@ -104,11 +105,15 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """Return a sha256 of the output names, the targets, and the bytes of about 500 images of each split."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:  # every checkpoint contains it, and large images take a second
         digest = hashlib.sha256("\0".join(self.task.names).encode())
         for split in self.splits().values():
-            some = split.rows[:: max(1, len(split) // 500)]
-            for tensor in (split.targets, split.store[some]):
-                digest.update(tensor.cpu().numpy().tobytes())
+            digest.update(split.targets.cpu().numpy().tobytes())
+            for rows in split.rows[:: max(1, len(split) // 500)].split(chunk_of(*split.store.shape[2:])):
+                digest.update(split.store[rows].cpu().numpy().data)
         return digest.hexdigest()
 
     def to(self, device: torch.device, store: Tensor | None = None) -> "Dataset":
@@ -129,3 +134,4 @@ class Source:
     notes: Sequence[str] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)  # image files that were skipped, and why
     files: tuple[str, ...] = ()  # of each row of the store; () if images have no files of their own
+    sizes: Sequence[tuple[int, int]] = ()  # heights and widths before scaling, of each image or one of all; (): files'
