@@ -13,7 +13,7 @@ from tudui.config.describe import describe, shorten
 from tudui.config.loss_spec import LossParameters, LossSpec, loss_section, loss_spec
 from tudui.config.network_spec import NetworkSpec, network_spec, recipe_rate
 from tudui.config.overrides import Override
-from tudui.config.own_code import allow, is_own
+from tudui.config.own_code import allow, is_own, only_by_flag
 from tudui.config.schema import AUTO, Config
 from tudui.config.yaml_file import Key, read_yaml
 from tudui.errors import ConfigError
@@ -213,8 +213,9 @@ def validate(merge: Merge) -> Config:
         if not isinstance(old, bool):  # YAML 1.1 calls No false; here it is text
             what = f"must be true or false (got {shorten(old)}); instead, write log.sinks: [] or [tensorboard]"
             merge.problem(("log", "tensorboard"), what)
-        values["log"] = {"sinks": on, **{name: value for name, value in log.items() if name != "tensorboard"}}
-        merge.notes.append(f"{merge.place(('log', 'tensorboard'))}: log.tensorboard is now log.sinks: {on}")
+        values["log"] = {"sinks": on} | {name: value for name, value in log.items() if name != "tensorboard"}
+        what = "is ignored beside log.sinks" if "sinks" in log else f"is now log.sinks: {on}"
+        merge.notes.append(f"{merge.place(('log', 'tensorboard'))}: log.tensorboard {what}")
     for section in ("optimizer", "schedule"):  # a section without a name is the default's
         if isinstance(chosen := values.get(section), dict):
             values[section] = {"name": Config.model_fields[section].get_default().name} | chosen
@@ -233,9 +234,7 @@ def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge) -> A
     spec = default = find(AUTO[part])
     name = given.get("name", "auto")
     if is_own(name) and "code" not in given:
-        merge.problem(
-            (*key, "name"), f"a file never makes Tudui run code; name {name} on the command line: --{part} {name}"
-        )
+        merge.problem((*key, "name"), only_by_flag(part, name))
         return default.parameters(name=default.name)
     try:
         if part == "loss" and isinstance(name, str):
