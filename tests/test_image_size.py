@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import tempfile
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +19,16 @@ from torchvision.transforms import RandomResizedCrop, v2
 from tests.conftest import DIGITS, photograph, quick_config
 from tudui.config import load_config, parse_set
 from tudui.config.schema import AugmentConfig, DataConfig
-from tudui.data import Source, Split, _scaled, draw_epoch, load_data, read_source
+from tudui.data import Dataset, Source, Split, _scaled, draw_epoch, load_data, read_source
 from tudui.data.cache import LARGE
 from tudui.data.decoding import decode_image
 from tudui.data.digits import read_digits
+from tudui.data.stream import fits, stream
 from tudui.errors import ConfigError, DataError, UsageError
+from tudui.run.prepare import prepare
 from tudui.tasks import Classes
+from tudui.training.engine import fit, fit_together, predict
+from tudui.training.step import Training
 from tudui.weights import read_weights
 
 
@@ -328,3 +334,112 @@ def test_a_disk_that_is_too_small_is_said_before_decoding(squares, tudui, monkey
         assert any("take 0.0 GB, 0.0 GB are free; set TUDUI_CACHE" in note for note in read_source(config).notes)
     finally:
         subprocess.run(["umount", "--lazy", small], check=True)
+
+
+def test_data_check_reports_the_original_sizes(tudui):
+    for number, (height, width) in enumerate([(40, 90), (100, 100), (200, 400), (300, 200), (120, 150)]):
+        folder = Path("photos", "ab"[number % 2])
+        folder.mkdir(parents=True, exist_ok=True)
+        photo(number, height, width).save(folder / f"{number}.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    photo(5, 64, 300).save("photos/b/turned.jpg", exif=exif)
+    Path("photos/b/torn.png").write_bytes(b"no image")
+    answer = tudui("data", "check", "photos", "--size", 96, "--json")
+    assert answer.code == 3  # for the torn image
+    sizes = answer.json()["sizes"]
+    heights, widths = [40, 100, 200, 300, 120, 300], [90, 100, 400, 200, 150, 64]
+    assert sizes["size"] == [96, 96]
+    assert sizes["heights"] == [40, round(np.median(heights)), 300]
+    assert sizes["widths"] == [64, round(np.median(widths)), 400]
+    assert sizes["smaller"] == pytest.approx(2 / 6)
+    shorter = np.minimum(heights, widths)
+    assert sizes["cut"] == pytest.approx(np.median(1 - shorter**2 / (np.array(heights) * widths)))
+    assert sizes["pixels"] == pytest.approx(np.median((shorter / 96) ** 2))
+    Path("photos/b/torn.png").unlink()
+    text = tudui("data", "check", "photos", "--size", 96).out
+    assert "height 40 to 300 pixels (median 160), width 64 to 400 (125)" in text
+    assert "at 96 x 96 pixels, 33 % of the images are smaller" in text
+
+
+@pytest.mark.parametrize(("size", "smaller"), [((), 0.0), (("--size", 64), 1.0), (("--size", 16), 0.0)])
+def test_data_check_of_a_named_set(size, smaller, tudui):
+    sizes = tudui("data", "check", "digits", *size, "--json").json()["sizes"]
+    side = size[1] if size else 32
+    expected = {"size": [side] * 2, "heights": [32] * 3, "widths": [32] * 3, "cut": 0.0, "pixels": (32 / side) ** 2}
+    assert sizes == expected | {"smaller": smaller}
+
+
+def streamed(data: Dataset) -> Dataset:
+    """The same data, whose images stay where they are and are sent batch by batch."""
+    return replace(data, **{name: replace(split, streamed=True) for name, split in data.splits().items()})
+
+
+AUGMENTED = ("data.augment={flip: true, shift: 2, crop: [0.5, 1]}", "train.drop_last=false", "train.batch_size=60")
+
+
+def weights_after(trainings: list[Training]) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for one in trainings for parameter in one.state.network.model.parameters()]
+
+
+@pytest.mark.parametrize("settings", [(), AUGMENTED], ids=["plain", "augmented"])
+def test_images_that_are_streamed_train_and_score_the_same_bit_for_bit(settings):
+    """On a CPU the thread reads, but sends nothing; also if the run is resumed within an epoch, or not alone."""
+    config = quick_config(*settings)
+    data = load_data(config.data, 0)
+    ours, theirs = prepare(config, streamed(data)), prepare(config, data)
+    for one in (ours, theirs):
+        events = fit(one.state, one.data, one.loss, one.config)
+        for _ in range(3):
+            last = next(events)
+        assert not last.epoch_done
+        saved = deepcopy(one.state.state_dict())
+        events.close()
+        again = prepare(config, one.data)
+        again.state.load_state_dict(saved)
+        one.state = again.state
+        assert [event.step for event in fit(one.state, one.data, one.loss, one.config)][-1] == one.state.steps_planned
+    assert all(map(torch.equal, weights_after([ours]), weights_after([theirs])))
+    found = [predict(ours.state.network, split) for split in (streamed(data).test, data.test)]
+    assert torch.equal(*found)
+    assert len(found[0]) == len(data.test)
+
+
+def test_runs_in_lockstep_are_streamed_each_in_its_order():
+    configs = [quick_config(f"seed={seed}", "train.epochs=1", "train.drop_last=false") for seed in (0, 1)]
+    data = [load_data(config.data, config.seed) for config in configs]
+    both = [prepare(config, streamed(one)) for config, one in zip(configs, data, strict=True)]
+    alone = [prepare(config, one) for config, one in zip(configs, data, strict=True)]
+    assert len(list(fit_together(both))) > 0
+    for one in alone:
+        for _ in fit(one.state, one.data, one.loss, one.config):
+            pass
+    assert all(map(torch.equal, weights_after(both), weights_after(alone)))
+
+
+def test_an_error_while_images_are_read_reaches_the_loop():
+    store = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+    batches = stream(store, [torch.tensor([0]), torch.tensor([4])], store.device)
+    assert next(batches).shape == (1, 3, 8, 8)
+    with pytest.raises(IndexError):
+        next(batches)
+
+
+@pytest.mark.gpu
+def test_images_that_do_not_fit_on_the_gpu_are_sent_to_it():
+    config = quick_config("device=cuda", *AUGMENTED)
+    data, device = load_data(config.data, 0), torch.device("cuda")
+    resident, sent = data.to(device), data.to(device, data.train.store)
+    assert (resident.train.streamed, sent.train.streamed) == (False, True)
+    assert sent.train.store.device.type == "cpu"
+    assert torch.equal(sent.train.take(torch.arange(9, device=device)), resident.train.take(torch.arange(9).cuda()))
+    runs = [prepare(config, one) for one in (resident, sent)]
+    for one in runs:
+        for _ in fit(one.state, one.data, one.loss, one.config):
+            pass
+    for ours, theirs in zip(weights_after(runs[1:]), weights_after(runs[:1]), strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-2, atol=1e-3)  # the one is captured, the other is not
+    outputs = [predict(runs[0].state.network, one.test) for one in (resident, sent)]
+    assert torch.allclose(*outputs, rtol=1e-3, atol=1e-3)
+    assert fits(10**6, device)
+    assert not fits(10**15, device)

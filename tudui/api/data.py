@@ -10,7 +10,6 @@ from tudui.config import Override, load_config
 from tudui.config.data_sets import FOLDER, data_sets
 
 if TYPE_CHECKING:
-
     from tudui.data import Dataset, Source
 
 

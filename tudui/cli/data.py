@@ -91,7 +91,7 @@ def _about(sizes: "Sizes") -> Iterator[str]:
     if (low, high, narrow, wide) == (height, height, width, width):
         yield f"all images are {height} x {width} pixels, and stay as they are"
         return
-    yield f"original height {low:,} to {high:,} pixels, median {middle:,}; width {narrow:,} to {wide:,}, median {usual:,}"
+    yield f"original height {low:,} to {high:,} pixels (median {middle:,}), width {narrow:,} to {wide:,} ({usual:,})"
     yield f"at {height} x {width} pixels, {100 * sizes.smaller:.0f} % of the images are smaller and are enlarged"
     scaled = f"{sizes.pixels:.1f} of its pixels become one" if sizes.pixels > 1 else "all its pixels are kept"
     yield f"the median image loses {100 * sizes.cut:.0f} % of its area outside the centre; {scaled}"

@@ -46,10 +46,13 @@ class EpochDraw:
         stop = min(stop, len(self.order))
         return self.at(split, torch.arange(start, stop, device=self.order.device))
 
-    def at(self, split: Split, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the same for positions int64 [B] on the device; without waiting for it."""
-        chosen = self.order.index_select(0, positions)  # copies whole images; indexing copies single bytes
-        images = split.store.index_select(0, split.rows.index_select(0, chosen))
+    def at(self, split: Split, positions: Tensor, images: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the same for positions int64 [B] on the device.
+
+        `images` are those at the positions before they are changed; without them, a split that is streamed waits.
+        """
+        chosen = self.order.index_select(0, positions)
+        images = split.take(chosen) if images is None else images
         if self.crops is not None:
             images = _cropped(images, self.crops.index_select(0, positions))
         if self.shifts is not None or self.flips is not None:

@@ -54,9 +54,10 @@ def fit_together(
             taking_part, lockstep = active, Lockstep(active)
         for training in taking_part:
             training.state.network.model.train()
-        lockstep.begin_epoch(
-            [draw_epoch(len(t.data.train), seed=t.config.seed, epoch=epoch, data=t.config.data) for t in taking_part]
-        )
+        draws = [
+            draw_epoch(len(t.data.train), seed=t.config.seed, epoch=epoch, data=t.config.data) for t in taking_part
+        ]
+        lockstep.begin_epoch(draws, (done - epoch * steps) * batch_size)
         rows: list[Tensor] = []
         images_seen: list[int] = []
         for step in range(done - epoch * steps, steps):
@@ -164,8 +165,8 @@ def predict(network: Network, split: Split, world: World = ALONE) -> Tensor:
     with torch.inference_mode():
         own = split.rows[world.share(0, len(split))]
         outputs = torch.empty(0)
-        for start, rows in zip(range(0, len(own), size), own.split(size), strict=True):
-            part = network(split.store.index_select(0, rows))
+        for start, images in zip(range(0, len(own), size), split.batches(own.split(size)), strict=True):
+            part = network(images)
             if start == 0:
                 outputs = part.new_empty(len(own), *part.shape[1:])  # at once: torch.cat would need twice the memory
             outputs[start : start + size] = part
