@@ -17,7 +17,7 @@ from scipy.stats import ks_2samp
 from torchvision.transforms import RandomResizedCrop, v2
 
 from tests.conftest import DIGITS, photograph, quick_config
-from tudui.config import load_config, parse_set
+from tudui.config import Override, load_config, parse_set
 from tudui.config.schema import AugmentConfig, DataConfig
 from tudui.data import Dataset, Source, Split, _scaled, draw_epoch, load_data, read_source
 from tudui.data.cache import LARGE
@@ -443,3 +443,53 @@ def test_images_that_do_not_fit_on_the_gpu_are_sent_to_it():
     assert torch.allclose(*outputs, rtol=1e-3, atol=1e-3)
     assert fits(10**6, device)
     assert not fits(10**15, device)
+
+
+OWN_DATA = """
+import numpy as np
+from PIL import Image
+from torch.utils.data import Dataset
+
+SIZES = [(40, 90), (64, 64), (200, 120), (31, 80)]
+GENERATOR = np.random.default_rng(0)
+IMAGES = [GENERATOR.integers(0, 255, (*SIZES[n % 4], 3), dtype=np.uint8) for n in range(40)]
+
+def arrays():
+    return IMAGES, [n % 2 for n in range(40)]
+
+class Photos(Dataset):
+    classes = ["a", "b"]
+    read = 0
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, index):
+        Photos.read += 1
+        if Photos.read > 40:
+            raise RuntimeError("read twice")
+        return Image.fromarray(IMAGES[index]), index % 2
+"""
+
+
+@pytest.mark.parametrize("name", ["arrays", "Photos"])
+def test_own_images_of_several_sizes_are_scaled_as_those_of_folders(name, tudui):
+    Path("own.py").write_text(OWN_DATA)
+    config = load_config(None, [Override("data.name", f"own.py:{name}", "--data"), parse_set("data.size=48")]).config
+    source = read_source(config.data)
+    made: dict = {}
+    exec(OWN_DATA, made)
+    for row, image in zip(source.store, made["IMAGES"], strict=True):
+        expected = ImageOps.fit(Image.fromarray(image), (48, 48), Image.Resampling.BILINEAR)
+        assert np.array_equal(row.permute(1, 2, 0).numpy(), np.asarray(expected))
+    assert list(source.sizes) == [image.shape[:2] for image in made["IMAGES"]]
+    assert source.targets.tolist() == [0, 1] * 20
+    if name == "arrays":
+        sizes = tudui(
+            "data", "check", Path("own.py").absolute().with_name("own.py:arrays"), "--size", 48, "--json"
+        ).json()
+        assert (sizes["sizes"]["heights"], sizes["sizes"]["smaller"]) == ([31, 52, 200], 0.5)
+        answer = tudui("train", "--data", "own.py:arrays", "--dry-run")
+        assert answer.code == 3
+        assert "images of different sizes" in answer.err
+        assert "--size" in answer.err

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tudui.api.configs import Named
 from tudui.config import Override, load_config
 from tudui.config.data_sets import FOLDER, data_sets
+from tudui.config.own_code import is_own
 
 if TYPE_CHECKING:
     from tudui.data import Dataset, Source
@@ -50,7 +51,8 @@ class CheckedData:
 def check_data(name: Named, *, data_dir: Named | None = None, size: int | None = None) -> CheckedData:
     """Read a data set, or a folder of images by its path; DataError if it cannot be used at all."""
     name = fspath(name)
-    if name not in data_sets() and not name.startswith(FOLDER) and ("/" in name or Path(name).is_dir()):
+    known = name in data_sets() or is_own(name) or name.startswith(FOLDER)
+    if not known and ("/" in name or Path(name).is_dir()):
         name = f"{FOLDER}{name}"
     overrides = [Override("data.name", name, f"data {name}"), Override("data.on_bad_image", "skip", "data check")]
     if data_dir is not None:
