@@ -82,7 +82,7 @@ class DataConfig(Section):
     order_seed: Seed | None = Field(None, description="seed of order and augmentation; null: the run's")
     noise_seed: Seed | None = Field(None, description="seed of the wrong labels; null: the run's")
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what to do with an unreadable image file")
-    cache: bool = Field(True, description="keep decoded image folders in the user's cache")
+    cache: bool = Field(True, description="keep decoded folders and large scaled sets in the user's cache")
 
     @field_validator("name")
     @classmethod
