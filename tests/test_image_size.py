@@ -303,6 +303,7 @@ except MemoryError:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA counts other memory elsewhere")
 @pytest.mark.parametrize("cache", ["true", "false"])
 def test_a_set_larger_than_memory_is_trained_on(cache):

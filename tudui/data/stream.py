@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -29,11 +30,11 @@ def stream(store: Tensor, batches: Iterable[Tensor], device: torch.device) -> It
     sending = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def load(rows: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-        images = torch.empty(len(rows), *store.shape[1:], dtype=store.dtype, pin_memory=sending is not None)
-        torch.index_select(store, 0, rows, out=images)
-        if sending is None:
-            return images, None
-        with torch.cuda.stream(sending):
+        with torch.cuda.stream(sending) if sending else nullcontext():  # also the device of this thread
+            images = torch.empty(len(rows), *store.shape[1:], dtype=store.dtype, pin_memory=sending is not None)
+            torch.index_select(store, 0, rows, out=images)
+            if sending is None:
+                return images, None
             return images.to(device, non_blocking=True), sending.record_event()
 
     def arrived(loaded: Future[tuple[Tensor, torch.cuda.Event | None]]) -> Tensor:
