@@ -243,10 +243,30 @@ def test_weights_alone_are_scored_and_exported_at_their_own_size(squares, tudui)
     assert found[0].tolist() == pytest.approx([ours["even"], ours["odd"]], abs=1e-4)
 
 
-def test_a_network_of_one_size_names_it(tudui):
-    answer = tudui("train", "--size", 64, "--dry-run")
+OWN_NETWORK = """
+from torch import nn
+
+class Course(nn.Sequential):
+    def __init__(self, outputs):
+        pooled = [nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(8), nn.Flatten()]
+        super().__init__(*pooled, nn.Linear(4 * 4 * 4, outputs))
+"""
+
+
+@pytest.mark.parametrize(
+    ("network", "size", "fits"),
+    [
+        ("tudui", 64, "use --size 32, or another network"),
+        ("fixed.py:Course", 64, "; --size 32 fits"),
+        ("torchvision:squeezenet1_1", 8, "; --size 32 fits"),
+    ],
+)
+def test_a_network_of_one_size_names_it(network, size, fits, tudui):
+    Path("fixed.py").write_text(OWN_NETWORK)
+    answer = tudui("train", "--network", network, "--size", size, "--set", "optimizer.lr=0.01", "--dry-run")
     assert answer.code == 2
-    assert "use --size 32, or another network" in answer.err
+    (line,) = answer.err.splitlines()
+    assert line.endswith(fits)
 
 
 def test_sizes_do_not_mix_in_the_cache(squares):

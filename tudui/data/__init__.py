@@ -54,7 +54,7 @@ def _scaled(source: Source, config: DataConfig) -> Source:
     from torchvision.transforms.v2.functional import center_crop, resize
 
     size = (len(store), 3, side, side)
-    length = chunk_of(side, side)
+    length = chunk_of(max(side, height), max(side, width))
 
     def chunks() -> Iterator[np.ndarray]:
         for some in store.split(length):
