@@ -433,7 +433,7 @@ PAGE_COMMANDS = [
 def test_the_pages_commands_run_as_they_stand(tudui, file):
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
     file.write_text(code)
-    assert len(PAGE_COMMANDS) == 11
+    assert len(PAGE_COMMANDS) == 13
     for line in PAGE_COMMANDS:
         words = shlex.split(line)[1:]
         short = ["-e", "1"] if words[0] == "train" else ["-e", "1", "--seeds", "2"] if "compare" in words[0] else []

@@ -26,8 +26,8 @@ SMALL = ("data.name=folder:pictures", "train.batch_size=4", "log.every=3", "log.
 # everything that has a state: momenta, augmentation, clipping, a schedule, early stopping, fp16's scaler
 RICH = (
     "optimizer={name: adamw, lr: 0.002}", "schedule={name: step, every: 1, warmup: 0.5}", "train.clip=1",
-    "data.augment={flip: true, shift: 2}", "train.drop_last=false", "train.batch_size=6", "checkpoint.every=2",
-    "train.epochs=3",
+    "data.augment={flip: true, shift: 2, crop: [0.5, 1]}", "train.drop_last=false", "train.batch_size=6",
+    "checkpoint.every=2", "train.epochs=3",
 )  # fmt: skip
 
 FP16 = ("precision=fp16", "loss=huber")
