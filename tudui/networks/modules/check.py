@@ -17,6 +17,7 @@ from tudui.errors import TuduiError, UsageError
 from tudui.text import in_a_line
 
 LIBRARIES = (Path(__file__).parents[2], Path(sysconfig.get_path("stdlib")))  # besides those in site-packages
+SIDES = (32, 64, 96, 128, 224, 256, 299, 384)  # for which networks are usually made
 
 
 def check_network(model: nn.Module, name: str, shape: Shape, device: torch.device, images: int = 2) -> bool:
@@ -31,8 +32,12 @@ def check_network(model: nn.Module, name: str, shape: Shape, device: torch.devic
     buffers = {key: value.clone() for key, value in model.named_buffers()}
     with torch.no_grad(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         drawn = _generators(device)
-        with naming(model, name):
-            outputs = model.train()(torch.zeros(images, *shape.input, device=device))
+        inputs = torch.zeros(images, *shape.input, device=device)
+        try:
+            with naming(model, name):
+                outputs = model.train()(inputs)
+        except UsageError as error:
+            raise UsageError(f"{error}{_other_size(model, inputs, shape.outputs)}") from None
         is_random = drawn != _generators(device)
     if added := sorted(model.state_dict().keys() ^ before.keys()):
         raise UsageError(f"network {name}: creates {added[0]} in its forward pass; create it in __init__")
@@ -45,6 +50,18 @@ def check_network(model: nn.Module, name: str, shape: Shape, device: torch.devic
     model.train(training)
     check_outputs(outputs, name, (images, shape.outputs), device)
     return is_random
+
+
+def _other_size(model: nn.Module, inputs: Tensor, outputs: int) -> str:
+    """Return `; --size N fits` with the first usual size that the network accepts; an empty text if there is none."""
+    for side in SIDES:
+        try:
+            found = model(inputs.new_zeros(*inputs.shape[:2], side, side))
+        except Exception:  # as at the size that was asked for
+            continue
+        if isinstance(found, Tensor) and found.shape == (len(inputs), outputs):
+            return f"; --size {side} fits"
+    return ""
 
 
 def check_outputs(outputs: object, name: str, expected: tuple[int, int], device: torch.device) -> Tensor:
