@@ -292,7 +292,7 @@ KINDS = {
     "shared, unused, frozen, dropout, sgd": ("Odd", "optimizer=sgd", "train.freeze=[stem]"),
     "shared, unused, frozen, dropout, adamw": ("Odd", "optimizer=adamw", "train.freeze=[stem, norm]"),
     "stochastic depth, lazy, dropout later": ("Deep",),
-    "random loss": ("Deep", "loss=net.py:noisy", "train.freeze=[norm]"),
+    "random loss": ("Flat", "loss=net.py:noisy"),
 }
 
 
