@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import re
 import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from tudui.config import Config, Loaded, Override, load_config
 from tudui.config.data_sets import FOLDER
 from tudui.config.load import flatten, located
 from tudui.config.own_code import allow, is_own
+from tudui.config.plug_ins import folder_name
 from tudui.errors import DiskError, TuduiError, UsageError, WeightsError
 from tudui.files import LEFT, check_writable, disk_errors, locked, opened, refuse_links, remove_left
 from tudui.invocation import is_first_process, tudui_command
@@ -244,7 +244,7 @@ def new_run_folder(config: Config) -> Iterator[Path]:
     if not is_first_process():
         yield RUNS  # the first process creates and fills it
         return
-    base = folder = RUNS / f"{default_name(config.data.name)}-{config.loss.name}-seed{config.seed}"
+    base = folder = RUNS / f"{default_name(config.data.name)}-{folder_name(config.loss.name)}-seed{config.seed}"
     for number in itertools.count(2):
         try:
             folder.mkdir(parents=True)  # now, so that two runs started together get two names
@@ -264,8 +264,7 @@ def new_run_folder(config: Config) -> Iterator[Path]:
 
 def default_name(data: str) -> str:
     """Return a data set's part of a run folder's name, which is safe in shell commands."""
-    name = Path(data.removeprefix(FOLDER)).resolve().name if data.startswith(FOLDER) else data
-    return re.sub(r"[^\w+.-]+", "-", name)
+    return folder_name(Path(data.removeprefix(FOLDER)).resolve().name if data.startswith(FOLDER) else data)
 
 
 def is_comparison(root: Path) -> bool:

@@ -98,10 +98,7 @@ class Merge:
             except ConfigError as error:
                 self.problems.append(f"{override.origin}: {section}: {error}")
                 return
-        if is_own(name := value.get("name")):  # on the command line or from Python, never in a file
-            short, code = allow(str(name))
-            value = {**value, "name": short, "code": code}
-        self._set(section, value, override.origin)
+        self._set(section, with_code(value), override.origin)
 
     def _set(self, dotted: str, value: Any, origin: str) -> None:
         """Set a value, and replace the origin of everything below its key."""
@@ -132,6 +129,17 @@ class Merge:
     def problem(self, key: Key, what: str) -> None:
         """Note a problem of a key."""
         self.problems.append(f"{self.place(key)}: {'.'.join(key)}: {what}")
+
+
+def with_code(section: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a section that was typed, or given from Python; if it names own code, its file is allowed to run.
+
+    A section that was recorded has the sha256 of its file already, and allows nothing.
+    """
+    if not is_own(section.get("name")) or "code" in section:
+        return section
+    name, code = allow(section["name"])
+    return {**section, "name": name, "code": code}
 
 
 def _walk(value: Any, key: Key) -> Iterator[tuple[Key, Any]]:
@@ -233,8 +241,9 @@ def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge) -> A
     spec = default = find(AUTO[part])
     name = given.get("name", "auto")
     if is_own(name) and "code" not in given:
+        flag = "losses" if key[0] == "comparison" else part
         merge.problem(
-            (*key, "name"), f"a file never makes Tudui run code; name {name} on the command line: --{part} {name}"
+            (*key, "name"), f"a file never makes Tudui run code; name {name} on the command line: --{flag} {name}"
         )
         return default.parameters(name=default.name)
     try:

@@ -1,0 +1,158 @@
+"""Losses and sinks of the user's own, FILE.py:NAME, in runs and comparisons."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import tudui as package
+from tests.conftest import QUICK_FLAGS, TUDUI
+from tudui.config import own_code
+from tudui.config.plan import variant_name
+
+CODE = """
+from pathlib import Path
+
+from torch import nn
+from torch.nn.functional import one_hot
+
+Path(__file__).with_name("imported").touch()
+
+
+def cubed(outputs, targets, power=3.0):
+    return (outputs.softmax(1) - one_hot(targets, outputs.shape[1])).abs().pow(power).sum(1)
+
+
+class Learned(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Linear(1, 1)
+
+
+def two_numbers(outputs, targets):
+    return outputs.sum(1).repeat(2)
+"""
+SAME = ("--lr", "same", "--set", "optimizer.lr=0.05")
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path, monkeypatch):
+    """The user's file, in a process that has not run it."""
+    monkeypatch.setattr(own_code, "_files", {})
+    monkeypatch.setattr(own_code, "_modules", {})
+    path = tmp_path / "sub" / "own.py"
+    path.parent.mkdir()
+    path.write_text(CODE)
+    return path
+
+
+def forget(file: Path) -> None:
+    """Be as a process in which the user has named no file."""
+    own_code._files.clear()
+    own_code._modules.clear()
+    file.with_name("imported").unlink(missing_ok=True)
+
+
+def test_a_comparison_of_own_losses(tudui, file):
+    losses = "ce,sub/own.py:cubed,sub/own.py:cubed:power=2"
+    command = ["compare-losses", "--losses", losses, *SAME, "--seeds", "2", "--jobs", "2", *QUICK_FLAGS]
+    done = subprocess.run([*TUDUI, *command, "--out", "c"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    names = ["ce", "own.py-cubed", "own.py-cubed-power=2"]
+    values = json.loads(Path("c/comparison.json").read_text())
+    assert [row["variant"] for row in values["rows"]] == names
+    runs = {path.name for path in Path("c/runs").iterdir()}
+    assert runs == {f"{name}-seed{seed}" for name in names for seed in (0, 1)}
+    config = Path("c/runs/own.py-cubed-power=2-seed0/config.yaml").read_text()
+    assert "name: own.py:cubed\n" in config
+    assert "power: 2" in config
+    assert all(name in Path("c/report.html").read_text() for name in names)
+
+    forget(file)
+    before = {path: path.stat().st_mtime_ns for path in Path("c/runs").rglob("*")}
+    assert tudui(*command, "--out", "c").code == 0  # everything is done
+    assert {path: path.stat().st_mtime_ns for path in Path("c/runs").rglob("*")} == before
+    forget(file)
+    Path("own.py").write_text(CODE)  # as recorded, in the working directory
+    assert tudui("report", "c").code == 0
+    assert tudui("runs", "c").code == 0
+    for folder in ("c", "new"):
+        again = tudui("compare-losses", "--config", "c/plan.yaml", "--out", folder, "--seeds", "3")
+        assert (again.code, again.err.count("error:"), "--losses" in again.err) == (2, 1, True)
+    assert not Path("new").exists()
+    assert not Path("imported").exists()
+    assert not file.with_name("imported").exists()
+
+    file.write_text(CODE.replace("power=3.0", "power=4.0"))
+    changed = tudui(*command, "--out", "c")
+    assert (changed.code, "loss.code" in changed.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [
+        ("huber:delta=0.5; form=plain", "huber-delta=0.5-form=plain"),
+        ("own.py:cubed", "own.py-cubed"),
+        ("../a b/own.py:cubed:power=2", "own.py-cubed-power=2"),
+        ("C:\\a\\own.py:cubed", "own.py-cubed"),
+        ("损失 1.py:Δ", "1.py"),
+        ("nce+mae", "nce+mae"),
+    ],
+)
+def test_the_name_of_a_variant_is_that_of_a_folder(loss, name):
+    assert variant_name(loss) == name
+
+
+def test_from_python_with_names_of_the_users_own():
+    variants = {"ce": "ce", "own": "sub/own.py:cubed", "square": {"name": "sub/own.py:cubed", "power": 2}}
+    settings = {
+        "comparison.variants": variants, "comparison.seeds": 2, "comparison.lr": "same", "optimizer.lr": 0.05,
+        "train.epochs": 1, "device": "cpu",
+    }  # fmt: skip
+    found = package.compare("compare", settings, folder="c", executor="stacked", progress=False)
+    assert [row["variant"] for row in found.values["rows"]] == ["ce", "own", "square"]
+
+
+@pytest.mark.parametrize(
+    ("losses", "says"),
+    [
+        ("ce,sub/none.py:cubed", "sub/none.py cannot be read"),
+        ("ce,sub/own.py:cube", "own.py: contains no cube; did you mean 'cubed'?"),
+        ("ce,sub/own.py:Learned", "has parameters, which Tudui does not train"),
+        ("ce,sub/own.py:two_numbers", "expected one number, or a tensor [B]"),
+        ("ce,sub/own.py:cubed:powr=2", "unexpected keyword argument 'powr'"),
+        ("sub/own.py:cubed,sub/../sub/own.py:cubed", "given twice"),
+        ("ce,sub/own.py:cubed:power", "sub/own.py:cubed:power"),
+    ],
+)
+def test_a_mistake_in_losses_is_one_line(losses, says, tudui):
+    answer = tudui("compare-losses", "--losses", losses, *SAME, *QUICK_FLAGS, "--out", "c")
+    lines = [line for line in answer.err.splitlines() if line.startswith("error:")]
+    assert (answer.code, len(lines)) == (2, 1), answer.err
+    assert says in lines[0]
+    assert not Path("c").exists()
+
+
+@pytest.mark.parametrize(
+    "variants",
+    [
+        "[ce, {place}:cubed]",
+        "{{own: {place}:cubed}}",
+        "{{own: {{name: {place}:cubed}}}}",
+        "{{own: {{name: {place}:cubed, code: {code}}}}}",
+        "['{place}:cubed:code={code}']",
+    ],
+)
+@pytest.mark.parametrize("place", ["own.py", "./sub/own.py", "sub/../sub/own.py", "{absolute}", "link.py"])
+def test_a_plan_never_imports(variants, place, tudui, file, tmp_path):
+    Path("own.py").write_text(CODE)
+    Path("link.py").symlink_to(file)
+    code = own_code.OwnFile(str(file), CODE).sha256
+    text = variants.format(place=place.format(absolute=file), code=f"'{code}'" if "{{name" in variants else code)
+    Path("plan.yaml").write_text(f"comparison:\n  lr: same\n  variants: {text}\noptimizer:\n  lr: 0.05\n")
+    for words in (("--dry-run",), ("--out", "c")):
+        answer = tudui("compare-losses", "--config", "plan.yaml", *words)
+        assert (answer.code, "--losses" in answer.err) == (2, True), answer.err
+    tudui("config", "validate", "plan.yaml")
+    assert not list(tmp_path.rglob("imported"))
