@@ -273,3 +273,31 @@ def test_signals_stop_all_processes_with_everything_saved(number, tmp_path):
     assert not ranks(Path("stopped"))
     saved = load_checkpoint(Path("stopped/checkpoints/last.pt"))
     assert saved.lengths["metrics.jsonl"] == Path("stopped/metrics.jsonl").stat().st_size
+
+
+ONE_SIDED = """
+import os
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(3072, 10)
+        self.extra = nn.Parameter(torch.ones(10))
+
+    def forward(self, images):
+        outputs = self.head(images.flatten(1))
+        return outputs + 0 * self.extra if os.environ["RANK"] == "1" else outputs
+"""
+
+
+@pytest.mark.slow
+def test_a_parameter_that_one_process_uses_is_updated_in_all(tmp_path):
+    """Its gradient is 0, and weight decay shrinks it: the first process saves what the second would have done."""
+    Path("net.py").write_text(ONE_SIDED)
+    flags = ("--network", "net.py:Net", "-e", "1", "--set", "optimizer.weight_decay=0.5", "--lr", "0.01")
+    finish(launch(*TRAIN, *flags, "-o", "two"))
+    extra = load_checkpoint(Path("two") / "checkpoints" / "last.pt").state["model"]["extra"]
+    assert (extra < 0.99).all()

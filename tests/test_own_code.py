@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,8 @@ def test_a_run_of_own_network_loss_and_data(tudui, file):
     assert tudui("export", "run", *NETWORK, *DATA, "--out", "odd.safetensors").code == 0
     again = tudui("evaluate", "odd.safetensors", *NETWORK, *DATA, "--json").json()
     assert again["accuracy"] == scored["accuracy"]
+    other = tudui("evaluate", "run", "--network", "net.py:Wide", *LOSS, *DATA)
+    assert (other.code, "add --network PATH/TO/net.py:Odd" in other.err) == (2, True)
     wrong = tudui("evaluate", "run", "--network", "resnet20")
     assert (wrong.code, wrong.err.count("\n")) == (2, 1)
 
@@ -367,13 +370,13 @@ def test_a_received_run_checkpoint_export_and_comparison_import_nothing(tmp_path
 
 def test_workers_get_the_content_and_not_the_path(tudui, file):
     """A file that changes after it was named is the one that was named."""
-    from tudui.config.own_code import OwnFile, allow, allow_again, allowed, own_object
+    from tudui.config.own_code import allow, allow_again, allowed, own_object
 
     name, sha256 = allow(f"{file}:smooth")
     sent = allowed()
     forget()
     file.unlink()
-    allow_again([OwnFile(one.path, one.source) for one in sent])
+    allow_again([replace(one) for one in sent])
     assert own_object(name, sha256, "--loss").__name__ == "smooth"
     with pytest.raises(UsageError, match="has changed"):
         own_object(name, "0" * 64, "--loss")

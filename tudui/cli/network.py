@@ -51,8 +51,10 @@ def show_command(
 
     rate = [] if asked.value("optimizer.lr") else [Override("optimizer.lr", 0.01, "not used")]
     config = load(asked.config, [*asked.overrides, Override("network", name, name), *rate]).config
-    seconds = seconds_per_epoch(config) if asked.value("data.name") else None
-    found = describe(config, classes=classes)
+    if asked.value("data.name"):
+        found, seconds = describe(config), seconds_per_epoch(config)
+    else:
+        found, seconds = describe(config, classes=classes), None
     if json:
         print_json(asdict(found) | {"seconds_per_epoch": seconds})
         return

@@ -13,7 +13,7 @@ from tudui.config.describe import describe, shorten
 from tudui.config.loss_spec import LossParameters, LossSpec, loss_section, loss_spec
 from tudui.config.network_spec import NetworkSpec, network_spec, recipe_rate
 from tudui.config.overrides import Override
-from tudui.config.own_code import allow, is_own
+from tudui.config.own_code import allow, is_own, only_by_flag
 from tudui.config.schema import AUTO, Config
 from tudui.config.yaml_file import Key, read_yaml
 from tudui.errors import ConfigError
@@ -241,10 +241,7 @@ def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge) -> A
     spec = default = find(AUTO[part])
     name = given.get("name", "auto")
     if is_own(name) and "code" not in given:
-        flag = "losses" if key[0] == "comparison" else part
-        merge.problem(
-            (*key, "name"), f"a file never makes Tudui run code; name {name} on the command line: --{flag} {name}"
-        )
+        merge.problem((*key, "name"), only_by_flag("losses" if key[0] == "comparison" else part, name))
         return default.parameters(name=default.name)
     try:
         if part == "loss" and isinstance(name, str):

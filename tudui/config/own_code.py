@@ -11,15 +11,15 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tudui.errors import UsageError, did_you_mean
+from tudui.errors import TuduiError, UsageError, did_you_mean
 from tudui.files import opened
 
 OWN = "FILE.py:NAME"  # the specs of these names
@@ -40,6 +40,7 @@ class OwnFile:
 
     path: str  # absolute
     source: str
+    names: frozenset[str]  # what the user named in it
 
     @property
     def name(self) -> str:
@@ -54,6 +55,11 @@ class OwnFile:
 
 _files: dict[str, OwnFile] = {}  # by name; what this process may run
 _modules: dict[str, ModuleType] = {}  # by sha256
+
+
+def only_by_flag(flag: str, name: str) -> str:
+    """Return the message for a name in a file."""
+    return f"a file never makes Tudui run code; name it on the command line: --{flag} {name}"
 
 
 def is_own(name: object) -> bool:
@@ -71,7 +77,7 @@ def allow(text: str) -> tuple[str, str]:
     path, name = Path(found["file"]).expanduser(), found["name"]
     try:
         with opened(path, "r", encoding="utf-8") as file:
-            own = OwnFile(str(path.absolute()), file.read())
+            own = OwnFile(str(path.absolute()), file.read(), frozenset({name}))
         compile(own.source, str(path), "exec", dont_inherit=True)
     except OSError as error:
         raise UsageError(f"{text}: {path} cannot be read: {error.strerror or error}; check the path") from None
@@ -80,7 +86,9 @@ def allow(text: str) -> tuple[str, str]:
     except ValueError as error:  # not UTF-8, or with a null byte
         raise UsageError(f"{path}: not a Python file: {error}; save it as UTF-8") from None
     before = _files.get(own.name, own)
-    if before.path != own.path and before.sha256 != own.sha256:
+    if before.sha256 == own.sha256:
+        own = replace(own, names=own.names | before.names)
+    elif before.path != own.path:
         raise UsageError(f"{path}: another {own.name} is already in use ({before.path}); rename one of them")
     _files[own.name] = own  # in a notebook, the file may have been edited since
     return f"{own.name}:{name}", own.sha256
@@ -106,13 +114,13 @@ def allow_again(files: Iterable[OwnFile]) -> None:
 
 
 def own_object(name: str, sha256: str, flag: str) -> Any:
-    """Return what `FILE.py:NAME` names. UsageError unless the user named this file, with the same content, by a flag.
+    """Return what `FILE.py:NAME` names. UsageError unless the user gave this name, of a file with this content.
 
     The file is executed once per process.
     """
     file_name, _, attribute = name.rpartition(":")
     file = _files.get(file_name)
-    if file is None:
+    if file is None or attribute not in file.names:
         raise UsageError(f"{name}: is code in a file, which Tudui runs only if you name it; add {flag} PATH/TO/{name}")
     if file.sha256 != sha256:
         raise UsageError(
@@ -126,23 +134,42 @@ def own_object(name: str, sha256: str, flag: str) -> Any:
     return getattr(module, attribute)
 
 
+def path_of(name: str) -> str:
+    """Return the path of the file that `FILE.py:NAME` names, after `own_object` of this name."""
+    return _files[name.rpartition(":")[0]].path
+
+
+class Parameters(NamedTuple):
+    """The names of what a class or function of the user can be called with."""
+
+    known: list[str]
+    needed: list[str]  # those without a default
+    others: bool  # whether it takes any other name, **kwargs
+
+
+def parameters_of(make: Any) -> Parameters:
+    """Return the parameters of a class or function, none for a built-in that does not say them."""
+    try:
+        found = list(inspect.signature(make).parameters.values())
+    except ValueError:
+        found = []
+    named = [one for one in found if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    needed = [one.name for one in named if one.default is one.empty]
+    return Parameters([one.name for one in named], needed, any(one.kind is one.VAR_KEYWORD for one in found))
+
+
 def call_own(make: Any, name: str, given: Mapping[str, Any], section: str) -> Any:
     """Return what a class or function of the user returns; UsageError if it needs other arguments, or raises."""
-    short = name.rpartition(":")[2]
     if not callable(make):
         raise UsageError(f"{name}: must be a class or a function (got {type(make).__name__})")
-    path = inspect.getfile(make)
-    parameters = inspect.signature(make).parameters.values()
-    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    needed = [one.name for one in parameters if one.default is one.empty and one.kind not in several]
-    if missing := [one for one in needed if one not in given]:
+    path, short, parameters = path_of(name), name.rpartition(":")[2], parameters_of(make)
+    if missing := [one for one in parameters.needed if one not in given]:
         raise UsageError(
             f"{path}: {short} needs {', '.join(missing)}; give a default, or --set {section}.{missing[0]}=VALUE"
         )
-    if not any(one.kind is one.VAR_KEYWORD for one in parameters):
-        known = [one.name for one in parameters]
-        if unknown := [key for key in given if key not in known]:
-            raise UsageError(f"{path}: {short} has no parameter '{unknown[0]}'{did_you_mean(unknown[0], known)}")
+    if not parameters.others and (unknown := [key for key in given if key not in parameters.known]):
+        hint = did_you_mean(unknown[0], parameters.known)
+        raise UsageError(f"{path}: {short} has no parameter '{unknown[0]}'{hint}")
     with own_errors(path):
         return make(**given)
 
@@ -165,7 +192,7 @@ def own_errors(path: str, doing: str = "") -> Iterator[None]:
     """Turn an exception of the user's code into a UsageError with its file and line."""
     try:
         yield
-    except UsageError:
+    except TuduiError:
         raise
     except (Exception, SystemExit) as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, mod
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.loss_spec import LossParameters
 from tudui.config.network_spec import NetworkParameters
-from tudui.config.own_code import is_own
+from tudui.config.own_code import is_own, only_by_flag
 from tudui.config.parts import Section
 from tudui.config.plug_ins import sink_names
 from tudui.errors import did_you_mean
@@ -82,7 +82,7 @@ class DataConfig(Section):
     @model_validator(mode="after")
     def _own(self) -> "DataConfig":
         if is_own(self.name) and self.code is None:
-            raise ValueError(f"a file never makes Tudui run code; name it on the command line: --data {self.name}")
+            raise ValueError(only_by_flag("data", self.name))
         return self
 
     @property

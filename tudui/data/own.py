@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
-from tudui.config.own_code import call_own, own_errors, own_object
+from tudui.config.own_code import call_own, own_errors, own_object, path_of
 from tudui.config.schema import DataConfig
 from tudui.data.dataset import Source
 from tudui.data.decoding import SIDE, fitted
@@ -29,8 +29,7 @@ def read_own(config: DataConfig) -> Source:
     """
     make = own_object(config.name, config.code or "", "--data")
     returned = call_own(make, config.name, {}, "data")
-    path = make.__code__.co_filename if hasattr(make, "__code__") else config.name
-    with own_errors(path):
+    with own_errors(path_of(config.name)):
         parts = {
             name: _part(part, f"{config.name}, {name}", config.size or SIDE)
             for name, part in _parts(returned, config.name).items()

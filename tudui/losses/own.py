@@ -4,7 +4,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from tudui.config.loss_spec import LossParameters, LossSpec
-from tudui.config.own_code import OWN, OwnCode, call_own, own_errors, own_object
+from tudui.config.own_code import OWN, OwnCode, call_own, own_errors, own_object, path_of
 from tudui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,10 +33,9 @@ def build(parameters: OwnLoss, task: Any) -> "Loss":
         function = found
     if not callable(function):
         raise UsageError(f"{parameters.name}: must be a function or a class (got {type(function).__name__})")
-    path = inspect.getfile(found if inspect.isclass(found) or inspect.isfunction(found) else type(found))
 
     def loss(outputs: "Tensor", targets: "Tensor") -> "Tensor":
-        with own_errors(path):
+        with own_errors(path_of(parameters.name)):
             values: Tensor = function(outputs, targets, **given)
         return values.expand(len(targets)) if getattr(values, "ndim", None) == 0 else values
 

@@ -1,7 +1,7 @@
 """Networks of other libraries, by name: `torchvision:resnet18`, `timm:resnet18`. The last layer has the task's size."""
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -48,7 +48,7 @@ def build_timm(parameters: FamilyParameters, shape: Shape) -> "nn.Module":
         import timm
     except ImportError:
         raise UsageError(f"network {parameters.name}: needs timm; install it with: pip install 'tudui[timm]'") from None
-    name = _known(parameters.name, timm.list_models(), pretrained=timm.is_model)
+    name = _known(parameters.name, timm.list_models(), is_tagged=timm.is_model)
     options: dict[str, Any] = {"num_classes": shape.outputs, "in_chans": shape.input[0]}
     try:
         with warnings.catch_warnings(action="ignore"):
@@ -65,12 +65,11 @@ def build_timm(parameters: FamilyParameters, shape: Shape) -> "nn.Module":
     return model
 
 
-def _known(full: str, known: Iterable[str], pretrained: Any = None) -> str:
+def _known(full: str, known: Iterable[str], is_tagged: Callable[[str], bool] = lambda _: False) -> str:
     """Return a model's name in its library; UsageError with the closest one if there is none."""
-    name = full.partition(":")[2]
-    if name in known or (pretrained and pretrained(name)):
+    library, _, name = full.partition(":")
+    if name in known or is_tagged(name):  # timm: resnet18.a1_in1k, a model with a choice of trained weights
         return name
-    library = full.partition(":")[0]
     raise UsageError(f"network {full}: {library} has no such classification model{did_you_mean(name, known)}")
 
 

@@ -1,10 +1,9 @@
 """A network in a file of the user: `FILE.py:NAME`."""
 
-import inspect
 from typing import TYPE_CHECKING
 
 from tudui.config.network_spec import NetworkParameters, NetworkSpec, Shape
-from tudui.config.own_code import OWN, OwnCode, call_own, own_object
+from tudui.config.own_code import OWN, OwnCode, call_own, own_object, parameters_of
 from tudui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,10 +25,11 @@ def build(parameters: OwnNetwork, shape: Shape) -> "nn.Module":
     from torch import nn
 
     make, given = own_object(parameters.name, parameters.code, "--network"), dict(parameters.model_extra or {})
-    if callable(make) and not isinstance(make, nn.Module):
-        known = inspect.signature(make).parameters
-        fixed = [name for name, one in known.items() if one.default is one.empty and one.kind is not one.VAR_KEYWORD]
-        wanted = [name for name in OUTPUTS if name in known] or (fixed if len(fixed) == 1 else [])
+    if isinstance(make, nn.Module):
+        raise UsageError(f"{parameters.name}: is one network; name its class, or a function that returns a new one")
+    if callable(make):
+        known, needed, _ = parameters_of(make)
+        wanted = [name for name in OUTPUTS if name in known] or (needed if len(needed) == 1 else [])
         given = dict.fromkeys(wanted[:1], shape.outputs) | given
     network = call_own(make, parameters.name, given, "network")
     if not isinstance(network, nn.Module):

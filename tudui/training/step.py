@@ -72,11 +72,7 @@ class RunStep:
         mean = self.training.loss(outputs, targets).mean() / world.size  # the sum over processes is the batch's mean
         gradients = fill_gradients(scaler.scale(mean) if scaler else mean, self.parameters)
         measures = torch.stack([mean.detach(), self.metric.of(outputs.detach(), targets).sum()])
-        world.sum_([*gradients, measures])
-        if world.size > 1:  # another process may have used what this one did not
-            for parameter, gradient in zip(self.parameters, gradients, strict=True):
-                if parameter.grad is None and gradient.any():
-                    parameter.grad = gradient
+        self._sum(gradients, measures)
         for_scaler = cast("torch.optim.Optimizer", optimizer)  # a scaler uses only param_groups and step
         if scaler:
             scaler.unscale_(for_scaler)
@@ -94,6 +90,17 @@ class RunStep:
             after = [parameter.detach() for parameter in self.parameters]
             row.append(norms(torch._foreach_sub(after, before)) / norms(before).clamp(min=1e-12))
         return torch.cat(row)
+
+    def _sum(self, gradients: list[Tensor], measures: Tensor) -> None:
+        """Sum over the processes. All do the same update, also of a parameter that only some of them used."""
+        world = self.training.world
+        if world.size == 1:
+            return
+        used = measures.new_tensor([parameter.grad is not None for parameter in self.parameters])
+        world.sum_([*gradients, measures, used])
+        for parameter, gradient, uses in zip(self.parameters, gradients, used, strict=True):
+            if parameter.grad is None and uses:
+                parameter.grad = gradient
 
 
 class Lockstep:

@@ -53,12 +53,16 @@ def check_network(model: nn.Module, name: str, shape: Shape, device: torch.devic
 def forward(model: nn.Module, inputs: Tensor, name: str) -> Tensor:
     """Return the outputs of one batch; UsageError names the line of the user's code, or the layer, that raised."""
     running: list[str] = []
+
+    def leave(*_: object) -> None:  # what a hook returns would replace the outputs
+        running.pop()
+
     hooks = [
         hook
         for layer, module in model.named_modules()
         for hook in (
             module.register_forward_pre_hook(lambda *_, layer=layer: running.append(layer)),
-            module.register_forward_hook(lambda *_: running.__delitem__(-1)),
+            module.register_forward_hook(leave),
         )
     ]
     try:
