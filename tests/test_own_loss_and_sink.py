@@ -1,17 +1,19 @@
 """Losses and sinks of the user's own, FILE.py:NAME, in runs and comparisons."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 import tudui as package
-from tests.conftest import QUICK_FLAGS, TUDUI
+from tests.conftest import QUICK_FLAGS, TUDUI, record
 from tudui.config import own_code
 from tudui.config.plan import variant_name
 
-CODE = """
+CODE = r"""
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import nn
@@ -22,6 +24,35 @@ Path(__file__).with_name("imported").touch()
 
 def cubed(outputs, targets, power=3.0):
     return (outputs.softmax(1) - one_hot(targets, outputs.shape[1])).abs().pow(power).sum(1)
+
+
+def printed(run):
+    return lambda event: print(run.last_step, type(event).__name__)
+
+
+@contextmanager
+def lines(run):
+    run.folder.mkdir(exist_ok=True)
+    with open(run.folder / "events.tudui.txt", "a", buffering=1) as file:
+        yield lambda event: file.write(f"{event.step} {type(event).__name__}\n")
+
+
+def opens(run):
+    raise OSError("no server")
+
+
+@contextmanager
+def closes(run):
+    yield lambda event: None
+    raise OSError("no server")
+
+
+def raises(run):
+    return lambda event: 1 / 0
+
+
+def nothing(run):
+    pass
 
 
 class Learned(nn.Module):
@@ -141,18 +172,117 @@ def test_a_mistake_in_losses_is_one_line(losses, says, tudui):
         "{{own: {place}:cubed}}",
         "{{own: {{name: {place}:cubed}}}}",
         "{{own: {{name: {place}:cubed, code: {code}}}}}",
-        "['{place}:cubed:code={code}']",
+        "{{own: '{place}:cubed:code={code}'}}",
     ],
 )
-@pytest.mark.parametrize("place", ["own.py", "./sub/own.py", "sub/../sub/own.py", "{absolute}", "link.py"])
+@pytest.mark.parametrize("place", ["own.py", "sub/../sub/own.py", "{absolute}", "link.py"])
 def test_a_plan_never_imports(variants, place, tudui, file, tmp_path):
     Path("own.py").write_text(CODE)
     Path("link.py").symlink_to(file)
-    code = own_code.OwnFile(str(file), CODE).sha256
+    code = own_code.OwnFile(str(file), CODE, frozenset()).sha256
     text = variants.format(place=place.format(absolute=file), code=f"'{code}'" if "{{name" in variants else code)
     Path("plan.yaml").write_text(f"comparison:\n  lr: same\n  variants: {text}\noptimizer:\n  lr: 0.05\n")
     for words in (("--dry-run",), ("--out", "c")):
         answer = tudui("compare-losses", "--config", "plan.yaml", *words)
         assert (answer.code, "--losses" in answer.err) == (2, True), answer.err
     tudui("config", "validate", "plan.yaml")
+    assert not list(tmp_path.rglob("imported"))
+
+
+# sinks
+
+RUN = (*QUICK_FLAGS, "--set", "train.threads=1", "--run-dir", "run")
+
+
+def lines_of(run: Path) -> list[str]:
+    return (run / "own.py-lines" / "events.tudui.txt").read_text().splitlines()
+
+
+def test_a_sink_of_a_run_that_resumes(tudui, file):
+    assert tudui("train", "--sink", "tensorboard,sub/own.py:lines", "--set", "schedule=constant", *RUN).code == 0
+    assert {"tensorboard", "own.py-lines"} <= {path.name for path in Path("run").iterdir()}
+    first = lines_of(Path("run"))
+    assert (first[0], first[-1]) == ("0 RunStarted", "20 RunEnded")
+    forget(file)
+    Path("own.py").write_text(CODE)  # as recorded, in the working directory
+    for words in (("evaluate", "run"), ("export", "run"), ("runs", "."), ("predict", "run", "--split", "test"),
+                  ("tensorboard", "run", "--help")):  # fmt: skip
+        assert tudui(*words).code == 0  # none needs the sink
+    refused = tudui("train", "--resume", "run", "--epochs", "2")
+    assert (refused.code, "--sink PATH/TO/own.py:lines" in refused.err) == (2, True)
+    refused = tudui("train", "--config", "run/config.yaml", "--run-dir", "new")
+    assert (refused.code, Path("new").exists()) == (2, False)
+    assert not Path("imported").exists()
+    assert not file.with_name("imported").exists()
+    Path("own.py").unlink()
+    file.write_text(f"{CODE}\n")  # a sink changes no result, so it may have been edited
+    assert tudui("train", "--resume", "run", "--epochs", "2", "--sink", "sub/own.py:lines").code == 0
+    assert lines_of(Path("run")) == [f"{event['step']} {event['event']}" for event in record(Path("run"))]
+    assert lines_of(Path("run"))[-1] == "40 RunEnded"
+
+
+def test_a_run_resumes_without_its_sink(tudui, file):
+    assert tudui("train", "--sink", "sub/own.py:printed", "--set", "schedule=constant", *RUN).code == 0
+    forget(file)
+    assert tudui("train", "--resume", "run", "--epochs", "2", "--sink", "tensorboard").code == 0
+    assert "sinks: [tensorboard]\n  code: {}" in Path("run/config.yaml").read_text()
+    assert not file.with_name("imported").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("sub/none.py:lines", r"sub/none.py cannot be read"),
+        ("sub/own.py:line", r"own.py: contains no line; did you mean 'lines'\?"),
+        ("sub/own.py:opens", r"own.py:\d+: OSError: no server"),
+        ("sub/own.py:nothing", r"own.py:nothing: must return a function of events"),
+        ("sub/own.py:lines,nothing", r"unknown sink 'nothing'"),
+    ],
+)
+def test_a_mistake_in_a_sink_is_one_line_and_leaves_no_run(name, says, tudui):
+    answer = tudui("train", "--sink", name, *RUN)
+    assert (answer.code, answer.err.count("error:")) == (2, 1), answer.err
+    assert re.search(says, answer.err)
+    assert not Path("run").exists()
+
+
+def test_a_sink_that_fails_later_does_not_end_the_run(tudui):
+    answer = tudui("train", "--sink", "sub/own.py:raises", *RUN)
+    assert answer.code == 0
+    (dropped,) = json.loads(Path("run/result.json").read_text())["dropped_sinks"]
+    assert re.search(r"own\.py:\d+: ZeroDivisionError", dropped)
+    answer = tudui("train", "--sink", "sub/own.py:closes", *RUN[:-1], "closed")
+    assert answer.code == 2
+    assert re.search(r"own\.py:\d+: closing it: OSError: no server\n$", answer.err)
+    assert json.loads(Path("closed/result.json").read_text())["status"] == "finished"
+
+
+def test_a_comparisons_runs_have_the_sink(tudui, file):
+    command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "2", "--jobs", "2", *QUICK_FLAGS]
+    command += ["--sink", "sub/own.py:lines", "--out", "c"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {len(lines_of(path)) for path in Path("c/runs").iterdir()} == {len(lines_of(Path("c/runs/ce-seed0")))}
+    file.with_name("imported").unlink()
+    Path("own.py").write_text(CODE)
+    again = tudui("compare-losses", "--config", "c/plan.yaml", "--out", "new")
+    assert (again.code, "--sink PATH/TO/own.py:lines" in again.err) == (2, True)
+    assert tudui("report", "c").code == 0
+    assert not list(Path().rglob("imported"))
+
+
+@pytest.mark.parametrize("place", ["own.py", "sub/../sub/own.py", "{absolute}", "link.py"])
+@pytest.mark.parametrize("code", [False, True])
+def test_a_sink_in_a_yaml_file_never_imports(place, code, tudui, file, tmp_path):
+    Path("own.py").write_text(CODE)
+    Path("link.py").symlink_to(file)
+    name = f"{place.format(absolute=file)}:lines"
+    own = own_code.OwnFile(str(file), CODE, frozenset())
+    recorded = f", code: {{'{name}': '{own.sha256}'}}" if code else ""
+    Path("x.yaml").write_text(f"log: {{sinks: ['{name}']{recorded}}}\n")
+    for words in (("train", "--run-dir", "run"), ("compare-losses", "--out", "c")):
+        answer = tudui(*words, "--config", "x.yaml")
+        assert (answer.code, "--sink" in answer.err) == (2, True), answer.err
+        assert not Path(words[-1]).exists()
+    assert tudui("config", "validate", "x.yaml").code == (0 if code else 2)
     assert not list(tmp_path.rglob("imported"))

@@ -158,6 +158,8 @@ def check_data(plan: Plan) -> None:
         if isinstance(loss, OwnCode):
             own_object(loss.name, loss.code, "--losses with all losses, this one as")
         build_loss(loss, data.task)
+    for name, code in plan.base.log.code.items():
+        own_object(name, code, "--sink")
     if plan.comparison.lr == "tuned" and data.validation is None:
         raise UsageError(f"{data.name}: too few images for a validation split, which --lr tuned needs")
 

@@ -77,11 +77,8 @@ class Merge:
             else:
                 settings.append(override)
         for override in settings:  # after the names, so that they apply to the chosen sections
-            value = override.value
-            if override.key == "data.name" and is_own(value):
-                value, code = allow(value)
-                self._set("data.code", code, override.origin)
-            self._set(override.key, value, override.origin)
+            for key, value in _with_codes(override).items():
+                self._set(key, value, override.origin)
         if not all(override.key.startswith(INSIDE_THE_BAND) for override in overrides):
             self.values.pop("expect", None)
 
@@ -140,6 +137,18 @@ def with_code(section: Mapping[str, Any]) -> Mapping[str, Any]:
         return section
     name, code = allow(section["name"])
     return {**section, "name": name, "code": code}
+
+
+def _with_codes(override: Override) -> dict[str, Any]:
+    """Return what an override sets: if it names own data or sinks, also the sha256 of the files, which may run."""
+    key, value = override.key, override.value
+    if key == "data.name" and is_own(value):
+        name, code = allow(value)
+        return {key: name, "data.code": code}
+    if key == "log.sinks" and isinstance(value, list):
+        named = {sink: allow(sink) for sink in value if is_own(sink)}
+        return {key: [named[sink][0] if is_own(sink) else sink for sink in value], "log.code": dict(named.values())}
+    return {key: value}
 
 
 def _walk(value: Any, key: Key) -> Iterator[tuple[Key, Any]]:
