@@ -289,7 +289,7 @@ def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:
     if refused := [override.origin for override in overrides if override.key not in CHANGED_ON_RESUME]:
         raise UsageError(
             f"--resume {root}: cannot be combined with {', '.join(refused)}, because a run resumes unchanged; "
-            f"allowed are --data, --data-dir (of the same images), --no-cache, --sink; for a constant schedule, --epochs"
+            f"allowed are --data, --data-dir (of the same images); --no-cache, --sink; constant schedule: --epochs"
         )
     if is_comparison(root):
         raise UsageError(f"--resume {root}: this is a comparison; resume it with: {comparing(root)}")

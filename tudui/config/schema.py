@@ -222,7 +222,7 @@ class LogConfig(Section):
     sinks: tuple[str, ...] = Field(
         ("tensorboard",),
         strict=False,
-        description="what is written besides the record: tensorboard, sinks of packages, FILE.py:NAME; in a file, []: nothing",
+        description="what is written besides the record: tensorboard, sinks of packages, FILE.py:NAME; in YAML also []",
     )
     code: dict[str, str] = Field({}, description="sha256 of the file of each sink FILE.py:NAME; set by Tudui")
 

@@ -34,7 +34,7 @@ class ChosenLoss:
 
     def own_parameters(self) -> dict[str, Any]:
         """Return by name the parameters that have an effect on this loss in the lab."""
-        left_out = set(ResidualParameters.model_fields) if self.on_numbers else {"name", "form"}
+        left_out = set(ResidualParameters.model_fields) if self.on_numbers else {"name", "form", "code"}
         return {name: value for name, value in self.parameters.model_dump().items() if name not in left_out}
 
 
