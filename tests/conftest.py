@@ -249,10 +249,10 @@ def text_in(browser) -> str:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of a real server on a folder, which ends by Ctrl-C."""
+def served(folder: Path, *before: str) -> Iterator[str]:
+    """The address of a real server on a folder, which ends by Ctrl-C; `before` starts the command another way."""
     process = subprocess.Popen(
-        [*TUDUI, "tensorboard", str(folder)],
+        [*before, *TUDUI, "tensorboard", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -137,6 +137,7 @@ def test_a_loss_by_name_is_torchs():
     torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_main_guard_and_import_is_light(tmp_path):
     (tmp_path / "script.py").write_text(
         "import sys, tudui\n"
@@ -183,6 +184,7 @@ print(tudui.losses.get("of_this_process")(torch.zeros(1, 2), torch.tensor([0])).
 """
 
 
+@pytest.mark.slow
 def test_a_loss_that_only_this_process_knows(tmp_path):
     settings = QUICK | {"comparison.variants": ["ce", "of_this_process"], "comparison.seeds": 1, "optimizer.lr": 0.05}
     settings |= {"comparison.lr": "same", "log.sinks": []}

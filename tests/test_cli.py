@@ -402,6 +402,7 @@ def test_a_parameter_of_a_loss_is_given_once(tudui):
         assert "loss.delta: set twice" in answer.err
 
 
+@pytest.mark.slow
 def test_losses_with_parameters_are_compared(tudui):
     losses = "ce,gce:q=0.5,gce:q=0.9,sce:alpha=0.2;beta=2"
     plan = ("compare-losses", "--losses", losses, "--baseline", "gce:q=0.5", "--seeds", "1", "-e", "1", "-o", "out")

@@ -319,6 +319,7 @@ def test_one_after_another_is_side_by_side(compared, tmp_path, tudui):
     assert outcome(Path("one")) == outcome(compared)
 
 
+@pytest.mark.slow
 def test_in_lockstep_is_side_by_side(compared, tmp_path, tudui):
     """4 runs in stacks of 3 and 1; then again, with one run gone and one that was cut before its last line."""
     command = (
@@ -360,6 +361,7 @@ def test_auto_is_local_on_a_cpu():
     assert choose_executor(quick_config("device=cpu")) == "local"
 
 
+@pytest.mark.slow
 def test_called_again_it_goes_on_and_repeats_nothing(compared, tmp_path, tudui, sentence):
     shutil.copytree(compared, "again", symlinks=True)
     shutil.rmtree("again/runs/mse-seed2")
@@ -408,6 +410,7 @@ def test_the_same_function_twice_is_not_a_difference_and_a_crippled_one_is(tmp_p
     assert (crippled["verdict"], crippled["flags"]) == ("unstable", ["lost_class"])
 
 
+@pytest.mark.slow
 def test_tuned_rates_are_chosen_on_validation_and_the_curve_is_kept(tmp_path, tudui):
     """mse is far below its best rate at 0.001, so rates past that end are tried until the third."""
     command = (
@@ -468,6 +471,7 @@ def test_one_seed_has_no_interval_and_says_so(tmp_path, tudui):
 # runs that survive
 
 
+@pytest.mark.slow
 def test_a_second_process_on_the_same_comparison_is_refused(compared, tudui):
     from tudui.files import locked
 
@@ -534,6 +538,7 @@ def states(pids: list[int]) -> set[str]:
     return {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids}
 
 
+@pytest.mark.slow
 def test_ctrl_z_pauses_the_workers_too(tmp_path):
     command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "1", "--jobs", "2", "-o", "paused",
                "-e", "500"]  # fmt: skip
@@ -554,6 +559,7 @@ def test_ctrl_z_pauses_the_workers_too(tmp_path):
     assert_gone(workers)
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_ends_all_processes_at_once(tmp_path):
     command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "1", "--jobs", "2", "-o", "stopped",
                "-e", "200", "--set", "log.every=1000"]  # fmt: skip
@@ -583,6 +589,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers(tmp_path):
     assert "nothing differs, nothing is left over" in done.stdout
 
 
+@pytest.mark.slow
 def test_workers_die_with_a_parent_that_is_killed(tmp_path):
     command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "1", "-e", "500", "-o", "killed"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

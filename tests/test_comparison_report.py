@@ -312,6 +312,7 @@ def test_two_comparisons_side_by_side(compared):
     assert "The two plans are the same" in " ".join(printed(side_by_side, first, first).split())
 
 
+@pytest.mark.slow
 def test_diverged_runs_and_one_seed_without_validation_images(tmp_path, tudui):
     (tmp_path / "plan.yaml").write_text(
         "comparison:\n  seeds: 1\n  variants:\n    ce: {name: ce}\n    mse: {name: mse}\n"
@@ -487,6 +488,7 @@ def test_a_label_stands_at_the_height_of_its_line():
     assert axes.texts[0].xyann[1] == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_files_of_the_user_stay_in_a_comparison(compared, tmp_path, tudui):
     folder = tmp_path / "own"
     shutil.copytree(compared, folder, symlinks=True)

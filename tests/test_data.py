@@ -573,3 +573,15 @@ def test_an_archive_is_to_be_unpacked_first(name, tmp_path, tudui, monkeypatch):
     assert answer.err.split("first: ")[1] == inside.err.split("first: ")[1]
     subprocess.run(command, shell=True, check=True)
     assert tudui("train", "--data", "cifar10", "--data-dir", place, "-b", "8", "--dry-run").code == 0
+
+
+def test_an_archive_of_a_folder_of_images_is_to_be_unpacked_first(class_folders, tmp_path, tudui):
+    """The command that is shown does it, for the archive and for the folder that holds it."""
+    place = tmp_path / "down loads"
+    place.mkdir()
+    archive = shutil.make_archive(str(place / "images"), "zip", class_folders)
+    answers = [tudui("train", "--data", f"folder:{path}", "-b", "8", "--dry-run") for path in (archive, place)]
+    assert [answer.code for answer in answers] == [3, 3]
+    (command,) = {answer.err.split("first: ")[1].split(", and name")[0] for answer in answers}
+    subprocess.run(command.replace("python ", f"{sys.executable} "), shell=True, check=True)
+    assert tudui("train", "--data", f"folder:{place}", "-b", "8", "--dry-run").code == 0

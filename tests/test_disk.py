@@ -1,5 +1,6 @@
 """What happens to the disk and the folder of a run: one line or a clean recovery, and nothing is lost."""
 
+import json
 import os
 import pty
 import shutil
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TUDUI, command_after, quick_config, record, wait_for
+from tests.conftest import TUDUI, command_after, quick_config, record, served, wait_for
 from tests.test_run import assert_same_run, cut_at, start, wait_for_lines
 from tests.test_tensorboard import check_scalars, read
 from tudui.errors import Interrupted
@@ -44,6 +46,20 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     yield mount
     if os.path.ismount(place):
         subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_tensorboard_shows_runs_where_nothing_can_be_written(uncut):
+    """It reads them without links and without a process for reading, which need a temporary folder."""
+    places = " ".join(place for place in ("/tmp", "/var/tmp", "/usr/tmp") if Path(place).is_dir())
+    mounts = (
+        'mount --bind "$0" /mnt && cd /mnt && mount -o remount,bind,ro /mnt'
+        f' && for place in {places}; do mount -t tmpfs -o ro none $place; done && exec "$@"'
+    )
+    nowhere = ("unshare", "--mount", "sh", "-c", mounts, str(uncut.parent))
+    if subprocess.run([*nowhere, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("a file system can only be mounted by root")
+    with served(Path("run"), *nowhere) as address, urllib.request.urlopen(f"{address}data/runs") as answer:
+        assert len(json.load(answer)) == 1
 
 
 @pytest.fixture(scope="session")

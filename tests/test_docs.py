@@ -111,6 +111,7 @@ def test_a_shipped_config_opens_with_command_time_and_band(name, tudui):
     assert any(f"accuracy: {100 * low:.1f} to {100 * high:.1f} %" in line for line in head)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", shipped_plans())
 def test_every_shipped_plan_runs_and_opens_with_command_and_time(name, cifar_copy, tudui):
     lines = shipped_plans()[name].read_text().splitlines()
@@ -127,6 +128,7 @@ def test_every_shipped_plan_runs_and_opens_with_command_and_time(name, cifar_cop
     assert Path("shipped/report.html").exists()
 
 
+@pytest.mark.slow
 def test_the_band_is_judged_after_a_run(tudui):
     answer = tudui("train", "--config", "digits")
     assert "inside the measured band of this config" in answer.out

@@ -103,7 +103,7 @@ def test_a_resumed_run_truncates_the_files_of_a_sink_and_no_others(scores, tmp_p
     assert not (run / "tensorboard").exists()
 
 
-def test_sinks_are_named(scores, tmp_path):
+def test_sinks_are_named(scores, tmp_path, tudui):
     for sinks in ("[nothing]", "[tensorbord]", "scores"):
         with pytest.raises(ConfigError, match=r"log\.sinks"):
             load_config(None, [parse_set(f"log.sinks={sinks}")])
@@ -112,6 +112,11 @@ def test_sinks_are_named(scores, tmp_path):
     loaded = load_config(old)
     assert loaded.config.log.sinks == ()
     assert loaded.notes == (f"{old}:2:3: log.tensorboard is now log.sinks: []",)
+    old.write_text("log:\n  tensorboard: true\n  sinks: []\n")
+    both = load_config(old)
+    assert both.config.log.sinks == ()
+    assert both.notes == (f"{old}:2:3: log.tensorboard is ignored beside log.sinks",)
+    assert both.notes[0] in tudui("config", "validate", old).err
 
 
 def test_a_sink_that_cannot_be_imported_leaves_no_run(tmp_path, monkeypatch):

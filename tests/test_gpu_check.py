@@ -104,6 +104,7 @@ def test_the_docs_have_the_rows_of_the_table():
     assert [row[:2] for row in table_rows(section)] == [row[:2] for row in table_rows(tables({}))]
 
 
+@pytest.mark.slow
 def test_a_part_that_is_cut_or_fails_keeps_its_figures(tmp_path):
     from gpu_check import Report, run_part
 

@@ -197,6 +197,7 @@ def test_a_manifest_of_other_data_is_refused(tmp_path, class_folders):
         load_data(DataConfig(name=f"folder:{class_folders}", noise_manifest="run/label_noise.json"), 0)
 
 
+@pytest.mark.slow
 def test_what_was_learned_of_right_and_of_wrong_labels_is_reported_apart(tmp_path):
     config = quick_config("data.label_noise=0.3", "train.epochs=4")
     learned = train(config, tmp_path / "run").values["train"]

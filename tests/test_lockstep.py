@@ -48,6 +48,7 @@ def weights(run: Training) -> list[torch.Tensor]:
     return [tensor.detach().cpu() for tensor in run.state.optimizer.tensors()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "epochs"), [("sgd", 2), ("adamw", 1)])
 def test_runs_in_lockstep_are_what_they_are_alone(optimizer, epochs):
     shared = (*SHARED, f"optimizer.name={optimizer}", f"train.epochs={epochs}")
@@ -139,6 +140,7 @@ def test_deterministic_runs_on_a_gpu_are_the_same_bit_for_bit():
     assert all(torch.equal(a, b) for a, b in zip(weights(first), weights(second), strict=True))
 
 
+@pytest.mark.slow
 def test_runs_trained_together_end_as_they_do_alone(tmp_path):
     """One diverges, one is stopped early, one does its epochs."""
     shared = ("schedule=constant", "train.early_stopping=1", "train.epochs=5", "log.sinks=[]")

@@ -21,8 +21,10 @@ from tudui.run import train
 from tudui.weights import read_weights
 
 CODE = '''
+from functools import partial
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -65,6 +67,10 @@ def digits():
 
 
 pair = 3
+built_in = dict
+square = torch.square
+made = Odd()
+narrow = partial(Odd, width=2)
 
 
 class Tuple(Odd):
@@ -170,8 +176,9 @@ def test_a_run_of_own_network_loss_and_data(tudui, file):
     assert tudui("export", "run", *NETWORK, *DATA, "--out", "odd.safetensors").code == 0
     again = tudui("evaluate", "odd.safetensors", *NETWORK, *DATA, "--json").json()
     assert again["accuracy"] == scored["accuracy"]
+    forget()
     other = tudui("evaluate", "run", "--network", "net.py:Wide", *LOSS, *DATA)
-    assert (other.code, "add --network PATH/TO/net.py:Odd" in other.err) == (2, True)
+    assert (other.code, "add --network PATH/TO/net.py:Odd" in other.err) == (5, True)
     wrong = tudui("evaluate", "run", "--network", "resnet20")
     assert (wrong.code, wrong.err.count("\n")) == (2, 1)
 
@@ -279,6 +286,8 @@ def test_the_workers_of_a_comparison_get_the_file(file, tmp_path):
         (("--network", "binary.py:Odd"), r"binary\.py: not a Python file"),
         (("--network", "net.py:pair"), r"must be a class or a function .got int"),
         (("--network", "net.py:digits"), r"must return an nn\.Module"),
+        (("--network", "net.py:built_in"), r"must return an nn\.Module .got dict"),
+        (("--network", "net.py:made"), r"net\.py:made: is one network; name its class"),
         (("--network", "net.py:Tuple"), r"returns a tuple of 2, expected one tensor \[B, 10\]"),
         (("--network", "net.py:Wide"), r"returns \[B, 7\], expected \[B, 10\]"),
         (("--network", "net.py:Raises"), r"net\.py:\d+, layer stem: "),
@@ -294,6 +303,9 @@ def test_the_workers_of_a_comparison_get_the_file(file, tmp_path):
         (("--loss", "net.py:broken"), r"net\.py:\d+: IndexError"),
         (("--loss", "net.py:whole"), r"returns \[B, 10\], expected one number"),
         (("--loss", "net.py:hard"), r"returns values without a gradient"),
+        (("--loss", "net.py:square"), r"net\.py: TypeError: square"),
+        (("--data", "net.py:built_in"), r"error: net\.py:built_in: a mapping must have the key train"),
+        (("--data", "net.py:smooth"), r"net\.py: smooth needs outputs, targets; give a default$"),
         (("--data", "net.py:pair"), r"must be a class or a function"),
         (("--data", "net.py:Odd"), r"must return train, or .train, test."),
         (("--set", "train.freeze=[stam]", "--network", "net.py:Odd"), r"no parameters below 'stam'; it has stem"),
@@ -398,6 +410,14 @@ def test_two_files_of_one_name_and_an_edited_one(file, tmp_path):
 def test_a_loss_of_one_number_and_one_with_a_parameter(loss, tudui):
     assert tudui("train", "--loss", loss, *QUICK, "--run-dir", "run").code == 0
     assert loss.endswith("mean") or "amount: 0.3" in Path("run/config.yaml").read_text()
+
+
+def test_a_network_may_be_any_callable(tudui):
+    shown = tudui("network", "show", "net.py:narrow", "--data", "digits", "--size", "16", "--json").json()
+    assert [layer["outputs"] for layer in shown["layers"]][:2] == [[2, 8, 8]] * 2
+    assert shown["shape"] == {"input": [3, 16, 16], "outputs": 10}
+    assert shown["seconds_per_epoch"] > 0
+    assert tudui("network", "show", "net.py:narrow", "--classes", "10", "--json").json()["seconds_per_epoch"] is None
 
 
 PAGE = (ROOT / "docs" / "own-code.md").read_text()

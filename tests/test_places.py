@@ -63,6 +63,7 @@ def test_a_user_without_a_home_has_no_cache(class_folders, monkeypatch, tudui):
     assert "no home folder" in tudui("doctor").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", ["/dev/null", "/proc", "unset"])
 def test_the_whole_command_without_a_home(home, class_folders):
     places = ("TUDUI_CACHE", "MPLCONFIGDIR", "HOME")

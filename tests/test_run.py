@@ -109,6 +109,7 @@ def wait_for_lines(path, number, process):
     wait_for(lambda: path.exists() and len(path.read_text().splitlines()) >= number, process)
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_resumed_exactly(tmp_path, tudui):
     arguments = [
         text for setting in ("train.epochs=4", "log.every=5", "train.threads=1") for text in ("--set", setting)
@@ -133,6 +134,7 @@ def test_killed_again_and_again_it_ends_as_if_it_had_not_been(tmp_path):
     assert "nothing differs, nothing is left over" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_save_and_say_how_to_go_on(number, code, tmp_path):
     process = start("-o", tmp_path / "run", "-e", "50")
@@ -162,6 +164,7 @@ main()
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
+@pytest.mark.slow
 def test_killed_before_the_first_save_resumes_from_step_0(tmp_path):
     """As a kill leaves it: with the checkpoint of step 0, and the lines written since."""
     config = quick_config("checkpoint.every=2")
@@ -182,6 +185,7 @@ def test_killed_before_the_first_save_resumes_from_step_0(tmp_path):
 ALL_CHECKPOINTS = tuple(f"checkpoints/{name}.pt" for name in ("last", "previous", "best"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", [ALL_CHECKPOINTS[:2], ALL_CHECKPOINTS, (*ALL_CHECKPOINTS, "metrics.jsonl")])
 def test_a_run_that_lost_its_checkpoints_keeps_the_rest(lost, tmp_path, tudui):
     """As a copy without its largest files, or a cleaned disk."""
@@ -375,6 +379,7 @@ def test_divergence_ends_with_code_4_and_an_intact_record(tmp_path, tudui):
     assert events[-2]["diverged"]["step"] == result["diverged"]["step"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("validation", ["0.1", "0"])
 def test_divergence_in_the_last_step_is_divergence(validation, tudui):
     """No loss is computed after that step but those of the evaluation."""
@@ -509,6 +514,7 @@ def test_a_mistake_takes_no_name(tudui):
     assert [path.name for path in Path("runs").iterdir()] == ["digits-ce-seed0"]
 
 
+@pytest.mark.slow
 def test_what_a_run_recorded_does_not_depend_on_how_it_was_called(tmp_path):
     for name in ("one", "other"):
         command = [*TUDUI, "train", "-o", name, "-e", "1", "--batch-size", "800", "--set", "log.sinks=[]"]

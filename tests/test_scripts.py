@@ -41,6 +41,7 @@ def test_the_bench_measures_every_part(tmp_path):
     assert all(seconds > 0 for seconds in timed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_the_paths_of_the_bench_compute_the_same(precision):
     """Bare and Tudui's step on a batch; the loop with and without sinks; the tutorial's with and without histograms."""

@@ -230,6 +230,7 @@ def test_the_cache_runs_nothing(class_folders, tmp_path, tudui):
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.slow
 def test_predictions_run_nothing_and_are_bounded(compared, tmp_path):
     shutil.copytree(compared, tmp_path / "received", symlinks=True)
     path = tmp_path / "received" / "runs" / "ce-seed0" / "predictions.npz"
@@ -481,6 +482,7 @@ def test_configs_are_bounded_data(text, tmp_path):
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.slow
 def test_a_config_in_which_everything_is_wrong_is_not_listed_without_end(tmp_path, tudui):
     (tmp_path / "wrong.yaml").write_text("".join(f"k{number}: 1\n" for number in range(20_000)))
     answer = tudui("config", "validate", "wrong.yaml")
@@ -553,6 +555,7 @@ def text_bomb() -> bytes:
     return struct.pack(">I", len(data)) + b"zTXt" + data + struct.pack(">I", zlib.crc32(b"zTXt" + data))
 
 
+@pytest.mark.slow
 def test_the_largest_pictures_fit_into_memory_one_at_a_time(class_folders):
     """Eight of 24 million pixels, of the kinds that take most: transparent, and of 16 bits."""
     for number in range(4):

@@ -129,6 +129,7 @@ def test_every_tag_once_per_step_after_a_resume(number, tmp_path):
     check_scalars(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_events_after_the_last_checkpoint_are_withdrawn(tmp_path):
     """As after a kill: the folder goes back to what the checkpoint knows."""
     config = quick_config("checkpoint.every=2", "train.epochs=4")

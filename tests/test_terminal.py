@@ -260,6 +260,7 @@ def test_a_terminal_breaks_lines_between_words():
     )
 
 
+@pytest.mark.slow
 def test_a_bar_on_a_terminal_of_eighty_columns():
     shown = on_a_terminal("train", "-e", "2", columns=80)
     bar = re.sub(r"\x1b\[[^m]*m", "", shown[shown.rindex("epoch 2/2 ") :]).splitlines()[0]

@@ -151,6 +151,7 @@ def test_clipping_is_torchs():
         assert torch.allclose(ours, parameter.grad, rtol=1e-4, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_bf16_learns():
     config, data, loss, state = prepared("precision=bf16", "train.epochs=6")
     events = list(fit(state, data, loss, config))
@@ -171,6 +172,7 @@ def test_half_precision_is_close_to_fp32(precision, class_folders):
     assert (state.scaler is not None) == (precision == "fp16")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 def test_optimizers_learn(optimizer):
     config, data, loss, state = prepared(f"optimizer={optimizer}", "train.epochs=5")
@@ -311,6 +313,7 @@ def test_a_step_asks_the_system_for_no_new_memory():
     assert 10 * touched["kept"] < touched["given back"] > 1_000, touched
 
 
+@pytest.mark.slow
 def test_a_log_point_leaves_nothing_behind(tmp_path, class_folders):
     """After 200 and after 400 log points with all sinks, Python holds as many objects and tensors."""
     from tudui.run_folder import RunFolder

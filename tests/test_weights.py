@@ -12,9 +12,11 @@ import pytest
 import torch
 from torch import nn
 
-from tests.conftest import photograph, tudui_network
+from tests.conftest import photograph, quick_config, tudui_network
 from tests.test_networks import course_network
 from tudui.errors import WeightsError
+from tudui.run import train
+from tudui.training.checkpoint import load_checkpoint
 from tudui.weights import read_weights
 
 COURSE_SCRIPT = """
@@ -301,6 +303,24 @@ def test_best_is_of_a_run(trained, tudui, sentence):
     answer = tudui("evaluate", trained / "checkpoints" / "last.pt", "--best")
     assert answer.code == 2
     sentence(answer.err)
+
+
+def test_best_weights_that_are_not_there_are_not_replaced_by_the_last(class_folders, tmp_path, tudui):
+    """Only where the last ones are the best: without validation images, or if the last epoch was the best."""
+    small = (
+        f"data.name=folder:{class_folders}",
+        "train.batch_size=8",
+        "train.epochs=4",
+        "optimizer.lr=1e-6",
+    )  # all tie
+    for name, settings in {"kept": [], "none": ["data.validation=0"], "off": ["checkpoint.best=false"]}.items():
+        train(quick_config(*small, *settings), tmp_path / name)
+    epoch = load_checkpoint(tmp_path / "kept" / "checkpoints" / "last.pt").state["progress"]["best_epoch"]
+    assert epoch == 1
+    (tmp_path / "kept" / "checkpoints" / "best.pt").unlink()
+    answers = {name: tudui("evaluate", tmp_path / name, "--best") for name in ("kept", "none", "off")}
+    assert {name: answer.code for name, answer in answers.items()} == {"kept": 5, "none": 0, "off": 5}
+    assert f"best.pt: missing, with the weights of epoch {epoch}" in answers["kept"].err
 
 
 def test_a_file_that_cannot_be_read(tudui):

@@ -113,6 +113,12 @@ def _from_run(path: Path, *, best: bool) -> Weights:
             f"{folder / LAST}: missing or damaged; restore it, or name the weights before it: {checkpoint.path}"
         )
     if checkpoint is not None:
+        progress = checkpoint.state["progress"]
+        if best and progress["best_epoch"] not in (0, progress["epoch"]):
+            raise WeightsError(
+                f"{folder / BEST}: missing, with the weights of epoch {progress['best_epoch']}; restore it, or omit "
+                "--best to take the last weights"
+            )
         return _from_checkpoint(checkpoint)
     if is_comparison(path):
         raise WeightsError(f"{path}: a comparison and not a run; name one of the runs in {path / 'runs'}")

@@ -52,9 +52,11 @@ def plan(plan: PlanSource = "compare", overrides: Settings = NOTHING) -> Plan:
 
 
 def validate(name: Named) -> Loaded | Plan:
-    """Check a config file or plan, or a shipped one by name; ConfigError has a line for each problem."""
+    """Check a config file or plan, or a shipped one by name; print its notes. ConfigError has a line per problem."""
     path = find_config(fspath(name), "config validate")
-    return load_plan(path) if "comparison" in read_yaml(path).values else load_config(path)
+    loaded = load_plan(path) if "comparison" in read_yaml(path).values else load_config(path)
+    note(*loaded.notes)
+    return loaded
 
 
 def copy_config(name: str, to: Named | None = None, *, overwrite: bool = False) -> Path:

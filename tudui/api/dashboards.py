@@ -67,16 +67,24 @@ def tensorboard(runs: Named = "runs", *, host: str = "127.0.0.1", port: int = 0)
         except OSError as error:  # no or a full temporary folder, or a system without symbolic links
             links = None
             note(f"TensorBoard shows its own names of runs, because links cannot be made: {in_a_line(error)}")
-        address = _launch(links or runs, host=host, port=port) + (BY_LOSS if is_comparison(runs) else "")
+        address = _launch(links or runs, host=host, port=port, in_a_process=links is not None) + (
+            BY_LOSS if is_comparison(runs) else ""
+        )
         yield Dashboard(address, not _is_loopback(host), runs, links)
 
 
-def _launch(folder: Path, *, host: str, port: int) -> str:
-    """Start the server in threads of this process, and return its address."""
+def _launch(folder: Path, *, host: str, port: int, in_a_process: bool) -> str:
+    """Start the server in threads of this process, and return its address.
+
+    Files are read in a faster process of their own, which needs a temporary folder, or in another thread.
+    """
     from tensorboard import program
 
     server = program.TensorBoard()
-    server.configure(argv=["tensorboard", "--logdir", str(folder), "--host", host, "--port", str(port)])
+    load_fast = "auto" if in_a_process else "false"
+    server.configure(
+        argv=["tensorboard", "--logdir", str(folder), "--host", host, "--port", str(port), "--load_fast", load_fast]
+    )
     try:
         with redirect_stderr(io.StringIO()):  # messages on how it reads files
             return str(server.launch())

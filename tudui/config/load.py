@@ -230,8 +230,9 @@ def validate(merge: Merge) -> Config:
         if not isinstance(old, bool):  # YAML 1.1 calls No false; here it is text
             what = f"must be true or false (got {shorten(old)}); instead, write log.sinks: [] or [tensorboard]"
             merge.problem(("log", "tensorboard"), what)
-        values["log"] = {"sinks": on, **{name: value for name, value in log.items() if name != "tensorboard"}}
-        merge.notes.append(f"{merge.place(('log', 'tensorboard'))}: log.tensorboard is now log.sinks: {on}")
+        values["log"] = {"sinks": on} | {name: value for name, value in log.items() if name != "tensorboard"}
+        what = "is ignored beside log.sinks" if "sinks" in log else f"is now log.sinks: {on}"
+        merge.notes.append(f"{merge.place(('log', 'tensorboard'))}: log.tensorboard {what}")
     for section in ("optimizer", "schedule"):  # a section without a name is the default's
         if isinstance(chosen := values.get(section), dict):
             values[section] = {"name": Config.model_fields[section].get_default().name} | chosen

@@ -158,15 +158,14 @@ def parameters_of(make: Any) -> Parameters:
     return Parameters([one.name for one in named], needed, any(one.kind is one.VAR_KEYWORD for one in found))
 
 
-def call_own(make: Any, name: str, given: Mapping[str, Any], section: str) -> Any:
+def call_own(make: Any, name: str, given: Mapping[str, Any], section: str | None) -> Any:
     """Return what a class or function of the user returns; UsageError if it needs other arguments, or raises."""
     if not callable(make):
         raise UsageError(f"{name}: must be a class or a function (got {type(make).__name__})")
     path, short, parameters = path_of(name), name.rpartition(":")[2], parameters_of(make)
     if missing := [one for one in parameters.needed if one not in given]:
-        raise UsageError(
-            f"{path}: {short} needs {', '.join(missing)}; give a default, or --set {section}.{missing[0]}=VALUE"
-        )
+        by_flag = f", or --set {section}.{missing[0]}=VALUE" if section else ""
+        raise UsageError(f"{path}: {short} needs {', '.join(missing)}; give a default{by_flag}")
     if not parameters.others and (unknown := [key for key in given if key not in parameters.known]):
         hint = did_you_mean(unknown[0], parameters.known)
         raise UsageError(f"{path}: {short} has no parameter '{unknown[0]}'{hint}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tudui.config.data_sets import FOLDER
+from tudui.data.archives import unpack_hint
 from tudui.errors import DataError
 from tudui.text import printable
 
@@ -52,6 +53,8 @@ class _Below(NamedTuple):
 
 def find_classes(root: Path) -> Found:
     """Return the images of a folder `CLASS/*.jpg` or `train/CLASS/*.jpg`; DataError for a layout that is unclear."""
+    if root.is_file():
+        raise DataError(f"{root}: is a file and not a folder{unpack_hint(root)}")
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; name where it is now with --data {FOLDER}PATH")
     below = _look(root)
@@ -59,6 +62,7 @@ def find_classes(root: Path) -> Found:
         raise DataError(
             f"{root}: no images; expected {root}/CLASS/*.jpg or {root}/train/CLASS/*.jpg "
             f"(endings: {' '.join(sorted(ENDINGS))}){_endings(below.others, '; found ')}"
+            f"{unpack_hint(root)}"
         )
     top = _entrance((), below.images)
     inside = _by_folder(top, below.images)

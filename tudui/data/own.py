@@ -28,7 +28,7 @@ def read_own(config: DataConfig) -> Source:
     [H, W], [H, W, 3] or [3, H, W]: bytes, or floats from 0 to 1. Labels are class numbers or names.
     """
     make = own_object(config.name, config.code or "", "--data")
-    returned = call_own(make, config.name, {}, "data")
+    returned = call_own(make, config.name, {}, None)
     with own_errors(path_of(config.name)):
         parts = {
             name: _part(part, f"{config.name}, {name}", config.size or SIDE)
