@@ -346,7 +346,7 @@ def test_a_yaml_file_never_imports(key, place, code, tudui, tmp_path):
 
 def test_a_received_run_checkpoint_export_and_comparison_import_nothing(tmp_path):
     """Each command in a process of its own, with a file of the recorded name and content in the working directory."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path / "received")])}
 
     def tudui_in(folder: Path, *words: object) -> subprocess.CompletedProcess:
         return subprocess.run(

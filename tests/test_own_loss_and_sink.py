@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,19 @@ def test_a_mistake_in_losses_is_one_line(losses, says, tudui):
     assert not Path("c").exists()
 
 
+def test_modules_beside_the_file_are_found_and_replace_none(tudui, file, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in ("json", "tabnanny", "numpy", "helper_beside"):
+        file.with_name(f"{name}.py").write_text(
+            f"from pathlib import Path\nPath(__file__).with_name('{name}.run').touch()\n"
+        )
+    monkeypatch.delitem(sys.modules, "tabnanny", raising=False)
+    file.write_text(f"import json, numpy, tabnanny, helper_beside\n{CODE}")
+    assert tudui("loss", "value", "sub/own.py:cubed", "-i", "2,1,0", "-t", "0").code == 0
+    assert [path.stem for path in file.parent.glob("*.run")] == ["helper_beside"]
+    del sys.modules["helper_beside"]
+
+
 @pytest.mark.parametrize(
     "variants",
     [
@@ -187,6 +201,19 @@ def test_a_plan_never_imports(variants, place, tudui, file, tmp_path):
         assert (answer.code, "--losses" in answer.err) == (2, True), answer.err
     tudui("config", "validate", "plan.yaml")
     assert not list(tmp_path.rglob("imported"))
+
+
+def test_the_lab_knows_an_own_loss(tudui):
+    for words in (["sub/own.py:cubed:power=2"], ["sub/own.py:cubed", "--set", "loss.power=2"]):
+        found = tudui("loss", "value", *words, "-i", "2,1,0", "-t", "0")
+        assert re.search(r"own\.py:cubed, power 2: mean 0\.1801\n$", found.out), found
+    curves = tudui("loss", "plot", "sub/own.py:cubed", "mse", "--json").json()
+    assert "sub/own.py:cubed" in str(curves)
+    checked = tudui(
+        "backward", "check", "--loss", "sub/own.py:cubed", "--lr", "0.05", "--entries", "3", "--json"
+    ).json()
+    assert checked["largest_difference"] < 1e-4
+    assert tudui("backward", "by-hand", "--loss", "sub/own.py:cubed").code == 0
 
 
 # sinks
