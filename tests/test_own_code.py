@@ -430,7 +430,7 @@ PAGE_COMMANDS = [
 def test_the_pages_commands_run_as_they_stand(tudui, file):
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
     file.write_text(code)
-    assert len(PAGE_COMMANDS) == 11
+    assert len(PAGE_COMMANDS) == 12
     for line in PAGE_COMMANDS:
         words = shlex.split(line)[1:]
         short = ["-e", "1"] if words[0] == "train" else ["-e", "1", "--seeds", "2"] if "compare" in words[0] else []
@@ -440,6 +440,21 @@ def test_the_pages_commands_run_as_they_stand(tudui, file):
             continue
         answer = tudui(*words, *short)
         assert answer.code == 0, f"{line}\n{answer.err}"
+
+
+@pytest.mark.parametrize(
+    ("row", "flag"),
+    [
+        ("your own network", "--network"),
+        ("images larger than 32 × 32", "--size"),
+        ("pretrained weights", "--init-from"),
+    ],
+)
+def test_each_bold_row_of_the_comparison_with_others_links_to_commands_above(row, flag):
+    page = (ROOT / "docs" / "comparison-with-others.md").read_text()
+    (ours,) = re.findall(rf"^\| \*\*{row}\*\* \| ([^|]+) \|", page, flags=re.MULTILINE)
+    assert re.match(rf"yes: .*\[`{flag}[^]]*\]\(own-code\.md", ours)
+    assert any(f" {flag} " in line for line in PAGE_COMMANDS)
 
 
 def test_a_checkpoint_of_more_than_64_mib_is_read_again(tudui, file):
