@@ -41,9 +41,12 @@ def done(*words: str) -> str:
 def test_a_run_that_resumes_is_one_run_in_the_store():
     done(*TUDUI, "train", *RUN, "--sink", "mlflow", "--run-dir", "first")
     done(*TUDUI, "train", "--resume", "first", "--epochs", "2")
-    (run,) = json.loads(done(sys.executable, "-c", READ)).items()
-    name, found = run
-    assert (name, found["status"]) == ("first", "FINISHED")
+    plan = ("--losses", "ce,mse", "--seeds", "2", "--jobs", "2", *QUICK_FLAGS, "--sink", "mlflow", "--out", "c")
+    done(*TUDUI, "compare-losses", *plan)
+    runs = json.loads(done(sys.executable, "-c", READ))
+    assert {*runs} == {"first", "ce-seed0", "ce-seed1", "mse-seed0", "mse-seed1"}
+    assert {found["status"] for found in runs.values()} == {"FINISHED"}
+    found = runs["first"]
     assert found["params"]["loss.name"] == "ce"
     events = record(Path("first"))
     steps = {event["step"]: event["loss"] for event in events if event["event"] == "StepEnd"}

@@ -5,16 +5,19 @@ The variable MLFLOW_TRACKING_URI names the store; without it, that is the file m
 
 import os
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import time
 
 from tudui.config.load import flatten
+from tudui.data.cache import cache_folder
 from tudui.errors import UsageError
 from tudui.events import Evaluated, Event, RunEnded, StepEnd
-from tudui.files import opened, write_text
+from tudui.files import disk_errors, opened, write_text
 from tudui.sinks import RunInfo, Sink
+from tudui.text import in_a_line
 
 STORE, EXPERIMENT = "sqlite:///mlflow.db", "tudui"
 
@@ -29,12 +32,14 @@ def open_sink(run: RunInfo) -> Iterator[Sink]:
         from mlflow.exceptions import MlflowException
     except ImportError:
         raise UsageError("sink mlflow: MLflow is not installed; type: pip install 'tudui[mlflow]'") from None
-    client, file = MlflowClient(os.environ.get("MLFLOW_TRACKING_URI", STORE)), run.folder / "run_id"
+    store, file = os.environ.get("MLFLOW_TRACKING_URI", STORE), run.folder / "run_id"
     try:
-        found = client.get_experiment_by_name(EXPERIMENT)
-        experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
-    except MlflowException:  # another process has created it since
-        experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+        with _one_at_a_time():
+            client = MlflowClient(store)
+            found = client.get_experiment_by_name(EXPERIMENT)
+            experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
+    except MlflowException as error:
+        raise UsageError(f"sink mlflow: {store}: {in_a_line(error)}; check MLFLOW_TRACKING_URI") from None
     number = _read(file) if run.last_step else ""
     if number:
         client.update_run(number, status="RUNNING")
@@ -64,6 +69,16 @@ def open_sink(run: RunInfo) -> Iterator[Sink]:
         yield emit
     finally:
         client.set_terminated(number, status)
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Wait until no other run opens a store: two that create the tables of mlflow.db together break it."""
+    with disk_errors(cache_folder()):
+        cache_folder().mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(cache_folder() / "mlflow.lock", timeout=600, isolation_level=None)) as lock:
+        lock.execute("BEGIN EXCLUSIVE")  # ends with the connection
+        yield
 
 
 def _read(file: Path) -> str:
