@@ -86,6 +86,7 @@ def forget(file: Path) -> None:
     file.with_name("imported").unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 def test_a_comparison_of_own_losses(tudui, file):
     losses = "ce,sub/own.py:cubed,sub/own.py:cubed:power=2"
     command = ["compare-losses", "--losses", losses, *SAME, "--seeds", "2", "--jobs", "2", *QUICK_FLAGS]
@@ -284,6 +285,7 @@ def test_a_sink_that_fails_later_does_not_end_the_run(tudui):
     assert json.loads(Path("closed/result.json").read_text())["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_comparisons_runs_have_the_sink(tudui, file):
     command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "2", "--jobs", "2", *QUICK_FLAGS]
     command += ["--sink", "sub/own.py:lines", "--out", "c"]
