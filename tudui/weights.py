@@ -100,21 +100,21 @@ def read_weights(path: Path, *, best: bool = False) -> Weights:
     return replace(read, tensors=state_dict_of(read.tensors, read.network, read.shape, read.file))
 
 
-def initial_weights(
-    path: Path, network: NetworkParameters, shape: Shape, own: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], str | None]:
-    """Return the tensors of a run folder or file that fit `own` by name and shape, and a warning if some do not.
+def load_initial(path: Path, model: nn.Module, network: NetworkParameters, shape: Shape) -> list[str]:
+    """Load the tensors of a run folder or file that fit a model by name and shape; return a warning if some do not.
 
     They may be of another network or number of classes. WeightsError if nothing before the last layer fits.
     """
     read = _read(path, plain=None if network == COURSE else (network, shape))
+    own = model.state_dict()
     tensors, left = tensors_that_fit(read.tensors, own, read.file)
     if not fits_body(tensors, own):
         other = f"of the network {_named(read.network)}, and not" if read.network != network else "nothing fits"
         raise WeightsError(f"{read.origin}: {other} {_named(network)} ({_some(left)}); name other weights")
     kinds = {"not loaded": left, "not used": [str(name) for name in read.tensors if name not in own]}
     parts = [f"{kind}: {_some(names)}" for kind, names in kinds.items() if names]
-    return tensors, "; ".join([f"{read.origin}: {len(tensors)} of {len(own)} tensors fit", *parts]) if parts else None
+    model.load_state_dict({**own, **tensors})
+    return ["; ".join([f"{read.origin}: {len(tensors)} of {len(own)} tensors fit", *parts])] if parts else []
 
 
 def _some(names: Sequence[str]) -> str:

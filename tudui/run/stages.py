@@ -14,6 +14,7 @@ from tudui.config.describe import shorten
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.config.loss_spec import Loss
+from tudui.config.plug_ins import folder_name
 from tudui.errors import DataError, UsageError
 from tudui.events import Divergence, Evaluated, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import json_text, write_text
@@ -29,7 +30,7 @@ from tudui.training.engine import predict, score
 from tudui.training.hashes import begun_from
 from tudui.training.state import images_left_out
 from tudui.training.step import Training
-from tudui.weights import initial_weights
+from tudui.weights import load_initial
 
 if TYPE_CHECKING:
     from tudui.training.checkpoint import Checkpoint
@@ -55,11 +56,8 @@ class Run:
     def initialise(self) -> None:
         """Load the weights of `train.init_from`, if it is set."""
         if self.config.train.init_from:
-            model, path = self.state.network.model, Path(self.config.train.init_from)
-            own = model.state_dict()
-            tensors, note = initial_weights(path, self.config.network, self.data.shape, own)
-            model.load_state_dict({**own, **tensors})
-            self.cautions += [note] if note else []
+            path, model = Path(self.config.train.init_from), self.state.network.model
+            self.cautions += load_initial(path, model, self.config.network, self.data.shape)
 
     def share_state(self) -> None:
         """Give every process the state of the first; TuduiError if its settings or its images differ from theirs."""
@@ -99,7 +97,8 @@ class Run:
             return
         self.folder.cut_back(lengths)
         before = load_config(self.folder.config).config
-        if (before.train.epochs, before.data) != (self.config.train.epochs, self.config.data):
+        now = self.config
+        if (before.train.epochs, before.data, before.log) != (now.train.epochs, now.data, now.log):
             write_text(self.folder.config, to_yaml(self.config))
 
     def _restore(self, checkpoint: "Checkpoint") -> None:
@@ -123,7 +122,7 @@ class Run:
         opened = []
         for name in self.config.log.sinks:
             run = RunInfo(
-                folder=self.folder.root / name,
+                folder=self.folder.root / folder_name(name),
                 config=self.config,
                 data=self.data,
                 model=self.state.network.model,
