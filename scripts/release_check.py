@@ -41,6 +41,8 @@ config show --config cifar10 --provenance
 config copy digits
 config schema
 data list
+network list
+network show linear
 data check digits
 loss list
 loss value huber --input 1,2,3 --target 1,2,5

@@ -393,6 +393,7 @@ def test_a_diverged_run_is_a_row(tmp_path, tudui):
     assert (values["rows"][0]["metrics"], values["rows"][0]["figures"]) == ({}, {})
 
 
+@pytest.mark.slow
 def test_the_same_function_twice_is_not_a_difference_and_a_crippled_one_is(tmp_path, tudui):
     """Huber with a huge delta and twice its scale is MSE; a rate 100 times too small learns only some classes."""
     Path("plan.yaml").write_text(
@@ -494,15 +495,9 @@ def assert_gone(pids: list[int]):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(
-    ("jobs", "number", "code"),
-    [
-        (1, signal.SIGINT, 130),
-        (2, signal.SIGTERM, 143),
-        pytest.param(1, signal.SIGTERM, 143, marks=pytest.mark.slow),
-        pytest.param(2, signal.SIGINT, 130, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_stop_all_runs_with_everything_saved(jobs, number, code, tmp_path):
     command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "2", "--jobs", str(jobs), "-o", "stopped",
                "-e", "200"]  # fmt: skip

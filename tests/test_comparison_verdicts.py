@@ -115,6 +115,7 @@ def test_flags_that_contradict_each_other_are_refused(flags, tudui):
     assert not Path("new").exists()
 
 
+@pytest.mark.slow
 def test_a_number_of_seeds_that_is_chosen_after_a_report_is_named(compared, tudui):
     shutil.copytree(compared, "again", symlinks=True)
     assert values_of("again")["warnings"] == []
@@ -136,6 +137,7 @@ UNTIL = (
 )
 
 
+@pytest.mark.slow
 def test_seeds_are_added_until_each_comparison_is_decided(tmp_path, tudui):
     Path("plan.yaml").write_text(UNTIL)
     command = ("compare-losses", "-c", "plan.yaml", "--lr", "same", "--executor", "stacked", "-o", "until")

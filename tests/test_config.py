@@ -50,7 +50,7 @@ def test_flags_over_file_over_defaults(tmp_path):
     assert loaded.provenance["train.epochs"] == "--set train.epochs=4"
     assert loaded.provenance["train.batch_size"] == f"{file}:3:3"
     assert loaded.provenance["train.drop_last"] == "default"
-    assert loaded.provenance["optimizer.lr"] == "recipe of ce, form recipe, sgd"
+    assert loaded.provenance["optimizer.lr"] == "recipe of ce, form recipe, sgd, network tudui"
 
 
 def test_a_loss_flag_replaces_the_section_and_says_so(tmp_path, tudui, sentence):

@@ -74,6 +74,7 @@ def test_a_run_that_diverged_is_left_out():
     assert components({"order": [runs[0], None]}) == ()
 
 
+@pytest.mark.slow
 def test_the_command_reports_what_numpy_computes_from_its_predictions(tmp_path, tudui):
     command = (
         "compare-losses", "--losses", "ce,mse", "--seeds", 2, "--label-noise", 0.4, "--explain-variance", *QUICK,

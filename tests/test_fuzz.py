@@ -143,7 +143,7 @@ def test_weights_that_are_not_finite_are_said(value, tmp_path, tudui, class_fold
     ("name", "tensor", "says"),
     [
         ("linear2.bias", torch.zeros(()), "its last layer has 0 classes"),
-        ("linear2.weight", torch.zeros(1, 1).expand(10**12, 64), r"linear2\.weight is \[1000000000000, 64\]"),
+        ("linear2.weight", torch.zeros(1, 1).expand(10**12, 64), "tensors of 256,000,000,579,752 bytes in a file"),
         ("conv1.bias", torch.zeros(32, dtype=torch.complex64), "not a plain tensor of numbers"),
         ("conv1.bias", torch.zeros(32).to_sparse(), "not a plain tensor of numbers"),
         ("conv1.bias", torch.zeros(32, device="meta"), "not a plain tensor of numbers"),

@@ -9,6 +9,7 @@ import pytest
 from tests.forked import command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "key"),
     [

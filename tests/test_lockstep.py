@@ -61,6 +61,7 @@ def test_runs_in_lockstep_are_what_they_are_alone(optimizer, epochs):
         assert run.state.progress.epoch == epochs
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_leaves_the_others_alone():
     wild = ("loss=mse", "optimizer.lr=1e6", "schedule=constant", "train.clip=null")
     tame = ("schedule=constant", "optimizer.lr=0.01")

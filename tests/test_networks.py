@@ -105,7 +105,7 @@ def odd(monkeypatch):
 
 def test_rates_belong_to_the_network(odd, monkeypatch):
     assert load_config(None, [parse_set("network=odd")]).config.optimizer.lr == 0.02
-    with pytest.raises(ConfigError, match=r"optimizer\.lr: no recipe for l1, form recipe, sgd; set a rate"):
+    with pytest.raises(ConfigError, match="no recipe for l1, form recipe, sgd, network odd; set a rate"):
         load_config(None, [parse_set("network=odd"), parse_set("loss=l1")])
     own = LossSpec(name="own", formula="0", build=lambda parameters, task: None, rates={("odd", "recipe", "sgd"): 0.3})
     monkeypatch.setitem(loss_specs(), "own", own)

@@ -253,6 +253,7 @@ def test_a_run_resumes_with_the_same_file_only(tudui, file, tmp_path):
     assert tudui("train", "--resume", "run", *OWN).code == 0
 
 
+@pytest.mark.slow
 def test_the_workers_of_a_comparison_get_the_file(file, tmp_path):
     command = [*TUDUI, "compare-losses", *NETWORK, *DATA, "--losses", "ce,mse", "--seeds", "2", "--jobs", "2"]
     command += ["--lr", "same", "--set", "optimizer.lr=0.05", *QUICK_FLAGS, "--out", "compared"]
@@ -344,6 +345,7 @@ def test_a_yaml_file_never_imports(key, place, code, tudui, tmp_path):
     assert not Path("imported").exists()
 
 
+@pytest.mark.slow
 def test_a_received_run_checkpoint_export_and_comparison_import_nothing(tmp_path):
     """Each command in a process of its own, with a file of the recorded name and content in the working directory."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -427,10 +429,11 @@ PAGE_COMMANDS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_pages_commands_run_as_they_stand(tudui, file):
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
     file.write_text(code)
-    assert len(PAGE_COMMANDS) == 11
+    assert len(PAGE_COMMANDS) == 13
     for line in PAGE_COMMANDS:
         words = shlex.split(line)[1:]
         short = ["-e", "1"] if words[0] == "train" else ["-e", "1", "--seeds", "2"] if "compare" in words[0] else []

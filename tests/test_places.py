@@ -8,10 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -89,24 +86,6 @@ def test_a_working_directory_that_is_gone(tmp_path):
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
         assert "working directory" in done.stderr
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of TensorBoard's own code
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # TensorBoard does not close its data server
-def test_the_dashboard_needs_no_temporary_folder(tmp_path, monkeypatch, capsys):
-    from urllib.request import urlopen
-
-    from tudui.api.dashboards import tensorboard
-
-    train(quick_config("train.epochs=1"), tmp_path / "run")
-    nowhere = SimpleNamespace(TemporaryDirectory=partial(tempfile.TemporaryDirectory, dir=tmp_path / "nowhere"))
-    monkeypatch.setattr("tudui.api.dashboards.tempfile", nowhere)  # TensorBoard itself keeps its folder
-    with tensorboard("run") as shown:
-        shown.refresh()
-        assert urlopen(shown.address).status == 200
-    assert capsys.readouterr().err.count("links cannot be made") == 1
-    assert not list((tmp_path / "run").rglob("*.part"))
-    assert not [path for path in (tmp_path / "run").rglob("*") if path.is_symlink()]
 
 
 @pytest.mark.parametrize("columns", ["0", "", "x", "-1", "1"])

@@ -26,8 +26,8 @@ SMALL = ("data.name=folder:pictures", "train.batch_size=4", "log.every=3", "log.
 # everything that has a state: momenta, augmentation, clipping, a schedule, early stopping, fp16's scaler
 RICH = (
     "optimizer={name: adamw, lr: 0.002}", "schedule={name: step, every: 1, warmup: 0.5}", "train.clip=1",
-    "data.augment={flip: true, shift: 2}", "train.drop_last=false", "train.batch_size=6", "checkpoint.every=2",
-    "train.epochs=3",
+    "data.augment={flip: true, shift: 2, crop: [0.5, 1]}", "train.drop_last=false", "train.batch_size=6",
+    "checkpoint.every=2", "train.epochs=3",
 )  # fmt: skip
 
 FP16 = ("precision=fp16", "loss=huber")
@@ -85,6 +85,7 @@ def test_cut_at_every_yield_and_resumed(settings, tmp_path, class_folders):
         assert_same_run(run_dir, uncut)
 
 
+@pytest.mark.slow
 def test_cut_again_and_again(tmp_path):
     config = quick_config("log.sinks=[]")
     uncut, run_dir = tmp_path / "uncut", tmp_path / "cut"
@@ -210,6 +211,7 @@ def test_a_run_that_lost_its_checkpoints_keeps_the_rest(lost, tmp_path, tudui):
     assert tudui("train", "--restart").code == 2
 
 
+@pytest.mark.slow
 def test_a_finished_run_begins_again_with_more_epochs(tmp_path, tudui):
     """Its config.yaml then has them too."""
     overrides = ("schedule.name=constant", "log.tensorboard=false")

@@ -78,6 +78,7 @@ def installed(folder: Path) -> Path:
 NAMES = ("$(touch executed)", "$(touch${IFS}executed)", "`touch executed`", "b\\$(touch executed)", ";touch executed;")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_completion_runs_nothing(shell, tmp_path):
     if not shutil.which(shell):
@@ -115,7 +116,8 @@ def test_completion_runs_nothing(shell, tmp_path):
 TORCHRUN = ("-P", "-m", "torch.distributed.run", "--nproc-per-node", "1", "-m", "tudui")
 
 
-@pytest.mark.parametrize("started", [(), ("-P", "-m", "tudui"), pytest.param(TORCHRUN, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("started", [(), ("-P", "-m", "tudui"), TORCHRUN])
 def test_nothing_in_the_working_directory_is_run(started, tmp_path):
     """Modules of Python's own names, and settings of matplotlib that it could not read."""
     folder = tmp_path / "received"
@@ -134,6 +136,7 @@ def test_nothing_in_the_working_directory_is_run(started, tmp_path):
     assert not (folder / "executed").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["libcuda.so.1", "tls/x86_64/libcuda.so.1", "glibc-hwcaps/x86-64-v4/libcuda.so.1"])
 def test_a_library_in_the_working_directory_is_not_loaded(name, tmp_path):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

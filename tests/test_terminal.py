@@ -158,11 +158,12 @@ def test_mistakes_in_flags_are_one_line(arguments, says, tudui):
         ("train --no-cuda", "--device cpu"),
         ("train --optimizer adam", "--set optimizer.name=adam"),
         ("train --momentum 0.8", "--set optimizer.momentum=0.8"),
-        ("train --model tudui", "--set network.name=tudui"),
+        ("train --model tudui", "--network tudui"),
         ("train --label-noise 0.4", "--set data.label_noise=0.4"),
         ("train --loss huber --delta 0.5", "--loss huber:delta=0.5"),
         ("train --loss sce --beta 2", "--loss sce:beta=2"),
         ("train --batch 32", "--batch-size 32"),
+        ("train --img-size 32", "--size 32"),
         ("train --patience 3", "--set train.early_stopping=3"),
         ("compare-losses --delta 0.5", "--losses huber:delta=0.5"),
         ("compare-losses --noise 0.4", "--label-noise 0.4"),
@@ -181,7 +182,6 @@ def test_an_option_of_another_tool_is_answered_with_ours(typed, use, tudui):
 @pytest.mark.parametrize(
     ("typed", "never"),
     [
-        ("train --size 64", "--set"),
         ("train --num-workers 2", "--set"),
         ("train --seeds 3", "'--seed'"),
         ("train --losses ce", "'--loss'"),
@@ -198,7 +198,7 @@ def test_the_most_similar_option_is_no_answer_if_it_is_another_thing(typed, neve
 
 
 def test_every_hint_names_a_setting_that_exists():
-    assert {*KEYS.values(), *(key for key, _ in VALUES.values())} <= {*known_keys(Config), "loss"}
+    assert {*KEYS.values(), *(key for key, _ in VALUES.values())} <= {*known_keys(Config), "loss", "network"}
 
 
 @pytest.mark.parametrize(

@@ -75,13 +75,18 @@ class Weights:
             )
         if self.shape.input != shape.input:
             ours, theirs = (" x ".join(map(str, size)) for size in (self.shape.input, shape.input))
-            raise WeightsError(f"{self.origin}: takes images of {ours}, the data has {theirs}; choose other data")
+            raise WeightsError(f"{self.origin}: takes images of {ours}, the data has {theirs}; {_fitting(self.shape)}")
 
     def model(self) -> nn.Module:
         """Return a network with these weights, ready to predict."""
         model = build_network(self.network, self.shape, seed=0)
         model.load_state_dict(self.tensors)
         return model.eval()
+
+
+def _fitting(shape: Shape) -> str:
+    _, height, width = shape.input
+    return f"use --size {height}" if height == width else "choose other data"
 
 
 def _named(network: NetworkParameters) -> str:

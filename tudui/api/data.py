@@ -8,9 +8,25 @@ from typing import TYPE_CHECKING
 from tudui.api.configs import Named
 from tudui.config import Override, load_config
 from tudui.config.data_sets import FOLDER, data_sets
+from tudui.config.own_code import is_own
 
 if TYPE_CHECKING:
     from tudui.data import Dataset, Source
+
+
+Spread = tuple[int, int, int]  # minimum, median, maximum
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of images before they are scaled, in pixels, and what scaling changes."""
+
+    size: tuple[int, int]  # height and width that the network gets
+    heights: Spread
+    widths: Spread
+    smaller: float  # share of images that are enlarged, because their height or width is below that size
+    cut: float  # median share of an image's area outside the centre that is kept
+    pixels: float  # median number of an image's pixels that become one; below 1, it is enlarged
 
 
 @dataclass(frozen=True)
@@ -20,6 +36,7 @@ class CheckedData:
     name: str  # as --data takes it
     data: "Dataset"
     source: "Source"
+    sizes: "Sizes"
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -31,16 +48,43 @@ class CheckedData:
         }
 
 
-def check_data(name: Named, *, data_dir: Named | None = None) -> CheckedData:
+def check_data(name: Named, *, data_dir: Named | None = None, size: int | None = None) -> CheckedData:
     """Read a data set, or a folder of images by its path; DataError if it cannot be used at all."""
     name = fspath(name)
-    if name not in data_sets() and not name.startswith(FOLDER) and ("/" in name or Path(name).is_dir()):
+    known = name in data_sets() or is_own(name) or name.startswith(FOLDER)
+    if not known and ("/" in name or Path(name).is_dir()):
         name = f"{FOLDER}{name}"
     overrides = [Override("data.name", name, f"data {name}"), Override("data.on_bad_image", "skip", "data check")]
     if data_dir is not None:
         overrides.append(Override("data.dir", fspath(data_dir), f"--data-dir {fspath(data_dir)}"))
+    if size is not None:
+        overrides.append(Override("data.size", size, f"--size {size}"))
     config = load_config(None, overrides).config
     from tudui.data import dataset_of, read_source
 
     source = read_source(config.data)
-    return CheckedData(name, dataset_of(source, config.data, config.seed), source)
+    return CheckedData(name, dataset_of(source, config.data, config.seed), source, sizes_of(source))
+
+
+def sizes_of(source: "Source") -> Sizes:
+    """Return the sizes of a source's images before they were scaled; those of image files are read from the files."""
+    import numpy as np
+
+    from tudui.data.decoding import original_size
+
+    height, width = source.store.shape[2:]
+    heights, widths = np.array(source.sizes or [original_size(Path(file)) for file in source.files]).T
+    scale = np.maximum(height / heights, width / widths)
+    kept = height * width / (scale**2 * heights * widths)
+
+    def spread(lengths: np.ndarray) -> Spread:
+        return int(lengths.min()), round(float(np.median(lengths))), int(lengths.max())
+
+    return Sizes(
+        size=(height, width),
+        heights=spread(heights),
+        widths=spread(widths),
+        smaller=float((scale > 1).mean()),
+        cut=float(1 - np.median(kept)),
+        pixels=float(np.median(scale**-2)),
+    )

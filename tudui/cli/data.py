@@ -1,7 +1,9 @@
 """`tudui data`: list, check."""
 
 import shlex
-from typing import Annotated
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 from tudui.api.console import note
 from tudui.cli import completion
@@ -10,6 +12,9 @@ from tudui.cli.flags import Asked, JsonOption, argument, configured
 from tudui.cli.printing import print_json, print_line, print_table
 from tudui.errors import DataError
 from tudui.invocation import tudui_command
+
+if TYPE_CHECKING:
+    from tudui.api.data import Sizes
 
 app = Commands(help="Look at data sets before training on them.")
 
@@ -43,32 +48,34 @@ def list_command() -> None:
 
 
 @app.command()
-@configured("data.dir", file=False)
+@configured("data.dir", "data.size", file=False)
 def check(
     name: Annotated[str, argument("NAME|PATH", "Data set, or a folder of images.", completion.data_sets)],
     asked: Asked,
     json: JsonOption = False,
 ) -> None:
-    """Read a data set and report what it contains, and which images cannot be read.
+    """Read a data set and report what it contains, its sizes, and which images cannot be read.
 
     Examples:
       tudui data check digits
-      tudui data check my-images/
+      tudui data check my-images/ --size 64
     """
     from tudui.api.data import check_data
     from tudui.data.folder import some_of
 
-    found = check_data(name, data_dir=asked.value("data.dir"))
+    found = check_data(name, data_dir=asked.value("data.dir"), size=asked.value("data.size"))
     data, counts, bad = found.data, found.counts, found.source.unreadable
     if json:
         mean, std = data.preparation.mean, data.preparation.std
         about = {"name": data.name, "images": counts, "mean": mean, "std": std, "notes": data.notes}
-        print_json(about | {"unreadable": dict(bad)})
+        print_json(about | {"sizes": asdict(found.sizes), "unreadable": dict(bad)})
     else:
         print_line(data.name)
         rows = [(label, *(f"{split[label]:,}" for split in counts.values())) for label in data.task.names]
         total = ("all", *(f"{sum(split.values()):,}" for split in counts.values()))
         print_table(("class", *counts), rows, total=total)
+        for line in _about(found.sizes):
+            print_line(line)
         note(*(text for text in data.notes if not (bad and some_of(bad) in text)))  # the error below names them
     if bad:
         skip = f"{tudui_command()} train --data {shlex.quote(found.name)} --set data.on_bad_image=skip"
@@ -76,3 +83,15 @@ def check(
             f"{found.name}: {len(bad):,} of {len(bad) + len(found.source.store):,} images cannot be read: "
             f"{some_of(bad)}; fix or delete them, or skip them with: {skip}"
         )
+
+
+def _about(sizes: "Sizes") -> Iterator[str]:
+    height, width = sizes.size
+    (low, middle, high), (narrow, usual, wide) = sizes.heights, sizes.widths
+    if (low, high, narrow, wide) == (height, height, width, width):
+        yield f"all images are {height} x {width} pixels, and stay as they are"
+        return
+    yield f"original height {low:,} to {high:,} pixels (median {middle:,}), width {narrow:,} to {wide:,} ({usual:,})"
+    yield f"at {height} x {width} pixels, {100 * sizes.smaller:.0f} % of the images are smaller and are enlarged"
+    scaled = f"{sizes.pixels:.1f} of its pixels become one" if sizes.pixels > 1 else "all its pixels are kept"
+    yield f"the median image loses {100 * sizes.cut:.0f} % of its area outside the centre; {scaled}"

@@ -9,13 +9,15 @@ from tudui.errors import did_you_mean
 # key of a config: what other tools call it
 NAMES = {
     "loss": "criterion loss-fn loss-function objective",
-    "network.name": "model net network arch architecture backbone",
+    "network": "model net arch architecture backbone cnn",
     "data.name": "dataset data-set",
     "data.dir": "root data-path data-root dataroot data-directory",
+    "data.size": "size image-size img-size resize imgsz",
     "data.validation": "val val-split validation-split",
     "data.label_noise": "noise noise-rate noise-level noise-ratio label-noise-rate",
     "data.normalize": "norm normalise",
     "data.augment.flip": "augment augmentation hflip",
+    "data.augment.crop": "crop random-crop random-resized-crop scale",
     "optimizer.name": "optimizer optimiser optim opt",
     "optimizer.lr": "learning-rate learningrate learn-rate lr rate",
     "optimizer.weight_decay": "wd decay l2",
@@ -44,7 +46,6 @@ VALUES = {
     for word in words.split()
 }
 PAGES = {
-    "images become 32 x 32, the size that the network takes; see docs/faq.md": "size image-size img-size resize imgsz",
     "images are in memory, so there are no workers to set; see docs/faq.md": "workers num-workers n-workers",
     "several processes are started with torchrun; see docs/scale.md": "distributed ddp world-size local-rank",
 }

@@ -20,7 +20,7 @@ def list_command(json: JsonOption = False) -> None:
 
     Examples:
       tudui network list
-      tudui train --network resnet20
+      tudui train --network resnet20 --lr 0.05
     """
     from tudui.api.networks import describe_networks
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tudui.comparison.looks import looks_of
 from tudui.config import Config, Override, config_from
-from tudui.config.network_spec import recipe_rate
+from tudui.config.network_spec import recipe_name, recipe_rate
 from tudui.config.plan import Plan
 from tudui.errors import ConfigError
 
@@ -73,10 +73,9 @@ def _recipe(plan: Plan, variant: str) -> float:
     loss, optimizer = plan.comparison.variants[variant], plan.base.optimizer.name
     if rate := recipe_rate(plan.base.network, loss, optimizer):
         return rate
-    place, form = f"comparison.variants.{variant}", f"{loss.name}, form {loss.variant}, with {optimizer}"
-    raise ConfigError(
-        [f"{place}: there is no recipe rate for {form}; take --lr tuned, or --lr same --set optimizer.lr=RATE"]
-    )
+    recipe = recipe_name(plan.base.network, loss, optimizer)
+    advice = "take --lr tuned, or --lr same --set optimizer.lr=RATE"
+    raise ConfigError([f"comparison.variants.{variant}: there is no recipe rate for {recipe}; {advice}"])
 
 
 def cell_name(variant: str, noise: float) -> str:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tudui.config.data_sets import FOLDER
 from tudui.config.describe import describe, shorten
 from tudui.config.loss_spec import LossParameters, LossSpec, loss_section, loss_spec
-from tudui.config.network_spec import NetworkSpec, network_spec, recipe_rate
+from tudui.config.network_spec import NetworkSpec, network_spec, recipe_name, recipe_rate
 from tudui.config.overrides import Override
 from tudui.config.own_code import allow, is_own, only_by_flag
 from tudui.config.schema import AUTO, Config
@@ -155,11 +155,11 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
         if merge.values.get(part, {}).get("name") == "auto":
             provenance[f"{part}.name"] = "auto, for images in classes"
     if config.optimizer.lr == "auto":
-        recipe = f"{config.loss.name}, form {config.loss.variant}, {config.optimizer.name}"
+        recipe = recipe_name(config.network, config.loss, config.optimizer.name)
         measured = recipe_rate(config.network, config.loss, config.optimizer.name)
         rate = measured or config.optimizer.usual_rate
         if rate is None:
-            place = merge.place(("optimizer", "name"), ("loss", "name"))
+            place = merge.place(("optimizer", "name"), ("loss", "name"), ("network", "name"))
             raise ConfigError([f"{place}: optimizer.lr: no recipe for {recipe}; set a rate, for example --lr 0.05"])
         of_any = f"{config.optimizer.name} for any loss"
         optimizer = config.optimizer.model_copy(update={"lr": rate})

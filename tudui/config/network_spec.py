@@ -62,3 +62,8 @@ def recipe_rate(network: NetworkParameters, loss: LossParameters, optimizer: str
     """Return the learning rate measured for this network, loss and optimizer, or None."""
     measured = network_spec(network.name).rates.get((loss.name, loss.variant, optimizer))
     return measured or loss_spec(loss.name).rates.get((network.name, loss.variant, optimizer))
+
+
+def recipe_name(network: NetworkParameters, loss: LossParameters, optimizer: str) -> str:
+    """Return what a recipe rate belongs to, in words."""
+    return f"{loss.name}, form {loss.variant}, {optimizer}, network {network.name}"

@@ -19,6 +19,7 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 _at_home = os.path.expanduser  # leaves ~ as it is if there is no home folder, which Path.expanduser does not
 PathName = Annotated[str, Field(min_length=1), AfterValidator(_at_home)]  # ~ is the home folder
@@ -33,7 +34,21 @@ class AugmentConfig(Section):
     flip: bool | Literal["alternate"] = Field(
         False, description="mirror half of the images left to right; alternate: the other half in every other epoch"
     )
-    shift: int = Field(0, ge=0, le=16, description="move an image by up to this many pixels in each direction")
+    shift: int = Field(
+        0, ge=0, le=256, description="move an image by up to this many pixels in each direction, at most half its size"
+    )
+    crop: tuple[PositiveShare, PositiveShare] | None = Field(
+        None,
+        strict=False,
+        description="[LOW, HIGH]: enlarge a random part with this share of the area to the whole image; null: no",
+    )
+
+    @field_validator("crop")
+    @classmethod
+    def _in_order(cls, crop: tuple[float, float] | None) -> tuple[float, float] | None:
+        if crop and crop[0] > crop[1]:
+            raise ValueError(f"must be [LOW, HIGH], the smaller share first; did you mean [{crop[1]:g}, {crop[0]:g}]?")
+        return crop
 
 
 class DataConfig(Section):
@@ -67,7 +82,7 @@ class DataConfig(Section):
     order_seed: Seed | None = Field(None, description="seed of order and augmentation; null: the run's")
     noise_seed: Seed | None = Field(None, description="seed of the wrong labels; null: the run's")
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what to do with an unreadable image file")
-    cache: bool = Field(True, description="keep decoded image folders in the user's cache")
+    cache: bool = Field(True, description="keep decoded folders and large scaled sets in the user's cache")
 
     @field_validator("name")
     @classmethod

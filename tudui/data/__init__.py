@@ -1,18 +1,23 @@
 """Images and targets: sources, splits, and their order and form in the training loop."""
 
+import hashlib
+import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.own_code import is_own
 from tudui.config.plug_ins import place
 from tudui.config.schema import DataConfig
+from tudui.data.cache import LARGE, as_tensor, chunk_of, kept, read_cached
 from tudui.data.dataset import Dataset, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
 from tudui.data.split import stratified
-from tudui.errors import DataError
+from tudui.errors import DataError, UsageError
 from tudui.seeding import sub_seed
 from tudui.style import notes_on
 
@@ -30,29 +35,40 @@ def read_source(config: DataConfig) -> Source:
     if is_own(config.name):
         from tudui.data.own import read_own
 
-        return _scaled(_checked(read_own(config), config.name), config.size)
+        return _scaled(_checked(read_own(config), config.name), config)
     point = data_sets()[config.name]
     try:
         read = point.load()
     except Exception as error:  # another package's import may fail in any way
         raise DataError(f"{place(point)}: failed to load: {error}; fix or uninstall the package") from error
-    return _scaled(_checked(read(config), place(point)), config.size)
+    return _scaled(_checked(read(config), place(point)), config)
 
 
-def _scaled(source: Source, side: int | None) -> Source:
-    """Return the source with square images of this side: scaled to cover it, with antialiasing, the centre kept."""
-    store = source.store
-    if side is None or store.shape[2:] == (side, side):
+def _scaled(source: Source, config: DataConfig) -> Source:
+    """Return the source with images of `data.size`: scaled to cover it, with antialiasing, the centre kept."""
+    store, side = source.store, config.size
+    height, width = store.shape[2:]
+    source = replace(source, sizes=source.sizes or [(height, width)])
+    if side is None or (height, width) == (side, side):
         return source
-    factor = side / min(store.shape[2:])
-    height, width = (max(side, round(length * factor)) for length in store.shape[2:])
-    top, left = (height - side) // 2, (width - side) // 2
-    scaled = store.new_empty(len(store), 3, side, side)
-    for start in range(0, len(store), 1024):
-        chunk = store[start : start + 1024]
-        chunk = torch.nn.functional.interpolate(chunk, size=(height, width), mode="bilinear", antialias=True)
-        scaled[start : start + 1024] = chunk[:, :, top : top + side, left : left + side]
-    return replace(source, store=scaled)
+    from torchvision.transforms.v2.functional import center_crop, resize
+
+    size = (len(store), 3, side, side)
+    length = chunk_of(max(side, height), max(side, width))
+
+    def chunks() -> Iterator[np.ndarray]:
+        for some in store.split(length):
+            yield center_crop(resize(some, [side], antialias=True), [side, side]).numpy()
+
+    key = None
+    if config.cache and math.prod(size) > LARGE:  # others are scaled anew as fast as they are read
+        key = hashlib.sha256(f"scaled to {side}\n{list(store.shape)}\n".encode())
+        for some in store.split(length):
+            key.update(some.contiguous().numpy().data)
+    name = key.hexdigest()[:32] if key else None
+    found = read_cached(name) if name else None
+    images, notes = (found[0], []) if found else kept(name, size, chunks, lambda: {"scaled": config.name})
+    return replace(source, store=as_tensor(images), notes=[*source.notes, *notes])
 
 
 def _checked(source: Source, where: str) -> Source:
@@ -90,8 +106,18 @@ def load_whole(config: DataConfig, seed: int) -> Dataset:
     return Dataset(config.name, source.task, every, None, every, preparation, tuple(source.notes), source.files)
 
 
+def _check_shift(shift: int, store: torch.Tensor) -> None:
+    """Raise UsageError if a shift moves more than half of an image out of itself."""
+    height, width = store.shape[2:]
+    if shift > (most := min(height, width) // 2):
+        raise UsageError(
+            f"data.augment.shift: {shift} pixels are more than half of a {height} x {width} image; use at most {most}"
+        )
+
+
 def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
     """Return the same as `load_data`, from a source."""
+    _check_shift(config.augment.shift, source.store)
     notes, task = list(source.notes), source.task
     parts = dict(source.parts)
 

@@ -1,14 +1,16 @@
 """A data set: images as bytes, targets, and the task that defines their meaning."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
 
 from tudui.config.network_spec import Shape
+from tudui.data.cache import chunk_of
+from tudui.data.stream import fits, placed, stream
 from tudui.tasks import Task
 
 
@@ -21,6 +23,7 @@ class Split:
     targets: Tensor  # [N, ...] as the task has them; int64 [N] for classes
     index: Tensor  # int64 [N], on the CPU: the numbers of these images in their source
     clean: Tensor | None = None  # the targets before label noise; None: no label noise
+    streamed: bool = False  # store and rows are on the CPU, and batches are sent to the device of the targets
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -30,15 +33,35 @@ class Split:
         """All images of the split, uint8 [N, 3, H, W]; a copy."""
         return self.store[self.rows]
 
+    def take(self, positions: Tensor) -> Tensor:
+        """Return the images at positions int64 [B] of the split, on their device."""
+        rows = self.rows.index_select(0, positions.to(self.rows.device))
+        return self.store.index_select(0, rows).to(positions.device)  # index_select copies whole images
+
+    def batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Yield the images of each batch of rows of the store, on the split's device."""
+        if self.streamed:
+            return stream(self.store, rows, self.targets.device)
+        return (self.store.index_select(0, some) for some in rows)
+
     def to(self, device: torch.device, store: Tensor | None = None) -> "Split":
-        """Return the split on the device, with the given store or with only its own rows."""
+        """Return the split on the device, with the given store, or with only its own rows.
+
+        Images that do not fit there, and a store that is not there, are streamed.
+        """
         if device.type == "cpu":
             return self
-        rows = self.rows.to(device)
-        if store is None:
-            store, rows = self.images.to(device), torch.arange(len(self), device=device)
+        rows = self.rows
+        if store is None and fits(len(self) * self.store[0].numel(), device):
+            store = torch.empty(len(self), *self.store.shape[1:], dtype=self.store.dtype, device=device)
+            for start, some in enumerate(rows.split(length := chunk_of(*self.store.shape[2:]))):
+                store[start * length : (start + 1) * length] = self.store[some].to(device)
+            rows = torch.arange(len(self))
+        store = self.store if store is None else store
+        streamed = store.device.type != device.type
         clean = None if self.clean is None else self.clean.to(device)
-        return Split(store, rows, self.targets.to(device), self.index, clean)
+        rows = rows if streamed else rows.to(device)
+        return Split(store, rows, self.targets.to(device), self.index, clean, streamed)
 
 
 @dataclass(frozen=True)
@@ -58,8 +81,8 @@ class Preparation:
         """Return the preparation that gives the split's images mean 0 and standard deviation 1 per channel."""
         counts = torch.zeros(3, 256, dtype=torch.int64)
         pixels = len(split) * split.store[0, 0].numel()
-        for start in range(0, len(split), 4096):
-            images = split.store[split.rows[start : start + 4096]]
+        for rows in split.rows.split(chunk_of(*split.store.shape[2:])):
+            images = split.store[rows]
             for channel in range(3):
                 counts[channel] += torch.bincount(images[:, channel].flatten(), minlength=256)
         values = torch.arange(256, dtype=torch.float64) / 255
@@ -104,16 +127,20 @@ class Dataset:
 
     def fingerprint(self) -> str:
         """Return a sha256 of the output names, the targets, and the bytes of about 500 images of each split."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:  # every checkpoint contains it, and large images take a second
         digest = hashlib.sha256("\0".join(self.task.names).encode())
         for split in self.splits().values():
-            some = split.rows[:: max(1, len(split) // 500)]
-            for tensor in (split.targets, split.store[some]):
-                digest.update(tensor.cpu().numpy().tobytes())
+            digest.update(split.targets.cpu().numpy().tobytes())
+            for rows in split.rows[:: max(1, len(split) // 500)].split(chunk_of(*split.store.shape[2:])):
+                digest.update(split.store[rows].cpu().numpy().data)
         return digest.hexdigest()
 
     def to(self, device: torch.device, store: Tensor | None = None) -> "Dataset":
-        """Return the data set on the device; its splits share one store, by default a copy of this one."""
-        store = self.train.store.to(device) if store is None else store
+        """Return the data set on the device; its splits share one store, by default this one if it fits there."""
+        store = placed(self.train.store, device) if store is None else store
         moved = {name: split.to(device, store) for name, split in self.splits().items()}
         return replace(self, train=moved["train"], validation=moved.get("validation"), test=moved["test"])
 
@@ -129,3 +156,4 @@ class Source:
     notes: Sequence[str] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)  # image files that were skipped, and why
     files: tuple[str, ...] = ()  # of each row of the store; () if images have no files of their own
+    sizes: Sequence[tuple[int, int]] = ()  # heights and widths before scaling, of each image or one of all; (): files'

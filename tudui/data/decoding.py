@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from tudui.errors import DataError
@@ -102,6 +102,16 @@ def decode(path: Path, size: tuple[int, int]) -> Decoded:
     except Exception as error:  # a broken file makes Pillow's decoders raise almost anything
         why = getattr(error, "strerror", None) or str(error).replace(repr(str(path)), "file") or type(error).__name__
         raise DataError(in_a_line(why)) from None
+
+
+def original_size(path: Path) -> tuple[int, int]:
+    """Return the height and width of an image file as it is seen, from its first bytes; DataError if it has none."""
+    try:
+        with opened(path) as file, Image.open(file, formats=FORMATS) as image:
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # by 90 degrees
+            return (image.width, image.height) if turned else (image.height, image.width)
+    except Exception as error:  # a broken file makes Pillow's decoders raise almost anything
+        raise DataError(f"{path}: has no size: {in_a_line(error)}") from None
 
 
 def fitted(image: Image.Image, size: tuple[int, int]) -> Decoded:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
+from rich.progress import Progress
 
 from tudui.config.schema import DataConfig
-from tudui.data.cache import read_cached, write_cached
+from tudui.data.cache import as_tensor, chunk_of, kept, read_cached
 from tudui.data.dataset import Source
 from tudui.data.decoding import SIDE, decoded_or_reason, pillow_warnings
 from tudui.data.layout import PARTS, TRAIN, find_classes
@@ -73,12 +73,7 @@ def read_folder(root: Path, config: DataConfig) -> Source:
     files, notes = [ImageFile(*file, version=_version(file[0])) for file in found.files], found.notes
     images, bad = _decode_or_recall(root, files, config, notes)
     if bad:
-        listed = f"{root}: {len(bad)} of {len(files)} images cannot be read: {some_of(bad)}"
-        if config.on_bad_image == "refuse":
-            raise DataError(f"{listed}; fix or delete them, or skip them with --on-bad-image skip")
-        if len(bad) == len(files):
-            raise DataError(f"{listed}; put readable images there")
-        notes.append(f"{listed}; skipped")
+        notes.append(_refuse(root, bad, len(files), config))
     good = [file for file in files if str(file.path.relative_to(root)) not in bad]
     classes = tuple(sorted({file.label for file in files}))
     if len(classes) < 2:
@@ -92,7 +87,7 @@ def read_folder(root: Path, config: DataConfig) -> Source:
         raise DataError(f"{root}: no training image can be read; put readable images there")
     kept = {name: rows for name, rows in parts.items() if len(rows)}
     paths = tuple(str(file.path) for file in good)
-    return Source(torch.from_numpy(images), labels, Classes(names=classes), kept, notes, bad, paths)
+    return Source(as_tensor(images), labels, Classes(names=classes), kept, notes, bad, paths)
 
 
 def _version(path: Path) -> tuple[int, ...]:
@@ -102,6 +97,16 @@ def _version(path: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _refuse(root: Path, bad: Mapping[str, str], number: int, config: DataConfig) -> str:
+    """Return that some of the images cannot be read; DataError if that is not accepted, or if none can."""
+    listed = f"{root}: {len(bad)} of {number} images cannot be read: {some_of(bad)}"
+    if config.on_bad_image == "refuse":
+        raise DataError(f"{listed}; fix or delete them, or skip them with --on-bad-image skip")
+    if len(bad) == number:
+        raise DataError(f"{listed}; put readable images there")
+    return f"{listed}; skipped"
 
 
 def _decode_or_recall(
@@ -122,34 +127,54 @@ def _decode_or_recall(
             if bad.keys() <= names and len(images) == len(files) - len(bad):
                 notes += Remarks(whites, of_pillow).notes(root)
                 return images, bad
-    images, bad, remarks = _decode(root, files, side)
-    notes += remarks.notes(root)
-    if config.cache and not (bad and config.on_bad_image == "refuse"):
-        notes += write_cached(key, images, {"folder": str(root.resolve()), "bad": bad, **remarks._asdict()})
-    return images, bad
+    decoding = _Decoding(root, files, side)
+
+    def checked() -> Iterator[np.ndarray]:
+        yield from decoding.chunks()
+        if decoding.bad:
+            _refuse(root, decoding.bad, len(files), config)  # before they are cached
+
+    size = (len(files), 3, side, side)
+    images, failed = kept(key if config.cache else None, size, checked, decoding.description)
+    notes += [*decoding.remarks.notes(root), *failed]
+    return images, decoding.bad
 
 
-def _decode(root: Path, files: list[ImageFile], side: int) -> tuple[np.ndarray, dict[str, str], Remarks]:
-    images = np.empty((len(files), 3, side, side), dtype=np.uint8)
-    bad: dict[str, str] = {}
-    whites: Counter[str] = Counter()
-    filled = 0
-    with pillow_warnings() as warned, ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
-        decoded = track(
-            pool.map(partial(decoded_or_reason, size=(side, side)), (file.path for file in files), chunksize=64),
-            f"Reading {escape(root.name)}",
-            total=len(files),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not sys.stderr.isatty(),
-        )
-        for file, image in zip(files, decoded, strict=True):
-            if isinstance(image, str):
-                bad[str(file.path.relative_to(root))] = image
-            else:
-                images[filled] = image.pixels
-                whites.update([image.white] if image.white else [])
-                filled += 1
-    of_pillow = {str(path.relative_to(root)): text for path, text in warned.items()}
-    kept = {name: of_pillow[name] for name in sorted(of_pillow.keys() - bad.keys())}
-    return images[:filled], bad, Remarks(dict(sorted(whites.items())), kept)
+class _Decoding:
+    """Decodes the files of a folder chunk by chunk, and then knows what was odd about them."""
+
+    def __init__(self, root: Path, files: list[ImageFile], side: int) -> None:
+        self.root, self.files, self.side = root, files, side
+        self.bad: dict[str, str] = {}
+        self.remarks = Remarks({}, {})
+
+    def description(self) -> dict[str, Any]:
+        """Return what the cache keeps besides the images."""
+        return {"folder": str(self.root.resolve()), "bad": self.bad, **self.remarks._asdict()}
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Yield the readable images, uint8 [*, 3, side, side], in the order of their files."""
+        self.bad.clear()
+        whites: Counter[str] = Counter()
+        length = chunk_of(self.side, self.side)
+        decode = partial(decoded_or_reason, size=(self.side, self.side))
+        progress = Progress(*Progress.get_default_columns(), console=Console(stderr=True), transient=True)
+        progress.disable = not sys.stderr.isatty()
+        with pillow_warnings() as warned, ThreadPoolExecutor(os.cpu_count()) as pool, progress:
+            task = progress.add_task(f"Reading {escape(self.root.name)}", total=len(self.files))
+            for start in range(0, len(self.files), length):
+                some = self.files[start : start + length]
+                good: list[np.ndarray] = []
+                # Pillow decodes without the GIL
+                for file, image in zip(some, pool.map(decode, (file.path for file in some)), strict=True):
+                    progress.advance(task)
+                    if isinstance(image, str):
+                        self.bad[str(file.path.relative_to(self.root))] = image
+                    else:
+                        good.append(image.pixels)
+                        whites.update([image.white] if image.white else [])
+                if good:
+                    yield np.stack(good)
+        of_pillow = {str(path.relative_to(self.root)): text for path, text in warned.items()}
+        kept_ones = {name: of_pillow[name] for name in sorted(of_pillow.keys() - self.bad.keys())}
+        self.remarks = Remarks(dict(sorted(whites.items())), kept_ones)

@@ -1,7 +1,9 @@
 """Data from a file of the user: `FILE.py:NAME`, a function, or a class of torch's datasets."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain, islice
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from tudui.config.own_code import call_own, own_errors, own_object, path_of
 from tudui.config.schema import DataConfig
+from tudui.data.cache import as_tensor, chunk_of, kept
 from tudui.data.dataset import Source
 from tudui.data.decoding import SIDE, fitted
 from tudui.errors import DataError
@@ -18,6 +21,15 @@ from tudui.tasks import Classes
 
 PARTS = ("train", "validation", "test")
 RETURNS = "must return train, or (train, test), each (images, labels) or a torch Dataset"
+
+
+class Part(NamedTuple):
+    """A part of the data as the user's code returned it."""
+
+    where: str  # for messages
+    length: int
+    items: Callable[[], Iterable[tuple[Any, Any]]]  # images with their labels
+    classes: tuple[str, ...] | None
 
 
 def read_own(config: DataConfig) -> Source:
@@ -30,22 +42,40 @@ def read_own(config: DataConfig) -> Source:
     make = own_object(config.name, config.code or "", "--data")
     returned = call_own(make, config.name, {}, None)
     with own_errors(path_of(config.name)):
-        parts = {
-            name: _part(part, f"{config.name}, {name}", config.size or SIDE)
-            for name, part in _parts(returned, config.name).items()
-        }
-    labels = [label for _, given, _ in parts.values() for label in given]
-    named = next((names for *_, names in parts.values() if names), None)
+        parts = {name: _part(part, f"{config.name}, {name}") for name, part in _parts(returned, config.name).items()}
+        store, labels, sizes, notes = _read(list(parts.values()), config)
+    named = next((part.classes for part in parts.values() if part.classes), None)
     classes, targets = _classes(labels, named, config.name)
-    shapes = {image.shape for images, *_ in parts.values() for image in images}
-    if len(shapes) > 1:
-        raise DataError(f"{config.name}: images of different sizes ({_shown(shapes)}); scale them to one size")
-    store = torch.from_numpy(np.stack([image for images, *_ in parts.values() for image in images]))
-    rows, start = {}, 0
-    for name, (images, *_) in parts.items():
-        rows[name] = torch.arange(start, start + len(images))
-        start += len(images)
-    return Source(store, targets, Classes(names=classes), rows)
+    rows = torch.arange(len(store)).split([part.length for part in parts.values()])
+    return Source(store, targets, Classes(names=classes), dict(zip(parts, rows, strict=True)), notes=notes, sizes=sizes)
+
+
+def _read(parts: Sequence[Part], config: DataConfig) -> tuple[Tensor, list[Any], list[tuple[int, int]], list[str]]:
+    """Return the images of all parts, their labels, their sizes before scaling, and notes; each image is read once."""
+    labels: list[Any] = []
+    sizes: list[tuple[int, int]] = []
+
+    def images() -> Iterator[np.ndarray]:
+        for part in parts:
+            for image, label in part.items():
+                labels.append(label.item() if isinstance(label, Tensor | np.generic) else label)
+                pixels, size = _bytes(image, part.where, config.size)
+                sizes.append(size)
+                yield pixels
+
+    found = images()
+    first = next(found)
+    every, (_, height, width) = chain([first], found), first.shape
+
+    def chunks() -> Iterator[np.ndarray]:
+        while some := list(islice(every, chunk_of(height, width))):
+            if other := {image.shape for image in some} - {first.shape}:
+                shown = _shown({first.shape, *other})
+                raise DataError(f"{config.name}: images of different sizes ({shown}); scale them to one with --size")
+            yield np.stack(some)
+
+    kept_images, notes = kept(None, (sum(part.length for part in parts), 3, height, width), chunks, dict)
+    return as_tensor(kept_images), labels, sizes, notes
 
 
 def _parts(returned: Any, name: str) -> dict[str, Any]:
@@ -70,29 +100,31 @@ def _is_pair(part: Any) -> bool:
     return np.ndim(labels[0]) == 0
 
 
-def _part(part: Any, where: str, side: int) -> tuple[list[np.ndarray], list[Any], tuple[str, ...] | None]:
-    """Return the images as uint8 [3, H, W], their labels, and the names of the classes if the part has them."""
-    if _is_pair(part):
-        images, labels = part
-    elif isinstance(part, TorchDataset) and hasattr(part, "__len__"):
-        items: Sequence[Any] = [part[index] for index in range(len(part))]
-        if not all(isinstance(item, tuple | list) and len(item) == 2 for item in items):
-            raise DataError(f"{where}: an item must be a pair (image, label)")
-        images, labels = [item[0] for item in items], [item[1] for item in items]
-    else:
-        raise DataError(f"{where}: {RETURNS} (got {type(part).__name__})")
-    if not len(labels):
-        raise DataError(f"{where}: contains no images")
-    labels = [label.item() if isinstance(label, Tensor | np.generic) else label for label in labels]
+def _part(part: Any, where: str) -> Part:
+    """Return a part whose images are read one by one; DataError if it is none."""
     names = getattr(part, "classes", None)
     known = tuple(names) if isinstance(names, list | tuple) and all(isinstance(one, str) for one in names) else None
-    return [_bytes(image, where, side) for image in images], labels, known
+    if _is_pair(part):
+        return Part(where, len(part[1]), partial(zip, *part), known)
+    if not (isinstance(part, TorchDataset) and hasattr(part, "__len__")):
+        raise DataError(f"{where}: {RETURNS} (got {type(part).__name__})")
+    if not len(part):
+        raise DataError(f"{where}: contains no images")
+
+    def items() -> Iterator[tuple[Any, Any]]:
+        for index in range(len(part)):
+            item = part[index]
+            if not (isinstance(item, tuple | list) and len(item) == 2):
+                raise DataError(f"{where}: an item must be a pair (image, label)")
+            yield item[0], item[1]
+
+    return Part(where, len(part), items, known)
 
 
-def _bytes(image: Any, where: str, side: int) -> np.ndarray:
-    """Return an image as uint8 [3, H, W]; Pillow's are scaled as those in folders."""
+def _bytes(image: Any, where: str, side: int | None) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return an image as uint8 [3, H, W], scaled as those in folders, and its height and width before."""
     if isinstance(image, Image.Image):
-        return fitted(image, (side, side)).pixels
+        return fitted(image, (side or SIDE, side or SIDE)).pixels, (image.height, image.width)
     array = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image)
     if array.ndim == 2:
         array = np.broadcast_to(array, (3, *array.shape))
@@ -107,7 +139,12 @@ def _bytes(image: Any, where: str, side: int) -> np.ndarray:
         array = np.rint(array * 255).astype(np.uint8)
     if array.dtype != np.uint8:
         raise DataError(f"{where}: images must be bytes, or floats from 0 to 1 (got {array.dtype})")
-    return np.broadcast_to(array, (3, *array.shape[1:]))
+    _, height, width = array.shape
+    array = np.broadcast_to(array, (3, height, width))
+    if side and (height, width) != (side, side):
+        whole = Image.fromarray(np.ascontiguousarray(array.transpose(1, 2, 0)))
+        return fitted(whole, (side, side)).pixels, (height, width)
+    return array, (height, width)
 
 
 def _classes(labels: list[Any], named: tuple[str, ...] | None, name: str) -> tuple[tuple[str, ...], Tensor]:

@@ -19,7 +19,7 @@ from tudui.tasks import Classes
 from tudui.training import engine
 from tudui.weights import Weights
 
-BATCH = 256
+BATCH = 256  # files that are decoded at once
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def predict_files(
     names = weights.class_names
     _, height, width = weights.shape.input
     network = network_of(weights, preparation=preparation_of(weights, normalize, None))
+    size = engine.evaluation_batch(network.device, height, width)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
         for start in range(0, len(files), BATCH):
             batch = files[start : start + BATCH]
@@ -75,7 +76,8 @@ def predict_files(
             likeliest: Iterator[tuple[tuple[str, float], ...]] = iter(())
             if pixels := [image for image in decoded if not isinstance(image, str)]:
                 with torch.inference_mode():
-                    outputs = network(torch.from_numpy(np.stack(pixels)).to(network.device)).cpu()
+                    batches = torch.from_numpy(np.stack(pixels)).split(size)
+                    outputs = torch.cat([network(images.to(network.device)).cpu() for images in batches])
                 likeliest = iter(Classes(names=names).words(outputs, top))
             for file, image in zip(batch, decoded, strict=True):
                 if isinstance(image, str):

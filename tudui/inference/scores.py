@@ -78,8 +78,10 @@ def evaluate_weights(
     weights = read_weights(path, best=best)
     if weights.config is None and data is None:
         raise UsageError(f"{path}: a weights file does not name its data; add --data, for example --data cifar10")
+    _, height, width = weights.shape.input
     given = {
         "--data": ("name", data),
+        "the weights": ("size", height if data is not None and height == width else None),
         "--data-dir": ("dir", data_dir),
         "--on-bad-image": ("on_bad_image", on_bad_image),
     }

@@ -36,7 +36,7 @@ def build(parameters: NetworkParameters, shape: Shape) -> "nn.Sequential":
     if shape.input != IMAGE_SHAPE:
         needed, got = (" x ".join(map(str, size)) for size in (IMAGE_SHAPE, shape.input))
         problem = f"{parameters.name} takes images of {needed} (got {got})"
-        raise UsageError(f"network.name: {problem}; use other images or another network")
+        raise UsageError(f"network.name: {problem}; use --size {IMAGE_SHAPE[1]}, or another network")
     return nn.Sequential(
         OrderedDict(
             conv1=nn.Conv2d(3, 32, 5, padding=2),

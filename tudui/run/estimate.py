@@ -32,10 +32,12 @@ def estimate(configs: Sequence[Config]) -> Estimate:
     loading = time.perf_counter() - began
     config, state, data = configs[0], trainings[0].state, trainings[0].data
     lockstep = Lockstep(trainings)
-    lockstep.begin_epoch([draw_epoch(len(data.train), seed=one.seed, epoch=0, data=one.data) for one in configs])
+    draws = [draw_epoch(len(data.train), seed=one.seed, epoch=0, data=one.data) for one in configs]
     size, steps = config.train.batch_size, []
     for number in range(WARM_UP + MEASURED):
         first = number % state.steps_per_epoch * size
+        if first == 0:
+            lockstep.begin_epoch(draws)
         images = min(size, len(data.train) - first)
         began = time.perf_counter()
         lockstep(0, first, images, state.schedule(0), measured=False).tolist()  # waits for the device

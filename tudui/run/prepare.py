@@ -1,11 +1,13 @@
 """Set up runs: from configs to data, networks and losses before the first step."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from tudui.config import Config
 from tudui.data import Dataset, dataset_of, read_source
+from tudui.data.stream import placed
 from tudui.distributed import ALONE, World
 from tudui.losses import build_loss
 from tudui.training.device import set_up
@@ -22,7 +24,12 @@ def load_datasets(configs: Sequence[Config]) -> list[Dataset]:
     source = read_source(first.data)
     set_up(first)  # after the reading, whose memory should be freed
     device = torch.device(first.device)
-    store = source.store.to(device)
+    store = placed(source.store, device)
+    if store.device.type != device.type:
+        note = (
+            f"{first.data.name}: {store.numel() / 1e9:.1f} GB of images do not fit on {device}; batches are sent to it"
+        )
+        source = replace(source, notes=[*source.notes, note])
     return [dataset_of(source, config.data, config.seed).to(device, store) for config in configs]
 
 

@@ -19,7 +19,7 @@ from tudui.training.network import Network
 from tudui.training.state import TrainState
 from tudui.training.step import Lockstep, Measures, Training
 
-EVALUATION_BATCH = {"cpu": 250, "cuda": 10_000}  # images per batch; on a CPU they fit into its caches
+EVALUATION_BATCH = {"cpu": 250, "cuda": 10_000}  # images of 32 x 32 per batch; on a CPU they fit into its caches
 
 
 def fit(state: TrainState, data: Dataset, loss: Loss, config: Config) -> Iterator[StepEnd]:
@@ -54,9 +54,10 @@ def fit_together(
             taking_part, lockstep = active, Lockstep(active)
         for training in taking_part:
             training.state.network.model.train()
-        lockstep.begin_epoch(
-            [draw_epoch(len(t.data.train), seed=t.config.seed, epoch=epoch, data=t.config.data) for t in taking_part]
-        )
+        draws = [
+            draw_epoch(len(t.data.train), seed=t.config.seed, epoch=epoch, data=t.config.data) for t in taking_part
+        ]
+        lockstep.begin_epoch(draws, (done - epoch * steps) * batch_size)
         rows: list[Tensor] = []
         images_seen: list[int] = []
         for step in range(done - epoch * steps, steps):
@@ -151,16 +152,21 @@ def _divergence(training: Training, layers: tuple[str, ...], steps: list[Measure
     return None
 
 
+def evaluation_batch(device: torch.device, height: int, width: int) -> int:
+    """Return how many images of this size are evaluated at once: as many pixels at any size."""
+    return max(1, EVALUATION_BATCH.get(device.type, 250) * 32 * 32 // (height * width))
+
+
 def predict(network: Network, split: Split, world: World = ALONE) -> Tensor:
     """Return outputs float32 [N, K] of all images of a split, on its device; the processes share the work."""
-    size = EVALUATION_BATCH.get(network.device.type, 250)
+    size = evaluation_batch(network.device, *split.store.shape[2:])
     was_training = network.model.training
     network.model.eval()
     with torch.inference_mode():
         own = split.rows[world.share(0, len(split))]
         outputs = torch.empty(0)
-        for start, rows in zip(range(0, len(own), size), own.split(size), strict=True):
-            part = network(split.store.index_select(0, rows))
+        for start, images in zip(range(0, len(own), size), split.batches(own.split(size)), strict=True):
+            part = network(images)
             if start == 0:
                 outputs = part.new_empty(len(own), *part.shape[1:])  # at once: torch.cat would need twice the memory
             outputs[start : start + size] = part

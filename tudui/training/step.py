@@ -3,7 +3,7 @@
 On a GPU the whole step is captured as a CUDA graph with a branch for each run; a CPU runs the same code directly.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -51,13 +51,23 @@ class RunStep:
         self.parameters = training.state.optimizer.parameters
         self.metric = training.data.task.metrics[0]
         self.draw: EpochDraw | None = None
+        self.images: Iterator[Tensor] | None = None  # of each batch, if they are streamed
 
-    def begin_epoch(self, draw: EpochDraw) -> None:
-        """Use the draw of a new epoch."""
+    def begin_epoch(self, draw: EpochDraw, first: int) -> None:
+        """Use the draw of a new epoch, whose next batch begins at position `first`."""
+        train = self.training.data.train
+        if train.streamed:
+            self.images = train.batches(self._rows(draw.order, first))
         if self.draw is None:
             self.draw = draw.to(self.first.device)
         else:
             self.draw.copy_(draw)
+
+    def _rows(self, order: Tensor, first: int) -> Iterator[Tensor]:
+        """Yield the rows of each batch from `first` on that this process trains on."""
+        size, world = self.training.config.train.batch_size, self.training.world
+        for batch in order[first : self.training.state.steps_per_epoch * size].split(size):
+            yield self.training.data.train.rows[batch[world.share(0, len(batch))]]
 
     def __call__(self, step: int, images: int, *, measured: bool) -> Tensor:
         """Do the step on a number of images; return its `Measures` as a row. Only fp16 waits for the device."""
@@ -65,7 +75,8 @@ class RunStep:
         state, world = self.training.state, self.training.world
         optimizer, scaler = state.optimizer, state.scaler
         positions = self.first + torch.arange(images, device=self.first.device)[world.share(0, images)]
-        inputs, targets = self.draw.at(self.training.data.train, positions)
+        read = next(self.images) if self.images else None
+        inputs, targets = self.draw.at(self.training.data.train, positions, read)
         if state.random_layers:  # from seed and step, so that a resumed run draws the same
             torch.manual_seed(derive_seed(self.training.config.seed, "layers", step, world.rank))
         outputs = state.network(inputs)
@@ -118,16 +129,17 @@ class Lockstep:
             optimizer.rate = rate  # a view
         # a scaler reads its gradients, and several processes wait for each other, in every step
         alone = trainings[0].world.size == 1
-        fixed = not any(training.state.random_layers for training in trainings)  # a graph repeats its random numbers
+        # a graph repeats its random numbers, and reads from fixed addresses
+        fixed = not any(training.state.random_layers or training.data.train.streamed for training in trainings)
         self.captured = self.device.type == "cuda" and state.scaler is None and alone and fixed
         self.streams = [torch.cuda.Stream(self.device) for _ in self.runs] if self.captured else []
         self.pool = torch.cuda.graph_pool_handle() if self.captured else None  # one graph runs at a time
         self.graphs: dict[tuple[int, bool], Callable[[], Tensor]] = {}
 
-    def begin_epoch(self, draws: Sequence[EpochDraw]) -> None:
-        """Use the draws of a new epoch, one for each run."""
+    def begin_epoch(self, draws: Sequence[EpochDraw], first: int = 0) -> None:
+        """Use the draws of a new epoch, one for each run; its next batch begins at position `first`."""
         for run, draw in zip(self.runs, draws, strict=True):
-            run.begin_epoch(draw)
+            run.begin_epoch(draw, first)
 
     def __call__(self, step: int, first: int, images: int, factor: float, *, measured: bool) -> Tensor:
         """Do step number `step` on the epoch's images from `first` on; return float32 [R, 2 + P or 2 + 2 P]."""

@@ -12,6 +12,7 @@ from tudui.errors import UsageError
 from tudui.text import in_a_line
 
 LIBRARY = Path(torch.__file__).parent
+SIDES = (32, 64, 96, 128, 224, 256, 299, 384)  # for which networks are usually made
 
 
 def check_network(model: nn.Module, name: str, shape: Shape, device: torch.device) -> bool:
@@ -26,7 +27,10 @@ def check_network(model: nn.Module, name: str, shape: Shape, device: torch.devic
     buffers = {key: value.clone() for key, value in model.named_buffers()}
     with torch.no_grad(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         drawn = _generator_state(device)
-        outputs = forward(model.train(), torch.zeros(2, *shape.input, device=device), name)
+        try:
+            outputs = forward(model.train(), torch.zeros(2, *shape.input, device=device), name)
+        except UsageError as error:
+            raise UsageError(f"{error}{_other_size(model, shape, device)}") from None
         is_random = not torch.equal(drawn, _generator_state(device))
     if added := sorted(model.state_dict().keys() ^ before.keys()):
         raise UsageError(f"network {name}: creates {added[0]} in its forward pass; create it in __init__")
@@ -48,6 +52,18 @@ def check_network(model: nn.Module, name: str, shape: Shape, device: torch.devic
     if outputs.device.type != device.type:
         raise UsageError(f"network {name}: returns a tensor on {outputs.device}, expected {device}; do not move data")
     return is_random
+
+
+def _other_size(model: nn.Module, shape: Shape, device: torch.device) -> str:
+    """Return `; --size N fits` with the first usual size that the network accepts; an empty text if there is none."""
+    for side in SIDES:
+        try:
+            outputs = model(torch.zeros(2, shape.input[0], side, side, device=device))
+        except Exception:  # as at the size that was asked for
+            continue
+        if isinstance(outputs, Tensor) and outputs.shape == (2, shape.outputs):
+            return f"; --size {side} fits"
+    return ""
 
 
 def forward(model: nn.Module, inputs: Tensor, name: str) -> Tensor:
