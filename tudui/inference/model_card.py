@@ -208,14 +208,13 @@ def _limits(weights: Weights, config: Config | None, history: History) -> Lines:
 
 def _loading(weights: Weights, format: str, out: Path) -> Lines:
     code, name = loading_code(format, printable(out.name), weights), weights.network.name
-    own = isinstance(weights.network, OwnCode)
     if format != "onnx":
+        own = isinstance(weights.network, OwnCode)
         of_others = not network_spec(name).build.__module__.startswith("tudui.")
         package = f" and the package of the network {name}" if of_others else ""
         flag = f" --network PATH/TO/{name}" if own else ""
-        without = "Without it:\n" if code else "Without it: export the network with `--format onnx`."
-        yield f"With Tudui{package}: `tudui predict FILE IMAGE{flag}`. {without}"
-    if own and format != "onnx":
-        yield f"This needs the file {name.partition(':')[0]} in the same folder, and executes it.\n"
+        yield f"With Tudui{package}: `tudui predict FILE IMAGE{flag}`."
+        executed = f", in the folder of {name.partition(':')[0]}, which this executes" if own else ""
+        yield f"Without it{executed}:\n" if code else "Without it: export the network with `--format onnx`."
     if code:
         yield from ("```python", code.rstrip(), "```")
