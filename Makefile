@@ -7,7 +7,7 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 # these train much or start many processes
 LONGER := api browser cli comparison comparison_report dashboards disk distributed docs explain_variance export extending \
-	fixed_point fuzz lockstep own_code ray release run scripts security tensorboard terminal weights
+	fixed_point fuzz lockstep other_dashboards own_code own_loss_and_sink ray release run scripts security tensorboard terminal weights
 
 .PHONY: setup tools train compare test test-slow test-all quick sentences lint types check release-check audit bench docs reference \
 	linkcheck tutorial notebook tensorboard clean

@@ -13,7 +13,6 @@ export TUDUI_CACHE=$work/cache
 
 leave() {
     jobs -p | xargs --no-run-if-empty kill 2> /dev/null || true
-    pip uninstall --quiet --yes tudui-cubed > /dev/null 2>&1 || true
     rm -rf "$work"
 }
 trap leave EXIT
@@ -137,14 +136,13 @@ else
 fi
 
 echo "--- 6. your own loss"
-mkdir cubed
-block 'entry-points."tudui.losses"' > cubed/pyproject.toml
-block "CUBED = LossSpec" > cubed/tudui_cubed.py
-type_in "pip install ./cubed"
-type_in "tudui train --loss cubed --lr 0.05"
-expect "loss cubed"
-type_in 'tudui loss value cubed --input "2,1,0" --target 0'
-expect "cubed: mean 0.0529"
+block "def cubed" > cubed.py
+type_in "tudui train --loss cubed.py:cubed --lr 0.05"
+expect "loss cubed.py:cubed"
+type_in 'tudui loss value cubed.py:cubed --input "2,1,0" --target 0'
+expect "cubed.py:cubed: mean 0.0529"
+type_in "tudui compare-losses --losses ce,cubed.py:cubed --lr tuned --seeds 3 --epochs 3 --out runs/cubed"
+expect "cubed.py-cubed"
 
 echo "--- 7. a run resumed after Ctrl-C"
 begin "tudui train --epochs 50 --run-dir runs/long"

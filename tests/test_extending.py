@@ -62,7 +62,7 @@ def test_the_commands_of_a_package(package, run):
         assert [row.rpartition(",")[0] for row in rows[:3]] == ["1,validation", "2,validation", "2,test"]
         failed = run([*TUDUI, "train", "--set", "log.sinks=[score]"])
         assert failed.returncode == 2
-        assert "unknown sink 'score'; did you mean 'scores'?; known: tensorboard, scores" in failed.stderr
+        assert "unknown sink 'score'; did you mean 'scores'?; known: mlflow, tensorboard, scores" in failed.stderr
     else:
         accuracy = re.search(r"test accuracy ([\d.]+) %", done.stdout)
         assert float(accuracy[1]) > 90

@@ -348,7 +348,7 @@ def test_a_yaml_file_never_imports(key, place, code, tudui, tmp_path):
 @pytest.mark.slow
 def test_a_received_run_checkpoint_export_and_comparison_import_nothing(tmp_path):
     """Each command in a process of its own, with a file of the recorded name and content in the working directory."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path / "received")])}
 
     def tudui_in(folder: Path, *words: object) -> subprocess.CompletedProcess:
         return subprocess.run(
@@ -433,7 +433,7 @@ PAGE_COMMANDS = [
 def test_the_pages_commands_run_as_they_stand(tudui, file):
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
     file.write_text(code)
-    assert len(PAGE_COMMANDS) == 13
+    assert len(PAGE_COMMANDS) == 14
     for line in PAGE_COMMANDS:
         words = shlex.split(line)[1:]
         short = ["-e", "1"] if words[0] == "train" else ["-e", "1", "--seeds", "2"] if "compare" in words[0] else []
@@ -443,6 +443,21 @@ def test_the_pages_commands_run_as_they_stand(tudui, file):
             continue
         answer = tudui(*words, *short)
         assert answer.code == 0, f"{line}\n{answer.err}"
+
+
+@pytest.mark.parametrize(
+    ("row", "flag"),
+    [
+        ("your own network", "--network"),
+        ("images larger than 32 × 32", "--size"),
+        ("pretrained weights", "--init-from"),
+    ],
+)
+def test_each_bold_row_of_the_comparison_with_others_links_to_commands_above(row, flag):
+    page = (ROOT / "docs" / "comparison-with-others.md").read_text()
+    (ours,) = re.findall(rf"^\| \*\*{row}\*\* \| ([^|]+) \|", page, flags=re.MULTILINE)
+    assert re.match(rf"yes: .*\[`{flag}[^]]*\]\(own-code\.md", ours)
+    assert any(f" {flag} " in line for line in PAGE_COMMANDS)
 
 
 def test_a_checkpoint_of_more_than_64_mib_is_read_again(tudui, file):

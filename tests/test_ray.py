@@ -260,3 +260,24 @@ def test_links_in_a_run_from_others_are_not_followed(compared, tmp_path):
     assert process.returncode == 6, err
     assert "checkpoints/key: " in err
     assert (run / "checkpoints" / "key").is_symlink()
+
+
+@pytest.mark.slow
+def test_own_losses_and_sinks_travel_to_the_nodes():
+    needs_ray()
+    Path("sub").mkdir()
+    Path("sub/own.py").write_text(
+        "def far(outputs, targets):\n"
+        "    return -outputs.softmax(1)[range(len(targets)), targets]\n\n\n"
+        "def steps(run):\n"
+        "    run.folder.mkdir()\n"
+        "    return lambda event: (run.folder / 'last').write_text(str(event.step))\n"
+    )
+    process = start(
+        "--losses", "ce,sub/own.py:far", "--lr", "same", "--set", "optimizer.lr=0.05", "--seeds", "1",
+        "--sink", "sub/own.py:steps", *QUICK, "-o", "own",
+    )  # fmt: skip
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert len(results("own")) == 2
+    assert Path("own/runs/own.py-far-seed0/own.py-steps/last").read_text() == "20"

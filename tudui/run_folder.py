@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import re
 import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from tudui.config import Config, Loaded, Override, load_config
 from tudui.config.data_sets import FOLDER
 from tudui.config.load import flatten, located
 from tudui.config.own_code import allow, is_own
+from tudui.config.plug_ins import folder_name
 from tudui.errors import DiskError, TuduiError, UsageError, WeightsError
 from tudui.files import LEFT, check_writable, disk_errors, locked, opened, refuse_links, remove_left
 from tudui.invocation import is_first_process, tudui_command
@@ -24,7 +24,8 @@ from tudui.record import read_result
 # What may change on resume: where the data is, whether it is cached, and the band that is only reported.
 FREE_ON_RESUME = ("data.dir", "data.cache", "expect")
 FREE_IN_FILE = (*FREE_ON_RESUME, "data.name", "device", "log.")  # edited in config.yaml; the data has a fingerprint
-MOVED = ("data.name", *FREE_ON_RESUME)  # of a run to resume, whose data is checked by its fingerprint
+# of a run to resume: its data is checked by its fingerprint, and no sink changes a result
+MOVED = ("data.name", "log.sinks", "log.code", *FREE_ON_RESUME)
 CHANGED_ON_RESUME = (*MOVED, "train.epochs")
 RUNS = Path("runs")  # where new runs get their folders
 OURS = ".tudui"  # in the names of files that grow in the folder of a sink; users put others beside them
@@ -149,7 +150,9 @@ class RunFolder:
     def _discard_unless_begun(self, sinks: Iterable[str], *, with_folder: bool) -> None:
         """Delete the files, and also the folder, of a run that failed before its first event."""
         begun = self.record.exists() and self.record.stat().st_size
-        if begun or not self._contains_only({self.lock.name, self.config.name, self.record.name, *sinks}):
+        if begun or not self._contains_only(
+            {self.lock.name, self.config.name, self.record.name, *map(folder_name, sinks)}
+        ):
             return
         for path in (self.root,) if with_folder else list(self.root.iterdir()):
             if path.is_dir():
@@ -244,7 +247,7 @@ def new_run_folder(config: Config) -> Iterator[Path]:
     if not is_first_process():
         yield RUNS  # the first process creates and fills it
         return
-    base = folder = RUNS / f"{default_name(config.data.name)}-{config.loss.name}-seed{config.seed}"
+    base = folder = RUNS / f"{default_name(config.data.name)}-{folder_name(config.loss.name)}-seed{config.seed}"
     for number in itertools.count(2):
         try:
             folder.mkdir(parents=True)  # now, so that two runs started together get two names
@@ -264,8 +267,7 @@ def new_run_folder(config: Config) -> Iterator[Path]:
 
 def default_name(data: str) -> str:
     """Return a data set's part of a run folder's name, which is safe in shell commands."""
-    name = Path(data.removeprefix(FOLDER)).resolve().name if data.startswith(FOLDER) else data
-    return re.sub(r"[^\w+.-]+", "-", name)
+    return folder_name(Path(data.removeprefix(FOLDER)).resolve().name if data.startswith(FOLDER) else data)
 
 
 def is_comparison(root: Path) -> bool:
@@ -287,7 +289,7 @@ def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:
     if refused := [override.origin for override in overrides if override.key not in CHANGED_ON_RESUME]:
         raise UsageError(
             f"--resume {root}: cannot be combined with {', '.join(refused)}, because a run resumes unchanged; "
-            f"allowed are --data and --data-dir (of the same images), --no-cache and, for a constant schedule, --epochs"
+            f"allowed are --data, --data-dir (of the same images); --no-cache, --sink; constant schedule: --epochs"
         )
     if is_comparison(root):
         raise UsageError(f"--resume {root}: this is a comparison; resume it with: {comparing(root)}")

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 app = Commands(help="See backpropagation at work on one real batch.")
 
-BATCH = ("loss", "data.name", "data.dir", "data.on_bad_image")  # keys that choose the batch
+BATCH = (
+    "loss",
+    "optimizer.lr",
+    "data.name",
+    "data.dir",
+    "data.on_bad_image",
+)  # keys that choose the batch and its step
 KINDS = ("fp16", "fp16 scaled", "bf16", "bf16 scaled")
 SCALE = "The loss is multiplied by it; GradScaler starts at 65536."
 

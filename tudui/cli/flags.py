@@ -54,6 +54,7 @@ FLAGS: Mapping[str, Flag] = {
     "seed": Flag(name="--seed", metavar="N"),
     "device": Flag(name="--device"),
     "precision": Flag(name="--precision"),
+    "log.sinks": Flag(name="--sink", metavar="NAMES"),
     "comparison.variants": Flag(name="--losses", metavar="NAMES", panel=CHOICE, complete=completion.several_losses),
     "comparison.seeds": Flag(name="--seeds", metavar="N", panel=CHOICE),
     "comparison.until_decided": Flag(name="--until-decided", sets=True, panel=CHOICE),

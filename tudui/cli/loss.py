@@ -135,7 +135,8 @@ def _print_value(found: "LossValue") -> None:
         print_line(f"... and {len(places) - SHOWN:,} more; see all with --json")
     parameters = "".join(f", {key} {value}" for key, value in found.parameters.items() if value not in (None, 0.0))
     shown = "no reduction" if found.value is None else f"{found.reduction} {found.value:.4f}"
-    print_line(f"{found.loss.partition(':')[0]}{parameters}: {shown}", "bold")
+    name = found.loss.rpartition(":")[0] if "=" in found.loss else found.loss  # without its parameters
+    print_line(f"{name}{parameters}: {shown}", "bold")
 
 
 @app.command()

@@ -18,10 +18,12 @@ from tudui.comparison.runs import PlannedRun, Rates, given_rates, reported_runs
 from tudui.comparison.tuning import Search
 from tudui.comparison.variance import Explained, explain, runs_of_sources
 from tudui.comparison.verdict import OPEN
+from tudui.config.own_code import OwnCode, own_object
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.data import load_data
 from tudui.errors import ConfigError, Interrupted, TuduiError, UsageError
 from tudui.files import check_writable, disk_errors, locked, refuse_links, remove_left, write_text
+from tudui.losses import build_loss
 from tudui.run_folder import COMPARISON_LOCK, PLAN, comparing, default_name, is_comparison
 from tudui.tasks import metric_named
 
@@ -145,13 +147,19 @@ def run_events(name: str) -> Path:
 
 
 def check_data(plan: Plan) -> None:
-    """Raise UsageError if runs on the plan's data could not be compared; DataError if it cannot be read."""
+    """Raise UsageError if runs of the plan could not be done or compared; DataError if its data cannot be read."""
     data = load_data(plan.base.data, plan.base.seed)
     metric = metric_named(data.task.metrics, plan.comparison.metric, figures=data.task.figures)
     margin = plan.comparison.margin
     if metric.proportion and margin is not None and margin >= 1:
         raise UsageError(f"--margin {margin:g}: {metric.title} is at most 1; one point is 0.01")
     check_test_images(len(data.test), data.name)
+    for loss in plan.comparison.variants.values():
+        if isinstance(loss, OwnCode):
+            own_object(loss.name, loss.code, "--losses with all losses, this one as")
+        build_loss(loss, data.task)
+    for name, code in plan.base.log.code.items():
+        own_object(name, code, "--sink")
     if plan.comparison.lr == "tuned" and data.validation is None:
         raise UsageError(f"{data.name}: too few images for a validation split, which --lr tuned needs")
 

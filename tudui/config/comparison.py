@@ -21,7 +21,7 @@ class ComparisonConfig(Section):
         default_factory=lambda: {name: loss_spec(name).parameters(name=name) for name in DEFAULT_LOSSES},
         min_length=1,
         max_length=100,
-        description="losses by name, also with parameters, gce:q=0.5; in a file also sections with your own names",
+        description="losses by name, also gce:q=0.5 or FILE.py:NAME; in a file also sections with your own names",
     )
     seeds: int = Field(5, ge=1, le=1000, description="runs per variant and noise level, from the config's seed up")
     until_decided: bool = Field(

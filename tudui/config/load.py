@@ -77,11 +77,8 @@ class Merge:
             else:
                 settings.append(override)
         for override in settings:  # after the names, so that they apply to the chosen sections
-            value = override.value
-            if override.key == "data.name" and is_own(value):
-                value, code = allow(value)
-                self._set("data.code", code, override.origin)
-            self._set(override.key, value, override.origin)
+            for key, value in _with_codes(override).items():
+                self._set(key, value, override.origin)
         if not all(override.key.startswith(INSIDE_THE_BAND) for override in overrides):
             self.values.pop("expect", None)
 
@@ -98,10 +95,7 @@ class Merge:
             except ConfigError as error:
                 self.problems.append(f"{override.origin}: {section}: {error}")
                 return
-        if is_own(name := value.get("name")):  # on the command line or from Python, never in a file
-            short, code = allow(str(name))
-            value = {**value, "name": short, "code": code}
-        self._set(section, value, override.origin)
+        self._set(section, with_code(value), override.origin)
 
     def _set(self, dotted: str, value: Any, origin: str) -> None:
         """Set a value, and replace the origin of everything below its key."""
@@ -132,6 +126,29 @@ class Merge:
     def problem(self, key: Key, what: str) -> None:
         """Note a problem of a key."""
         self.problems.append(f"{self.place(key)}: {'.'.join(key)}: {what}")
+
+
+def with_code(section: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a section that was typed, or given from Python; if it names own code, its file is allowed to run.
+
+    A section that was recorded has the sha256 of its file already, and allows nothing.
+    """
+    if not is_own(section.get("name")) or "code" in section:
+        return section
+    name, code = allow(section["name"])
+    return {**section, "name": name, "code": code}
+
+
+def _with_codes(override: Override) -> dict[str, Any]:
+    """Return what an override sets: if it names own data or sinks, also the sha256 of the files, which may run."""
+    key, value = override.key, override.value
+    if key == "data.name" and is_own(value):
+        name, code = allow(value)
+        return {key: name, "data.code": code}
+    if key == "log.sinks" and isinstance(value, list):
+        named = {sink: allow(sink) for sink in value if is_own(sink)}
+        return {key: [named[sink][0] if is_own(sink) else sink for sink in value], "log.code": dict(named.values())}
+    return {key: value}
 
 
 def _walk(value: Any, key: Key) -> Iterator[tuple[Key, Any]]:
@@ -234,7 +251,7 @@ def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge) -> A
     spec = default = find(AUTO[part])
     name = given.get("name", "auto")
     if is_own(name) and "code" not in given:
-        merge.problem((*key, "name"), only_by_flag(part, name))
+        merge.problem((*key, "name"), only_by_flag("losses" if key[0] == "comparison" else part, name))
         return default.parameters(name=default.name)
     try:
         if part == "loss" and isinstance(name, str):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from tudui.config.comparison import DEFAULT_LOSSES, ComparisonConfig
 from tudui.config.describe import describe, shorten
 from tudui.config.dump import yaml_text
-from tudui.config.load import Merge, validate, validate_part
+from tudui.config.load import Merge, validate, validate_part, with_code
 from tudui.config.loss_spec import LossParameters, loss_section
 from tudui.config.overrides import Override
+from tudui.config.own_code import is_own
 from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
 from tudui.config.schema import Config
 from tudui.errors import ConfigError
@@ -35,7 +36,7 @@ def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> P
     """Return the checked plan of a file and overrides; a run config is a plan with the default comparison."""
     merge = Merge.of_file(path)
     _check_old_names(merge)
-    merge.add_overrides(overrides)
+    merge.add_overrides([_with_code(override) for override in overrides])
     given = merge.values.pop("comparison", None)
     comparison = _comparison({} if given is None else given, merge)
     base = validate(merge)
@@ -57,6 +58,28 @@ def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> P
             "which can decide the verdict; --lr tuned chooses one for each loss and noise level"
         )
     return Plan(base, comparison, tuple(notes))
+
+
+def _with_code(override: Override) -> Override:
+    """Return an override; if it names losses in files of the user, these files may run, and the losses are sections."""
+    if override.key != ".".join(VARIANTS):
+        return override
+    losses = override.value
+    if isinstance(losses, list) and all(isinstance(loss, str) for loss in losses):
+        losses = {variant_name(loss): loss for loss in losses}
+    if not isinstance(losses, dict) or len(losses) < len(override.value):  # a problem, found later
+        return override
+    sections = {name: _own_section(loss) for name, loss in losses.items()}
+    return override if sections == losses else replace(override, value=sections)
+
+
+def _own_section(loss: Any) -> Any:
+    """Return the section of a loss in a file of the user, which may run; any other value as it is."""
+    try:
+        section = loss_section(loss) if isinstance(loss, str) else loss
+    except ConfigError:  # found later
+        return loss
+    return with_code(section) if isinstance(section, dict) and is_own(section.get("name")) else loss
 
 
 def _check_old_names(merge: Merge) -> None:
@@ -134,8 +157,12 @@ def _comparison(given: Any, merge: Merge) -> ComparisonConfig | None:
 
 
 def variant_name(loss: str) -> str:
-    """Return the name of a loss in a list, which becomes a folder: `huber-delta=0.5` for `huber:delta=0.5`."""
-    return re.sub("[:;] *", "-", loss)
+    """Return the name of a loss in a list, which becomes a folder: `huber-delta=0.5` for `huber:delta=0.5`.
+
+    For a file it is without folders: `net.py-loss` for `sub/net.py:loss`.
+    """
+    loss = re.sub(r".*[/\\](?=[^/\\]+\.py:)", "", loss)
+    return re.sub(r"[^A-Za-z0-9+=._-]+", "-", loss).strip("-._+=")
 
 
 def _variants(given: Any, merge: Merge) -> dict[str, LossParameters]:
@@ -143,6 +170,7 @@ def _variants(given: Any, merge: Merge) -> dict[str, LossParameters]:
         names = [variant_name(loss) for loss in given]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             merge.problem(VARIANTS, f"{', '.join(twice)} given twice; name each loss once")
+            return {}
         given = dict(zip(names, given, strict=True))
     if not isinstance(given, dict):
         merge.problem(VARIANTS, "must be names of losses, or sections by name")

@@ -13,6 +13,11 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+=._-]{0,63}")  # it becomes the n
 WHAT_A_NAME_IS = "must be at most 64 letters, digits and + = . _ -"
 
 
+def folder_name(text: str) -> str:
+    """Return a text, for example `net.py:loss`, as the name of a folder that is safe in shell commands."""
+    return re.sub(r"[^\w+=.-]+", "-", text)
+
+
 def room_modules(room: str) -> list[str]:
     """Return the names of the modules in a package of Tudui, for example `tudui.losses`."""
     return [found.name for found in pkgutil.iter_modules(import_module(room).__path__)]

@@ -54,7 +54,9 @@ class AugmentConfig(Section):
 class DataConfig(Section):
     """The images, their splits and preparation."""
 
-    name: str = Field("digits", description=f"a name from `tudui data list`, or {FOLDER}PATH for your own images")
+    name: str = Field(
+        "digits", description=f"a name from `tudui data list`, {FOLDER}PATH for your own images, or FILE.py:NAME"
+    )
     code: str | None = Field(None, description="sha256 of the file, if the name is FILE.py:NAME; set by Tudui")
     size: Annotated[int, Field(ge=8, le=512)] | None = Field(
         None, description="height and width of the images in pixels; null: 32, for your own arrays theirs"
@@ -233,16 +235,26 @@ class LogConfig(Section):
     details_every: int = Field(1, ge=1, description="epochs between histograms, image grids, confusion matrices")
     images: int = Field(32, ge=0, le=256, description="validation images to show with their predicted class; 0: none")
     sinks: tuple[str, ...] = Field(
-        ("tensorboard",), strict=False, description="what is written besides the record, by name; []: nothing"
+        ("tensorboard",),
+        strict=False,
+        description="what is written besides the record: tensorboard, sinks of packages, FILE.py:NAME; in YAML also []",
     )
+    code: dict[str, str] = Field({}, description="sha256 of the file of each sink FILE.py:NAME; set by Tudui")
 
     @field_validator("sinks")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            if name not in (known := sink_names()):
+            if not is_own(name) and name not in (known := sink_names()):
                 raise ValueError(f"unknown sink '{name}'{did_you_mean(name, known)}; known: {', '.join(known)}")
         return tuple(dict.fromkeys(names))
+
+    @model_validator(mode="after")
+    def _own(self) -> "LogConfig":
+        for name in self.sinks:
+            if is_own(name) and name not in self.code:
+                raise ValueError(only_by_flag("sink", name))
+        return self
 
 
 class CheckpointConfig(Section):
@@ -257,7 +269,8 @@ class Config(Section):
 
     loss: SerializeAsAny[LossParameters] = Field(
         LossParameters(name="auto"),
-        description="a name from `tudui loss list`, also huber:delta=0.5; replaces a file's section; auto: ce",
+        description="a name from `tudui loss list`, also huber:delta=0.5, or FILE.py:NAME; replaces a file's section; "
+        "auto: ce",
     )
     network: SerializeAsAny[NetworkParameters] = Field(
         NetworkParameters(name="auto"), description="a network by name; auto: tudui"

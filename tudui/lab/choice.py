@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tudui.config import Override
 from tudui.config.load import load_loss
 from tudui.config.loss_spec import LossParameters, LossSpec, loss_section, loss_spec, loss_specs
+from tudui.config.own_code import is_own
 from tudui.errors import UsageError
 from tudui.losses.residual import ResidualParameters
 
@@ -34,7 +35,7 @@ class ChosenLoss:
 
     def own_parameters(self) -> dict[str, Any]:
         """Return by name the parameters that have an effect on this loss in the lab."""
-        left_out = set(ResidualParameters.model_fields) if self.on_numbers else {"name", "form"}
+        left_out = set(ResidualParameters.model_fields) if self.on_numbers else {"name", "form", "code"}
         return {name: value for name, value in self.parameters.model_dump().items() if name not in left_out}
 
 
@@ -55,7 +56,7 @@ def choose_loss(name: str, *, overrides: Sequence[Override] = ()) -> ChosenLoss:
             raise UsageError(
                 f"{override.origin}: only parameters of the loss can be set here, for example loss.delta=2"
             )
-        if parameter not in spec.parameters.model_fields:
+        if parameter not in spec.parameters.model_fields and not is_own(spec.name):
             having = [other for other in loss_specs() if has_parameter(other, parameter)]
             hint = f"; losses that have it: {', '.join(having)}" if having else ""
             raise UsageError(f"{override.origin}: {name} has no parameter {parameter}{hint}")

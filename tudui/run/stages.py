@@ -14,6 +14,7 @@ from tudui.config.describe import shorten
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.config.loss_spec import Loss
+from tudui.config.plug_ins import folder_name
 from tudui.errors import DataError, UsageError
 from tudui.events import Divergence, Evaluated, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import json_text, write_text
@@ -97,7 +98,8 @@ class Run:
             return
         self.folder.cut_back(lengths)
         before = load_config(self.folder.config).config
-        if (before.train.epochs, before.data) != (self.config.train.epochs, self.config.data):
+        now = self.config
+        if (before.train.epochs, before.data, before.log) != (now.train.epochs, now.data, now.log):
             write_text(self.folder.config, to_yaml(self.config))
 
     def _restore(self, checkpoint: "Checkpoint") -> None:
@@ -121,7 +123,7 @@ class Run:
         opened = []
         for name in self.config.log.sinks:
             run = RunInfo(
-                folder=self.folder.root / name,
+                folder=self.folder.root / folder_name(name),
                 config=self.config,
                 data=self.data,
                 model=self.state.network.model,
