@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.conftest import QUICK_FLAGS, photograph
-from tudui.config import config_from
+from tudui.config import config_from, own_code
 from tudui.data import load_data
 from tudui.weights import read_weights
 
@@ -92,6 +92,7 @@ def trained_network(tudui):
     """Return a function that trains a network for one epoch, and gives the flags that name it again."""
 
     def train(network, *options):
+        own_code._modules.clear()  # one of the same content has the path of another test's file
         Path("net.py").write_text(CODE)
         done = tudui("train", "--network", network, *options, "--lr", "0.01", *QUICK_FLAGS, "--run-dir", "run")
         assert done.code == 0, done.err
