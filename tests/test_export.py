@@ -182,7 +182,9 @@ def test_without_the_extra_one_line_says_what_to_install(trained, tmp_path):
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr == ("error: --format onnx: onnxruntime is not installed; pip install onnx onnxruntime\n")
+    assert done.stderr == (
+        "error: --format onnx: onnxruntime is not installed; pip install onnx onnxruntime onnxscript\n"
+    )
     assert not list(tmp_path.iterdir())
 
 

@@ -70,10 +70,11 @@ def sizes_of(source: "Source") -> Sizes:
     """Return the sizes of a source's images before they were scaled; those of image files are read from the files."""
     import numpy as np
 
-    from tudui.data.decoding import original_size
+    from tudui.data.decoding import original_size, pillow_warnings
 
     height, width = source.store.shape[2:]
-    heights, widths = np.array(source.sizes or [original_size(Path(file)) for file in source.files]).T
+    with pillow_warnings():  # decoding has told them
+        heights, widths = np.array(source.sizes or [original_size(Path(file)) for file in source.files]).T
     scale = np.maximum(height / heights, width / widths)
     kept = height * width / (scale**2 * heights * widths)
 

@@ -9,6 +9,7 @@ from tudui.config.data_sets import FOLDER
 from tudui.config.load import flatten
 from tudui.config.loss_spec import loss_spec
 from tudui.config.network_spec import network_spec
+from tudui.config.own_code import OwnCode
 from tudui.data.torchvision_sets import SETS
 from tudui.events import Evaluated
 from tudui.exported import Description
@@ -58,14 +59,16 @@ def model_card(
 def _head(weights: Weights, out: Path, about_file: Sequence[str], description: Description) -> Lines:
     parameters = sum(tensor.numel() for tensor in weights.tensors.values())
     epoch = "" if weights.epoch is None else f", the weights after epoch {weights.epoch}"
-    network = network_spec(weights.network.name)
+    name, title = weights.network.name, network_spec(weights.network.name).title
+    if isinstance(weights.network, OwnCode):
+        title = f"of the file {name.partition(':')[0]} with sha256 {weights.network.code}"
     mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (description.mean, description.std))
     yield f"A network that classifies images into {weights.number_of_classes} classes ({parameters:,} parameters)."
     yield ""
     yield f"- file: {markdown_text(out.name)}, by Tudui {description.version}"
     yield f"- made from: {markdown_text(description.origin)}{epoch}"
     yield from (f"- {line}" for line in about_file)
-    yield f"- network: {markdown_text(network.name)}, {markdown_text(network.title)}"
+    yield f"- network: {markdown_text(name)}, {markdown_text(title)}"
     yield f"- input: {description.input}"
     yield f"- mean {mean}; std {std}"
     if weights.preparation is None:
@@ -204,10 +207,14 @@ def _limits(weights: Weights, config: Config | None, history: History) -> Lines:
 
 
 def _loading(weights: Weights, format: str, out: Path) -> Lines:
-    code = loading_code(format, printable(out.name), weights)
-    if code is None:
-        yield f"With Tudui and the package of the network {weights.network.name}: `tudui predict FILE IMAGE`."
-        return
+    code, name = loading_code(format, printable(out.name), weights), weights.network.name
     if format != "onnx":
-        yield "With Tudui: `tudui predict FILE IMAGE`. Without it:\n"
-    yield from ("```python", code.rstrip(), "```")
+        own = isinstance(weights.network, OwnCode)
+        of_others = not network_spec(name).build.__module__.startswith("tudui.")
+        package = f" and the package of the network {name}" if of_others else ""
+        flag = f" --network PATH/TO/{name}" if own else ""
+        yield f"With Tudui{package}: `tudui predict FILE IMAGE{flag}`."
+        executed = f", in the folder of {name.partition(':')[0]}, which this executes" if own else ""
+        yield f"Without it{executed}:\n" if code else "Without it: export the network with `--format onnx`."
+    if code:
+        yield from ("```python", code.rstrip(), "```")

@@ -1,92 +1,127 @@
-"""The network as an ONNX file, from bytes to probabilities; and the logits that onnxruntime computes."""
+"""A network as an ONNX file, from bytes to probabilities; and the logits that onnxruntime computes."""
 
+import io
+import logging
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tudui.config.own_code import allowed
 from tudui.errors import UsageError
-from tudui.exported import KEY, Description
+from tudui.exported import KEY, Channels, Description
+from tudui.text import in_a_line
 from tudui.weights import Weights
 
-OPSET, IR = 17, 8  # of 2022, so that older runtimes can read the file
+OPSET, IR = 18, 8  # of 2022, so that older runtimes can read the file; torch writes no older opset
 BATCH = "batch"  # name of the axis of variable length
+INSTEAD = "use --format safetensors"
 
 
 def require_onnx() -> tuple[ModuleType, ModuleType]:
-    """Return onnx and onnxruntime; UsageError if one is not installed."""
+    """Return onnx and onnxruntime; UsageError if one, or the onnxscript that torch needs, is not installed."""
     try:
         import onnx
         import onnxruntime
+        import onnxscript  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"--format onnx: {error.name} is not installed; pip install onnx onnxruntime") from None
+        needed = "pip install onnx onnxruntime onnxscript"
+        raise UsageError(f"--format onnx: {error.name} is not installed; {needed}") from None
     return onnx, onnxruntime
 
 
+class _FromBytes(nn.Module):
+    """A network with its preparation: images uint8 [N, 3, H, W] to logits and probabilities, float32 [N, K]."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, channels: Channels) -> None:
+        super().__init__()
+        self.network = network
+        for name, values in (("mean", channels.mean), ("std", channels.std)):
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.network((images.float() / 255 - self.mean) / self.std)
+        return logits, logits.softmax(1)
+
+
 def onnx_bytes(weights: Weights, description: Description) -> bytes:
-    """Return a file whose input is images uint8 [N, 3, H, W]; outputs: logits and probabilities, float32 [N, K]."""
+    """Return a file whose input is images uint8 [N, 3, H, W]; outputs: logits and probabilities, float32 [N, K].
+
+    torch.export traces the network without values and refuses a branch on them; the older TorchScript exporter would
+    record one side of it. UsageError if torch cannot translate the network, or only for one N.
+    """
     onnx, _ = require_onnx()
-    helper, types = onnx.helper, onnx.TensorProto
-    nodes: list[Any] = []
-
-    def then(operation: str, *others: str, output: str | None = None, **settings: Any) -> None:
-        before = nodes[-1].output[0] if nodes else "images"
-        name = output or f"{operation.lower()}{len(nodes)}"
-        nodes.append(helper.make_node(operation, [before, *others], [name], **settings))
-
-    then("Cast", output="pixels", to=types.FLOAT)
-    then("Div", "white")
-    then("Sub", "mean")
-    then("Div", "std")
     model = weights.model()
-    for layer, module in model.named_children() if isinstance(model, nn.Sequential) else [("", model)]:
-        operation, settings = _operation(module)
-        then(operation, *(f"{layer}.{name}" for name, _ in module.named_parameters()), **settings)
-    nodes[-1].output[0] = "logits"
-    then("Softmax", axis=1, output="probabilities")
-    constants = {
-        "white": np.array(255, np.float32),
-        "mean": np.array(description.mean, np.float32).reshape(3, 1, 1),
-        "std": np.array(description.std, np.float32).reshape(3, 1, 1),
-        **{name: tensor.numpy() for name, tensor in weights.tensors.items()},
-    }
-    shape, tensor_info = [BATCH, weights.number_of_classes], helper.make_tensor_value_info
-    inputs = [tensor_info("images", types.UINT8, [BATCH, *weights.shape.input])]
-    outputs = [tensor_info(name, types.FLOAT, shape) for name in ("logits", "probabilities")]
-    values = [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()]
-    graph = helper.make_graph(nodes, "tudui", inputs, outputs, values)
-    producer = {"producer_name": "tudui", "producer_version": description.version}
-    whole = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, **producer)
-    helper.set_model_props(whole, {KEY: description.text()})
-    onnx.checker.check_model(whole, full_check=True)
-    content: bytes = whole.SerializeToString()
+    images = torch.zeros(2, *weights.shape.input, dtype=torch.uint8)
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                _FromBytes(model, description).eval(), (images,), dynamo=True, verbose=False, opset_version=OPSET,
+                input_names=["images"], output_names=["logits", "probabilities"],
+                dynamic_shapes=({0: torch.export.Dim(BATCH)},),
+            )  # fmt: skip
+        assert program is not None
+        whole = program.model_proto
+        _clear(whole)
+        whole.ir_version, whole.graph.name = IR, "tudui"
+        whole.producer_name, whole.producer_version = "tudui", description.version
+        onnx.helper.set_model_props(whole, {KEY: description.text()})
+        onnx.checker.check_model(whole, full_check=True)
+        content: bytes = whole.SerializeToString()
+    except Exception as error:  # of the user's code, or of a library
+        reason = _reason(error)
+        raise UsageError(f"--format onnx: cannot translate {weights.network.name}: {reason}; {INSTEAD}") from None
+    if whole.graph.input[0].type.tensor_type.shape.dim[0].dim_param != BATCH:
+        raise UsageError(f"--format onnx: {weights.network.name} takes one number of images only; {INSTEAD}")
     return content
 
 
-def _operation(module: nn.Module) -> tuple[str, dict[str, Any]]:
-    """Return ONNX's name and settings of a layer; UsageError if the course's network has no such layer."""
-    match module:
-        case nn.Conv2d(padding_mode="zeros", groups=1, dilation=(1, 1), padding=(down, across)):
-            pads = [down, across, down, across]
-            return "Conv", {"kernel_shape": module.kernel_size, "strides": module.stride, "pads": pads}
-        case nn.MaxPool2d(padding=0, dilation=1, ceil_mode=False, kernel_size=int(side), stride=int(stride)):
-            return "MaxPool", {"kernel_shape": [side, side], "strides": [stride, stride]}
-        case nn.Flatten(start_dim=1, end_dim=-1):
-            return "Flatten", {"axis": 1}
-        case nn.Linear():
-            return "Gemm", {"transB": 1}
-    raise UsageError(
-        f"--format onnx: supports a chain of convolutions, max pooling and linear layers, and no "
-        f"{type(module).__name__}; take --format safetensors"
-    )
+def _clear(message: Any) -> None:
+    """Remove what the exporter adds to each node, with paths and lines of this machine's files."""
+    for field, value in message.ListFields():
+        if field.name in ("metadata_props", "doc_string"):
+            message.ClearField(field.name)
+        elif field.message_type:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                _clear(part)
 
 
-def onnx_logits(path: Path, images: Tensor) -> Tensor:
-    """Return the logits [N, K] that onnxruntime computes on the CPU from images uint8 [N, 3, H, W]."""
+def _reason(error: BaseException) -> str:
+    """Return the first cause of an error, with the line of the user's own code that it is from."""
+    while error.__cause__:
+        error = error.__cause__
+    own = {file.path for file in allowed()}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in own]
+    return "".join(f"{frame.filename}:{frame.lineno}: " for frame in frames[-1:]) + in_a_line(error)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the exporter prints and logs, and its warnings, off the terminal."""
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        with warnings.catch_warnings(action="ignore"), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
+
+
+def onnx_logits(path: Path, batches: Sequence[Tensor]) -> Tensor:
+    """Return the logits [N, K] that onnxruntime computes on the CPU from batches of images uint8 [., 3, H, W]."""
     _, onnxruntime = require_onnx()
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (logits,) = session.run(["logits"], {"images": images.numpy()})
-    return torch.from_numpy(logits)
+    try:
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        logits = [session.run(["logits"], {"images": images.numpy()})[0] for images in batches]
+    except Exception as error:  # the library has its own classes
+        raise UsageError(f"--format onnx: onnxruntime cannot compute it: {in_a_line(error)}; {INSTEAD}") from None
+    return torch.cat([torch.from_numpy(part) for part in logits])

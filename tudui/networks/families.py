@@ -23,15 +23,20 @@ class FamilyParameters(NetworkParameters):
     pretrained: bool = Field(False, description="begin with the library's trained weights, except the last layer")
 
 
+def torchvision_arguments(name: str, shape: Shape) -> dict[str, Any]:
+    """Return the arguments of torchvision's get_model besides the name; without trained weights."""
+    size = {"image_size": shape.input[1]} if name.startswith("vit_") else {}
+    return {"weights": None, "num_classes": shape.outputs, **size, **ALSO.get(name, {})}
+
+
 def build_torchvision(parameters: FamilyParameters, shape: Shape) -> "nn.Module":
     """Return a classification model of torchvision: [B, 3, H, W] -> [B, K]."""
     from torchvision import models
 
     name = _known(parameters.name, models.list_models(module=models))
-    options: dict[str, Any] = {"image_size": shape.input[1]} if name.startswith("vit_") else ALSO.get(name, {})
     try:
         with warnings.catch_warnings(action="ignore"):  # about defaults of later versions
-            model: nn.Module = models.get_model(name, weights=None, num_classes=shape.outputs, **options)
+            model: nn.Module = models.get_model(name, **torchvision_arguments(name, shape))
             if parameters.pretrained:
                 trained = models.get_model_weights(name).DEFAULT
                 _begin_with(model, trained.get_state_dict(progress=False, check_hash=True))
