@@ -258,6 +258,7 @@ def test_every_metric_and_figure_is_that_of_the_runs(compared):
         assert row["accuracy"] == row["metrics"]["accuracy"]
 
 
+@pytest.mark.slow
 def test_a_metric_is_named_for_the_verdicts_alone(compared, tmp_path, tudui):
     shutil.copytree(compared, "again", symlinks=True)
     before, plan = values_of(compared), Path("again/plan.yaml").read_bytes()
@@ -673,6 +674,7 @@ def test_a_folder_that_holds_something_else_is_refused_before_anything_is_said(t
         assert "not empty and not a comparison" in answer.err
 
 
+@pytest.mark.slow
 def test_each_plan_has_a_folder_of_its_own(tudui):
     """More seeds are the same plan; other losses, noise or a baseline are another one, with another report."""
 

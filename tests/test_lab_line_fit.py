@@ -134,6 +134,7 @@ def test_the_whole_mean_square_would_explode(tudui, tmp_path):
     assert values["fits"]["mae"]["after_steps"]["slope"] == pytest.approx(0.9, abs=0.15)
 
 
+@pytest.mark.slow
 def test_what_is_written(tudui, tmp_path):
     answer = tudui("line-fit", "--out", "fit")
     assert answer.code == 0

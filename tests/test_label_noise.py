@@ -277,6 +277,7 @@ def test_the_wrong_labels_are_counted_in_the_record(settings, kind, shares, pair
     assert f"{kind}, level " in Path("model.safetensors.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_report_shows_the_share_that_is_wrong_and_not_the_level(tmp_path, tudui, monkeypatch):
     write_matrix()
     ticks = []

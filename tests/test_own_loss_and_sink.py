@@ -137,6 +137,7 @@ def test_the_name_of_a_variant_is_that_of_a_folder(loss, name):
     assert variant_name(loss) == name
 
 
+@pytest.mark.slow
 def test_from_python_with_names_of_the_users_own():
     variants = {"ce": "ce", "own": "sub/own.py:cubed", "square": {"name": "sub/own.py:cubed", "power": 2}}
     settings = {

@@ -1,6 +1,7 @@
 """Runs: what lies in the folder, and that a run cut anywhere goes on as if it had not been cut."""
 
 import json
+import operator
 import shutil
 import signal
 import subprocess
@@ -61,14 +62,22 @@ def assert_same_run(run_dir, uncut):
             cut_values, whole_values = cut[part] or {}, whole[part] or {}
             assert cut_values.keys() == whole_values.keys()
             for key in cut_values.keys() - {"seconds"}:
-                assert torch.equal(torch.as_tensor(cut_values[key]), torch.as_tensor(whole_values[key])), (name, key)
+                same = torch.equal if isinstance(cut_values[key], torch.Tensor) else operator.eq
+                assert same(cut_values[key], whole_values[key]), (name, key)
     with np.load(run_dir / "predictions.npz") as cut_file, np.load(uncut / "predictions.npz") as whole_file:
         for key in ("index", "label", "probabilities"):
             assert np.array_equal(cut_file[key], whole_file[key])
     assert not list(run_dir.rglob("*.part"))
 
 
-@pytest.mark.parametrize("settings", [(), RICH, FP16], ids=["plain", "rich", "fp16"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param((), id="plain"),
+        pytest.param(RICH, id="rich"),
+        pytest.param(FP16, id="fp16", marks=pytest.mark.slow),
+    ],
+)
 def test_cut_at_every_yield_and_resumed(settings, tmp_path, class_folders):
     config = quick_config(*SMALL, *settings)
     uncut = tmp_path / "uncut"
@@ -574,6 +583,7 @@ def unequal_folders(tmp_path):
     return root
 
 
+@pytest.mark.slow
 def test_unequal_classes_are_scored_by_balanced_accuracy_in_every_table(unequal_folders, tudui):
     data = ("--data", f"folder:{unequal_folders}", "-e", "1", "--set", "device=cpu", "--set", "train.batch_size=8")
     answer = tudui("train", *data, "-o", "run")

@@ -827,6 +827,7 @@ def test_a_comparison_from_others_writes_through_no_link(name, compared, tmp_pat
     assert (home / "result.json").read_text() == "mine\n"
 
 
+@pytest.mark.slow
 def test_the_way_to_a_comparison_may_be_a_link(compared, tmp_path, tudui):
     shutil.copytree(compared, tmp_path / "disk" / "compared", symlinks=True)
     (tmp_path / "runs").symlink_to("disk")
