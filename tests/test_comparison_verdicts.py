@@ -81,6 +81,7 @@ def test_a_class_that_some_runs_never_predict_is_flagged(changed):
     assert found.values["pairs"][1]["flags"] == []
 
 
+@pytest.mark.slow
 def test_margin_and_family_change_verdicts_without_training(compared, tmp_path, tudui):
     shutil.copytree(compared, "again", symlinks=True)
     before = values_of("again")

@@ -70,6 +70,7 @@ def test_the_commands_of_a_package(package, run):
         assert f"did you mean '{package}'" in run([*TUDUI, "train", *part]).stderr
 
 
+@pytest.mark.slow
 def test_the_sink(run):
     done = run([sys.executable, "accuracy.py"])
     assert done.returncode == 0, done.stderr

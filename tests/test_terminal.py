@@ -254,6 +254,7 @@ def on_a_terminal(*arguments: str, columns: int) -> str:
     return shown.decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_breaks_lines_between_words():
     shown = on_a_terminal("line-fit", columns=60)
     assert (
@@ -283,6 +284,7 @@ def test_a_host_that_cannot_be_one(trained, tudui):
     assert len(answer.err.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("line-fit",), ("loss", "value", "--help"), ("backward", "by-hand")])
 def test_a_pipe_that_knows_few_characters(command):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
