@@ -7,8 +7,8 @@ PYTEST := $(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 # these train much or start many processes
 LONGER := api browser cli comparison comparison_report comparison_verdicts dashboards disk distributed docs explain_variance \
-	export export_networks extending fixed_point fuzz image_size lockstep other_dashboards own_code own_loss_and_sink places ray \
-	release run scripts security tensorboard terminal weights
+	export export_networks extending fixed_point fuzz image_size label_noise lockstep other_dashboards own_code own_loss_and_sink \
+	places ray release run scripts security tensorboard terminal weights
 
 .PHONY: setup tools train compare test test-slow test-all quick sentences lint types check release-check audit bench docs reference \
 	linkcheck tutorial notebook tensorboard clean
