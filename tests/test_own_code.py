@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -516,7 +517,11 @@ def test_the_workers_of_a_comparison_get_the_file(file, tmp_path):
         (("--network", "torchvision:resnet81"), r"no such classification model; did you mean 'resnet18'\?"),
         (("--network", "torchvision"), r"must be torchvision:NAME"),
         (("--network", "resnet20:x"), r"network 'resnet20:x'"),
-        (("--network", "timm:resnet18"), r"timm"),
+        pytest.param(
+            ("--network", "timm:resnet18"),
+            r"needs timm; install it with",
+            marks=pytest.mark.skipif(find_spec("timm") is not None, reason="timm is installed"),
+        ),
         (("--loss", "net.py:broken"), r"net\.py:\d+: IndexError"),
         (("--loss", "net.py:whole"), r"returns \[B, 10\], expected one number"),
         (("--loss", "net.py:hard"), r"returns values without a gradient"),

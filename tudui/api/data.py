@@ -73,7 +73,7 @@ def sizes_of(source: "Source") -> Sizes:
     from tudui.data.decoding import original_size, pillow_warnings
 
     height, width = source.store.shape[2:]
-    with pillow_warnings():  # decoding has told them
+    with pillow_warnings():  # already reported when the images were decoded
         heights, widths = np.array(source.sizes or [original_size(Path(file)) for file in source.files]).T
     scale = np.maximum(height / heights, width / widths)
     kept = height * width / (scale**2 * heights * widths)

@@ -29,7 +29,7 @@ def require_onnx() -> tuple[ModuleType, ModuleType]:
     try:
         import onnx
         import onnxruntime
-        import onnxscript  # noqa: F401
+        import onnxscript  # noqa: F401  # torch's exporter imports it
     except ImportError as error:
         needed = "pip install onnx onnxruntime onnxscript"
         raise UsageError(f"--format onnx: {error.name} is not installed; {needed}") from None
