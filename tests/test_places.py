@@ -6,16 +6,19 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import ExifTags, Image
 
 from tests.conftest import QUICK_FLAGS, TUDUI, photograph, quick_config
 from tudui.config.schema import DataConfig
 from tudui.data import load_data
+from tudui.data.decoding import original_size
 from tudui.errors import DiskError, Interrupted
 from tudui.files import write_text
 from tudui.run import train
@@ -93,6 +96,21 @@ def test_all_is_shown_whatever_the_columns_are(columns, monkeypatch, tudui):
     monkeypatch.setenv("COLUMNS", columns)
     assert "pydantic" in tudui("doctor").out
     assert "nowhere" in "".join(tudui("evaluate", "nowhere").err.split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "size"), [(2, b"six\0", (20, 40)), (3, b"\x63\0\0\0", (20, 40)), (3, b"\6\0\0\0", (40, 20))]
+)
+def test_an_orientation_may_be_anything(kind, value, size, class_folders, tudui):
+    """A text, a number without meaning, and one that means a turn, as written in the file's EXIF."""
+    exif = b"Exif\0\0II*\0" + struct.pack(
+        "<IHHHI4sI", 8, 1, ExifTags.Base.Orientation, kind, 1 + 3 * (kind == 2), value, 0
+    )
+    path = class_folders / "odd" / "turned.jpg"
+    Image.new("RGB", (40, 20)).save(path, exif=exif)
+    answer = tudui("data", "check", class_folders)
+    assert answer.code == 0, answer.err
+    assert original_size(path) == size
 
 
 # 10. what is no image file

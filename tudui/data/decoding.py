@@ -108,7 +108,7 @@ def original_size(path: Path) -> tuple[int, int]:
     """Return the height and width of an image file as it is seen, from its first bytes; DataError if it has none."""
     try:
         with opened(path) as file, Image.open(file, formats=FORMATS) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # by 90 degrees
+            turned = image.getexif().get(ExifTags.Base.Orientation) in range(5, 9)  # by 90 degrees; it may be a text
             return (image.width, image.height) if turned else (image.height, image.width)
     except Exception as error:  # a broken file makes Pillow's decoders raise almost anything
         raise DataError(f"{path}: has no size: {in_a_line(error)}") from None
