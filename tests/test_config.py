@@ -182,6 +182,8 @@ REMEDIES = [
     ("optimizer: {lr: '1e-3'}", "optimizer.lr", "write 1e-3 without quotes"),
     ("train: 'epochs:3'", "train", "'epochs: '"),
     ("train: epochs：3", "train", "'epochs: '"),
+    ("data: digits", "data", "data.name chooses it"),
+    ("data: folder:photos", "data", "data.name chooses it"),
     ("train:\n\u00a0\u00a0epochs: 3", "before", "non-breaking"),
     ("train:\n\u3000epochs: 3", "before", "full-width"),
     ("train:\n\tepochs: 3", "not YAML", "indent with spaces"),

@@ -75,8 +75,11 @@ def _what(detail: ErrorDetails, key: Key, fields: list[str], model: type[BaseMod
         chosen = str(detail["ctx"]["tag"])
         return f"name must be one of {', '.join(tags)}", f" (got '{chosen}'){did_you_mean(chosen, tags)}"
     if kind in ("model_type", "model_attributes_type"):
-        colon = got.partition(":" if ":" in got else "：")[0] if isinstance(got, str) else got
-        hint = f"; write a colon and a space: '{colon}: '" if colon != got else ""
+        own = [name for one in _models(_annotation(key, model)) for name in one.model_fields]
+        word = re.split("[:：]", str(got))[0]
+        hint = f"; {'.'.join(key)}.name chooses it" if "name" in own else ""
+        if word in own:
+            hint = f"; write a colon and a space: '{word}: '"
         return "must be a section, keys with values", f" (got {shorten(got)}){hint}"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     hint = _remedy(got, kind, key, model)
@@ -98,7 +101,7 @@ def _remedy(got: Any, kind: str, key: Key, model: type[BaseModel]) -> str:
     word = got.strip().lower()
     if kind.startswith("bool") and (right := SWITCHES.get(word)):
         return f"; write {right}"
-    if word in ("none", "nil", "null") and _may_be_null(key, model):
+    if word in ("none", "nil", "null") and type(None) in typing.get_args(_annotation(key, model)):
         return "; write null"
     if kind in ("tuple_type", "list_type") and "," in got:
         return f"; write [{', '.join(part.strip() for part in got.strip('()[] ').split(','))}]"
@@ -107,11 +110,11 @@ def _remedy(got: Any, kind: str, key: Key, model: type[BaseModel]) -> str:
     return ""
 
 
-def _may_be_null(key: Key, model: type[BaseModel]) -> bool:
+def _annotation(key: Key, model: type[BaseModel]) -> Any:
     for name in (".".join(key), key[-1]):  # the model of a loss has only its own keys
         with suppress(KeyError, StopIteration):
-            return type(None) in typing.get_args(field_of(model, name).annotation)
-    return False
+            return field_of(model, name).annotation
+    return None
 
 
 def _walk(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[Key, list[str]]:
