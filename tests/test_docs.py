@@ -82,6 +82,19 @@ def test_every_command_of_the_readme_the_results_and_the_faq(command, put, tudui
     assert answer.code == 0, answer.err
 
 
+@pytest.mark.parametrize(
+    "page", ["README.md", "README.zh-CN.md", "docs/results.md", "docs/faq.md", "docs/first-steps.md"]
+)
+def test_a_page_that_needs_cifar10_says_how_to_use_a_copy(page):
+    """As the official files and as images; the table of results says so in each row."""
+    text = (ROOT / page).read_text()
+    assert re.search("tudui .*cifar10", text)
+    rows = [line for line in text.splitlines() if re.search(r"^\|.*tudui .*(cifar10|course)", line)]
+    for part in (text, *rows):
+        assert "--data-dir DIR" in part
+        assert "--data folder:PATH" in part
+
+
 @pytest.mark.parametrize(("command", "error"), FAQ_ERRORS, ids=[command for command, _ in FAQ_ERRORS])
 def test_the_errors_in_the_faq_are_those_printed(command, error, put, tudui):
     put("runs")
