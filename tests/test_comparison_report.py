@@ -10,16 +10,19 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from html.parser import HTMLParser
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from markdown_it import MarkdownIt
 from PIL import Image
 from rich.console import Console
 
 from tests.conftest import QUICK_FLAGS
+from tudui.comparison import statistics
 from tudui.comparison.compare import read_comparison
+from tudui.comparison.pairs import every_pair_of, values_of
 from tudui.comparison.power import Needed
 from tudui.comparison.verdict import Verdict
 from tudui.config.loss_spec import LossParameters
@@ -27,10 +30,12 @@ from tudui.errors import DataError
 from tudui.files import locked
 from tudui.report import for_classes, side_by_side, terminal, write_report
 from tudui.report.drawing import _spread, label_ends, new_picture, styles_of
+from tudui.report.paper import table_of
 from tudui.report.protocol import held_equal
 from tudui.report.words import headline, needed, verdict_words
 from tudui.tasks import Metric
 from tudui.tasks.classes import ACCURACY, NLL
+from tudui.text import latex_text
 
 PLAN = ("--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", *QUICK_FLAGS)  # of the fixture `compared`
 
@@ -580,3 +585,97 @@ def test_one_test_image_is_refused_before_training(class_folders, tudui):
     assert answer.code == 2
     assert "(here: 1)" in answer.err
     assert not Path("own").exists()
+
+
+def cells_of(table: str) -> dict[str, list[str]]:
+    """Return the cells of each row of a LaTeX table, by loss."""
+    body = table.partition(r"\midrule")[2].partition(r"\bottomrule")[0]
+    rows = [line.strip().removesuffix(r" \\").split(" & ") for line in body.strip().splitlines()]
+    return {name: cells for name, *cells in rows}
+
+
+def test_the_latex_table_is_comparison_json(compared, tudui):
+    before = {path: path.read_bytes() for path in compared.iterdir() if path.is_file()}
+    text = tudui("report", compared, "--latex").out
+    assert {path: path.read_bytes() for path in compared.iterdir() if path.is_file()} == before
+    assert text.count("{") == text.count("}")
+    values, cells = values_in(compared), cells_of(text)
+    assert [*cells] == ["ce", "mse"]
+    for place, noise in enumerate((0, 0.4)):
+        rows = {row["variant"]: row["metrics"]["accuracy"] for row in values["rows"] if row["label_noise"] == noise}
+        best = max(rows, key=lambda name: rows[name]["mean"])
+        for name, row in rows.items():
+            cell = cells[name][place]
+            mean, sd = re.search(r"(\d+\.\d+) \\pm (\d+\.\d+)", cell).groups()
+            assert (float(mean), float(sd)) == (round(100 * row["mean"], 2), round(100 * row["sd"], 2))
+            assert (r"\mathbf" in cell) == (name == best)
+    assert r"0\,\% & 40\,\%" in text
+
+
+def test_the_wide_csv_is_comparison_json(compared, tudui):
+    found = {row["loss"]: row for row in csv.DictReader(io.StringIO(tudui("report", compared, "--csv", "wide").out))}
+    values = values_in(compared)
+    verdicts = {(pair["variant"], pair["label_noise"]): pair["verdict"] for pair in values["pairs"]}
+    for row in values["rows"]:
+        start = "accuracy" if not row["label_noise"] else "accuracy-noise40"
+        cells = found[row["variant"]]
+        assert float(cells[start]) == row["metrics"]["accuracy"]["mean"]
+        assert float(cells[f"{start}-sd"]) == row["metrics"]["accuracy"]["sd"]
+        assert cells[f"{start}-seeds"] == "3"
+        assert cells[f"{start}-verdict"] == verdicts.get((row["variant"], row["label_noise"]), "baseline")
+    assert tudui("report", compared, "--csv", "long").out == (compared / "comparison.csv").read_text()
+
+
+@pytest.mark.parametrize("flags", [("--latex", "--json"), ("--csv", "wide", "--latex"), ("--latex", "other")])
+def test_one_form_of_one_table(flags, compared, tudui):
+    assert tudui("report", compared, *flags).code == 2
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, 0.9])
+def test_near_the_best_is_corrected_for_every_two_variants(shift, compared):
+    """Three variants on one level: 3 comparisons, whichever variant is the best."""
+    comparison = read_comparison(compared)
+    chance = np.random.default_rng(0)
+
+    def row(name: str, probability: float):
+        first = comparison.rows[0]
+        hits = chance.random((3, first.samples)) < probability
+        runs = [
+            replace(run, predictions={**run.predictions, "accuracy": values})
+            for run, values in zip(first.runs, hits, strict=True)
+        ]
+        return replace(
+            first,
+            variant=name,
+            runs=tuple(runs),
+            lost_class=[],
+            metrics={"accuracy": statistics.summary(hits, ACCURACY)},
+        )
+
+    rows = [row("ce", 0.5), row("mse", 0.5 + shift / 2), row("gce", 0.52 + shift / 2)]
+    section = comparison.plan.comparison.model_copy(
+        update={"variants": dict.fromkeys(("ce", "mse", "gce")), "label_noise": (0.0,)}
+    )
+    made = replace(comparison, rows=tuple(rows), pairs=(), plan=replace(comparison.plan, comparison=section))
+    cells = {name: cell for name, (cell,) in table_of(made).items()}
+    p = {
+        frozenset((first.variant, second.variant)): statistics.pair(
+            values_of(first.runs, ACCURACY), values_of(second.runs, ACCURACY), ACCURACY
+        ).p
+        for first, second in combinations(rows, 2)
+    }
+    best = max(rows, key=lambda row: row.metrics["accuracy"].mean).variant
+    order = sorted(p, key=p.get)
+    holm = {both: max((3 - place) * p[one] for place, one in enumerate(order[: order.index(both) + 1])) for both in p}
+    for found in every_pair_of(section, rows, ACCURACY):
+        assert found.p_holm == pytest.approx(min(1, holm[frozenset((found.variant, found.baseline))]))
+    for name, cell in cells.items():
+        assert cell.is_best == (name == best)
+        assert cell.is_near == (name != best and holm[frozenset((name, best))] >= 0.05)
+
+
+def test_latex_takes_any_text():
+    assert latex_text("a_b & 50 % {x} $y$ #1 ~^\\") == (
+        r"a\_b \& 50 \% \{x\} \$y\$ \#1 \textasciitilde{}\textasciicircum{}\textbackslash{}"
+    )
+    assert "\n" not in latex_text("a\nb")

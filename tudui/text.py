@@ -1,10 +1,14 @@
-"""Make text from files and libraries safe for a terminal, one line, Markdown or CSV."""
+"""Make text from files and libraries safe for a terminal, one line, Markdown, LaTeX or CSV."""
 
 import re
 
 # control characters but tab and line feed, other line ends, marks of the writing direction, halves of surrogate pairs
 STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 AS_UTF_8 = "save it as UTF-8 in your editor"
+LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+}  # fmt: skip
 FORMULA = ("=", "+", "-", "@")  # the first character of a spreadsheet formula
 
 
@@ -48,6 +52,11 @@ def in_a_line(error: object) -> str:
 def markdown_text(text: str) -> str:
     """Return printable text with Markdown escaped; underscores within words need no escape."""
     return re.sub(r"([\\`*|<>\[\]&~$]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(printable(text).split()))
+
+
+def latex_text(text: str) -> str:
+    """Return printable text in one line with LaTeX's special characters escaped."""
+    return "".join(LATEX.get(character, character) for character in " ".join(printable(text).split()))
 
 
 def csv_name(name: str) -> str:

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import typer
+
 from tudui.api.console import console_on
 from tudui.cli import completion
 from tudui.cli.flags import Asked, JsonOption, argument, configured, how, show
@@ -27,6 +29,8 @@ EXECUTOR = (
     "auto: stacked on a GPU, else local."
 )
 RAY = "Ray cluster, for example 10.0.0.1:6379.  [default: $RAY_ADDRESS, else one on this machine]"
+LATEX = "Print the table of losses by label noise in LaTeX (booktabs), and write nothing."
+CSV = "Print it as CSV: wide, a row per loss; or long, a row per loss and label noise. Nothing is written."
 OUT = "Folder for runs and report.  [default: below runs/, the same for the same plan]"
 
 
@@ -118,6 +122,8 @@ def report_command(
     other: Annotated[
         Path | None, argument("OTHER", "A second one, to show side by side.", completion.comparisons)
     ] = None,
+    latex: Annotated[bool, show(None, LATEX, "--latex")] = False,
+    csv: Annotated[Literal["wide", "long"] | None, show(None, CSV, "--csv")] = None,
     json: JsonOption = False,
 ) -> None:
     """Write a comparison's report again, without training; or show two comparisons side by side and write nothing.
@@ -125,12 +131,22 @@ def report_command(
     Examples:
       tudui report COMPARISON
       tudui report COMPARISON OTHER
+      tudui report COMPARISON --latex > table.tex
     """
     from tudui.api.comparing import read_comparison, report
-    from tudui.report import side_by_side
+    from tudui.report import FORMS, side_by_side
+
+    form = "latex" if latex else csv
+    if latex + bool(csv) + json > 1:
+        raise UsageError("--latex, --csv, --json: choose one")
+    if form and other:
+        raise UsageError(f"{'--latex' if latex else '--csv'}: prints the table of one comparison; leave {other} out")
 
     console = console_on(stderr=json)
     changed = {name: asked.value(f"comparison.{name}") for name in ("metric", "margin", "family")}
+    if form:
+        typer.echo(FORMS[form](read_comparison(folder, **changed)), nl=False)
+        return
     if other is None:
         _show_report(report(folder, **changed), console, json=json)
         return

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import combinations, groupby
 
 import numpy as np
 
@@ -30,6 +30,16 @@ def pairs_of(comparison: ComparisonConfig, rows: Sequence[Row], metric: Metric) 
         of_level = {row.variant: row for row in group}
         baseline = of_level.pop(comparison.baseline)
         sides += [(baseline, row) for row in of_level.values()]
+    return _pairs(sides, comparison, metric)
+
+
+def every_pair_of(comparison: ComparisonConfig, rows: Sequence[Row], metric: Metric) -> list[Pair]:
+    """Return a pair for every two variants of each noise level: corrected for all, so that the best may be chosen."""
+    levels = groupby(rows, key=lambda row: row.label_noise)
+    return _pairs([both for _, group in levels for both in combinations(group, 2)], comparison, metric)
+
+
+def _pairs(sides: Sequence[tuple[Row, Row]], comparison: ComparisonConfig, metric: Metric) -> list[Pair]:
     found = [_difference(*both, metric, comparison.margin) for both in sides]
     claims = [_claims(one, *both, metric) for one, both in zip(found, sides, strict=True)]
     families = [row.label_noise if comparison.family == "level" else None for _, row in sides]

@@ -9,13 +9,15 @@ from tudui.report.content import report_of, summary_of, title_of
 from tudui.report.document import Paragraph, pictures_of
 from tudui.report.html import fragment, html
 from tudui.report.markdown import PICTURES, markdown
+from tudui.report.paper import latex, wide_csv
 from tudui.report.spreadsheet import csv_text
 from tudui.report.terminal import WIDE, side_by_side, terminal
 from tudui.sinks.printable import printable_console
 
-__all__ = ["Report", "side_by_side", "terminal", "where", "write_report"]
+__all__ = ["FORMS", "Report", "side_by_side", "terminal", "where", "write_report"]
 
 HTML = "report.html"
+FORMS = {"latex": latex, "wide": wide_csv, "long": csv_text}  # of a comparison as one text
 
 
 def write_report(comparison: Comparison) -> None:
@@ -51,6 +53,10 @@ class Report(Comparison):
         with console.capture() as shown:
             terminal(self, console)
         return f"{shown.get()}{where(self)}"
+
+    def latex(self) -> str:
+        """Return the table of losses by label noise in LaTeX; it needs the package booktabs."""
+        return latex(self)
 
     def _repr_html_(self) -> str:
         return fragment([*summary_of(self), Paragraph(where(self))])

@@ -1,0 +1,141 @@
+"""The table that papers print: a row per loss, a column per share of wrong labels; as LaTeX and as CSV."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+
+from tudui.comparison.outcome import Comparison, Pair, Row
+from tudui.comparison.pairs import every_pair_of
+from tudui.comparison.runs import cell_name
+from tudui.comparison.statistics import Summary
+from tudui.comparison.verdict import Verdict
+from tudui.report.words import counted, number, number_of_seeds
+from tudui.text import csv_name, latex_text
+
+# what LaTeX prints for a verdict, and how the caption explains it
+MARKS = {
+    Verdict.BETTER: ("+", "better than"),
+    Verdict.WORSE: ("-", "worse than"),
+    Verdict.EQUIVALENT: (r"\approx", "equivalent to"),
+    Verdict.IDENTICAL: ("=", "identical to"),
+    Verdict.UNSTABLE: (r"\ast", "unstable (failed runs) against"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A variant at one noise level."""
+
+    score: Summary | None  # of the metric of the verdicts; None: every run diverged
+    pair: Pair | None  # None for the baseline
+    is_best: bool  # has the best mean of its noise level
+    is_near: bool  # cannot be distinguished from the best
+
+
+def table_of(comparison: Comparison) -> dict[str, list[Cell]]:
+    """Return a cell per noise level of each variant.
+
+    "Near the best" is corrected for every two variants, because the best is chosen by the same runs.
+    """
+    metric, plan = comparison.metric, comparison.plan.comparison
+    apart = {
+        (pair.label_noise, frozenset((pair.variant, pair.baseline)))
+        for pair in every_pair_of(plan, comparison.rows, metric)
+        if pair.verdict in (Verdict.BETTER, Verdict.WORSE)
+    }
+    table: dict[str, list[Cell]] = {name: [] for name in plan.variants}
+    for noise in comparison.noise_levels:
+        rows = comparison.rows_at(noise)
+        best = _best(rows, comparison)
+        for row in rows:
+            cell = Cell(
+                score=row.metrics.get(metric.name),
+                pair=comparison.pair_of(row),
+                is_best=row is best,
+                is_near=best is not None and bool(row.finished) and row is not best
+                and (noise, frozenset((row.variant, best.variant))) not in apart,
+            )  # fmt: skip
+            table[row.variant].append(cell)
+    return table
+
+
+def _best(rows: list[Row], comparison: Comparison) -> Row | None:
+    """Return the row with the best mean; one with runs that diverged only if every row has some."""
+    metric = comparison.metric
+    whole = [row for row in rows if not row.diverged] or [row for row in rows if row.finished]
+    choose = max if metric.better == "more" else min
+    return choose(whole, key=lambda row: row.metrics[metric.name].mean, default=None)
+
+
+def latex(comparison: Comparison) -> str:
+    """Return the table in LaTeX; it needs the package booktabs."""
+    metric, levels = comparison.metric, comparison.noise_levels
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption{{{_caption(comparison)}}}",
+        r"  \medskip",
+        rf"  \begin{{tabular}}{{l{'r' * len(levels)}}}",
+        r"    \toprule",
+    ]
+    shares = " & ".join(rf"{100 * comparison.wrong_share(noise):.3g}\,\%" for noise in levels)
+    if len(levels) > 1:
+        lines += [rf"    & \multicolumn{{{len(levels)}}}{{c}}{{training labels made wrong}} \\",
+                  rf"    \cmidrule(l){{2-{len(levels) + 1}}}", rf"    loss & {shares} \\"]  # fmt: skip
+    else:
+        lines += [rf"    loss & {latex_text(metric.title)} \\"]
+    lines += [r"    \midrule"]
+    for variant, cells in table_of(comparison).items():
+        lines += [rf"    {latex_text(variant)} & {' & '.join(_latex_cell(cell, comparison) for cell in cells)} \\"]
+    return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}", ""])
+
+
+def _latex_cell(cell: Cell, comparison: Comparison) -> str:
+    if cell.score is None:
+        return "diverged"
+    unit = comparison.metric.unit
+    text = number(cell.score.mean, unit)
+    if cell.score.sd is not None:
+        text += rf" \pm {number(cell.score.sd, unit)}"
+    if cell.is_best:
+        text = rf"\mathbf{{{text}}}"
+    if cell.is_near:
+        text = rf"\underline{{{text}}}"
+    mark, _ = MARKS.get(cell.pair.verdict, ("", "")) if cell.pair else ("", "")
+    return f"${text}$" + (rf"\rlap{{$^{{{mark}}}$}}" if mark else "")
+
+
+def _caption(comparison: Comparison) -> str:
+    base, metric, tested = comparison.plan.base, comparison.metric, comparison.test_images
+    score = f"{metric.title} / {metric.unit.value}".removesuffix(" / ")
+    network, data, baseline = map(latex_text, (base.network.name, base.data.name, comparison.baseline))
+    images = f" and {tested:,} test images" if tested else ""
+    verdicts = {pair.verdict for pair in comparison.pairs}
+    marks = [f"${{}}^{{{mark}}}$ {words}" for verdict, (mark, words) in MARKS.items() if verdict in verdicts]
+    against = f" {', '.join(marks)} {baseline}; no mark: not decided." if marks else ""
+    return (
+        f"Test {latex_text(score)} of {network} on {data} after {counted(base.train.epochs, 'epoch')}, with "
+        rf"{number_of_seeds(comparison)}{images}: mean $\pm$ standard deviation over the seeds. Bold: best mean; "
+        f"underlined: not distinguishable from it.{against} "
+        f"Tests at level 0.05 over seeds and test images, corrected by Holm's method."
+    )
+
+
+def wide_csv(comparison: Comparison) -> str:
+    """Return the table as CSV: a row per loss; per noise level mean, deviation, seeds and verdict."""
+    file = StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    names = [cell_name(comparison.metric.name, noise) for noise in comparison.noise_levels]
+    columns = [f"{name}{end}" for name in names for end in ("", "-sd", "-seeds", "-best", "-verdict")]
+    writer.writerow(["loss", *columns])
+    for variant, cells in table_of(comparison).items():
+        writer.writerow([csv_name(variant), *(value for cell in cells for value in _csv_cells(cell))])
+    return file.getvalue()
+
+
+def _csv_cells(cell: Cell) -> Iterator[object]:
+    yield from (None, None, 0) if cell.score is None else (cell.score.mean, cell.score.sd, cell.score.n)
+    yield "best" if cell.is_best else "near" if cell.is_near else ""
+    yield cell.pair.verdict.value if cell.pair else "baseline"
