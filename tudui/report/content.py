@@ -1,15 +1,17 @@
 """The report, block by block."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from tudui.comparison.outcome import Comparison
 from tudui.report import for_classes
-from tudui.report.document import Block, Bullets, Code, Gallery, Heading, Paragraph, gallery
+from tudui.report.answer import answer
+from tudui.report.document import Block, Bullets, Code, Folded, Gallery, Heading, Paragraph, gallery
 from tudui.report.pictures import gradient_picture, learning_picture, noise_picture, score_picture, tuning_picture
 from tudui.report.protocol import held_equal, protocol, rates_words
 from tudui.report.tables import failures_table, losses_tables, main_table, scores_table
 from tudui.report.variance import variance_section
-from tudui.report.words import counted, headline, listed, needed, noise_words, number_of_seeds
+from tudui.report.words import counted, listed, needed, noise_words, number_of_seeds
 from tudui.tasks import Classes
 
 MOST_NAMES = 8  # in a title
@@ -23,48 +25,53 @@ def title_of(comparison: Comparison) -> str:
 
 
 def report_of(comparison: Comparison) -> list[Block]:
-    """Return the whole report."""
+    """Return the whole report: the answer, pictures, then details to unfold."""
     classes = isinstance(comparison.task, Classes) and any(row.finished for row in comparison.rows)
-    return [
-        Heading(title_of(comparison), 1),
-        *_answer(comparison),
-        *_setup(comparison),
+    details = [
         *_tables(comparison),
         *(for_classes.wrong_labels(comparison) if classes else ()),
         *(for_classes.learned(comparison) if classes else ()),
-        *variance_section(comparison),
-        *_pictures(comparison),
-        *(for_classes.pictures(comparison) if classes else ()),
         *losses_tables(comparison),
         *(for_classes.classes(comparison) if classes else ()),
+        *(for_classes.pictures(comparison) if classes else ()),
         *protocol(comparison),
+    ]
+    return [
+        Heading(title_of(comparison), 1),
+        *answer(comparison),
+        *_setup(comparison),
+        *_pictures(comparison),
+        *variance_section(comparison),
+        Heading("Details"),
+        *_folded(details),
     ]
 
 
 def summary_of(comparison: Comparison) -> list[Block]:
     """Return the answer and the main tables."""
-    return [*_answer(comparison), *(main_table(comparison, noise) for noise in comparison.noise_levels)]
+    return [*answer(comparison), *(main_table(comparison, noise) for noise in comparison.noise_levels)]
 
 
-def _answer(comparison: Comparison) -> Iterator[Block]:
-    levels = comparison.noise_levels
-    yield Bullets([headline(comparison, noise) for noise in levels])
-    power = {noise: words for noise in levels if (words := needed(comparison, noise))}
-    if len(set(power.values())) == 1:
-        yield Paragraph(next(iter(power.values())))
-    elif power:
-        yield Bullets([f"{noise_words(comparison, noise)}: {words}".capitalize() for noise, words in power.items()])
+def _folded(blocks: Sequence[Block]) -> Iterator[Block]:
+    """Yield each section folded below its heading."""
+    starts = [place for place, block in enumerate(blocks) if isinstance(block, Heading) and block.level == 2]
+    for start, end in pairwise([*starts, len(blocks)]):
+        heading = blocks[start]
+        assert isinstance(heading, Heading)
+        yield Folded(heading.text, blocks[start + 1 : end])
 
 
 def _setup(comparison: Comparison) -> Iterator[Block]:
     base, hardware, images = comparison.plan.base, comparison.hardware, comparison.test_images
     versions = ", ".join(f"{name} {version}" for name, version in comparison.versions.items())
     size = [
+        f"network {base.network.name}",
         base.data.name,
         counted(base.train.epochs, "epoch"),
         number_of_seeds(comparison),
         *([f"{images:,} test images"] if images else []),
     ]
+    yield Heading("How it was made")
     yield Code(comparison.command)
     yield Bullets(
         [
@@ -72,9 +79,15 @@ def _setup(comparison: Comparison) -> Iterator[Block]:
             f"{held_equal(comparison)} {rates_words(comparison)} More under Protocol.",
             f"{versions}; {hardware.gpu or hardware.cpu or hardware.device}, "
             f"{counted(hardware.threads, 'thread')} per run, {hardware.precision}.",
-            *(f"Warning: {text}." for text in comparison.warnings),
+            *(words for noise in comparison.noise_levels if (words := _settled(comparison, noise))),
         ]
     )
+
+
+def _settled(comparison: Comparison, noise: float) -> str:
+    words = needed(comparison, noise)
+    start = noise_words(comparison, noise)
+    return f"{start[0].upper()}{start[1:]}: {words[0].lower()}{words[1:]}" if words else ""
 
 
 def _tables(comparison: Comparison) -> Iterator[Block]:

@@ -17,6 +17,18 @@ class Paragraph(NamedTuple):
     text: str
 
 
+class Lead(NamedTuple):
+    """The sentences that a reader should see first."""
+
+    text: str
+
+
+class Notice(NamedTuple):
+    """A warning."""
+
+    text: str
+
+
 class Bullets(NamedTuple):
     """A list of sentences."""
 
@@ -31,6 +43,18 @@ class Code(NamedTuple):
 
 class Short(str):
     """A long value, for example a hash, of which 8 characters are shown."""
+
+    __slots__ = ()
+
+
+class Best(str):
+    """The best value of a column."""
+
+    __slots__ = ()
+
+
+class Near(str):
+    """A value that cannot be distinguished from the best of its column."""
 
     __slots__ = ()
 
@@ -59,6 +83,41 @@ class Gallery(NamedTuple):
     pictures: Sequence[Picture]
 
 
+class Axis(NamedTuple):
+    """The common axis of differences."""
+
+    low: float
+    high: float
+    margin: float  # differences nearer to 0 do not matter
+    ticks: Sequence[tuple[float, str]]
+    title: str
+
+    def place(self, value: float) -> float:
+        """Return where a value is, in percent of the axis; a value beyond it is at its end."""
+        return 100 * (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+
+
+class Claim(NamedTuple):
+    """One variant's verdict and numbers."""
+
+    name: str
+    verdict: str  # in words
+    kind: str  # `baseline` or the value of the verdict, for the colour
+    difference: str
+    mean: str
+    notes: Sequence[str] = ()
+    ends: tuple[float, float, float] | None = None  # on the axis: lower end, difference, upper end
+
+
+class Forest(NamedTuple):
+    """The verdicts of one noise level, each with its interval on the common axis."""
+
+    caption: str
+    head: tuple[str, str, str, str]  # of verdict, name, difference and mean
+    claims: Sequence[Claim]
+    axis: Axis | None  # None: nothing can be compared
+
+
 class Folded(NamedTuple):
     """Blocks that are shown on request."""
 
@@ -66,7 +125,7 @@ class Folded(NamedTuple):
     blocks: Sequence["Block"]
 
 
-Block = Heading | Paragraph | Bullets | Code | Table | Gallery | Folded
+Block = Heading | Lead | Notice | Paragraph | Bullets | Code | Table | Forest | Gallery | Folded
 Document = Sequence[Block]
 
 

@@ -19,15 +19,19 @@ def _block(block: doc.Block) -> str:
             return f"{'#' * level} {markdown_text(text)}"
         case doc.Paragraph(text):
             return markdown_text(text)
+        case doc.Lead(text):
+            return f"**{markdown_text(text)}**"
+        case doc.Notice(text):
+            return f"> {markdown_text(text)}"
+        case doc.Forest(caption, head, claims):
+            rows = [[one.verdict, one.name, one.difference, one.mean, "; ".join(one.notes)] for one in claims]
+            return _block(doc.Table(caption, [*head, "notes"], rows, words=(*head[:2], "notes")))
         case doc.Bullets(items):
             return "\n".join(f"- {markdown_text(item)}" for item in items)
         case doc.Code(text):
             return "\n".join(f"    {printable(line)}" for line in text.splitlines())
         case doc.Table(caption, head, rows, words):
-            cells = [
-                [f"`{cell[:8]}`" if isinstance(cell, doc.Short) else markdown_text(cell) for cell in row]
-                for row in (head, *rows)
-            ]
+            cells = [[_cell(cell) for cell in row] for row in (head, *rows)]
             cells.insert(1, [":---" if name in words else "---:" for name in head])
             return "\n".join((f"{markdown_text(caption)}:\n", *(f"| {' | '.join(row)} |" for row in cells)))
         case doc.Gallery(pictures):
@@ -39,3 +43,10 @@ def _block(block: doc.Block) -> str:
             return f"<details><summary>{markdown_text(summary)}</summary>\n\n{markdown(blocks)}\n</details>"
         case _:
             assert_never(block)
+
+
+def _cell(cell: str) -> str:
+    if isinstance(cell, doc.Short):
+        return f"`{cell[:8]}`"
+    text = markdown_text(cell)
+    return f"**{text}**" if isinstance(cell, doc.Best) else f"<u>{text}</u>" if isinstance(cell, doc.Near) else text

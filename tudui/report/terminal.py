@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tudui.comparison.outcome import Comparison
 from tudui.report import words
+from tudui.report.answer import advice as which_to_use
 from tudui.report.protocol import held_equal
 from tudui.report.variance import advice, variance_table
 from tudui.report.words import UNKNOWN, mean_sd, noise_words
@@ -30,6 +31,10 @@ def terminal(comparison: Comparison, console: Console) -> None:
             ]
             console.print(escape(f"{words.with_unit(figure.title, figure.unit)}: {', '.join(found)}"))
         console.print()
+    console.print(escape(which_to_use(comparison)), style="bold")
+    for noise in comparison.noise_levels:
+        if power := words.needed(comparison, noise):
+            console.print(escape(power), style="dim")
     images, metric = comparison.test_images, comparison.metric
     several = any(pair.n > 1 for pair in comparison.pairs)
     inside = f" in {metric.unit.value}" if metric.unit.value else ""
@@ -43,10 +48,6 @@ def terminal(comparison: Comparison, console: Console) -> None:
         console.print(f"[yellow]warning:[/] {escape(text)}")
     if comparison.unequal:
         console.print(f"[yellow]warning:[/] {escape(held_equal(comparison))}")
-    for noise in comparison.noise_levels:
-        console.print(escape(words.headline(comparison, noise)))
-        if power := words.needed(comparison, noise):
-            console.print(escape(power), style="dim")
     if comparison.explained:
         _print_variance(comparison, console)
 

@@ -9,7 +9,6 @@ from tudui.tasks import Unit
 
 UNKNOWN = "–"
 FAILED = {Flag.DIVERGED: "diverged", Flag.LOST_CLASS: "lost a class"}
-FIRST = {Verdict.BETTER: 0, Verdict.WORSE: 1}  # in a sentence on several variants
 MOST_NAMES = 3  # of variants that a sentence lists; of more it says `the others` or `all of them`
 
 
@@ -52,6 +51,11 @@ def mean_sd(spread: Spread | None, unit: Unit, digits: int | None = None) -> str
 def with_unit(title: str, unit: Unit) -> str:
     """Return a heading of values."""
     return f"{title} {unit.value}".rstrip()
+
+
+def with_difference(title: str, unit: Unit) -> str:
+    """Return a heading of differences."""
+    return f"{title}, {unit.difference}" if unit.difference else title
 
 
 def counted(number: int, thing: str) -> str:
@@ -111,12 +115,20 @@ def rule(comparison: Comparison) -> str:
 
 def verdict_words(comparison: Comparison, pair: Pair) -> str:
     """Return the verdict for a table that has a column of seeds."""
-    small = f", by less than {margin_words(comparison, pair.found.margin)}" if pair.found and _is_small(pair) else ""
-    return "; ".join([_verdict(pair) + small, *_failed(comparison, [pair])])
+    failed = [
+        f"{row.variant} {failure}"
+        for row in comparison.rows_at(pair.label_noise)
+        if row.variant in (pair.variant, pair.baseline)
+        for failure in failures_of(row)
+    ]
+    return "; ".join([", ".join([_verdict(pair), *small(comparison, pair)]), *failed])
 
 
-def _is_small(pair: Pair) -> bool:
-    return bool(pair.within_margin) and pair.verdict in (Verdict.BETTER, Verdict.WORSE)
+def small(comparison: Comparison, pair: Pair) -> list[str]:
+    """Return that a difference, though certain, does not matter; [] otherwise."""
+    if not (pair.found and pair.within_margin and pair.verdict in (Verdict.BETTER, Verdict.WORSE)):
+        return []
+    return [f"by less than {margin_words(comparison, pair.found.margin)}"]
 
 
 def _verdict(pair: Pair) -> str:
@@ -125,65 +137,13 @@ def _verdict(pair: Pair) -> str:
     return "one seed: no verdict" if pair.n else "no seed finished in both"
 
 
-def _failed(comparison: Comparison, pairs: Sequence[Pair]) -> list[str]:
-    """Return which sides of one noise level's pairs have runs that failed."""
-    names = {name for pair in pairs for name in (pair.variant, pair.baseline)}
+def failures_of(row: Row) -> list[str]:
+    """Return which runs of a row failed, for example `diverged in 1 of 3 runs`."""
     return [
-        f"{row.variant} {FAILED[flag]} in {rate.runs} of {counted(rate.of, 'run')}"
-        for row in comparison.rows_at(pairs[0].label_noise)
-        if row.variant in names
+        f"{FAILED[flag]} in {rate.runs} of {counted(rate.of, 'run')}"
         for flag, rate in row.failures.items()
         if rate.runs
     ]
-
-
-def headline(comparison: Comparison, noise: float) -> str:
-    """Return in one sentence which variants are better than the baseline at this noise level."""
-    pairs, metric = comparison.pairs_at(noise), comparison.metric
-    start = f"With {noise_words(comparison, noise)}"
-    if not pairs:
-        (row,) = comparison.rows_at(noise)
-        if not row.metrics:
-            return f"{start}, {row.variant} diverged with every seed."
-        return (
-            f"{start}, {row.variant} reaches {metric.unit.text(row.metrics[metric.name].mean)} test {metric.title}; "
-            f"there is no other loss to compare it with."
-        )
-    groups: dict[str, list[Pair]] = {}
-    for pair in sorted(pairs, key=lambda pair: FIRST.get(pair.verdict, len(FIRST))):
-        groups.setdefault(_verdict(pair), []).append(pair)
-    failed = _failed(comparison, pairs)
-    failures = f" Failed runs: {listed(failed)}." if failed else ""
-    return f"{start}, " + "; ".join(_group(comparison, group) for group in groups.values()) + "." + failures
-
-
-def _group(comparison: Comparison, pairs: Sequence[Pair]) -> str:
-    names, baseline, unit = listed([pair.variant for pair in pairs]), pairs[0].baseline, comparison.metric.unit
-    are = "is" if len(pairs) == 1 else "are"
-    match pairs[0].verdict:
-        case Verdict.BETTER | Verdict.WORSE:
-            sizes = [difference(pair.found.difference, unit, unit.digits - 1) for pair in pairs if pair.found]
-            sized = [
-                f"{pair.variant} ({size} {unit.difference}".rstrip() + ")"
-                for pair, size in zip(pairs, sizes, strict=True)
-            ]
-            return f"{listed(sized)} {are} {pairs[0].verdict} than {baseline}"
-        case Verdict.IDENTICAL:
-            same = "right and wrong on the same" if comparison.metric.proportion else "with the same values on all"
-            return f"{names} {are} identical to {baseline}, {same} test images in every seed"
-        case Verdict.EQUIVALENT:
-            margin = margin_words(comparison, max(pair.found.margin for pair in pairs if pair.found))
-            return f"{names} {are} equivalent to {baseline}, within {margin}"
-        case Verdict.UNSTABLE:
-            return f"{names} {are} unstable against {baseline}: some runs failed, so there is no verdict"
-        case Verdict.NO_VERDICT if not pairs[0].n:
-            return f"{names} cannot be compared with {baseline}: no seed finished in both"
-        case Verdict.NO_VERDICT:
-            return f"one seed gives no verdict on {names} against {baseline}"
-    seeds = sorted({pair.n for pair in pairs})
-    over = f"these {seeds[0]} seeds" if len(seeds) == 1 else f"these {seeds[0]} to {seeds[-1]} seeds"
-    words = _verdict(pairs[0]).replace("distinguishable", f"distinguishable from {baseline}")
-    return f"{names} {are} {words} with {over}"
 
 
 def needed(comparison: Comparison, noise: float) -> str:
@@ -191,7 +151,7 @@ def needed(comparison: Comparison, noise: float) -> str:
     pairs = [pair for pair in comparison.pairs_at(noise) if pair.found]
     if pairs and all(pair.n == 1 for pair in pairs):
         return "One seed shows no spread: intervals and verdicts need --seeds 2 or more; 5 are better."
-    settled = [f"{pair.variant}: {', '.join(parts)}" for pair in pairs if (parts := _settling(comparison, pair))]
+    settled = [f"{pair.variant}: {', '.join(parts)}" for pair in pairs if (parts := settling(comparison, pair))]
     if not settled:
         return ""
     shown = settled[:MOST_NAMES]
@@ -199,7 +159,7 @@ def needed(comparison: Comparison, noise: float) -> str:
     return f"What would settle it (80 % power): {'; '.join(shown)}{more}."
 
 
-def _settling(comparison: Comparison, pair: Pair) -> list[str]:
+def settling(comparison: Comparison, pair: Pair) -> list[str]:
     """Return for each size of a true difference the seeds, or the test images, that show it."""
     parts = []
     for need in pair.needed:

@@ -1,0 +1,132 @@
+"""The first screen of a report: which loss to use, every verdict on one axis, and the table that papers print."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from matplotlib.ticker import MaxNLocator
+
+from tudui.comparison.outcome import Comparison, Pair, Row
+from tudui.comparison.verdict import Verdict
+from tudui.report import words
+from tudui.report.document import Axis, Best, Block, Claim, Forest, Lead, Near, Notice, Paragraph, Table
+from tudui.report.paper import table_of
+from tudui.report.words import UNKNOWN, noise_words
+
+
+def answer(comparison: Comparison) -> Iterator[Block]:
+    """Yield the advice, the verdicts of each noise level, warnings, and the table of losses by label noise."""
+    yield Lead(advice(comparison))
+    axis, metric = _axis(comparison), comparison.metric
+    difference = words.with_difference(f"minus {comparison.baseline}", metric.unit)
+    head = ("verdict", "loss", f"{difference} (95 %)", words.with_unit(metric.title, metric.unit))
+    for noise in comparison.noise_levels:
+        claims = [_claim(comparison, row, axis) for row in comparison.rows_at(noise)]
+        yield Forest(noise_words(comparison, noise).capitalize(), head, claims, axis)
+    if any(pair.found for pair in comparison.pairs):
+        yield Paragraph(words.rule(comparison))
+    yield from (Notice(f"Warning: {text}.") for text in comparison.warnings)
+    if len(comparison.noise_levels) > 1:
+        yield paper_table(comparison)
+
+
+def advice(comparison: Comparison) -> str:
+    """Return which loss to use, a sentence for each range of noise levels with the same answer."""
+    if not comparison.pairs:
+        return f"There is no other loss to compare {comparison.baseline} with."
+    if not any(pair.n > 1 for pair in comparison.pairs):
+        return "No verdict: one seed shows no spread. Repeat the comparison with --seeds 3 or more."
+    ranges = groupby(comparison.noise_levels, lambda noise: _what_to_use(comparison, noise))
+    return " ".join(_sentence(comparison, list(levels), what) for what, levels in ranges)
+
+
+def _what_to_use(comparison: Comparison, noise: float) -> str:
+    """Return the end of a sentence."""
+    pairs, baseline = comparison.pairs_at(noise), comparison.baseline
+    if better := [pair.variant for pair in _by_size(pairs) if pair.verdict is Verdict.BETTER]:
+        return f"use {' or '.join(better)}: better than {baseline}"
+    found = {pair.verdict for pair in pairs}
+    if found == {Verdict.WORSE}:
+        return f"keep {baseline}: {'every other loss' if len(pairs) > 1 else pairs[0].variant} is worse"
+    if found <= {Verdict.EQUIVALENT, Verdict.IDENTICAL}:
+        names = [pair.variant for pair in pairs]
+        return f"any will do: {words.listed(names)} {'is' if len(names) == 1 else 'are'} equivalent to {baseline}"
+    return f"keep {baseline}: there is no evidence against it"
+
+
+def _by_size(pairs: Sequence[Pair]) -> list[Pair]:
+    return sorted(pairs, key=lambda pair: -abs(pair.found.difference) if pair.found else 0.0)
+
+
+def _sentence(comparison: Comparison, levels: list[float], what: str) -> str:
+    every = comparison.noise_levels
+    if len(levels) == len(every):
+        where = "At every level of label noise, " if len(every) > 1 else ""
+    elif len(levels) > 1 and levels[-1] == every[-1]:
+        where = f"From {noise_words(comparison, levels[0])} on, "
+    else:
+        where = f"With {words.listed([noise_words(comparison, level) for level in levels])}, "
+    text = f"{where}{what}."
+    return text[0].upper() + text[1:]
+
+
+def _axis(comparison: Comparison) -> Axis | None:
+    """Return the axis of differences: the intervals of all levels, but not of unstable variants, and the margin."""
+    metric, scale = comparison.metric, comparison.metric.unit.scale
+    found = [(pair.found, pair.verdict) for pair in comparison.pairs if pair.found]
+    if not found:
+        return None
+    sure = [one for one, verdict in found if verdict is not Verdict.UNSTABLE] or [one for one, _ in found]
+    margin = max(one.margin for one, _ in found)
+    ends = [0.0, margin, -margin, *(end for one in sure for end in one.interval or (one.difference,))]
+    low, high = scale * min(ends), scale * max(ends)
+    spare = 0.04 * (high - low)
+    low, high = low - spare, high + spare
+    ticks = [float(tick) for tick in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= tick <= high]
+    unit = f" in {metric.unit.difference}" if metric.unit.difference else ""
+    side = "right" if metric.better == "more" else "left"
+    title = (
+        f"difference to {comparison.baseline}{unit}, better to the {side}; "
+        f"shaded: less than {words.margin_words(comparison, margin)}"
+    )
+    return Axis(
+        low, high, scale * margin, [(tick, f"{tick:+g}".replace("-", "−") if tick else "0") for tick in ticks], title
+    )
+
+
+def _claim(comparison: Comparison, row: Row, axis: Axis | None) -> Claim:
+    """Return a variant's line."""
+    metric, pair = comparison.metric, comparison.pair_of(row)
+    unit, score = metric.unit, row.metrics.get(metric.name)
+    mean = words.mean_sd(score, unit, unit.digits - 1) if score else "diverged"
+    notes = words.failures_of(row)
+    if pair is None:
+        return Claim(row.variant, "baseline", "baseline", UNKNOWN, mean, notes)
+    found, ends = pair.found, None
+    difference = UNKNOWN
+    if found:
+        difference = words.difference(found.difference, unit, unit.digits - 1)
+        ends = (unit.scale * found.difference,) * 3
+        if found.interval:
+            difference += f" ({words.between(found.interval, unit, unit.digits - 1, signed=True)})"
+            low, high = found.interval
+            ends = (unit.scale * low, unit.scale * found.difference, unit.scale * high)
+    notes += [*words.small(comparison, pair), *(f"to decide: {one}" for one in words.settling(comparison, pair)[:1])]
+    return Claim(row.variant, pair.verdict.replace("_", " "), pair.verdict, difference, mean, notes, ends)
+
+
+def paper_table(comparison: Comparison) -> Table:
+    """Return the table of losses by label noise."""
+    unit = comparison.metric.unit
+    rows = []
+    for variant, cells in table_of(comparison).items():
+        shown = [words.mean_sd(cell.score, unit) if cell.score else "diverged" for cell in cells]
+        marked = [Best(text) if cell.is_best else Near(text) if cell.is_near else text
+                  for text, cell in zip(shown, cells, strict=True)]  # fmt: skip
+        rows.append([variant, *marked])
+    title = words.with_unit(f"Test {comparison.metric.title}", unit)
+    caption = (
+        f"{title}, mean ± standard deviation over seeds; bold: best; underlined: not distinguishable from the best"
+    )
+    return Table(
+        caption, ["loss", *(noise_words(comparison, noise) for noise in comparison.noise_levels)], rows, ("loss",)
+    )
