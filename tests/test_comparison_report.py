@@ -29,10 +29,13 @@ from tudui.config.loss_spec import LossParameters
 from tudui.errors import DataError
 from tudui.files import locked
 from tudui.report import for_classes, side_by_side, terminal, write_report
+from tudui.report.answer import advice, answer
+from tudui.report.document import Forest
 from tudui.report.drawing import _spread, label_ends, new_picture, styles_of
+from tudui.report.html import fragment
 from tudui.report.paper import table_of
 from tudui.report.protocol import held_equal
-from tudui.report.words import headline, needed, verdict_words
+from tudui.report.words import needed, verdict_words
 from tudui.tasks import Metric
 from tudui.tasks.classes import ACCURACY, NLL
 from tudui.text import latex_text
@@ -209,8 +212,7 @@ def test_what_the_report_says_beside_its_numbers(compared, reported):
         assert "Held equal for one seed" in text
         assert "no loss is ranked by its own value" in text
         assert "No interval is corrected" in text
-        for noise in (0.0, 0.4):
-            assert headline(read_comparison(compared), noise) in text
+        assert advice(read_comparison(compared)) in text
     assert values["hashes"]["noise0/seed0"]["initial_weights"] in html
 
 
@@ -218,7 +220,9 @@ def test_the_markdown_shows_every_picture_and_the_same_tables(reported):
     markdown = (reported / "report.md").read_text()
     shown = re.findall(r"!\[.+\]\((.+)\)", markdown)
     assert sorted(shown) == sorted(f"pictures/{path.name}" for path in (reported / "pictures").iterdir())
-    assert rendered(markdown).rows == page_of(reported).rows
+    *forests, papers = rendered(markdown).rows[:3]  # pictures on the page
+    assert [papers, *rendered(markdown).rows[3:]] == page_of(reported).rows
+    assert [[row[1] for row in table] for table in forests] == [["loss", "ce", "mse"]] * 2
 
 
 def test_the_same_comparison_gives_the_same_files(compared, reported, tmp_path):
@@ -229,7 +233,7 @@ def test_the_same_comparison_gives_the_same_files(compared, reported, tmp_path):
         assert (tmp_path / name).read_bytes() == (reported / name).read_bytes(), name
 
 
-def test_class_names_are_no_markup(compared, tmp_path):
+def test_class_names_are_no_markup(compared, reported, tmp_path):
     comparison = read_comparison(compared)
     rows = [
         replace(
@@ -245,9 +249,9 @@ def test_class_names_are_no_markup(compared, tmp_path):
     table = page.tables["Test accuracy % of each class, no label noise, means over seeds"]
     assert [row[0] for row in table[1:]] == HOSTILE
     markdown = rendered((tmp_path / "report.md").read_text())
-    assert markdown.rows == page.rows
-    for tags in (page.tags, markdown.tags):
-        assert not {"script", "b", "i"} & set(tags)
+    assert markdown.rows[2:] == page.rows
+    assert page.tags == page_of(reported).tags
+    assert markdown.tags == rendered((reported / "report.md").read_text()).tags
     assert all(source.startswith(("data:", "#", "pictures/")) for source in (*page.sources, *markdown.sources))
 
 
@@ -276,8 +280,8 @@ def test_the_terminals_table_is_whole(width, compared):
         assert f"{100 * row['accuracy']['mean']:.1f} ± {100 * row['accuracy']['sd']:.1f}" in text
     for pair in comparison.values["pairs"]:
         assert f"{pair['p_holm']:.3f}" in text or "<0.001" in text
-    for noise in (0.0, 0.4):
-        assert headline(comparison, noise) in " ".join(text.split())
+    assert advice(comparison) in " ".join(text.split())
+    assert text.index(advice(comparison)[:20]) < (text + "warning").index("warning")
 
 
 @pytest.mark.parametrize("verdict", ["not_distinguishable", "better", "identical", "equivalent", "unstable"])
@@ -334,7 +338,7 @@ def test_diverged_runs_and_one_seed_without_validation_images(tmp_path, tudui):
     assert [row[-1] for row in table[1:3]] == ["baseline", "one seed: no verdict"]
     assert "no seed finished in both" in table[3][-1]
     assert not (Path("wild") / "pictures" / "learning.png").exists()
-    assert "one seed gives no verdict on mse against ce; wild cannot be compared" in " ".join(answer.out.split())
+    assert "No verdict: one seed shows no spread." in " ".join(answer.out.split())
     with Path("wild/comparison.csv").open(newline="") as file:
         assert next(row for row in csv.DictReader(file) if row["name"] == "wild")["accuracy_mean"] == ""
 
@@ -387,30 +391,66 @@ def saying(compared):
     return build
 
 
+def over_levels(saying, levels: dict[float, list[str]]):
+    """Return a comparison with these verdicts at each level of label noise."""
+    made = {noise: saying(*verdicts) for noise, verdicts in levels.items()}
+    first = next(iter(made.values()))
+    section = first.plan.comparison.model_copy(update={"label_noise": tuple(levels)})
+    pairs = tuple(replace(pair, label_noise=noise) for noise, one in made.items() for pair in one.pairs)
+    rows = tuple(replace(row, label_noise=noise) for noise, one in made.items() for row in one.rows)
+    return replace(first, plan=replace(first.plan, comparison=section), pairs=pairs, rows=rows)
+
+
+OPEN = ["not_distinguishable"]
+
+
 @pytest.mark.parametrize(
-    ("verdicts", "says"),
+    ("levels", "says"),
     [
-        (["better"], "v0 (+1.0 points) is better than ce."),
+        ({0: ["better"]}, "Use v0: better than ce."),
+        ({0: ["worse", "better", "better"]}, "Use v1 or v2: better than ce."),
+        ({0: OPEN * 2}, "Keep ce: there is no evidence against it."),
+        ({0: ["worse", *OPEN]}, "Keep ce: there is no evidence against it."),
+        ({0: ["worse"]}, "Keep ce: v0 is worse."),
+        ({0: ["worse", "worse"]}, "Keep ce: every other loss is worse."),
+        ({0: ["equivalent", "identical"]}, "Any will do: v0 and v1 are equivalent to ce."),
+        ({0: ["unstable"]}, "Keep ce: there is no evidence against it."),
+        ({0: ["no_verdict"]}, "No verdict: one seed shows no spread. Repeat the comparison with --seeds 3 or more."),
+        ({0: ["nothing"]}, "No verdict: no seed finished with both ce and another loss."),
+        ({0: OPEN, 0.4: OPEN}, "At every level of label noise, keep ce: there is no evidence against it."),
         (
-            ["worse", "better", "better"],
-            "v1 (+1.0 points) and v2 (+1.0 points) are better than ce; v0 (+1.0 points) is",
+            {0: OPEN, 0.4: ["better"], 0.6: ["better"]},
+            "With no label noise, keep ce: there is no evidence against it. "
+            "From 40 % of labels wrong on, use v0: better than ce.",
         ),
-        (["not_distinguishable"] * 2, "v0 and v1 are not distinguishable from ce with these 3 seeds."),
-        (["equivalent"] * 2, "v0 and v1 are equivalent to ce, within 1 point."),
-        (["unstable"], "v0 is unstable against ce: some runs failed, so there is no verdict."),
-        (["identical"], "v0 is identical to ce, right and wrong on the same test images in every seed."),
-        (["no_verdict"], "one seed gives no verdict on v0 against ce."),
-        (["nothing"], "v0 cannot be compared with ce: no seed finished in both. Failed runs: v0 diverged in 3 of 3"),
+        (
+            {0: ["better"], 0.2: ["better"], 0.4: ["worse"]},
+            "With no label noise and 20 % of labels wrong, use v0: better than ce. "
+            "With 40 % of labels wrong, keep ce: v0 is worse.",
+        ),
     ],
 )
-def test_the_headline_in_words(verdicts, says, saying):
-    assert headline(saying(*verdicts), 0.0).startswith(f"With no label noise, {says}")
+def test_the_advice(levels, says, saying):
+    assert advice(over_levels(saying, levels)) == says
 
 
-def test_the_headline_has_the_metrics_unit(saying):
-    said = headline(saying("worse", "identical", metric=NLL, difference=0.1234), 0.0)
-    assert "v0 (+0.12 nats) is worse than ce" in said
-    assert "v1 is identical to ce, with the same values on all test images" in said
+@pytest.mark.parametrize("verdict", [*Verdict])
+def test_a_line_of_the_first_screen(verdict, saying):
+    """Badge, name, difference with its interval, mean and place on the axis."""
+    made = over_levels(saying, {0: ["not_distinguishable", str(verdict)]})
+    (forest,) = (block for block in answer(made) if isinstance(block, Forest))
+    baseline, _, claim = forest.claims
+    assert (baseline.kind, claim.kind) == ("baseline", verdict)
+    found = made.pairs[1].found
+    if verdict is Verdict.NO_VERDICT:
+        return
+    low, middle, high = (100 * value for value in (found.interval[0], found.difference, found.interval[1]))
+    assert claim.ends == pytest.approx((low, middle, high))
+    assert numbers(claim.difference) == pytest.approx([middle, low, high], abs=0.051)
+    assert forest.axis.low < min(low, -1) < max(high, 1) < forest.axis.high
+    assert forest.axis.place(forest.axis.low) == 0
+    assert forest.axis.place(forest.axis.high) == forest.axis.place(1e9) == 100
+    assert f'<span class="badge {verdict}">{verdict.replace("_", " ")}</span>' in fragment([forest])
 
 
 def test_what_would_settle_it(saying):

@@ -33,7 +33,9 @@ def advice(comparison: Comparison) -> str:
     """Return which loss to use, a sentence for each range of noise levels with the same answer."""
     if not comparison.pairs:
         return f"There is no other loss to compare {comparison.baseline} with."
-    if not any(pair.n > 1 for pair in comparison.pairs):
+    if not any(pair.n for pair in comparison.pairs):
+        return f"No verdict: no seed finished with both {comparison.baseline} and another loss."
+    if all(pair.n <= 1 for pair in comparison.pairs):
         return "No verdict: one seed shows no spread. Repeat the comparison with --seeds 3 or more."
     ranges = groupby(comparison.noise_levels, lambda noise: _what_to_use(comparison, noise))
     return " ".join(_sentence(comparison, list(levels), what) for what, levels in ranges)
