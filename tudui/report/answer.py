@@ -16,17 +16,21 @@ from tudui.report.words import UNKNOWN, noise_words
 def answer(comparison: Comparison) -> Iterator[Block]:
     """Yield the advice, the verdicts of each noise level, warnings, and the table of losses by label noise."""
     yield Lead(advice(comparison))
-    axis, metric = _axis(comparison), comparison.metric
-    difference = words.with_difference(f"minus {comparison.baseline}", metric.unit)
-    head = ("verdict", "loss", f"{difference} (95 %)", words.with_unit(metric.title, metric.unit))
-    for noise in comparison.noise_levels:
-        claims = [_claim(comparison, row, axis) for row in comparison.rows_at(noise)]
-        yield Forest(noise_words(comparison, noise).capitalize(), head, claims, axis)
+    yield from (forest(comparison, noise) for noise in comparison.noise_levels)
     if any(pair.found for pair in comparison.pairs):
         yield Paragraph(words.rule(comparison))
     yield from (Notice(f"Warning: {text}.") for text in comparison.warnings)
     if len(comparison.noise_levels) > 1:
         yield paper_table(comparison)
+
+
+def forest(comparison: Comparison, noise: float) -> Forest:
+    """Return the verdicts of one noise level."""
+    metric = comparison.metric
+    difference = words.with_difference(f"minus {comparison.baseline}", metric.unit)
+    head = ("verdict", "loss", f"{difference} (95 %)", words.with_unit(metric.title, metric.unit))
+    claims = [_claim(comparison, row) for row in comparison.rows_at(noise)]
+    return Forest(noise_words(comparison, noise).capitalize(), head, claims, _axis(comparison))
 
 
 def advice(comparison: Comparison) -> str:
@@ -95,7 +99,7 @@ def _axis(comparison: Comparison) -> Axis | None:
     )
 
 
-def _claim(comparison: Comparison, row: Row, axis: Axis | None) -> Claim:
+def _claim(comparison: Comparison, row: Row) -> Claim:
     """Return a variant's line."""
     metric, pair = comparison.metric, comparison.pair_of(row)
     unit, score = metric.unit, row.metrics.get(metric.name)

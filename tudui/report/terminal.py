@@ -1,10 +1,9 @@
 """Comparisons on the terminal."""
 
 from collections.abc import Mapping
-from textwrap import fill
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -12,29 +11,33 @@ from rich.text import Text
 from tudui.comparison.outcome import Comparison
 from tudui.report import words
 from tudui.report.answer import advice as which_to_use
+from tudui.report.answer import forest
+from tudui.report.document import Forest
 from tudui.report.protocol import held_equal
 from tudui.report.variance import advice, variance_table
 from tudui.report.words import UNKNOWN, mean_sd, noise_words
 from tudui.sinks.printable import plain_table
 
-WIDE = 110  # columns
+WIDE = 100  # columns
+COLOURS = {"better": "green", "worse": "red", "equivalent": "blue", "identical": "blue", "unstable": "yellow"}
 
 
 def terminal(comparison: Comparison, console: Console) -> None:
     """Print a table per noise level, and its conclusions in words."""
     for noise in comparison.noise_levels:
-        console.print(_table(comparison, noise, narrow=console.width < WIDE))
+        found = forest(comparison, noise)
+        console.print(_table(comparison, noise, found, gap=1 if console.width < WIDE else 2))
+        for claim in found.claims:
+            if claim.notes:
+                console.print(escape(f"{claim.name}: {'; '.join(claim.notes)}"), style="dim")
         for figure in comparison.task.beside:
-            found = [
+            scores = [
                 f"{row.variant} {mean_sd(row.figures.get(figure.name), figure.unit)}"
                 for row in comparison.rows_at(noise)
             ]
-            console.print(escape(f"{words.with_unit(figure.title, figure.unit)}: {', '.join(found)}"))
+            console.print(escape(f"{words.with_unit(figure.title, figure.unit)}: {', '.join(scores)}"))
         console.print()
     console.print(escape(which_to_use(comparison)), style="bold")
-    for noise in comparison.noise_levels:
-        if power := words.needed(comparison, noise):
-            console.print(escape(power), style="dim")
     images, metric = comparison.test_images, comparison.metric
     several = any(pair.n > 1 for pair in comparison.pairs)
     inside = f" in {metric.unit.value}" if metric.unit.value else ""
@@ -65,30 +68,18 @@ def _print_variance(comparison: Comparison, console: Console) -> None:
         console.print(escape(text))
 
 
-def _table(comparison: Comparison, noise: float, *, narrow: bool) -> Table:
-    """Return the table; in a narrow one, long cells have two lines."""
-    metric = comparison.metric
-    table = plain_table(title=escape(noise_words(comparison, noise)), gap=1 if narrow else 2)
-    table.add_column("loss", overflow="fold", min_width=6)
-    for head in ("rate", metric.title, "95 %\ninterval", f"minus {comparison.baseline}", "p\nHolm"):
+def _table(comparison: Comparison, noise: float, found: Forest, *, gap: int) -> Table:
+    verdict, loss, difference, mean = found.head
+    table = plain_table(title=escape(found.caption), gap=gap)
+    table.add_column(verdict, no_wrap=True)
+    table.add_column(loss, overflow="fold", min_width=6)
+    for head in (difference, "p Holm", mean, "rate"):
         table.add_column(escape(head), justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    digits, width = metric.unit.digits - 1, len("distinguishable") if narrow else 24
-    for row in comparison.rows_at(noise):
-        score, pair = row.metrics.get(metric.name), comparison.pair_of(row)
-        cells = [row.variant, f"{row.learning_rate:g}", "diverged", UNKNOWN, UNKNOWN, UNKNOWN, "baseline"]
-        if score:
-            interval = words.between(score.interval, metric.unit, digits).replace(" to ", "–")
-            cells[2:4] = mean_sd(score, metric.unit, digits), interval
-        if pair:
-            cells[6] = fill(words.verdict_words(comparison, pair), width, break_long_words=False)
-        if pair and pair.found:
-            difference = words.difference(pair.found.difference, metric.unit)
-            if pair.found.interval:
-                ends = words.between(pair.found.interval, metric.unit, signed=True)
-                difference += f"{chr(10) if narrow else ' '}({ends})"
-            cells[4:6] = difference, words.p_value(pair.p_holm)
-        table.add_row(*(Group(*map(Text, cell.split("\n"))) for cell in cells))  # a text would lose its line breaks
+    for row, claim in zip(comparison.rows_at(noise), found.claims, strict=True):
+        pair = comparison.pair_of(row)
+        p = words.p_value(pair.p_holm) if pair else ""
+        cells = (claim.name, claim.difference, p, claim.mean, f"{row.learning_rate:g}")
+        table.add_row(Text(claim.verdict, COLOURS.get(claim.kind, "")), *map(Text, cells))
     return table
 
 
