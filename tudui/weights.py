@@ -56,6 +56,7 @@ class Weights:
     data: str | None = None  # fingerprint of the training data
     epoch: int | None = None  # epochs done; None in the middle of one, for example after Ctrl-C
     note: str | None = None  # for the user: what is not certain about them
+    features: tuple[str, ...] = ()  # names of a table's columns
 
     @property
     def number_of_classes(self) -> int:
@@ -180,7 +181,7 @@ def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     progress = checkpoint.state["progress"]
     epoch = None if progress["epoch_images"] else progress["epoch"]
     recorded = checkpoint.preparation, checkpoint.task, checkpoint.config, checkpoint.data, epoch
-    return Weights(tensors, str(path), path, network, shape, *recorded)
+    return Weights(tensors, str(path), path, network, shape, *recorded, features=checkpoint.features)
 
 
 def _from_export(tensors: Mapping[str, Any], about: Description, path: Path) -> Weights:
@@ -192,7 +193,7 @@ def _from_export(tensors: Mapping[str, Any], about: Description, path: Path) -> 
     if task.names != about.classes:
         raise WeightsError(f"{path}: its description is damaged (task); export it again")
     origin = f"{path} (exported from {about.origin})"
-    return Weights(tensors, origin, path, network, shape, about.preparation, task)
+    return Weights(tensors, origin, path, network, shape, about.preparation, task, features=about.features)
 
 
 def _of_course(
