@@ -105,7 +105,6 @@ class Preparation:
         # a constant channel has deviation 0
         return cls(tuple(mean.tolist()), tuple(torch.where(std > 1e-6, std, 1.0).tolist()))
 
-
     @classmethod
     def _of_table(cls, split: Split) -> "Preparation":
         total = squares = torch.zeros(split.store.shape[1], dtype=torch.float64)

@@ -26,4 +26,6 @@ def read_diabetes(config: DataConfig) -> Source:
     values = np.loadtxt(folder / "diabetes_data_raw.csv.gz")
     targets = np.loadtxt(folder / "diabetes_target.csv.gz")
     store, target = (torch.from_numpy(array.astype(np.float32)) for array in (values, targets[:, None]))
-    return Source(store, target, Numbers(names=("progression",)), {"train": torch.arange(len(store))}, features=FEATURES)
+    return Source(
+        store, target, Numbers(names=("progression",)), {"train": torch.arange(len(store))}, features=FEATURES
+    )

@@ -163,9 +163,11 @@ def _images_to_check(config: Config | None, shape: Shape) -> tuple[Tensor, str, 
             why = str(error).splitlines()[0]
     generator = torch.Generator().manual_seed(0)
     if len(shape.input) == 1:
-        return torch.randn(count, *shape.input, generator=generator), "rows of random numbers", [
-            f"checked on rows of random numbers, because {why}"
-        ]
+        return (
+            torch.randn(count, *shape.input, generator=generator),
+            "rows of random numbers",
+            [f"checked on rows of random numbers, because {why}"],
+        )
     random = torch.randint(256, (count, *shape.input), dtype=torch.uint8, generator=generator)
     return random, "images of random bytes", [f"checked on images of random bytes, because {why}"]
 

@@ -127,6 +127,17 @@ def _checked(loss: Loss, name: str, classes: int) -> Loss:
     return call
 
 
+def in_unit(parameters: LossParameters, task: "Task") -> dict[str, str]:
+    """Return the settings of a loss that are residuals in the unit of the targets; {} for classes or several columns."""
+    from tudui.tasks import Numbers
+
+    if not isinstance(task, Numbers) or task.outputs > 1 or not task.scale:
+        return {}
+    return {
+        name: task.unit_of(0).text(getattr(parameters, name) * task.scale[0]) for name in parameters.in_scaled_units
+    }
+
+
 def build_every_loss(task: "Task") -> dict[str, Loss]:
     """Return each registered loss for the task with default parameters, by name; not one with a required parameter."""
     losses = {}
