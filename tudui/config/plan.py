@@ -53,8 +53,9 @@ def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> P
             f"use --lr same for all losses at this rate"
         )
     if comparison.lr == "recipe" and (any(comparison.levels) or base.data.noise_manifest):
+        what = "numbers" if any(comparison.outliers) else "labels"
         notes.append(
-            f"comparison.lr: recipe rates were measured on right {'numbers' if any(comparison.outliers) else 'labels'}; "
+            f"comparison.lr: recipe rates were measured on right {what}; "
             "with wrong ones others may be much better, "
             "which can decide the verdict; --lr tuned chooses one for each loss and noise level"
         )

@@ -1,4 +1,4 @@
-"""scikit-learn's diabetes data: 442 people, 10 measurements each, and how far the disease had progressed a year later."""
+"""scikit-learn's diabetes data: 10 measurements of each of 442 people, and the state of the disease a year later."""
 
 from importlib.util import find_spec
 from pathlib import Path

@@ -168,8 +168,8 @@ def _images_to_check(config: Config | None, shape: Shape) -> tuple[Tensor, str, 
             "rows of random numbers",
             [f"checked on rows of random numbers, because {why}"],
         )
-    random = torch.randint(256, (count, *shape.input), dtype=torch.uint8, generator=generator)
-    return random, "images of random bytes", [f"checked on images of random bytes, because {why}"]
+    pixels = torch.randint(256, (count, *shape.input), dtype=torch.uint8, generator=generator)
+    return pixels, "images of random bytes", [f"checked on images of random bytes, because {why}"]
 
 
 def _content(format: str, weights: Weights, description: Description) -> bytes:

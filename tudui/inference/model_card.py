@@ -71,7 +71,8 @@ def _head(weights: Weights, out: Path, about_file: Sequence[str], description: D
         names = ", ".join(map(markdown_text, weights.task.names))
         yield f"A network that predicts {names} from {inputs} ({parameters:,} parameters)."
     else:
-        yield f"A network that classifies {inputs} into {weights.number_of_classes} classes ({parameters:,} parameters)."
+        number = weights.number_of_classes
+        yield f"A network that classifies {inputs} into {number} classes ({parameters:,} parameters)."
     yield ""
     yield f"- file: {markdown_text(out.name)}, by Tudui {description.version}"
     yield f"- made from: {markdown_text(description.origin)}{epoch}"
@@ -136,7 +137,8 @@ def _recipe(weights: Weights, config: Config | None, history: History) -> Lines:
     for key, value in flatten(config).items():
         if not key.startswith(LEFT_OUT):
             shown = _setting(Path(value).name if key in PATHS and value else value)
-            more = f" ({residuals[key]})" if key in residuals else ""
+            of_loss = key.removeprefix("loss.")
+            more = f" ({residuals[of_loss]})" if key.startswith("loss.") and of_loss in residuals else ""
             yield f"| {key} | {markdown_text(shown + more)} |"
     if history.result:
         hardware = history.result.hardware

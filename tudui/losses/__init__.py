@@ -77,8 +77,8 @@ def numbered_classes(number: int, counts: Sequence[int] = ()) -> "Classes":
 def build_loss(parameters: LossParameters, task: "Task") -> Loss:
     """Return the loss (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]; ValueError for wrong shapes.
 
-    For numbers, the targets are in their own unit, and the loss is of targets on the scale of the outputs. UsageError if
-    the loss is not made for the task.
+    For numbers, the targets are in their own unit; the loss is that of targets on the scale of the outputs. UsageError
+    if the loss is not made for the task.
     """
     from tudui.tasks import Numbers
 
@@ -128,7 +128,7 @@ def _checked(loss: Loss, name: str, classes: int) -> Loss:
 
 
 def in_unit(parameters: LossParameters, task: "Task") -> dict[str, str]:
-    """Return the settings of a loss that are residuals in the unit of the targets; {} for classes or several columns."""
+    """Return the settings of a loss that are residuals, in the target's unit; {} for classes or several columns."""
     from tudui.tasks import Numbers
 
     if not isinstance(task, Numbers) or task.outputs > 1 or not task.scale:
