@@ -82,8 +82,8 @@ def main(
             row = []
             for value in rate:
                 settings = {
-                    "loss": section, "data.name": name, "network.name": network, "optimizer.name": optimizer, "optimizer.lr": value,
-                    "train.clip": clip, **SIZES.get(name, {}), **SHARED.get(name, {}),
+                    "loss": section, "data.name": name, "network.name": network, "optimizer.name": optimizer,
+                    "optimizer.lr": value, "train.clip": clip, **SIZES.get(name, {}), **SHARED.get(name, {}),
                 }  # fmt: skip
                 if name == "cifar10":
                     settings["data.dir"] = data_dir

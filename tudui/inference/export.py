@@ -143,8 +143,8 @@ def outputs_of(weights: Weights, preparation: Preparation, batches: Sequence[Ten
     name, outputs = weights.network.name, weights.shape.outputs
     network = Network(weights.model(), preparation, torch.device("cpu"), name, outputs, channels_last=False)
     with torch.inference_mode():
-        outputs = torch.cat([network(images) for images in batches])
-        return weights.task.predicted(outputs) if isinstance(weights.task, Numbers) else outputs
+        found = torch.cat([network(images) for images in batches])
+        return weights.task.predicted(found) if isinstance(weights.task, Numbers) else found
 
 
 def _images_to_check(config: Config | None, shape: Shape) -> tuple[Tensor, str, list[str]]:

@@ -129,9 +129,7 @@ def _recipe(weights: Weights, config: Config | None, history: History) -> Lines:
     spec = loss_spec(config.loss.name)
     yield f"Loss: {markdown_text(spec.title)}, {markdown_text(spec.formula)}; form {config.loss.form}."
     yield ""
-    residuals = (
-        {f"loss.{name}": text for name, text in in_unit(config.loss, weights.task).items()} if weights.task else {}
-    )
+    residuals = in_unit(config.loss, weights.task) if weights.task else {}
     yield "| setting | value |"
     yield "| :--- | :--- |"
     for key, value in flatten(config).items():
