@@ -34,6 +34,8 @@ def build(parameters: NetworkParameters, shape: Shape) -> "nn.Sequential":
     from torch import nn
 
     if shape.input != IMAGE_SHAPE:
+        if len(shape.input) == 1:
+            raise UsageError(f"network.name: {parameters.name} takes images, and this data set is a table; use mlp")
         needed, got = (" x ".join(map(str, size)) for size in (IMAGE_SHAPE, shape.input))
         problem = f"{parameters.name} takes images of {needed} (got {got})"
         raise UsageError(f"network.name: {problem}; use --size {IMAGE_SHAPE[1]}, or another network")
