@@ -4,7 +4,7 @@ from collections import OrderedDict
 from itertools import product
 from typing import TYPE_CHECKING
 
-from tudui.config.network_spec import NetworkParameters, NetworkSpec, Shape
+from tudui.config.network_spec import NetworkParameters, NetworkSpec, Shape, rates_of_numbers
 from tudui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,5 +65,6 @@ TUDUI = NetworkSpec(
         for loss, form in product(losses.split(), forms)
         for optimizer, rate in (("sgd", sgd), ("adam", adam), ("adamw", adam))
         if rate is not None
-    },
+    }
+    | rates_of_numbers(sgd=0.02, adam=0.001),  # chosen on validation images of rotated-digits
 )
