@@ -36,6 +36,12 @@ class Shape:
     input: tuple[int, ...]  # (3, 32, 32): channels, height, width of an image; (10,): features of a row
     outputs: int  # K
 
+    @property
+    def words(self) -> str:
+        """The size of an input in words."""
+        size = " x ".join(map(str, self.input))
+        return f"images of {size}" if len(self.input) == 3 else f"rows of {size} features"
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpec(Spec):
