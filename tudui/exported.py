@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_validator, model_validator
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from tudui import __version__
 from tudui.config.describe import shorten
-from tudui.config.network_spec import ImageSize
+from tudui.config.network_spec import MAX_FEATURES, InputSize
+from tudui.config.parts import LARGEST
 from tudui.data import Preparation
 from tudui.data.layout import shown_as_it_is
-from tudui.errors import WeightsError
+from tudui.errors import DataError, WeightsError
 from tudui.files import opened
 from tudui.networks.course import IMAGE_SHAPE
+from tudui.tasks import Classes, Task, task_from
 from tudui.text import in_a_line
 
 KEY, SUM = "tudui", "tudui.sha256"  # safetensors has no checksums of its own
@@ -33,17 +35,23 @@ SHARE = 8  # of this machine's memory for a file with the tensors of a large net
 MAX_HEADER = 4 * 2**20  # bytes of a safetensors header; 10,000 long class names need 1 MiB
 
 _Text = Annotated[str, Field(max_length=255)]
-_Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
-_Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
+_Mean = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]  # of a table's features
+_Deviation = Annotated[float, Field(gt=0, le=LARGEST)]
 
 
 class Channels(BaseModel):
-    """Mean and deviation of each channel, as files contain them."""
+    """Mean and deviation of each channel or feature, as files contain them."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    mean: tuple[_Mean, _Mean, _Mean]
-    std: tuple[_Deviation, _Deviation, _Deviation]
+    mean: Annotated[tuple[_Mean, ...], Field(min_length=1, max_length=MAX_FEATURES), FailFast()]
+    std: Annotated[tuple[_Deviation, ...], Field(min_length=1, max_length=MAX_FEATURES), FailFast()]
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise ValueError("mean and std must have the same length")
+        return self
 
     @property
     def preparation(self) -> Preparation:
@@ -52,7 +60,7 @@ class Channels(BaseModel):
 
 
 class Description(Channels):
-    """The origin of weights, their network and classes, and the preparation of pixels."""
+    """The origin of weights, their network and classes or target columns, and the preparation of inputs."""
 
     format: int = FORMAT
     version: _Text = __version__  # of Tudui
@@ -60,9 +68,11 @@ class Description(Channels):
     classes: Annotated[tuple[_Text, ...], FailFast()]
     input: _Text = ""  # in words
     network: dict[str, Any] = Field(default_factory=lambda: {"name": "tudui"})  # its section of the config
-    image: ImageSize = IMAGE_SHAPE
+    image: InputSize = IMAGE_SHAPE  # of one image, or the number of features of a row
+    features: Annotated[tuple[_Text, ...], FailFast()] = ()  # names of a table's columns
+    task: dict[str, Any] = Field(default_factory=dict)  # of numbers, as `Task.about`; {}: classes
 
-    @field_validator("classes", "origin")
+    @field_validator("classes", "features", "origin")
     @classmethod
     def _readable(cls, texts: Any) -> Any:
         if not all(map(shown_as_it_is, [texts] if isinstance(texts, str) else texts)):
@@ -84,6 +94,16 @@ class Description(Channels):
         except (ValueError, RecursionError) as error:
             wrong = in_a_line(error)
         raise WeightsError(f"{path}: its description is damaged ({wrong}); export it again")
+
+    def checked_task(self, path: Path) -> Task:
+        """Return what the outputs are; WeightsError if its values are damaged."""
+        try:
+            task = task_from(self.task, str(path)) if self.task else Classes(names=self.classes)
+        except DataError as error:
+            raise WeightsError(str(error)) from None
+        if task.names != self.classes:
+            raise WeightsError(f"{path}: its description is damaged (task); export it again")
+        return task
 
     def text(self) -> str:
         """Return JSON, for formats whose metadata is text."""

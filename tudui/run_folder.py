@@ -20,6 +20,7 @@ from tudui.errors import DiskError, TuduiError, UsageError, WeightsError
 from tudui.files import LEFT, check_writable, disk_errors, locked, opened, refuse_links, remove_left
 from tudui.invocation import is_first_process, tudui_command
 from tudui.record import read_result
+from tudui.tasks import task_from
 
 # What may change on resume: where the data is, whether it is cached, and the band that is only reported.
 FREE_ON_RESUME = ("data.dir", "data.cache", "expect")
@@ -40,8 +41,7 @@ class RunFolder:
         self.config = root / "config.yaml"  # the resolved config, written before anything is built
         self.record = root / "metrics.jsonl"  # one event per line
         self.result = root / "result.json"  # written last, by a run that finished or diverged
-        self.predictions = root / "predictions.npz"  # test images: index, label, probabilities
-        self.label_noise = root / "label_noise.json"  # the manifest of wrong labels, if there are any
+        self.predictions = root / "predictions.npz"  # test images or rows: index, target, prediction, metrics
         self.checkpoints = root / "checkpoints"  # last.pt, previous.pt, best.pt
         self.lock = root / "run.lock"  # locked by the process that writes
 
@@ -140,11 +140,10 @@ class RunFolder:
     def _differing(self, config: Config, began: Config | None, free: tuple[str, ...]) -> dict[str, tuple[Any, Any]]:
         """Return the values that differ, by key: of the config that the run began with, or else its file, and this."""
         there, here = flatten(located(began or load_config(self.config).config)), flatten(located(config))
-        free = FREE_IN_FILE if began else free
         return {
             key: (there.get(key), here.get(key))
             for key in {**there, **here}
-            if there.get(key) != here.get(key) and not key.startswith(free)
+            if there.get(key) != here.get(key) and not key.startswith(FREE_IN_FILE if began else free)
         }
 
     def _discard_unless_begun(self, sinks: Iterable[str], *, with_folder: bool) -> None:
@@ -224,21 +223,23 @@ class RunResult:
     values: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        """Return the folder, status and test accuracy in one line."""
-        score = "" if self.test_accuracy is None else f", test accuracy {100 * self.test_accuracy:.2f} %"
-        return f"<run {self.run_dir}: {self.status}{score}>"
+        return f"<run {self.run_dir}: {', '.join([self.status, *([self.test_words] if self.values['test'] else [])])}>"
+
+    @property
+    def test_words(self) -> str:
+        """The first test score of a finished run, for example `test accuracy 98.61 %`."""
+        metric = task_from(self.values["task"], str(self.run_dir)).metrics[0]
+        return f"test {metric.title} {metric.unit.text(self.values['test'][metric.name])}"
 
     @property
     def test_accuracy(self) -> float | None:
-        """Test accuracy after the last epoch; None for a run that diverged."""
-        test = self.values["test"]
-        return None if test is None else float(test["accuracy"])
+        """Test accuracy after the last epoch; None for a run that diverged, and for numbers."""
+        return (self.values["test"] or {}).get("accuracy")
 
     def metrics(self, event: str | None = None) -> list[dict[str, Any]]:
         """Return the record's events in order; with `event`, only those of that kind, for example StepEnd."""
         with opened(RunFolder(self.run_dir).record, "r", encoding="utf-8") as lines:
-            events: list[dict[str, Any]] = [json.loads(line) for line in lines]
-        return [found for found in events if event in (None, found["event"])]
+            return [found for line in lines if event in (None, (found := json.loads(line))["event"])]
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from tudui.networks import NetworkParameters, Shape, build_network
 from tudui.networks.course_files import COURSE, layer_classes, shape_of, tensors_by_name, tensors_of_module
 from tudui.networks.saved import fits_body, network_from, state_dict_of, tensors_that_fit
 from tudui.run_folder import RunFolder, is_comparison
+from tudui.tasks import Task
 from tudui.text import in_a_line
 from tudui.training.checkpoint import (
     BEST,
@@ -50,16 +51,27 @@ class Weights:
     network: NetworkParameters
     shape: Shape
     preparation: Preparation | None = None  # None: the file does not say
-    classes: tuple[str, ...] | None = None
+    task: Task | None = None  # None: the file does not say; it is of classes
     config: Mapping[str, Any] | None = None
     data: str | None = None  # fingerprint of the training data
     epoch: int | None = None  # epochs done; None in the middle of one, for example after Ctrl-C
     note: str | None = None  # for the user: what is not certain about them
+    features: tuple[str, ...] = ()  # names of a table's columns
 
     @property
     def number_of_classes(self) -> int:
         """K, the outputs of the last layer."""
         return self.shape.outputs
+
+    @property
+    def what(self) -> str:
+        """What the outputs are."""
+        return self.task.kind if self.task else "classes"
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes, None if they are not known; of numbers, those of their columns."""
+        return self.task.names if self.task else None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -70,23 +82,19 @@ class Weights:
         """Raise WeightsError if the image size or the number of classes differ."""
         if self.shape.outputs != shape.outputs:
             raise WeightsError(
-                f"{self.origin}: its last layer has {self.number_of_classes} classes, the data has {shape.outputs}; "
-                f"choose data with the same classes"
+                f"{self.origin}: its last layer has {self.number_of_classes} {self.what}, the data has "
+                f"{shape.outputs}; choose data with the same {self.what}"
             )
         if self.shape.input != shape.input:
-            ours, theirs = (" x ".join(map(str, size)) for size in (self.shape.input, shape.input))
-            raise WeightsError(f"{self.origin}: takes images of {ours}, the data has {theirs}; {_fitting(self.shape)}")
+            fixed = len(self.shape.input) == 3 and self.shape.input[1] == self.shape.input[2]
+            hint = f"use --size {self.shape.input[1]}" if fixed else "choose other data"
+            raise WeightsError(f"{self.origin}: takes {self.shape.words}, the data has {shape.words}; {hint}")
 
     def model(self) -> nn.Module:
         """Return a network with these weights, ready to predict."""
         model = build_network(self.network, self.shape, seed=0)
         model.load_state_dict(self.tensors)
         return model.eval()
-
-
-def _fitting(shape: Shape) -> str:
-    _, height, width = shape.input
-    return f"use --size {height}" if height == width else "choose other data"
 
 
 def _named(network: NetworkParameters) -> str:
@@ -163,14 +171,15 @@ def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     tensors, path = checkpoint.state["model"], checkpoint.path
     progress = checkpoint.state["progress"]
     epoch = None if progress["epoch_images"] else progress["epoch"]
-    recorded = checkpoint.preparation, checkpoint.task.names, checkpoint.config, checkpoint.data, epoch
-    return Weights(tensors, str(path), path, network, shape, *recorded)
+    recorded = checkpoint.preparation, checkpoint.task, checkpoint.config, checkpoint.data, epoch
+    return Weights(tensors, str(path), path, network, shape, *recorded, features=checkpoint.features)
 
 
 def _from_export(tensors: Mapping[str, Any], about: Description, path: Path) -> Weights:
     network, shape = network_from(about.network, path), Shape(about.image, len(about.classes))
+    task = about.checked_task(path)
     origin = f"{path} (exported from {about.origin})"
-    return Weights(tensors, origin, path, network, shape, about.preparation, about.classes)
+    return Weights(tensors, origin, path, network, shape, about.preparation, task, features=about.features)
 
 
 def _of_course(

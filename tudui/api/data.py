@@ -36,11 +36,28 @@ class CheckedData:
     name: str  # as --data takes it
     data: "Dataset"
     source: "Source"
-    sizes: "Sizes"
+    sizes: "Sizes | None"  # None: a table
+
+    @property
+    def targets(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Minimum, quartiles and maximum of each column of numbers, by split; {} for classes."""
+        if self.data.task.kind == "classes":
+            return {}
+        import numpy as np
+
+        names = ("minimum", "low", "median", "high", "maximum")
+        found = {}
+        for split, rows in self.data.splits().items():
+            quantiles = np.quantile(rows.targets.numpy(), [0, 0.25, 0.5, 0.75, 1], axis=0).T.tolist()
+            columns = zip(self.data.task.names, quantiles, strict=True)
+            found[split] = {name: dict(zip(names, column, strict=True)) for name, column in columns}
+        return found
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Images of each class, by split."""
+        """Images of each class, by split; of numbers, of all together."""
+        if self.data.task.kind == "numbers":
+            return {split: {"all": len(rows)} for split, rows in self.data.splits().items()}
         classes = self.data.task.names
         return {
             split: dict(zip(classes, images.targets.bincount(minlength=len(classes)).tolist(), strict=True))
@@ -66,9 +83,12 @@ def check_data(name: Named, *, data_dir: Named | None = None, size: int | None =
     return CheckedData(name, dataset_of(source, config.data, config.seed), source, sizes_of(source))
 
 
-def sizes_of(source: "Source") -> Sizes:
-    """Return the sizes of a source's images before they were scaled; those of image files are read from the files."""
+def sizes_of(source: "Source") -> Sizes | None:
+    """Return the sizes of a source's images before they were scaled, read from image files; None for a table."""
     import numpy as np
+
+    if source.features:
+        return None
 
     from tudui.data.decoding import original_size, pillow_warnings
 

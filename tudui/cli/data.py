@@ -14,7 +14,7 @@ from tudui.errors import DataError
 from tudui.invocation import tudui_command
 
 if TYPE_CHECKING:
-    from tudui.api.data import Sizes
+    from tudui.api.data import CheckedData, Sizes
 
 app = Commands(help="Look at data sets before training on them.")
 
@@ -25,6 +25,8 @@ SETS = {
     "mnist": ("70,000", "10", "handwritten digits, 28x28 grey, framed; 12 MB download"),
     "fashion-mnist": ("70,000", "10", "clothes, 28x28 grey, framed; 31 MB download"),
     "svhn": ("99,289", "10", "house numbers, 32x32; 246 MB download"),
+    "rotated-digits": ("1,797", "numbers", "the digits, each turned; the target is the angle; comes with Tudui"),
+    "diabetes": ("442", "numbers", "a table of 10 measurements and the progression of a disease; comes with Tudui"),
     "folder:PATH": ("any", "any", "your own images: PATH/CLASS/*.jpg, or PATH/train/CLASS/*.jpg"),
 }
 
@@ -68,13 +70,17 @@ def check(
     if json:
         mean, std = data.preparation.mean, data.preparation.std
         about = {"name": data.name, "images": counts, "mean": mean, "std": std, "notes": data.notes}
-        print_json(about | {"sizes": asdict(found.sizes), "unreadable": dict(bad)})
+        sizes = found.sizes and asdict(found.sizes)
+        print_json(about | {"targets": found.targets, "sizes": sizes, "unreadable": dict(bad)})
     else:
         print_line(data.name)
-        rows = [(label, *(f"{split[label]:,}" for split in counts.values())) for label in data.task.names]
-        total = ("all", *(f"{sum(split.values()):,}" for split in counts.values()))
-        print_table(("class", *counts), rows, total=total)
-        for line in _about(found.sizes):
+        if found.targets:
+            _print_targets(found)
+        else:
+            rows = [(label, *(f"{split[label]:,}" for split in counts.values())) for label in data.task.names]
+            total = ("all", *(f"{sum(split.values()):,}" for split in counts.values()))
+            print_table(("class", *counts), rows, total=total)
+        for line in _about(found.sizes) if found.sizes else ():
             print_line(line)
         note(*(text for text in data.notes if not (bad and some_of(bad) in text)))  # the error below names them
     if bad:
@@ -83,6 +89,25 @@ def check(
             f"{found.name}: {len(bad):,} of {len(bad) + len(found.source.store):,} images cannot be read: "
             f"{some_of(bad)}; fix or delete them, or skip them with: {skip}"
         )
+
+
+def _print_targets(found: "CheckedData") -> None:
+    """Print the spread of each target column in each split."""
+    from tudui.tasks import Numbers
+
+    task = found.data.task
+    assert isinstance(task, Numbers)
+    rows = [
+        (
+            name,
+            split,
+            f"{len(found.data.splits()[split]):,}",
+            *(task.unit_of(column).text(one) for one in spread.values()),
+        )
+        for column, name in enumerate(task.names)
+        for split, spread in ((split, spreads[name]) for split, spreads in found.targets.items())
+    ]
+    print_table(("target", "split", "rows", "minimum", "25 %", "median", "75 %", "maximum"), rows, left=2)
 
 
 def _about(sizes: "Sizes") -> Iterator[str]:

@@ -91,7 +91,7 @@ def json_schema() -> dict[str, Any]:
         schema["properties"][section]["anyOf"] = [{"enum": names}, *variants]
     known = {"enum": sorted({*loss_specs(), *ALIASES})}
     plan["properties"]["variants"] = {
-        "default": list(DEFAULT_LOSSES),
+        "default": list(DEFAULT_LOSSES["classes"]),
         "description": plan["properties"]["variants"]["description"],
         "anyOf": [
             {"type": "array", "items": known},
@@ -110,7 +110,7 @@ def _section(part: str, specs: Mapping[str, LossSpec | NetworkSpec], definitions
     for name, spec in sorted(specs.items()):
         variant = spec.parameters.model_json_schema()
         definitions.update(variant.pop("$defs", {}))
-        names = [name, "auto"] if name == AUTO[part] else [name]
+        names = [name, "auto"] if name in AUTO[part].values() else [name]
         variant["properties"]["name"] = {"enum": names}
         variant["required"] = ["name"]
         formula = f": {spec.formula}" if isinstance(spec, LossSpec) else ""

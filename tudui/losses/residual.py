@@ -1,15 +1,17 @@
-"""Regression losses (L1, MSE, Huber, smooth L1) and their form for classifiers, on one-hot targets."""
+"""Regression losses (L1, MSE, Huber, smooth L1), and their form for classifiers, on one-hot targets."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
 from tudui.config.loss_spec import Loss, LossParameters, LossSpec
+from tudui.errors import UsageError
+from tudui.losses.of_numbers import of_residuals
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tudui.tasks import Classes
+    from tudui.tasks import Classes, Numbers
 
 # What torch.nn.L1Loss, MSELoss, HuberLoss and SmoothL1Loss do on one-hot targets.
 PLAIN: dict[str, Any] = {
@@ -66,6 +68,8 @@ class MseParameters(ResidualParameters):
 class HuberParameters(ResidualParameters):
     """Parameters of `huber`."""
 
+    in_scaled_units: ClassVar[tuple[str, ...]] = ("delta",)
+
     name: Literal["huber"] = "huber"
     delta: PositiveFloat = Field(1.0, description="residual at which the parabola becomes a line")
 
@@ -80,6 +84,8 @@ class HuberParameters(ResidualParameters):
 
 class SmoothL1Parameters(ResidualParameters):
     """Parameters of `smooth_l1`."""
+
+    in_scaled_units: ClassVar[tuple[str, ...]] = ("beta",)
 
     name: Literal["smooth_l1"] = "smooth_l1"
     beta: PositiveFloat = Field(1.0, description="residual at which the parabola becomes a line of slope 1")
@@ -96,8 +102,14 @@ def _spec(name: str, parameters: type[ResidualParameters], **about: Any) -> Loss
         terms: Tensor = getattr(functional, f"{name}_loss")(prediction, target, reduction="none", **values)
         return terms
 
-    def build(parameters: ResidualParameters, task: "Classes") -> Loss:
+    def build(parameters: ResidualParameters, task: "Classes | Numbers") -> Loss:
         from torch.nn import functional
+
+        from tudui.tasks import Classes
+
+        if not isinstance(task, Classes):
+            _refuse_settings_for_classes(parameters)
+            return of_residuals(elementwise)(parameters, task)
 
         weight = parameters.true_class_weight
         true_class_weight = task.outputs - 1 if weight == "balanced" else weight
@@ -113,7 +125,16 @@ def _spec(name: str, parameters: type[ResidualParameters], **about: Any) -> Loss
 
         return residual_loss
 
-    return LossSpec(name=name, parameters=parameters, build=build, elementwise=elementwise, **about)
+    return LossSpec(
+        name=name, parameters=parameters, build=build, elementwise=elementwise, tasks=("classes", "numbers"), **about
+    )
+
+
+def _refuse_settings_for_classes(parameters: ResidualParameters) -> None:
+    """Raise UsageError for a setting that only means something with one-hot targets."""
+    defaults = {name: type(parameters).model_fields[name].default for name in ("form", *PLAIN)}
+    if changed := [name for name, default in defaults.items() if getattr(parameters, name) != default]:
+        raise UsageError(f"loss.{changed[0]}: is for classes, and the targets are numbers; leave it out")
 
 
 L1 = _spec(

@@ -66,7 +66,7 @@ def _by_size(pairs: Sequence[Pair]) -> list[Pair]:
 def _sentence(comparison: Comparison, levels: list[float], what: str) -> str:
     every = comparison.noise_levels
     if len(levels) == len(every):
-        where = "At every level of label noise, " if len(every) > 1 else ""
+        where = f"At every {words.level_words(comparison)}, " if len(every) > 1 else ""
     elif len(levels) > 1 and levels[-1] == every[-1]:
         where = f"From {noise_words(comparison, levels[0])} on, "
     else:
@@ -103,17 +103,17 @@ def _claim(comparison: Comparison, row: Row) -> Claim:
     """Return a variant's line."""
     metric, pair = comparison.metric, comparison.pair_of(row)
     unit, score = metric.unit, row.metrics.get(metric.name)
-    mean = words.mean_sd(score, unit, unit.digits - 1) if score else "diverged"
+    mean = words.mean_sd(score, unit, unit.fewer) if score else "diverged"
     notes = words.failures_of(row)
     if pair is None:
         return Claim(row.variant, "baseline", "baseline", UNKNOWN, mean, notes)
     found, ends = pair.found, None
     difference = UNKNOWN
     if found:
-        difference = words.difference(found.difference, unit, unit.digits - 1)
+        difference = words.difference(found.difference, unit, unit.fewer)
         ends = (unit.scale * found.difference,) * 3
         if found.interval:
-            difference += f" ({words.between(found.interval, unit, unit.digits - 1, signed=True)})"
+            difference += f" ({words.between(found.interval, unit, unit.fewer, signed=True)})"
             low, high = found.interval
             ends = (unit.scale * low, unit.scale * found.difference, unit.scale * high)
     notes += [*words.small(comparison, pair), *(f"to decide: {one}" for one in words.settling(comparison, pair)[:1])]

@@ -68,8 +68,15 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 
+def level_words(comparison: Comparison) -> str:
+    """Return what the levels of a comparison are, in the singular."""
+    return "share of outliers" if comparison.task.kind == "numbers" else "level of label noise"
+
+
 def noise_words(comparison: Comparison, noise: float) -> str:
     """Return the description of a noise level, to be read after `with`."""
+    if comparison.task.kind == "numbers":
+        return f"{100 * noise:g} % outliers" if noise else "no outliers"
     found = comparison.wrong_labels(noise)
     if not found or found[0].kind == "symmetric":
         return f"{100 * noise:g} % of labels wrong" if noise else "no label noise"
