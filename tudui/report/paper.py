@@ -83,7 +83,7 @@ def latex(comparison: Comparison) -> str:
     shares = " & ".join(rf"{100 * comparison.wrong_share(noise):.3g}\,\%" for noise in levels)
     spoiled = "training targets made outliers" if comparison.task.kind == "numbers" else "training labels made wrong"
     if len(levels) > 1:
-        lines += [rf"    & \multicolumn{{{len(levels)}}}{{c}}{{{{spoiled}}}} \\",
+        lines += [rf"    & \multicolumn{{{len(levels)}}}{{c}}{{{spoiled}}} \\",
                   rf"    \cmidrule(l){{2-{len(levels) + 1}}}", rf"    loss & {shares} \\"]  # fmt: skip
     else:
         lines += [rf"    loss & {latex_text(metric.title)} \\"]
