@@ -12,6 +12,8 @@ from tudui.report.document import Axis, Best, Block, Claim, Forest, Lead, Near, 
 from tudui.report.paper import table_of
 from tudui.report.words import UNKNOWN, noise_words
 
+MOST_ZOOM = 4  # a level whose differences are smaller than the others' by this factor has an axis of its own
+
 
 def answer(comparison: Comparison) -> Iterator[Block]:
     """Yield the advice, the verdicts of each noise level, warnings, and the table of losses by label noise."""
@@ -30,7 +32,7 @@ def forest(comparison: Comparison, noise: float) -> Forest:
     difference = words.with_difference(f"minus {comparison.baseline}", metric.unit)
     head = ("verdict", "loss", f"{difference} (95 %)", words.with_unit(metric.title, metric.unit))
     claims = [_claim(comparison, row) for row in comparison.rows_at(noise)]
-    return Forest(noise_words(comparison, noise).capitalize(), head, claims, _axis(comparison))
+    return Forest(noise_words(comparison, noise).capitalize(), head, claims, _axis(comparison, noise))
 
 
 def advice(comparison: Comparison) -> str:
@@ -75,17 +77,15 @@ def _sentence(comparison: Comparison, levels: list[float], what: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _axis(comparison: Comparison) -> Axis | None:
-    """Return the axis of differences: the intervals of all levels, but not of unstable variants, and the margin."""
+def _axis(comparison: Comparison, noise: float) -> Axis | None:
+    """Return the axis of differences: that of all levels, unless it would hide those of this level."""
     metric, scale = comparison.metric, comparison.metric.unit.scale
-    found = [(pair.found, pair.verdict) for pair in comparison.pairs if pair.found]
+    found = [pair.found for pair in comparison.pairs_at(noise) if pair.found]
     if not found:
         return None
-    sure = [one for one, verdict in found if verdict is not Verdict.UNSTABLE] or [one for one, _ in found]
-    margin = max(one.margin for one, _ in found)
-    ends = [0.0, margin, -margin, *(end for one in sure for end in one.interval or (one.difference,))]
-    low, high = scale * min(ends), scale * max(ends)
-    spare = 0.04 * (high - low)
+    own, common = _range(comparison.pairs_at(noise)), _range(comparison.pairs)
+    low, high = (scale * end for end in (common if common[1] - common[0] < MOST_ZOOM * (own[1] - own[0]) else own))
+    spare, margin = 0.04 * (high - low), found[0].margin
     low, high = low - spare, high + spare
     ticks = [float(tick) for tick in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= tick <= high]
     unit = f" in {metric.unit.difference}" if metric.unit.difference else ""
@@ -94,9 +94,16 @@ def _axis(comparison: Comparison) -> Axis | None:
         f"difference to {comparison.baseline}{unit}, better to the {side}; "
         f"shaded: less than {words.margin_words(comparison, margin)}"
     )
-    return Axis(
-        low, high, scale * margin, [(tick, f"{tick:+g}".replace("-", "−") if tick else "0") for tick in ticks], title
-    )
+    texts = [f"{tick:+g}".replace("-", "−") if tick else "0" for tick in ticks]
+    return Axis(low, high, scale * margin, list(zip(ticks, texts, strict=True)), title)
+
+
+def _range(pairs: Sequence[Pair]) -> tuple[float, float]:
+    """Return the lowest and highest end of the margins and of the intervals, without those of unstable variants."""
+    found = [(pair.found, pair.verdict) for pair in pairs if pair.found]
+    sure = [one for one, verdict in found if verdict is not Verdict.UNSTABLE] or [one for one, _ in found]
+    ends = [end for one in sure for end in (one.margin, -one.margin, *(one.interval or (one.difference,)))]
+    return min(ends), max(ends)
 
 
 def _claim(comparison: Comparison, row: Row) -> Claim:
