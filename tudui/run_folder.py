@@ -30,6 +30,9 @@ MOVED = ("data.name", "log.sinks", "log.code", *FREE_ON_RESUME)
 CHANGED_ON_RESUME = (*MOVED, "train.epochs")
 RUNS = Path("runs")  # where new runs get their folders
 OURS = ".tudui"  # in the names of files that grow in the folder of a sink; users put others beside them
+PICTURES = [
+    f"{name}.{form}" for name in ("curves", "confusion", "predicted-over-true", "worst") for form in ("png", "svg")
+]
 COMPARISON_LOCK, PLAN = "comparison.lock", "plan.yaml"  # of the folder above the runs of a comparison
 
 
@@ -202,8 +205,8 @@ class RunFolder:
     def cut_back(self, lengths: dict[str, int]) -> None:
         """Undo what was written after a checkpoint with these lengths; without any, after the run began."""
         with disk_errors(self.root):
-            self.result.unlink(missing_ok=True)
-            self.predictions.unlink(missing_ok=True)
+            for path in (self.result, self.predictions, *(path for name in PICTURES for path in self.root.glob(name))):
+                path.unlink(missing_ok=True)
             for name in self.lengths():
                 if name in lengths:
                     os.truncate(self.root / name, lengths[name])

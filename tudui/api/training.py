@@ -54,7 +54,12 @@ def train(
             sinks = [stack.enter_context(console_sink(console)), *sinks]
         provenance = worth_a_comment(loaded.provenance)
         try:
-            options: Any = {"resume": resume is not None, "restart": restart, "provenance": provenance}
+            options: Any = {
+                "resume": resume is not None,
+                "restart": restart,
+                "provenance": provenance,
+                "pictures": True,
+            }
             return train_run(loaded.config, folder, sinks=sinks, **options)
         except Interrupted as error:
             if is_first_process():

@@ -174,6 +174,9 @@ class LogConfig(Section):
         description="what is written besides the record: tensorboard, sinks of packages, FILE.py:NAME; in YAML also []",
     )
     code: dict[str, str] = Field({}, description="sha256 of the file of each sink FILE.py:NAME; set by Tudui")
+    pictures: Literal["png", "svg", "none"] = Field(
+        "png", description="pictures in the run folder after training: curves, confusion or predicted over true, worst"
+    )
 
     @field_validator("sinks")
     @classmethod

@@ -20,6 +20,7 @@ from tudui.events import Divergence, Evaluated, Outliers, RunEnded, RunStarted, 
 from tudui.files import json_text, write_text
 from tudui.losses import build_every_loss, in_unit
 from tudui.run.outcome import learned, manifest_of, memorised_images, spoiled_of, write_predictions
+from tudui.run.pictures import draw_pictures
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import RunInfo, Sink, open_sink
 from tudui.sinks.several import Sinks
@@ -40,8 +41,10 @@ OWN_OF_A_MACHINE = ("data.dir", "device", "train.threads")  # settings in which 
 class Run:
     """A run around the loop, event by event. It writes nothing before its first event."""
 
-    def __init__(self, training: Training, folder: RunFolder, *, cautions: Sequence[str] = ()) -> None:
-        self.training, self.folder, self.cautions = training, folder, [*cautions]
+    def __init__(
+        self, training: Training, folder: RunFolder, *, cautions: Sequence[str] = (), pictures: bool = False
+    ) -> None:
+        self.training, self.folder, self.cautions, self.pictures = training, folder, [*cautions], pictures
         self.config, self.data, self.loss = training.config, training.data, training.loss
         self.state, self.world = training.state, training.world
         self.metric = self.data.task.metrics[0]  # selects the best weights and stops early
@@ -237,6 +240,8 @@ class Run:
         """Write the result, with the final scores unless the run diverged."""
         self.training.over = True
         scores = {} if self.diverged else self._final_scores()
+        if self.pictures and self.world.is_first:
+            draw_pictures(self.folder, self.data, self.config.log.pictures)
         if not self.diverged:
             return self.write_result("finished", scores)
         nothing = dict.fromkeys(("train", "validation", "test", "best"))

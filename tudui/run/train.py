@@ -38,6 +38,7 @@ class Job:
     resume: bool = False
     restart: bool = False  # a resumed run begins again from its first step
     sinks: Iterable[Sink] = ()
+    pictures: bool = False  # drawn at the end, as `log.pictures` says
     provenance: Mapping[str, str] | None = None  # key -> why it has its value, for the comments in config.yaml
 
 
@@ -96,7 +97,8 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
     for (job, folder, config, reasons), data in zip(resolved, datasets, strict=True):
         cautions = [text for text in reasons.values() if not text.startswith("auto")]
         training = prepare(config, data, world)
-        run = Run(training, folder, cautions=[*cautions, *normalised_apart(training.state.network, world)])
+        cautions += normalised_apart(training.state.network, world)
+        run = Run(training, folder, cautions=cautions, pictures=job.pictures)
         runs.append(run)
         if world.is_first:
             if job.resume:

@@ -1,0 +1,85 @@
+"""Pictures beside the record of a run."""
+
+import json
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from tests.conftest import TUDUI
+
+SHORT = ("-e", "2", "--set", "log.every=5", "--set", "log.sinks=[]", "--set", "train.threads=1", "-q")
+OF_CLASSES = {"curves", "confusion", "worst"}
+OF_NUMBERS = {"curves", "predicted-over-true", "worst"}
+
+
+def drawn(folder, form="png") -> dict:
+    return {path.stem: path for path in folder.glob(f"*.{form}")}
+
+
+@pytest.mark.parametrize(
+    ("data", "names"), [("digits", OF_CLASSES), ("rotated-digits", OF_NUMBERS), ("diabetes", OF_NUMBERS - {"worst"})]
+)
+def test_a_run_has_its_pictures(data, names, tudui, tmp_path):
+    assert tudui("train", "--data", data, "-o", "run", *SHORT).code == 0
+    found = drawn(tmp_path / "run")
+    assert set(found) == names
+    for path in found.values():
+        with Image.open(path) as picture:
+            colours = picture.convert("RGB").getcolors(2**24)
+        assert picture.width >= 400
+        assert picture.height >= 400
+        assert len(colours) > 10  # not blank
+
+
+def test_pictures_as_svg(tudui, tmp_path):
+    assert tudui("train", "-o", "run", *SHORT, "--set", "log.pictures=svg").code == 0
+    assert set(drawn(tmp_path / "run", "svg")) == OF_CLASSES
+    assert not drawn(tmp_path / "run")
+    for path in drawn(tmp_path / "run", "svg").values():
+        assert ElementTree.parse(path).getroot().tag.endswith("svg")
+
+
+def test_without_pictures_matplotlib_is_not_loaded(tmp_path):
+    code = (
+        "import sys; from tudui.__main__ import main\ntry: main()\nfinally: print(*(set(sys.modules) & {'matplotlib'}))"
+    )
+    command = [sys.executable, "-c", code, "train", "-o", "run", *SHORT, "--set", "log.pictures=none"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "matplotlib" not in done.stdout
+    assert not drawn(tmp_path / "run")
+
+
+def test_runs_of_a_comparison_have_none(compared):
+    assert not list((compared / "runs").glob("*/*.png"))
+
+
+def test_a_diverged_run_has_curves(tudui, tmp_path):
+    assert tudui("train", "-o", "run", *SHORT, "--loss", "mse", "--lr", "1e9", "--set", "train.clip=null").code == 4
+    assert set(drawn(tmp_path / "run")) == {"curves"}
+
+
+def test_pictures_follow_the_run(tudui, tmp_path):
+    """The same run has the same pictures; a longer one others; one that begins again has none until it ends."""
+    folder = tmp_path / "run"
+    for name in ("run", "again"):
+        assert tudui("train", "-o", name, *SHORT, "--set", "schedule.name=constant").code == 0
+    before = {name: path.read_bytes() for name, path in drawn(folder).items()}
+    assert before == {name: path.read_bytes() for name, path in drawn(tmp_path / "again").items()}
+    assert tudui("train", "--resume", "run", "-e", "3", "-q").code == 0
+    after = {name: path.read_bytes() for name, path in drawn(folder).items()}
+    assert after.keys() == before.keys()
+    assert after["curves"] != before["curves"]
+    (folder / "mine.png").write_bytes(b"of the user")
+    stopped = subprocess.run(
+        [*TUDUI, "train", "--resume", "run", "--restart", "-q", "--set", "log.every=x"], cwd=tmp_path, check=False,
+        capture_output=True,
+    )  # fmt: skip
+    assert stopped.returncode == 2
+    assert set(drawn(folder)) == {*OF_CLASSES, "mine"}  # nothing was begun
+    assert tudui("train", "--resume", "run", "--restart", "-q").code == 0
+    assert (folder / "mine.png").read_bytes() == b"of the user"
+    assert json.loads((folder / "result.json").read_text())["epochs"] == 3

@@ -1,0 +1,112 @@
+"""Pictures of a run beside its record: learning curves, confusion or predicted over true values, largest errors."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tudui.data import Dataset
+from tudui.files import opened, written_aside
+from tudui.run_folder import RunFolder
+from tudui.sinks.number_pictures import pairs_picture, values_grid
+from tudui.sinks.pictures import confusion_picture, prediction_grid
+from tudui.style import COLOURS, PANEL, finish, save
+from tudui.tasks import Classes, Numbers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WORST = 16  # images
+MOST_CLASSES = 100  # of a confusion matrix that can be read
+MOST_COLUMNS = 6  # of targets
+MOST_POINTS = 1000  # of a curve
+
+
+def draw_pictures(folder: RunFolder, data: Dataset, form: str) -> None:
+    """Write pictures of a run whose record and, unless it diverged, predictions are written; none if `form` is none."""
+    if form == "none":
+        return
+    from matplotlib.figure import Figure  # slow, and without pictures not needed
+
+    with opened(folder.record, "r", encoding="utf-8") as record:
+        lines = list(record)
+    steps = [line for line in lines if line.startswith('{"event": "StepEnd"')]
+    scores = [json.loads(line) for line in lines if line.startswith('{"event": "Evaluated"')]
+    drawn = {"curves": _curves([json.loads(line) for line in steps[:: 1 + len(steps) // MOST_POINTS]], scores, data)}
+    for name, pixels in _of_test(folder, scores, data):
+        height, width = pixels.shape[:2]
+        figure = Figure(figsize=(width / 100, height / 100))
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.imshow(pixels, interpolation="none")
+        axes.set_axis_off()
+        drawn[name] = figure
+    for name, figure in drawn.items():
+        with written_aside(folder.root / f"{name}.{form}") as file:
+            save(figure, file, format=form, dpi=100, metadata={"Date": None} if form == "svg" else {"Software": None})
+
+
+def _curves(steps: list[dict[str, Any]], scores: list[dict[str, Any]], data: Dataset) -> "Figure":
+    """Return loss and score over the epochs, from the events of a record."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    metric = data.task.metrics[0]
+    figure = Figure(figsize=(2 * PANEL, 4.6), layout="constrained")
+    axis = f"{metric.title} / {metric.unit.value}".removesuffix(" / ")
+    panels = ("loss", "loss", 1.0), (metric.name, axis, metric.unit.scale)
+    for place, (name, title, scale) in enumerate(panels, start=1):
+        axes = figure.add_subplot(1, 2, place)
+        trained = [
+            (step["step"] / step["steps_planned"] * step["epochs_planned"], _value(step, name)) for step in steps
+        ]
+        axes.plot(*_drawn(trained, scale), color=COLOURS[0], linewidth=1.2, alpha=0.8, label="training")
+        validated = [(found["epoch"], _value(found, name)) for found in scores if found["split"] == "validation"]
+        if validated:
+            axes.plot(*_drawn(validated, scale), "o-", color=COLOURS[1], markersize=5, label="validation")
+        tested = [(found["epoch"], _value(found, name)) for found in scores if found["split"] == "test"][:1]
+        if tested:
+            axes.plot(*_drawn(tested, scale), "D", color=COLOURS[3], markersize=8, label="test")
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        finish(axes, title="", x="epoch", y=title)
+        axes.legend(frameon=False)
+    return figure
+
+
+def _value(event: dict[str, Any], name: str) -> float:
+    value = event["loss"] if name == "loss" else event["scores"][name]
+    return float("nan") if value is None else value
+
+
+def _drawn(points: list[tuple[float, float]], scale: float) -> np.ndarray:
+    """Return x and y [2, N]."""
+    x, y = np.array(points).T
+    return np.stack([x, scale * y])
+
+
+def _of_test(folder: RunFolder, scores: list[dict[str, Any]], data: Dataset) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the other pictures as uint8 [H, W, 3], by name."""
+    if not folder.predictions.exists():
+        return
+    test = next(found for found in scores if found["split"] == "test" and found["weights"] == "last")
+    task, split, details = data.task, data.test, test["details"]
+    if isinstance(task, Numbers):
+        pairs = details["predicted_over_true"]
+        of_columns = [pairs_picture(pairs[name], task, column) for column, name in enumerate(task.names[:MOST_COLUMNS])]
+        yield "predicted-over-true", np.concatenate(of_columns, axis=1)
+        if not data.features and details["worst"]["position"]:
+            yield "worst", values_grid(split, details["worst"]["position"], details["worst"]["predicted"], task)
+        return
+    assert isinstance(task, Classes)
+    if task.outputs <= MOST_CLASSES:
+        yield "confusion", confusion_picture(details["confusion"], task.names)
+    if data.features:
+        return
+    with np.load(folder.predictions) as found:
+        worst = np.argsort(-found["nll"], kind="stable")[:WORST]
+        images = split.store[split.rows[worst]].cpu().numpy()
+        yield (
+            "worst",
+            prediction_grid(images, split.targets[worst].tolist(), found["predicted"][worst].tolist(), task.names),
+        )
