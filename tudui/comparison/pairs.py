@@ -1,7 +1,7 @@
 """Compare each variant with the baseline: differences, p values corrected for their number, flags, verdicts."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -25,19 +25,30 @@ def values_of(runs: Sequence[RunRecord], metric: Metric) -> np.ndarray:
 
 def pairs_of(comparison: ComparisonConfig, rows: Sequence[Row], metric: Metric) -> list[Pair]:
     """Return a pair for each variant and noise level, by level."""
-    sides: list[tuple[Row, Row]] = []  # baseline, variant
-    for _, group in groupby(rows, key=lambda row: row.label_noise):
-        of_level = {row.variant: row for row in group}
-        baseline = of_level.pop(comparison.baseline)
-        sides += [(baseline, row) for row in of_level.values()]
-    found = [_difference(*both, metric, comparison.margin) for both in sides]
-    claims = [_claims(one, *both, metric) for one, both in zip(found, sides, strict=True)]
-    families = [row.label_noise if comparison.family == "level" else None for _, row in sides]
+    return pairs_of_problems(comparison, [(rows, metric)])[0]
+
+
+def pairs_of_problems(
+    comparison: ComparisonConfig, problems: Sequence[tuple[Sequence[Row], Metric]]
+) -> list[list[Pair]]:
+    """Return the pairs of each problem; the family of a report is that of all problems together."""
+    sides: list[tuple[Row, Row, Metric]] = []  # baseline, variant
+    families: list[Hashable] = []
+    numbers: list[int] = []
+    for number, (rows, metric) in enumerate(problems):
+        for noise, group in groupby(rows, key=lambda row: row.label_noise):
+            of_level = {row.variant: row for row in group}
+            baseline = of_level.pop(comparison.baseline)
+            sides += [(baseline, row, metric) for row in of_level.values()]
+            families += [(number, noise) if comparison.family == "level" else None] * len(of_level)
+            numbers += [number] * len(of_level)
+    found = [_difference(*both, comparison.margin) for both in sides]
+    claims = [_claims(one, *both) for one, both in zip(found, sides, strict=True)]
     looks = looks_of(comparison)
     p_holm = _corrected([claim and claim[0] for claim in claims], families, looks, sides=2)
     p_equivalent = _corrected([claim and claim[1] for claim in claims], families, looks, sides=1)
     pairs = []
-    for (baseline, row), one, p, p_inside in zip(sides, found, p_holm, p_equivalent, strict=True):
+    for (baseline, row, metric), one, p, p_inside in zip(sides, found, p_holm, p_equivalent, strict=True):
         flags = _flags(baseline, row)
         pairs.append(
             Pair(
@@ -54,12 +65,13 @@ def pairs_of(comparison: ComparisonConfig, rows: Sequence[Row], metric: Metric) 
             )
         )
     left = Counter(family for family, one in zip(families, pairs, strict=True) if _counts(one))
-    return [
-        replace(one, needed=tuple(needed(one.found, row.samples, threshold(ALPHA / left[family], looks, sides=2))))
-        if one.found and one.verdict is Verdict.NOT_DISTINGUISHABLE
-        else one
-        for one, family, (_, row) in zip(pairs, families, sides, strict=True)
-    ]
+    of_problem: list[list[Pair]] = [[] for _ in problems]
+    for number, one, family, (_, row, _) in zip(numbers, pairs, families, sides, strict=True):
+        if one.found and one.verdict is Verdict.NOT_DISTINGUISHABLE:
+            alpha = threshold(ALPHA / left[family], looks, sides=2)
+            one = replace(one, needed=tuple(needed(one.found, row.samples, alpha)))
+        of_problem[number].append(one)
+    return of_problem
 
 
 def _counts(one: Pair) -> bool:
@@ -107,7 +119,7 @@ def _at_chance(row: Row, seeds: Collection[int], metric: Metric) -> np.ndarray:
 
 
 def _corrected(
-    p_values: Sequence[float | None], families: Sequence[float | None], looks: tuple[int, ...], *, sides: int
+    p_values: Sequence[float | None], families: Sequence[Hashable], looks: tuple[int, ...], *, sides: int
 ) -> list[float | None]:
     """Return the p values corrected for the looks and, within each family, by Holm."""
     over = [None if p is None else float(p_over_looks(p, looks, sides=sides)) for p in p_values]

@@ -64,6 +64,8 @@ def _commented(values: dict[str, Any], above: str, comments: Mapping[str, str]) 
     for name, value in values.items():
         if isinstance(value, dict):
             mapping[name] = _commented(value, f"{above}{name}.", comments)
+        elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+            mapping[name] = CommentedSeq(_commented(one, f"{above}{name}.", {}) for one in value)
         elif isinstance(value, list):
             mapping[name] = CommentedSeq(value)
             mapping[name].fa.set_flow_style()
