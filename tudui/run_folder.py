@@ -30,6 +30,7 @@ CHANGED_ON_RESUME = (*MOVED, "train.epochs")
 RUNS = Path("runs")  # where new runs get their folders
 OURS = ".tudui"  # in the names of files that grow in the folder of a sink; users put others beside them
 COMPARISON_LOCK, PLAN = "comparison.lock", "plan.yaml"  # of the folder above the runs of a comparison
+PROBLEMS_LOCK = "problems.lock"  # of the folder above the comparisons of a grid of problems, which has a plan too
 
 
 class RunFolder:

@@ -21,7 +21,7 @@ from tudui.comparison.verdict import OPEN
 from tudui.config.data_sets import default_name
 from tudui.config.own_code import OwnCode, own_object
 from tudui.config.plan import Plan, load_plan, plan_yaml
-from tudui.data import load_data
+from tudui.data import Dataset, load_data
 from tudui.errors import ConfigError, Interrupted, TuduiError, UsageError
 from tudui.files import check_writable, disk_errors, locked, refuse_links, remove_left, write_text
 from tudui.losses import build_loss
@@ -46,10 +46,7 @@ def compare(
     Nothing in the folder changes if it contains something else, or runs of another config.
     """
     search = Search(plan, folder / TUNING)
-    check_folder(folder)
-    waiting = any(_waiting(runs, place) for runs, place in _stages(search, folder))
-    if waiting or plan.comparison.metric is not None or plan.comparison.margin is not None:
-        check_data(plan)
+    check(plan, folder)
     is_new = not folder.exists()
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,6 +71,19 @@ def compare(
                 rmtree(folder, ignore_errors=True)
             raise
     return read_comparison(folder)
+
+
+def check(plan: Plan, folder: Path) -> Dataset | None:
+    """Raise TuduiError if runs of the plan could not be done or compared in this folder; nothing is written.
+
+    Return the data if runs are missing.
+    """
+    check_folder(folder)
+    waiting = any(_waiting(runs, place) for runs, place in _stages(Search(plan, folder / TUNING), folder))
+    if not (waiting or plan.comparison.metric is not None or plan.comparison.margin is not None):
+        return None
+    data = check_data(plan)
+    return data if waiting else None
 
 
 def _stages(search: Search, folder: Path) -> Iterator[tuple[Sequence[PlannedRun], Path]]:
@@ -147,8 +157,8 @@ def run_events(name: str) -> Path:
     return Path("..", RUNS, name, TENSORBOARD)
 
 
-def check_data(plan: Plan) -> None:
-    """Raise UsageError if runs of the plan could not be done or compared; DataError if its data cannot be read."""
+def check_data(plan: Plan) -> Dataset:
+    """Return the data of a plan's runs; UsageError if they could not be done, DataError for the data."""
     data = load_data(plan.base.data, plan.base.seed)
     metric = metric_named(data.task.metrics, plan.comparison.metric, figures=data.task.figures)
     margin = plan.comparison.margin
@@ -163,6 +173,7 @@ def check_data(plan: Plan) -> None:
         own_object(name, code, "--sink")
     if plan.comparison.lr == "tuned" and data.validation is None:
         raise UsageError(f"{data.name}: too few images for a validation split, which --lr tuned needs")
+    return data
 
 
 def _waiting(runs: Sequence[PlannedRun], folder: Path) -> list[PlannedRun]:

@@ -201,7 +201,7 @@ class Comparison:
                 if (found := self.wrong_labels(noise))
             },
             "rows": [_row(row) for row in self.rows],
-            "pairs": [_pair(pair) for pair in self.pairs],
+            "pairs": [pair_values(pair) for pair in self.pairs],
             "tuning": [_curve(curve) for curve in self.tuning],
             "variance": [asdict(one) for one in self.explained],
             "timing": {
@@ -257,7 +257,8 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _pair(pair: Pair) -> dict[str, Any]:
+def pair_values(pair: Pair) -> dict[str, Any]:
+    """Return a pair as plain values."""
     values = asdict(pair) | {"flags": list(pair.flags), "needed": [asdict(one) for one in pair.needed]}
     found: dict[str, Any] | None = values.pop("found")
     return values | (found or {"difference": None, "n": 0})

@@ -10,7 +10,7 @@ import numpy as np
 from tudui.comparison.done import RunRecord
 from tudui.comparison.looks import looks_of, p_over_looks, threshold
 from tudui.comparison.outcome import Pair, Row
-from tudui.comparison.power import needed
+from tudui.comparison.power import Needed, needed
 from tudui.comparison.statistics import ALPHA, Difference, holm, pair
 from tudui.comparison.verdict import Flag, Verdict, verdict
 from tudui.config.comparison import ComparisonConfig
@@ -64,13 +64,13 @@ def pairs_of_problems(
                 flags=flags,
             )
         )
-    left = Counter(family for family, one in zip(families, pairs, strict=True) if _counts(one))
+    left = Counter(family for family, made in zip(families, pairs, strict=True) if _counts(made))
     of_problem: list[list[Pair]] = [[] for _ in problems]
-    for number, one, family, (_, row, _) in zip(numbers, pairs, families, sides, strict=True):
-        if one.found and one.verdict is Verdict.NOT_DISTINGUISHABLE:
-            alpha = threshold(ALPHA / left[family], looks, sides=2)
-            one = replace(one, needed=tuple(needed(one.found, row.samples, alpha)))
-        of_problem[number].append(one)
+    for number, made, family, (_, row, _) in zip(numbers, pairs, families, sides, strict=True):
+        more: list[Needed] = []
+        if made.found and made.verdict is Verdict.NOT_DISTINGUISHABLE:
+            more = [*needed(made.found, row.samples, threshold(ALPHA / left[family], looks, sides=2))]
+        of_problem[number].append(replace(made, needed=tuple(more)))
     return of_problem
 
 

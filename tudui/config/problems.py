@@ -58,7 +58,8 @@ def load_plans(path: Path | None = None, overrides: Sequence[Override] = ()) -> 
     if (number := len(axes[0]) * len(axes[1])) > MAX_PROBLEMS:
         raise ConfigError([f"network and data: {number} problems are too many; at most {MAX_PROBLEMS}"])
     plans, problems = [], list[str]()
-    for chosen in map(dict, product(*([(section, one) for one in axis] for section, axis in zip(SEVERAL, axes)))):
+    for pair in product(*axes):
+        chosen = dict(zip(SEVERAL, pair, strict=True))
         settings = [chosen[name].override if (name := _section(one)) else one for one in overrides]
         places = {section: choice.place for section, choice in chosen.items()}
         try:

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 from typing import assert_never
+from urllib.parse import quote
 
 from tudui.report import document as doc
 
@@ -60,12 +61,15 @@ def _table(table: doc.Table) -> str:
 
 
 def _row(cells: Sequence[str], kinds: Sequence[str]) -> str:
-    first, *others = (
-        f'<code title="{escape(cell)}">{escape(cell[:8])}</code>' if isinstance(cell, doc.Short) else escape(cell)
-        for cell in cells
-    )
+    first, *others = map(_cell, cells)
     numbers = (f"<td{kind}>{cell}</td>" for kind, cell in zip(kinds[1:], others, strict=True))
     return f'<th scope="row">{first}</th>{"".join(numbers)}'
+
+
+def _cell(text: str) -> str:
+    if isinstance(text, doc.Link):
+        return f'<a href="{escape(quote(text.to))}">{escape(text)}</a>'
+    return f'<code title="{escape(text)}">{escape(text[:8])}</code>' if isinstance(text, doc.Short) else escape(text)
 
 
 def _picture(picture: doc.Picture) -> str:

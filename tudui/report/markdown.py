@@ -1,6 +1,7 @@
 """The report as Markdown, with its pictures in a folder beside it."""
 
 from typing import assert_never
+from urllib.parse import quote
 
 from tudui.report import document as doc
 from tudui.text import markdown_text, printable
@@ -24,10 +25,7 @@ def _block(block: doc.Block) -> str:
         case doc.Code(text):
             return "\n".join(f"    {printable(line)}" for line in text.splitlines())
         case doc.Table(caption, head, rows, words):
-            cells = [
-                [f"`{cell[:8]}`" if isinstance(cell, doc.Short) else markdown_text(cell) for cell in row]
-                for row in (head, *rows)
-            ]
+            cells = [[_cell(cell) for cell in row] for row in (head, *rows)]
             cells.insert(1, [":---" if name in words else "---:" for name in head])
             return "\n".join((f"{markdown_text(caption)}:\n", *(f"| {' | '.join(row)} |" for row in cells)))
         case doc.Gallery(pictures):
@@ -39,3 +37,9 @@ def _block(block: doc.Block) -> str:
             return f"<details><summary>{markdown_text(summary)}</summary>\n\n{markdown(blocks)}\n</details>"
         case _:
             assert_never(block)
+
+
+def _cell(text: str) -> str:
+    if isinstance(text, doc.Link):
+        return f"[{markdown_text(text)}]({quote(text.to)})"
+    return f"`{text[:8]}`" if isinstance(text, doc.Short) else markdown_text(text)
