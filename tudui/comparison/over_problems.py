@@ -56,7 +56,7 @@ def mean_difference(differences: Sequence[float], variances: Sequence[float | No
     """Return the mean of differences in K >= 2 problems, each with the variance that seeds and images give it.
 
     All problems have the same weight. Weights 1 / (variance + variance between problems), which are usual, have to be
-    estimated from a few seeds, and then exclude the truth in up to 15 % of cases instead of 5 %
+    estimated from a few seeds, and then exclude the truth in up to 16 % of cases instead of 5 %
     (`experiments/simulate_problems.py`). The variance between problems is Hedges' estimate (1983, Psychological
     Bulletin 93, 388-395): that of the differences minus the mean of `variances`, which needs no weights either.
     """

@@ -21,6 +21,7 @@ SHOWN = (
     Verdict.NO_VERDICT,
 )  # fmt: skip
 MEANS = ("mean difference", "its 95 % interval", "deviation between problems")
+RARE = tuple(words.verdict_name(verdict) for verdict in SHOWN[4:])  # no column in a terminal if no problem has it
 HEIGHT = 0.32  # inches of a line in the picture
 
 
@@ -223,7 +224,7 @@ def _picture(problems: Problems, noise: float) -> Picture:
     names = list(problems.comparisons)
     figure, axes = new_picture(1.8 + HEIGHT * len(names) * (len(others) + 1))
     for place, one in enumerate(problems.comparisons.values()):
-        offsets = np.linspace(-0.3, 0.3, len(others)) if len(others) > 1 else [0.0]
+        offsets = np.linspace(-0.22, 0.22, len(others)) if len(others) > 1 else [0.0]
         for offset, variant in zip(offsets, others, strict=True):
             pair = next(pair for pair in one.pairs_at(noise) if pair.variant == variant)
             style = styles[variant]

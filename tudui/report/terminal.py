@@ -12,7 +12,15 @@ from rich.text import Text
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.problems import Problems
 from tudui.report import words
-from tudui.report.problems import MEANS, conclusions, protocol_of_problems, tally_table, verdict_table, why_no_mean
+from tudui.report.problems import (
+    MEANS,
+    RARE,
+    conclusions,
+    protocol_of_problems,
+    tally_table,
+    verdict_table,
+    why_no_mean,
+)
 from tudui.report.protocol import held_equal
 from tudui.report.variance import advice, variance_table
 from tudui.report.words import UNKNOWN, mean_sd, noise_words
@@ -148,8 +156,8 @@ def terminal_of_problems(problems: Problems, console: Console) -> None:
         console.print()
     for noise in levels:
         found = tally_table(problems, noise)
-        seen = [{row[place] for row in found.rows} - {"0", UNKNOWN} for place in range(len(found.head))]
-        places = [place for place, name in enumerate(found.head) if seen[place] and name not in MEANS]
+        empty = {name for name in RARE if {row[found.head.index(name)] for row in found.rows} <= {"0", UNKNOWN}}
+        places = [place for place, name in enumerate(found.head) if name not in {*empty, *MEANS}]
         heads = [found.head[place].replace(" ", "\n") for place in places]
         table = plain_table(*heads, title=escape(found.caption), gap=1 if console.width < WIDE else 2)
         for row in found.rows:
