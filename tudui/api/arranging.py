@@ -98,7 +98,8 @@ class GridArrangement:
 
     def __str__(self) -> str:
         first = next(iter(self.ways.values()))
-        return f"{len(self.ways)} problems, {replace(first, runs=self.runs)}"
+        all_runs = replace(first, runs=self.runs, jobs=min(first.jobs, first.runs))
+        return f"{len(self.ways)} problems, {all_runs}"
 
 
 def arrange_grid(

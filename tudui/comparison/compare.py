@@ -46,7 +46,8 @@ def compare(
     Nothing in the folder changes if it contains something else, or runs of another config.
     """
     search = Search(plan, folder / TUNING)
-    check(plan, folder)
+    if is_waiting(plan, folder) or plan.comparison.metric is not None or plan.comparison.margin is not None:
+        check_data(plan)
     is_new = not folder.exists()
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,17 +74,10 @@ def compare(
     return read_comparison(folder)
 
 
-def check(plan: Plan, folder: Path) -> Dataset | None:
-    """Raise TuduiError if runs of the plan could not be done or compared in this folder; nothing is written.
-
-    Return the data if runs are missing.
-    """
+def is_waiting(plan: Plan, folder: Path) -> bool:
+    """Return whether runs of the plan are missing; TuduiError if the folder has something else, or other runs."""
     check_folder(folder)
-    waiting = any(_waiting(runs, place) for runs, place in _stages(Search(plan, folder / TUNING), folder))
-    if not (waiting or plan.comparison.metric is not None or plan.comparison.margin is not None):
-        return None
-    data = check_data(plan)
-    return data if waiting else None
+    return any(_waiting(runs, place) for runs, place in _stages(Search(plan, folder / TUNING), folder))
 
 
 def _stages(search: Search, folder: Path) -> Iterator[tuple[Sequence[PlannedRun], Path]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from tudui.comparison.compare import TENSORBOARD, check, read_comparison, run_events
+from tudui.comparison.compare import TENSORBOARD, check_data, is_waiting, read_comparison, run_events
 from tudui.comparison.outcome import Comparison, pair_values
 from tudui.comparison.over_problems import FEWEST_PROBLEMS, Tally, tallies
 from tudui.comparison.pairs import pairs_of_problems
@@ -153,13 +153,15 @@ def claimed(grid: Grid, folder: Path) -> Iterator[None]:
 
 
 def _check_problem(plan: Plan, folder: Path) -> None:
+    """Raise TuduiError if a problem has missing runs that cannot be done."""
+    if not is_waiting(plan, folder):
+        return
     network, data = plan.base.network, plan.base.data
     if isinstance(network, OwnCode):
         own_object(network.name, network.code, "--network with all networks, this one as")
     if data.code:
         own_object(data.name, data.code, "--data with all data sets, this one as")
-    if read := check(plan, folder):
-        build_network(network, read.shape, seed=plan.base.seed)
+    build_network(network, check_data(plan).shape, seed=plan.base.seed)
 
 
 def read_problems(folder: Path, **changed: Any) -> Problems:
