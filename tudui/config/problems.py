@@ -109,7 +109,7 @@ def _choice(named: Override, section: str, in_file: Any, item: Any) -> _Choice:
 
 def _grid(plans: Sequence[Plan]) -> Grid:
     names = [f"{folder_name(plan.base.network.name)}-{default_name(plan.base.data.name)}" for plan in plans]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := [name for name in names if names.count(name) > 1]:
         raise ConfigError([f"network and data: two problems would both be called {twice[0]}; name each once"])
     comparison = plans[0].comparison
     if comparison.until_decided:
