@@ -4,6 +4,7 @@ r"""Measure validation accuracy over learning rates, to choose the recipe rate o
         --rate 0.01 --rate 0.02 --out rates.json
 
 Prints a row per loss, form and optimizer, a column per rate: mean validation accuracy over the seeds, in percent.
+`choose_rates_of_networks.sh` types the command for the networks without rates.
 """
 
 import json
@@ -47,6 +48,7 @@ def main(
     data: Annotated[list[str], typer.Option()],
     loss: Annotated[list[str], typer.Option(help="NAME or NAME/plain.")],
     rate: Annotated[list[float], typer.Option()],
+    network: Annotated[str, typer.Option()] = "tudui",
     data_dir: Annotated[str | None, typer.Option(help="Copy of CIFAR-10.")] = None,
     optimizer: str = "sgd",
     clip: float = 1.0,
@@ -56,22 +58,32 @@ def main(
     """Measure every combination, one after another."""
     results = []
     for name in data:
-        table = Table("loss", *(f"{value:g}" for value in rate), title=f"{name}: validation accuracy %, {seeds} seeds")
+        table = Table(
+            "loss", *(f"{value:g}" for value in rate), title=f"{network}, {name}: validation accuracy %, {seeds} seeds"
+        )
         for text in loss:
             loss_name, _, form = text.partition("/")
             section = loss_section(loss_name) | ({"form": form} if form else {})
             row = []
             for value in rate:
                 settings = {
-                    "loss": section, "data.name": name, "optimizer.name": optimizer, "optimizer.lr": value,
-                    "train.clip": clip, **SIZES[name], **SHARED.get(name, {}),
+                    "loss": section, "network": network, "data.name": name,
+                    "optimizer.name": optimizer, "optimizer.lr": value, "train.clip": clip, **SIZES[name], **SHARED.get(name, {}),
                 }  # fmt: skip
                 if name != "digits":
                     settings["data.dir"] = data_dir
                 scores = [measure({**settings, "seed": 1000 + seed}) for seed in range(seeds)]
                 row.append(100 * sum(scores) / seeds)
                 results.append(
-                    {"data": name, "loss": text, "optimizer": optimizer, "clip": clip, "rate": value, "scores": scores}
+                    {
+                        "network": network,
+                        "data": name,
+                        "loss": text,
+                        "optimizer": optimizer,
+                        "clip": clip,
+                        "rate": value,
+                        "scores": scores,
+                    }
                 )
                 if out:
                     out.write_text(json.dumps(results, indent=1))

@@ -94,20 +94,19 @@ def _show_estimates(grid: "Grid", way: "GridArrangement", console: "Console", *,
     """Print what would be done for each problem of a grid, and about how long it takes."""
     from tudui.api.comparing import duration
 
-    estimates = way.estimate(grid)
-    tuned = "tuned over " if grid.first.comparison.lr == "tuned" else ""
+    estimates, base, comparison = way.estimate(grid), grid.first.base, grid.first.comparison
+    tuned = comparison.lr == "tuned"
     for name, (seconds, rates) in estimates.items():
-        each = "; ".join(f"{variant} {tuned}{', '.join(f'{rate:g}' for rate in of)}" for variant, of in rates.items())
-        runs = way.ways[name].runs
-        console.print(f"{name}: {runs} runs, about {duration(seconds)}; learning rates {each}", markup=False)
-    whole = sum(seconds for seconds, _ in estimates.values())
-    base, comparison = grid.first.base, grid.first.comparison
+        each = ", ".join(f"{variant} {rate:g}" for variant, (rate, *_) in rates.items())
+        shown = "" if tuned else f"; learning rates {each}"
+        console.print(f"{name}: {way.ways[name].runs} runs, about {duration(seconds)}{shown}", markup=False)
     noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
-    console.print(
-        f"the same for each: {base.train.epochs} epochs, seeds {base.seed} to {base.seed + comparison.seeds - 1}, "
-        f"wrong labels {noise}",
-        markup=False,
-    )
+    equal = [
+        f"{base.train.epochs} epochs, seeds {base.seed} to {base.seed + comparison.seeds - 1}, wrong labels {noise}",
+        *([f"rates tuned over {', '.join(f'{rate:g}' for rate in comparison.rates)}"] if tuned else []),
+    ]
+    console.print(f"equal for each problem and loss: {', '.join(equal)}", markup=False)
+    whole = sum(seconds for seconds, _ in estimates.values())
     console.print(f"{way}, in {way.folder}: about {duration(whole)}", markup=False)
     console.print("dry run: nothing was written", markup=False)
     if json:
