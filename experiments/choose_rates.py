@@ -67,8 +67,8 @@ def main(
             row = []
             for value in rate:
                 settings = {
-                    "loss": section, "network": network, "data.name": name,
-                    "optimizer.name": optimizer, "optimizer.lr": value, "train.clip": clip, **SIZES[name], **SHARED.get(name, {}),
+                    "loss": section, "network": network, "data.name": name, "train.clip": clip,
+                    "optimizer.name": optimizer, "optimizer.lr": value, **SIZES[name], **SHARED.get(name, {}),
                 }  # fmt: skip
                 if name != "digits":
                     settings["data.dir"] = data_dir

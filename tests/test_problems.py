@@ -1,5 +1,6 @@
 """`compare-losses` over several networks and data sets: ordinary comparisons, and what they say together."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -128,6 +129,21 @@ def test_mistakes_in_a_grid_are_one_line(text, line, tudui):
     assert line in answer.err
     assert not Path("grid").exists()
     assert tudui("config", "validate", "plan.yaml").code == 2
+
+
+@pytest.mark.parametrize("code", ["", ", code: '{}'"])
+@pytest.mark.parametrize(
+    "text", ["network: [linear, {{name: net.py:Net{}}}]", "data: [digits, {{name: net.py:half{}}}]"]
+)
+def test_lists_in_a_plan_never_import(text, code, tudui):
+    """Nor if the rest of a list is named on the command line."""
+    Path("net.py").write_text(f"open('imported', 'w')\n{NET}")
+    text = text.format(code.format(hashlib.sha256(Path("net.py").read_bytes()).hexdigest()))
+    Path("plan.yaml").write_text(f"{text}\ncomparison: {{lr: same}}\noptimizer: {{lr: 0.05}}\n")
+    for words in (("-o", "grid"), ("--dry-run",), ("--network", "tudui,linear"), ("--data", "digits")):
+        tudui("compare-losses", "--config", "plan.yaml", *SMALL[:-4], *words)
+    tudui("config", "validate", "plan.yaml")
+    assert not Path("imported").exists()
 
 
 def test_a_grid_is_no_plan_of_one_comparison():
