@@ -74,6 +74,8 @@ def configuration() -> str:
                 yield f"{above}{name}", value
 
     run = schema["properties"]
+    run["data"] = run["data"]["anyOf"][0]  # without the list
+    run["network"]["anyOf"].pop()
     sections = [name for name, values in run.items() if "$ref" in values]
     alone = {name: run[name] for name in run if "description" in run[name] and name != "comparison"}
     parts = [BEGINNING, "## Outside of sections\n", _table(alone.items())]

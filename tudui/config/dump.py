@@ -85,7 +85,15 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["loss"] = loss = _section("loss", loss_specs(), definitions)
     schema["properties"]["network"] = _section("network", network_specs(), definitions)
     own, others = {"enum": list(data_sets())}, {"type": "string", "pattern": f"^{FOLDER}."}
-    definitions["DataConfig"]["properties"]["name"]["anyOf"] = [own, others]
+    data = definitions["DataConfig"]["properties"]["name"]
+    del data["type"]
+    data["anyOf"] = [own, others, {"type": "array", "items": {"anyOf": [own, others]}}]
+    # lists are for plans: a grid of problems
+    section = {"$ref": schema["properties"]["data"]["$ref"]}
+    several = {"type": "array", "items": {"anyOf": [own, others, section]}}
+    schema["properties"]["data"] = {"anyOf": [section, several]}
+    network = schema["properties"]["network"]["anyOf"]
+    network.append({"type": "array", "items": {"anyOf": [*network]}})
     for section in ("optimizer", "schedule"):  # a name alone is a section, too
         names = sorted(schema["properties"][section]["discriminator"]["mapping"])
         variants = schema["properties"][section].pop("oneOf")
