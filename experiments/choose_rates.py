@@ -9,6 +9,7 @@ data set's first metric, for classes in percent. All rates of numbers (about 40 
     for network in auto mlp linear; do for optimizer in sgd adam; do
         python experiments/choose_rates.py --numbers --network $network --optimizer $optimizer
     done; done
+`choose_rates_of_networks.sh` types the command for the networks without rates.
 """
 
 import json
@@ -90,7 +91,15 @@ def main(
                 scores = [measure({**settings, "seed": 1000 + seed}) for seed in range(seeds)]
                 row.append(sum(scores) / seeds)
                 results.append(
-                    {"data": name, "loss": text, "optimizer": optimizer, "clip": clip, "rate": value, "scores": scores}
+                    {
+                        "network": network,
+                        "data": name,
+                        "loss": text,
+                        "optimizer": optimizer,
+                        "clip": clip,
+                        "rate": value,
+                        "scores": scores,
+                    }
                 )
                 if out:
                     out.write_text(json.dumps(results, indent=1))

@@ -59,8 +59,12 @@ def main(
         while time.monotonic() - began < 60 * minutes:
             with tempfile.TemporaryDirectory() as place:
                 plan = {**PLAN, "comparison.seeds": seeds}
+                start = len(seen)
                 report = tudui.compare(overrides=plan, folder=Path(place) / "c", executor=executor, progress=False)
             comparisons, runs = comparisons + 1, runs + sum(len(row.runs) for row in report.rows)
+            latest = [entry for _, entry in seen[start:]]
+            peaks = {what: max(entry[what] for entry in latest) for what in latest[0]}
+            print(comparisons, "; ".join(f"{what} {peak:.5g}" for what, peak in peaks.items()), flush=True)
     finally:
         over.set()
         watcher.join()

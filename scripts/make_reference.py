@@ -54,7 +54,8 @@ again in its folder: the report by `tudui report`, the record and checkpoints by
 """
 PLAN = """\
 The plan of `tudui compare-losses`. It stands in a file beside the sections above, which then hold for every run;
-`tudui config copy compare` gives you one.
+`tudui config copy compare` gives you one. In it, `network`, `data` and `data.name` may be lists: a comparison for each
+network on each data set ([statistics](statistics.md#several-networks-and-data-sets)).
 """
 
 
@@ -73,6 +74,8 @@ def configuration() -> str:
                 yield f"{above}{name}", value
 
     run = schema["properties"]
+    run["data"] = run["data"]["anyOf"][0]  # without the list
+    run["network"]["anyOf"].pop()
     sections = [name for name, values in run.items() if "$ref" in values]
     alone = {name: run[name] for name in run if "description" in run[name] and name != "comparison"}
     parts = [BEGINNING, "## Outside of sections\n", _table(alone.items())]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tudui.config import Config, Loaded, Override, load_config
-from tudui.config.data_sets import FOLDER
+from tudui.config.data_sets import default_name
 from tudui.config.load import flatten, located
 from tudui.config.own_code import allow, is_own
 from tudui.config.plug_ins import folder_name
@@ -34,6 +34,7 @@ PICTURES = [
     f"{name}.{form}" for name in ("curves", "confusion", "predicted-over-true", "worst") for form in ("png", "svg")
 ]
 COMPARISON_LOCK, PLAN = "comparison.lock", "plan.yaml"  # of the folder above the runs of a comparison
+PROBLEMS_LOCK = "problems.lock"  # of the folder above the comparisons of a grid of problems, which has a plan too
 
 
 class RunFolder:
@@ -267,11 +268,6 @@ def new_run_folder(config: Config) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # it is not empty
             folder.rmdir()
-
-
-def default_name(data: str) -> str:
-    """Return a data set's part of a run folder's name, which is safe in shell commands."""
-    return folder_name(Path(data.removeprefix(FOLDER)).resolve().name if data.startswith(FOLDER) else data)
 
 
 def is_comparison(root: Path) -> bool:

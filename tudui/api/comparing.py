@@ -1,92 +1,38 @@
 """`tudui.compare`, the report of a comparison, and how long one takes."""
 
-import math
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tudui.api.configs import NOTHING, Named, PlanSource, Settings, one_of
+from tudui.api.arranging import Arrangement as Arrangement
+from tudui.api.arranging import ExecutorName
+from tudui.api.arranging import GridArrangement as GridArrangement
+from tudui.api.arranging import arrange as arrange
+from tudui.api.arranging import arrange_grid as arrange_grid
+from tudui.api.arranging import looks_of as looks_of
+from tudui.api.configs import NOTHING, Named, PlanSource, Settings
 from tudui.api.configs import plan as load_plan
 from tudui.api.console import console_on, note
 from tudui.comparison import compare as comparisons
+from tudui.comparison import problems
 from tudui.comparison.compare import read_comparison as read_comparison
 from tudui.comparison.dashboards import write_dashboards
-from tudui.comparison.executors import Executor, Listener, check_jobs, choose_executor, default_jobs
-from tudui.comparison.looks import looks_of as looks_of
+from tudui.comparison.executors import Listener, Progress
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.progress import duration as duration
 from tudui.comparison.progress import progress_display
-from tudui.comparison.runs import given_rates, reported_runs
-from tudui.comparison.tuning import Search
 from tudui.config.plan import Plan
-from tudui.errors import UsageError
+from tudui.config.problems import Grid
 from tudui.files import locked
-from tudui.losses import registered_here
-from tudui.report import Report, write_report
-from tudui.run.estimate import START_UP, estimate
-from tudui.run_folder import COMPARISON_LOCK
+from tudui.report import ProblemsReport, Report, write_problems, write_report
+from tudui.run_folder import COMPARISON_LOCK, PROBLEMS_LOCK
 from tudui.sinks.printable import lasting
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-ExecutorName = Literal["auto", "local", "stacked", "ray"]
-
-
-@dataclass(frozen=True)
-class Arrangement:
-    """How the runs of a comparison are done."""
-
-    folder: Path
-    executor: Executor
-    jobs: int
-    runs: int  # at most, if seeds are added until comparisons are decided
-    looks: int
-
-    def __str__(self) -> str:
-        runs = f"{'at most ' if self.looks > 1 else ''}{self.runs} run{'s' if self.runs > 1 else ''}"
-        if self.executor == "ray":
-            return f"{runs}, on Ray"
-        return f"{runs}, {min(self.jobs, self.runs)} {'in lockstep' if self.executor == 'stacked' else 'at a time'}"
-
-    def estimate(self, plan: Plan) -> tuple[float, dict[str, tuple[float, ...]]]:
-        """Return about how many seconds it takes, and the learning rates of each variant; nothing is written.
-
-        The rates are those of the first noise level, or all candidates if they are tuned.
-        """
-        comparisons.check_data(plan)
-        comparison = plan.comparison
-        if comparison.lr == "tuned":
-            runs = next(iter(Search(plan, self.folder)))
-            rates = dict.fromkeys(comparison.variants, comparison.rates)
-        else:
-            given = given_rates(plan)
-            runs = list(reported_runs(plan, given))
-            rates = {name: (given[name, comparison.levels[0]],) for name in comparison.variants}
-        first = runs[: self.jobs] if self.executor == "stacked" else runs[:1]
-        return estimate([run.config for run in first]).whole * math.ceil(self.runs / self.jobs) + START_UP, rates
-
-
-def arrange(
-    plan: Plan, *, folder: Named | None = None, executor: ExecutorName = "auto", jobs: int | None = None
-) -> Arrangement:
-    """Return how `compare` would do the runs of a plan; UsageError for an executor or a number of jobs it refuses."""
-    one_of("executor", executor, ("auto", "local", "stacked", "ray"))
-    check_jobs(executor, jobs)
-    place = comparisons.default_folder(plan) if folder is None else Path(folder)
-    comparisons.check_folder(place)
-    if own := registered_here(variant.name for variant in plan.comparison.variants.values()):
-        if executor not in ("auto", "stacked"):
-            raise UsageError(
-                f"executor={executor!r}: only this process knows the loss {own[0]}; "
-                f"use executor='stacked', or put the loss in a package"
-            )
-        executor = "stacked"
-    chosen = choose_executor(plan.base) if executor == "auto" else executor
-    runs, looks = comparisons.number_of_runs(plan), len(looks_of(plan.comparison))
-    return Arrangement(place, chosen, jobs or default_jobs(plan.base, chosen), runs, looks)
 
 
 def compare(
@@ -99,37 +45,70 @@ def compare(
     ray_address: str | None = None,
     progress: "bool | Console" = True,
     command: str | None = None,
-) -> Report:
+) -> Report | ProblemsReport:
     """Compare losses: `compare(overrides={"comparison.variants": ["ce", "huber"], "comparison.seeds": 3})`.
 
-    `plan` is a shipped plan's name, a YAML file, a mapping or a Plan; the config of a run is a plan too. Finished runs
-    in the folder, by default one below runs/ for the plan, are not repeated. The report is written into the folder.
-    `command` is the command that the user is shown for resuming.
+    `plan` is a shipped plan's name, a YAML file, a mapping, a Plan or a Grid; the config of a run is a plan too.
+    Finished runs in the folder, by default one below runs/ for the plan, are not repeated. The report is written into
+    the folder. `command` is the command that the user is shown for resuming.
 
-    `values` of the result is the content of comparison.json; accuracies are fractions. UsageError and DataError say
+    `values` of the result is the content of comparison.json; accuracies are fractions. If `network` or `data.name` is a
+    list, the result is that of a grid of problems, and `values` that of problems.json. UsageError and DataError say
     what is wrong; Interrupted, after Ctrl-C, means that everything is saved: the same call resumes.
     """
     loaded = load_plan(plan, overrides)
-    way = arrange(loaded, folder=folder, executor=executor, jobs=jobs)
-    if command is None:
-        shown = fspath(plan) if isinstance(plan, PathLike) else plan
-        command = f"tudui.compare({shown!r}, {overrides!r}, folder={str(way.folder)!r})"
-    with ExitStack() as stack:
-        listener: Listener = _ignore
-        if progress:
-            console = console_on(stderr=True) if progress is True else progress
-            stack.enter_context(lasting(console))
-            console.print(f"{way}, in {way.folder}", markup=False, soft_wrap=True)
-            listener = stack.enter_context(progress_display(console, way.runs))
-        found = comparisons.compare(
-            loaded, way.folder, executor=way.executor, jobs=way.jobs, listener=listener, command=command,
-            ray_address=ray_address,
-        )  # fmt: skip
-    return _reported(found)
+    if not isinstance(loaded, Grid):
+        way = arrange(loaded, folder=folder, executor=executor, jobs=jobs)
+        command = command or _call(plan, overrides, way.folder)
+        with _shown(way, progress) as listener:
+            found = _done(loaded, way, listener, command, ray_address)
+        return _reported(found)
+    ways = arrange_grid(loaded, folder=folder, executor=executor, jobs=jobs)
+    command = command or _call(plan, overrides, ways.folder)
+    with _shown(ways, progress) as listener, problems.claimed(loaded, ways.folder):
+        for name, one in loaded.plans.items():
+            with problems.naming(name):
+                _reported(_done(one, ways.ways[name], _inside(name, listener), command, ray_address))
+        return _reported_problems(problems.read_problems(ways.folder))
+
+
+def _call(plan: PlanSource, overrides: Settings, folder: Path) -> str:
+    """Return the call that resumes a comparison from Python."""
+    shown = fspath(plan) if isinstance(plan, PathLike) else plan
+    return f"tudui.compare({shown!r}, {overrides!r}, folder={str(folder)!r})"
+
+
+@contextmanager
+def _shown(way: Arrangement | GridArrangement, progress: "bool | Console") -> Iterator[Listener]:
+    """Print what will be done, and show the progress of the runs until the block ends, if that is wanted."""
+    if not progress:
+        yield _ignore
+        return
+    console = console_on(stderr=True) if progress is True else progress
+    with lasting(console):
+        console.print(f"{way}, in {way.folder}", markup=False, soft_wrap=True)
+        with progress_display(console, way.runs) as listener:
+            yield listener
 
 
 def _ignore(_: object) -> None:
     """Take progress that nobody sees."""
+
+
+def _inside(problem: str, listener: Listener) -> Listener:
+    """Return a listener that puts the problem before the names of its runs."""
+
+    def listen(progress: Progress) -> None:
+        listener(replace(progress, run=f"{problem}/{progress.run}"))
+
+    return listen
+
+
+def _done(plan: Plan, way: Arrangement, listener: Listener, command: str, ray_address: str | None) -> Comparison:
+    return comparisons.compare(
+        plan, way.folder, executor=way.executor, jobs=way.jobs, listener=listener, command=command,
+        ray_address=ray_address,
+    )  # fmt: skip
 
 
 def report(
@@ -138,13 +117,21 @@ def report(
     metric: str | None = None,
     margin: float | None = None,
     family: Literal["report", "level"] | None = None,
-) -> Report:
-    """Write a comparison's report again, without training, and return it; UsageError if runs are missing.
+) -> Report | ProblemsReport:
+    """Write a comparison's report again, or those of a grid, without training; UsageError if runs are missing.
 
     The verdicts use these instead of the plan's metric, margin and family.
     """
-    comparisons.refuse_links_in(Path(folder))
-    return _reported(read_comparison(Path(folder), metric=metric, margin=margin, family=family))
+    changed = {"metric": metric, "margin": margin, "family": family}
+    if not (Path(folder) / PROBLEMS_LOCK).exists():
+        comparisons.refuse_links_in(Path(folder))
+        return _reported(read_comparison(Path(folder), **changed))
+    problems.refuse_links_in_grid(Path(folder))
+    found = problems.read_problems(Path(folder), **changed)
+    with locked(found.folder / PROBLEMS_LOCK, what="a comparison is"):
+        for name in found.comparisons:
+            _reported(read_comparison(found.folder / name, **changed))
+        return _reported_problems(found)
 
 
 def _reported(found: Comparison) -> Report:
@@ -158,3 +145,11 @@ def _reported(found: Comparison) -> Report:
             f"{others[0]}; name their losses and seeds too to include them"
         )
     return Report(**vars(found))
+
+
+def _reported_problems(found: problems.Problems) -> ProblemsReport:
+    """Write the report of a grid that this process has locked, and name the problems that are left out."""
+    write_problems(found)
+    if others := problems.left_out(found):
+        note(f"not in this report: {', '.join(others)}, from earlier calls; name their networks and data sets too")
+    return ProblemsReport(folder=found.folder, command=found.command, comparisons=found.comparisons)

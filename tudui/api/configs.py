@@ -9,7 +9,8 @@ from tudui.api.console import note
 from tudui.config import Config, Loaded, Override, load_config
 from tudui.config.describe import shorten
 from tudui.config.dump import to_change
-from tudui.config.plan import Plan, load_plan
+from tudui.config.plan import Plan
+from tudui.config.problems import Grid, load_plans
 from tudui.config.shipped import find_config, shipped_plans
 from tudui.config.yaml_file import read_yaml
 from tudui.errors import UsageError, did_you_mean
@@ -18,7 +19,7 @@ from tudui.run_folder import config_of_run
 
 Named = str | PathLike[str]
 Source = Loaded | Config | Mapping[str, Any] | Named | None  # of a run's config
-PlanSource = Plan | Mapping[str, Any] | Named
+PlanSource = Plan | Grid | Mapping[str, Any] | Named
 Settings = Mapping[str, Any] | Sequence[Override]  # by dotted key; an Override also says how the user wrote it
 NOTHING: Mapping[str, Any] = {}
 
@@ -41,20 +42,23 @@ def load(config: Source = None, overrides: Settings = NOTHING, *, resume: Named 
     return loaded
 
 
-def plan(plan: PlanSource = "compare", overrides: Settings = NOTHING) -> Plan:
-    """Return the checked plan of a comparison, and print its notes; the config of a run is a plan too."""
-    if isinstance(plan, Plan):
+def plan(plan: PlanSource = "compare", overrides: Settings = NOTHING) -> Plan | Grid:
+    """Return the checked plan of a comparison, and print its notes; the config of a run is a plan too.
+
+    With several networks or data sets it is a grid of plans.
+    """
+    if isinstance(plan, Plan | Grid):
         _nothing_above(overrides)
         return plan
-    loaded = load_plan(*_file_and_overrides(plan, overrides))
+    loaded = load_plans(*_file_and_overrides(plan, overrides))
     note(*loaded.notes)
     return loaded
 
 
-def validate(name: Named) -> Loaded | Plan:
+def validate(name: Named) -> Loaded | Plan | Grid:
     """Check a config file or plan, or a shipped one by name; print its notes. ConfigError has a line per problem."""
     path = find_config(fspath(name), "config validate")
-    loaded = load_plan(path) if "comparison" in read_yaml(path).values else load_config(path)
+    loaded = load_plans(path) if "comparison" in read_yaml(path).values else load_config(path)
     note(*loaded.notes)
     return loaded
 

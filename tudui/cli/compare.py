@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +10,7 @@ import typer
 
 from tudui.api.console import console_on
 from tudui.cli import completion
-from tudui.cli.flags import Asked, JsonOption, argument, configured, how, show
+from tudui.cli.flags import FLAGS, Asked, JsonOption, argument, configured, how, names_in, show
 from tudui.cli.printing import print_json
 from tudui.cli.train import show_tensorboard
 from tudui.errors import UsageError
@@ -19,9 +19,11 @@ from tudui.invocation import check_environment, number_of_processes
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tudui.api.comparing import Arrangement
+    from tudui.api.comparing import Arrangement, GridArrangement
+    from tudui.config import Override
     from tudui.config.plan import Plan
-    from tudui.report import Report
+    from tudui.config.problems import Grid
+    from tudui.report import ProblemsReport, Report
 
 JOBS = "Runs at a time; not with ray.  [default: local one per CPU core, stacked 24]"
 EXECUTOR = (
@@ -51,10 +53,12 @@ def compare_losses_command(
 ) -> None:
     """Compare losses: train the same network with each loss over several seeds and report which is better.
 
-    Run the same command again to resume. Without --config, the plan is `compare`: four losses on digits.
+    Run the same command again to resume. Without --config, the plan is `compare`: four losses on digits. Several
+    names after --network or --data, between commas, are a grid of problems: a comparison for each, and a summary.
 
     Examples:
       tudui compare-losses
+      tudui compare-losses --network tudui,linear --data digits,folder:PICTURES --lr tuned
       tudui compare-losses --losses ce,probability_mae,gce --label-noise 0,0.4 --seeds 3
     """
     check_environment()
@@ -64,18 +68,57 @@ def compare_losses_command(
         raise UsageError(f"--ray-address {ray_address}: only with --executor ray")
     from tudui.api.configs import plan as load_plan
 
-    plan = load_plan(asked.config or "compare", asked.overrides)
-    from tudui.api.comparing import arrange, compare
+    plan = load_plan(asked.config or "compare", list(map(_several, asked.overrides)))
+    from tudui.api.comparing import arrange, arrange_grid, compare
+    from tudui.config.plan import Plan
 
     console = console_on(stderr=json)
     if dry_run:
-        _show_estimate(plan, arrange(plan, folder=out, executor=executor, jobs=jobs), console, json=json)
+        if isinstance(plan, Plan):
+            _show_estimate(plan, arrange(plan, folder=out, executor=executor, jobs=jobs), console, json=json)
+        else:
+            _show_estimates(plan, arrange_grid(plan, folder=out, executor=executor, jobs=jobs), console, json=json)
         return
     found = compare(
         plan, folder=out, executor=executor, jobs=jobs, ray_address=ray_address, progress=console,
         command=shlex.join(["tudui", *sys.argv[1:]]),
     )  # fmt: skip
     _show_report(found, console, json=json)
+
+
+def _several(override: "Override") -> "Override":
+    """Return what --network or --data sets, with a list for names between commas."""
+    flag = FLAGS[override.key].name if override.key in ("network", "data.name") else None
+    if flag is None or not override.origin.startswith(f"{flag} ") or "," not in override.value:
+        return override
+    return replace(override, value=names_in(override.value, flag))
+
+
+def _show_estimates(grid: "Grid", way: "GridArrangement", console: "Console", *, json: bool) -> None:
+    """Print what would be done for each problem of a grid, and about how long it takes."""
+    from tudui.api.comparing import duration
+
+    estimates, base, comparison = way.estimate(grid), grid.first.base, grid.first.comparison
+    tuned = comparison.lr == "tuned"
+    for name, (seconds, rates) in estimates.items():
+        each = ", ".join(f"{variant} {rate:g}" for variant, (rate, *_) in rates.items())
+        shown = "" if tuned else f"; learning rates {each}"
+        console.print(f"{name}: {way.ways[name].runs} runs, about {duration(seconds)}{shown}", markup=False)
+    noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
+    equal = [
+        f"{base.train.epochs} epochs, seeds {base.seed} to {base.seed + comparison.seeds - 1}, wrong labels {noise}",
+        *([f"rates tuned over {', '.join(f'{rate:g}' for rate in comparison.rates)}"] if tuned else []),
+    ]
+    console.print(f"equal for each problem and loss: {', '.join(equal)}", markup=False)
+    whole = sum(seconds for seconds, _ in estimates.values())
+    console.print(f"{way}, in {way.folder}: about {duration(whole)}", markup=False)
+    console.print("dry run: nothing was written", markup=False)
+    if json:
+        of_problem = {
+            name: {"runs": way.ways[name].runs, "seconds": found[0], "rates": found[1]}
+            for name, found in estimates.items()
+        }
+        print_json({"folder": str(way.folder), "runs": way.runs, "seconds": whole, "problems": of_problem})
 
 
 def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json: bool) -> None:
@@ -156,14 +199,17 @@ def report_command(
         side_by_side(first, second, console)
 
 
-def _show_report(comparison: "Report", console: "Console", *, json: bool) -> None:
-    """Print the result of a comparison, and the path of its report."""
-    from tudui.report import terminal, where
+def _show_report(found: "Report | ProblemsReport", console: "Console", *, json: bool) -> None:
+    """Print the result of a comparison or a grid of them, and the path of its report."""
+    from tudui.report import ProblemsReport, terminal, terminal_of_problems, where
 
     if json:
-        print_json({"folder": str(comparison.folder), **comparison.values})
+        print_json({"folder": str(found.folder), **found.values})
         return
-    terminal(comparison, console)
-    console.print(where(comparison), markup=False, soft_wrap=True)
-    if (comparison.folder / "tensorboard").is_dir():
-        show_tensorboard(comparison.folder, console)
+    if isinstance(found, ProblemsReport):
+        terminal_of_problems(found, console)
+    else:
+        terminal(found, console)
+    console.print(where(found), markup=False, soft_wrap=True)
+    if (found.folder / "tensorboard").is_dir():
+        show_tensorboard(found.folder, console)

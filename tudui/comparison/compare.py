@@ -18,13 +18,14 @@ from tudui.comparison.runs import PlannedRun, Rates, given_rates, reported_runs
 from tudui.comparison.tuning import Search
 from tudui.comparison.variance import Explained, explain, runs_of_sources
 from tudui.comparison.verdict import OPEN
+from tudui.config.data_sets import default_name
 from tudui.config.own_code import OwnCode, own_object
 from tudui.config.plan import Plan, load_plan, plan_yaml
-from tudui.data import load_data
+from tudui.data import Dataset, load_data
 from tudui.errors import ConfigError, Interrupted, TuduiError, UsageError
 from tudui.files import check_writable, disk_errors, locked, refuse_links, remove_left, write_text
 from tudui.losses import build_loss
-from tudui.run_folder import COMPARISON_LOCK, PLAN, comparing, default_name, is_comparison
+from tudui.run_folder import COMPARISON_LOCK, PLAN, comparing, is_comparison
 from tudui.tasks import metric_named
 
 RUNS, TUNING, VARIANCE, TENSORBOARD = "runs", "tuning", "variance", "tensorboard"
@@ -45,9 +46,7 @@ def compare(
     Nothing in the folder changes if it contains something else, or runs of another config.
     """
     search = Search(plan, folder / TUNING)
-    check_folder(folder)
-    waiting = any(_waiting(runs, place) for runs, place in _stages(search, folder))
-    if waiting or plan.comparison.metric is not None or plan.comparison.margin is not None:
+    if is_waiting(plan, folder) or plan.comparison.metric is not None or plan.comparison.margin is not None:
         check_data(plan)
     is_new = not folder.exists()
     with disk_errors(folder):
@@ -73,6 +72,12 @@ def compare(
                 rmtree(folder, ignore_errors=True)
             raise
     return read_comparison(folder)
+
+
+def is_waiting(plan: Plan, folder: Path) -> bool:
+    """Return whether runs of the plan are missing; TuduiError if the folder has something else, or other runs."""
+    check_folder(folder)
+    return any(_waiting(runs, place) for runs, place in _stages(Search(plan, folder / TUNING), folder))
 
 
 def _stages(search: Search, folder: Path) -> Iterator[tuple[Sequence[PlannedRun], Path]]:
@@ -146,8 +151,8 @@ def run_events(name: str) -> Path:
     return Path("..", RUNS, name, TENSORBOARD)
 
 
-def check_data(plan: Plan) -> None:
-    """Raise UsageError if runs of the plan could not be done or compared; DataError if its data cannot be read."""
+def check_data(plan: Plan) -> Dataset:
+    """Return the data of a plan's runs; UsageError if they could not be done, DataError for the data."""
     data = load_data(plan.base.data, plan.base.seed)
     metric = metric_named(data.task.metrics, plan.comparison.metric, figures=data.task.figures)
     margin = plan.comparison.margin
@@ -164,6 +169,7 @@ def check_data(plan: Plan) -> None:
         own_object(name, code, "--sink")
     if plan.comparison.lr == "tuned" and data.validation is None:
         raise UsageError(f"{data.name}: too few images for a validation split, which --lr tuned needs")
+    return data
 
 
 def _waiting(runs: Sequence[PlannedRun], folder: Path) -> list[PlannedRun]:

@@ -208,7 +208,7 @@ class Comparison:
                 if (found := self.wrong_labels(noise))
             },
             "rows": [self._with_level(_row(row)) for row in self.rows],
-            "pairs": [self._with_level(_pair(pair)) for pair in self.pairs],
+            "pairs": [self._with_level(pair_values(pair)) for pair in self.pairs],
             "tuning": [self._with_level(_curve(curve, self.task.metrics[0].name)) for curve in self.tuning],
             "variance": [self._with_level(asdict(one)) for one in self.explained],
             "timing": {
@@ -273,7 +273,8 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _pair(pair: Pair) -> dict[str, Any]:
+def pair_values(pair: Pair) -> dict[str, Any]:
+    """Return a pair as plain values."""
     values = asdict(pair) | {"flags": list(pair.flags), "needed": [asdict(one) for one in pair.needed]}
     found: dict[str, Any] | None = values.pop("found")
     return values | (found or {"difference": None, "n": 0})

@@ -1,9 +1,10 @@
 """Compare each variant with the baseline: differences, p values corrected for their number, flags, verdicts."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import replace
 from itertools import combinations, groupby
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,52 +24,73 @@ def values_of(runs: Sequence[RunRecord], metric: Metric) -> np.ndarray:
     return np.stack([run.predictions[metric.name] for run in runs])
 
 
+class _Sides(NamedTuple):
+    problem: int
+    baseline: Row
+    row: Row
+    metric: Metric
+
+
 def pairs_of(comparison: ComparisonConfig, rows: Sequence[Row], metric: Metric) -> list[Pair]:
     """Return a pair for each variant and noise level, by level."""
-    sides: list[tuple[Row, Row]] = []  # baseline, variant
-    for _, group in groupby(rows, key=lambda row: row.label_noise):
-        of_level = {row.variant: row for row in group}
-        baseline = of_level.pop(comparison.baseline)
-        sides += [(baseline, row) for row in of_level.values()]
-    return _pairs(sides, comparison, metric)
+    return pairs_of_problems(comparison, [(rows, metric)])[0]
+
+
+def pairs_of_problems(
+    comparison: ComparisonConfig, problems: Sequence[tuple[Sequence[Row], Metric]]
+) -> list[list[Pair]]:
+    """Return the pairs of each problem; the family of a report is that of all problems together."""
+    sides: list[_Sides] = []
+    for problem, (rows, metric) in enumerate(problems):
+        for _, group in groupby(rows, key=lambda row: row.label_noise):
+            of_level = {row.variant: row for row in group}
+            baseline = of_level.pop(comparison.baseline)
+            sides += [_Sides(problem, baseline, row, metric) for row in of_level.values()]
+    of_problem: list[list[Pair]] = [[] for _ in problems]
+    for one, found in zip(sides, _pairs(sides, comparison), strict=True):
+        of_problem[one.problem].append(found)
+    return of_problem
 
 
 def every_pair_of(comparison: ComparisonConfig, rows: Sequence[Row], metric: Metric) -> list[Pair]:
     """Return a pair for every two variants of each noise level: corrected for all, so that the best may be chosen."""
     levels = groupby(rows, key=lambda row: row.label_noise)
-    return _pairs([both for _, group in levels for both in combinations(group, 2)], comparison, metric)
+    sides = [_Sides(0, *both, metric) for _, group in levels for both in combinations(group, 2)]
+    return _pairs(sides, comparison)
 
 
-def _pairs(sides: Sequence[tuple[Row, Row]], comparison: ComparisonConfig, metric: Metric) -> list[Pair]:
-    found = [_difference(*both, metric, comparison.margin) for both in sides]
-    claims = [_claims(one, *both, metric) for one, both in zip(found, sides, strict=True)]
-    families = [row.label_noise if comparison.family == "level" else None for _, row in sides]
+def _pairs(sides: Sequence[_Sides], comparison: ComparisonConfig) -> list[Pair]:
+    families = [(one.problem, one.row.label_noise) if comparison.family == "level" else None for one in sides]
+    found = [_difference(one.baseline, one.row, one.metric, comparison.margin) for one in sides]
+    claims = [_claims(known, one.baseline, one.row, one.metric) for known, one in zip(found, sides, strict=True)]
     looks = looks_of(comparison)
     p_holm = _corrected([claim and claim[0] for claim in claims], families, looks, sides=2)
     p_equivalent = _corrected([claim and claim[1] for claim in claims], families, looks, sides=1)
     pairs = []
-    for (baseline, row), one, p, p_inside in zip(sides, found, p_holm, p_equivalent, strict=True):
-        flags = _flags(baseline, row)
+    for one, known, p, p_inside in zip(sides, found, p_holm, p_equivalent, strict=True):
+        flags = _flags(one.baseline, one.row)
         pairs.append(
             Pair(
-                variant=row.variant,
-                baseline=baseline.variant,
-                label_noise=row.label_noise,
-                metric=metric.name,
-                found=one,
+                variant=one.row.variant,
+                baseline=one.baseline.variant,
+                label_noise=one.row.label_noise,
+                metric=one.metric.name,
+                found=known,
                 p_holm=p,
                 p_equivalent_holm=p_inside,
-                verdict=verdict(one, p, p_inside, metric, flags),
+                verdict=verdict(known, p, p_inside, one.metric, flags),
                 within_margin=None if p_inside is None else p_inside < ALPHA,
                 flags=flags,
             )
         )
-    left = Counter(family for family, one in zip(families, pairs, strict=True) if _counts(one))
+    left = Counter(family for family, made in zip(families, pairs, strict=True) if _counts(made))
     return [
-        replace(one, needed=tuple(needed(one.found, row.samples, threshold(ALPHA / left[family], looks, sides=2))))
-        if one.found and one.verdict is Verdict.NOT_DISTINGUISHABLE
-        else one
-        for one, family, (_, row) in zip(pairs, families, sides, strict=True)
+        replace(
+            made, needed=tuple(needed(made.found, one.row.samples, threshold(ALPHA / left[family], looks, sides=2)))
+        )
+        if made.found and made.verdict is Verdict.NOT_DISTINGUISHABLE
+        else made
+        for made, family, one in zip(pairs, families, sides, strict=True)
     ]
 
 
@@ -118,7 +140,7 @@ def _at_chance(row: Row, seeds: Collection[int], metric: Metric) -> np.ndarray:
 
 
 def _corrected(
-    p_values: Sequence[float | None], families: Sequence[float | None], looks: tuple[int, ...], *, sides: int
+    p_values: Sequence[float | None], families: Sequence[Hashable], looks: tuple[int, ...], *, sides: int
 ) -> list[float | None]:
     """Return the p values corrected for the looks and, within each family, by Holm."""
     over = [None if p is None else float(p_over_looks(p, looks, sides=sides)) for p in p_values]

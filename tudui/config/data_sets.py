@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from tudui.config.plug_ins import plug_ins
+from tudui.config.plug_ins import folder_name, plug_ins
 
 FOLDER = "folder:"
 TaskKind = Literal["classes", "numbers"]
@@ -33,3 +34,8 @@ def kind_of(data: Mapping[str, Any]) -> Kind:
     point = data_sets().get(name) if isinstance(name := data.get("name"), str) else None
     extras = point.extras if point else ()
     return Kind("numbers" if "numbers" in extras else "classes", "table" if "table" in extras else "images")
+
+
+def default_name(data: str) -> str:
+    """Return a data set's part of a folder's name, which is safe in shell commands."""
+    return folder_name(Path(data.removeprefix(FOLDER)).resolve().name if data.startswith(FOLDER) else data)

@@ -64,6 +64,8 @@ def _commented(values: dict[str, Any], above: str, comments: Mapping[str, str]) 
     for name, value in values.items():
         if isinstance(value, dict):
             mapping[name] = _commented(value, f"{above}{name}.", comments)
+        elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+            mapping[name] = CommentedSeq(_commented(one, f"{above}{name}.", {}) for one in value)
         elif isinstance(value, list):
             mapping[name] = CommentedSeq(value)
             mapping[name].fa.set_flow_style()
@@ -83,7 +85,15 @@ def json_schema() -> dict[str, Any]:
     schema["properties"]["loss"] = loss = _section("loss", loss_specs(), definitions)
     schema["properties"]["network"] = _section("network", network_specs(), definitions)
     own, others = {"enum": list(data_sets())}, {"type": "string", "pattern": f"^{FOLDER}."}
-    definitions["DataConfig"]["properties"]["name"]["anyOf"] = [own, others]
+    data = definitions["DataConfig"]["properties"]["name"]
+    del data["type"]
+    data["anyOf"] = [own, others, {"type": "array", "items": {"anyOf": [own, others]}}]
+    # lists are for plans: a grid of problems
+    sections = {"$ref": schema["properties"]["data"]["$ref"]}
+    several = {"type": "array", "items": {"anyOf": [own, others, sections]}}
+    schema["properties"]["data"] = {"anyOf": [sections, several]}
+    network = schema["properties"]["network"]["anyOf"]
+    network.append({"type": "array", "items": {"anyOf": [*network]}})
     for section in ("optimizer", "schedule"):  # a name alone is a section, too
         names = sorted(schema["properties"][section]["discriminator"]["mapping"])
         variants = schema["properties"][section].pop("oneOf")

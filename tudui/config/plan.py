@@ -1,7 +1,7 @@
 """A comparison's plan: a run config and, under `comparison`, the losses, noise levels and seeds to repeat it with."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from tudui.config.schema import Config
 from tudui.errors import ConfigError
 
 VARIANTS = ("comparison", "variants")
+SEVERAL = ("network", "data")  # sections of which a grid of problems has several
+ONE_PROBLEM: Mapping[str, int | None] = {}
 TUNING_SEED = 1_000_000  # seeds of tuning runs start here, those of reported runs at the config's
 
 
@@ -32,9 +34,20 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> Plan:
-    """Return the checked plan of a file and overrides; a run config is a plan with the default comparison."""
+def load_plan(
+    path: Path | None = None, overrides: Sequence[Override] = (), places: Mapping[str, int | None] = ONE_PROBLEM
+) -> Plan:
+    """Return the checked plan of a file and overrides; a run config is a plan with the default comparison.
+
+    `places` chooses a network and a data set, if the file has lists of them.
+    """
     merge = Merge.of_file(path)
+    for section, place in places.items():
+        _pick(merge, section, place)
+    if several := [section for section in SEVERAL if names_in_list(section, merge.values.get(section)) is not None]:
+        raise ConfigError(
+            [f"{merge.place((several[0],))}: {several[0]}: several are a grid of problems; name one here"]
+        )
     _check_old_names(merge)
     merge.add_overrides([_with_code(override) for override in overrides])
     given = merge.values.pop("comparison", None)
@@ -60,6 +73,29 @@ def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> P
             "which can decide the verdict; --lr tuned chooses one for each loss and noise level"
         )
     return Plan(base, comparison, tuple(notes))
+
+
+def names_in_list(section: str, given: Any) -> list[Any] | None:
+    """Return the names in a section of which there are several, `None` if there is one."""
+    if section == "data" and isinstance(given, dict):
+        given = given.get("name")
+    return [one.get("name") if isinstance(one, dict) else one for one in given] if isinstance(given, list) else None
+
+
+def _pick(merge: Merge, section: str, place: int | None) -> None:
+    """Replace a list of sections by the one at this place; None: by none, because it is named elsewhere."""
+    given: Any = merge.values.get(section)
+    if names_in_list(section, given) is None:
+        return
+    if isinstance(given, dict):  # one section with several names
+        names = given.pop("name")
+        merge.values[section] = given if place is None else given | {"name": names[place]}
+        return
+    one = {} if place is None else given[place]
+    merge.values[section] = {"name": one} if isinstance(one, str) else one
+    above = (section, str(place))
+    inside = {(section, *key[2:]): at for key, at in merge.origins.items() if key[:2] == above}
+    merge.origins = {key: at for key, at in merge.origins.items() if len(key) == 1 or key[0] != section} | inside
 
 
 def _with_code(override: Override) -> Override:
@@ -129,8 +165,13 @@ def _check_conflicts(base: Config, comparison: ComparisonConfig, merge: Merge) -
 
 def plan_yaml(plan: Plan) -> str:
     """Return the plan as YAML that `load_plan` reads."""
+    return yaml_text(plan_values(plan))
+
+
+def plan_values(plan: Plan) -> dict[str, Any]:
+    """Return the plan as plain values."""
     base = plan.base.model_dump(mode="json", exclude={"loss"})  # the variants name the losses
-    return yaml_text({"comparison": plan.comparison.model_dump(mode="json")} | base)
+    return {"comparison": plan.comparison.model_dump(mode="json")} | base
 
 
 def _comparison(given: Any, merge: Merge) -> ComparisonConfig | None:

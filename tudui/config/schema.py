@@ -110,7 +110,7 @@ class DataConfig(Section):
     @model_validator(mode="after")
     def _own(self) -> "DataConfig":
         if is_own(self.name) and self.code is None:
-            raise ValueError(only_by_flag("data", self.name))
+            raise ValueError(f"name: {only_by_flag('data', self.name)}")
         return self
 
     @property

@@ -5,16 +5,17 @@ from pathlib import Path
 from tudui.errors import ConfigError, did_you_mean
 
 PACKAGE = Path(__file__).parent.parent
+PLANS = ("compare", "problems")  # how the names of plans begin
 
 
 def shipped_configs() -> dict[str, Path]:
     """Return the shipped run configs by name."""
-    return {name: path for name, path in _shipped().items() if not name.startswith("compare")}
+    return {name: path for name, path in _shipped().items() if not name.startswith(PLANS)}
 
 
 def shipped_plans() -> dict[str, Path]:
     """Return the shipped comparison plans by name."""
-    return {name: path for name, path in _shipped().items() if name.startswith("compare")}
+    return {name: path for name, path in _shipped().items() if name.startswith(PLANS)}
 
 
 def _shipped() -> dict[str, Path]:

@@ -2,19 +2,25 @@
 
 import re
 from io import StringIO
+from pathlib import Path
 
 from tudui.comparison.outcome import Comparison
+from tudui.comparison.problems import Problems
 from tudui.files import disk_errors, json_text, opened, write_text, written_aside
 from tudui.report.content import report_of, summary_of, title_of
-from tudui.report.document import Paragraph, pictures_of
+from tudui.report.document import Document, Paragraph, pictures_of
 from tudui.report.html import fragment, html
 from tudui.report.markdown import PICTURES, markdown
 from tudui.report.paper import latex, wide_csv
+from tudui.report.problems import report_of_problems, summary_of_problems, title_of_problems
 from tudui.report.spreadsheet import csv_text
-from tudui.report.terminal import WIDE, side_by_side, terminal
+from tudui.report.terminal import WIDE, side_by_side, terminal, terminal_of_problems
 from tudui.sinks.printable import printable_console
 
-__all__ = ["FORMS", "Report", "side_by_side", "terminal", "where", "write_report"]
+__all__ = [
+    "FORMS", "ProblemsReport", "Report", "side_by_side", "terminal", "terminal_of_problems", "where", "write_problems",
+    "write_report",
+]  # fmt: skip
 
 HTML = "report.html"
 FORMS = {"latex": latex, "wide": wide_csv, "long": csv_text}  # of a comparison as one text
@@ -25,7 +31,18 @@ def write_report(comparison: Comparison) -> None:
     folder = comparison.folder
     write_text(folder / "comparison.json", json_text(comparison.values, indent=2) + "\n")
     write_text(folder / "comparison.csv", csv_text(comparison))
-    document = report_of(comparison)
+    _write_document(folder, report_of(comparison), title_of(comparison))
+
+
+def write_problems(problems: Problems) -> None:
+    """Write problems.json, report.md and report.html with their pictures, beside the comparisons."""
+    folder = problems.folder
+    write_text(folder / "problems.json", json_text(problems.values, indent=2) + "\n")
+    _write_document(folder, report_of_problems(problems), title_of_problems(problems))
+
+
+def _write_document(folder: Path, document: Document, title: str) -> None:
+    """Write a report as Markdown and as a page, and remove the pictures of an earlier one."""
     pictures = folder / PICTURES
     with disk_errors(pictures):
         pictures.mkdir(exist_ok=True)
@@ -40,7 +57,7 @@ def write_report(comparison: Comparison) -> None:
             old = file.read().decode("utf-8", "replace")
     before = re.findall(rf"\({PICTURES}/([\w.+-]+)\.png\)", old)
     write_text(text, markdown(document))
-    write_text(folder / HTML, html(document, title=title_of(comparison)))
+    write_text(folder / HTML, html(document, title=title))
     for name in {*before} - {picture.name for picture in drawn}:  # of an earlier report, for example by another metric
         (pictures / f"{name}.png").unlink(missing_ok=True)
 
@@ -62,6 +79,19 @@ class Report(Comparison):
         return fragment([*summary_of(self), Paragraph(where(self))])
 
 
-def where(comparison: Comparison) -> str:
+class ProblemsReport(Problems):
+    """The comparisons of a grid, which Python prints as the command does, and a notebook as its report begins."""
+
+    def __repr__(self) -> str:
+        console = printable_console(StringIO(), force_jupyter=False, width=WIDE, soft_wrap=False)
+        with console.capture() as shown:
+            terminal_of_problems(self, console)
+        return f"{shown.get()}{where(self)}"
+
+    def _repr_html_(self) -> str:
+        return fragment([*summary_of_problems(self), Paragraph(where(self))])
+
+
+def where(report: Comparison | Problems) -> str:
     """Return the sentence that names the report's file."""
-    return f"report: {comparison.folder / HTML}"
+    return f"report: {report.folder / HTML}"

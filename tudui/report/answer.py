@@ -124,7 +124,7 @@ def _claim(comparison: Comparison, row: Row) -> Claim:
             low, high = found.interval
             ends = (unit.scale * low, unit.scale * found.difference, unit.scale * high)
     notes += [*words.small(comparison, pair), *(f"to decide: {one}" for one in words.settling(comparison, pair)[:1])]
-    return Claim(row.variant, pair.verdict.replace("_", " "), pair.verdict, difference, mean, notes, ends)
+    return Claim(row.variant, words.verdict_name(pair.verdict), pair.verdict, difference, mean, notes, ends)
 
 
 def paper_table(comparison: Comparison) -> Table:

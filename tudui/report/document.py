@@ -59,6 +59,18 @@ class Near(str):
     __slots__ = ()
 
 
+class Link(str):
+    """A text that leads to a file beside the report."""
+
+    to: str
+
+    def __new__(cls, text: str, to: str) -> "Link":
+        """Return the text with the path of the file."""
+        link = super().__new__(cls, text)
+        link.to = to
+        return link
+
+
 class Table(NamedTuple):
     """Rows below a head; the first column names the row. Columns in `words` are text, all others numbers."""
 

@@ -4,6 +4,7 @@ import re
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
@@ -30,7 +31,7 @@ def _template(name: str) -> Template:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     filters: dict[str, Any] = {"anchor": _anchor, "base64": lambda data: b64encode(data).decode(), "size": _size}
-    environment.filters |= filters
+    environment.filters |= filters | {"path": quote}
     environment.globals["kind"] = lambda block: type(block).__name__
     return environment.get_template(name)
 

@@ -1,6 +1,7 @@
 """The report as Markdown, with its pictures in a folder beside it."""
 
 from typing import assert_never
+from urllib.parse import quote
 
 from tudui.report import document as doc
 from tudui.text import markdown_text, printable
@@ -48,5 +49,7 @@ def _block(block: doc.Block) -> str:
 def _cell(cell: str) -> str:
     if isinstance(cell, doc.Short):
         return f"`{cell[:8]}`"
+    if isinstance(cell, doc.Link):
+        return f"[{markdown_text(cell)}]({quote(cell.to)})"
     text = markdown_text(cell)
     return f"**{text}**" if isinstance(cell, doc.Best) else f"<u>{text}</u>" if isinstance(cell, doc.Near) else text

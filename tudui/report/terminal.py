@@ -1,18 +1,29 @@
 """Comparisons on the terminal."""
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from tudui.comparison.outcome import Comparison
+from tudui.comparison.problems import Problems
 from tudui.report import words
 from tudui.report.answer import advice as which_to_use
 from tudui.report.answer import forest
 from tudui.report.document import Forest
+from tudui.report.problems import (
+    MEANS,
+    RARE,
+    conclusions,
+    protocol_of_problems,
+    tally_tables,
+    verdict_table,
+    why_no_mean,
+)
 from tudui.report.protocol import held_equal
 from tudui.report.variance import advice, variance_table
 from tudui.report.words import UNKNOWN, mean_sd, noise_words
@@ -128,3 +139,41 @@ def _differing(first: Comparison, second: Comparison) -> str:
     if differing:
         return f"What differs: {'; '.join(differing)}."
     return "The two plans are the same." if one.keys() == two.keys() else "The two plans differ only in their variants."
+
+
+def terminal_of_problems(problems: Problems, console: Console) -> None:
+    """Print the verdicts by problem, their numbers, and the conclusions in words."""
+    for noise in problems.first.noise_levels:
+        console.print(_verdicts(problems, noise))
+        console.print()
+    for found in tally_tables(problems):
+        empty = {name for name in RARE if {row[found.head.index(name)] for row in found.rows} <= {"0", UNKNOWN}}
+        places = [place for place, name in enumerate(found.head) if name not in {*empty, *MEANS}]
+        heads = [found.head[place].replace(" ", "\n") for place in places]
+        table = plain_table(*heads, title=escape(found.caption), gap=1 if console.width < WIDE else 2)
+        for row in found.rows:
+            table.add_row(*(escape(row[place]) for place in places))
+        console.print(table)
+        console.print()
+    for text in (*why_no_mean(problems), *protocol_of_problems(problems)):
+        console.print(escape(text), style="dim")
+    for text in conclusions(problems):
+        console.print(escape(text))
+
+
+def _verdicts(problems: Problems, noise: float) -> Table:
+    """Return the table of scores and verdicts; long cells have two lines."""
+    table = plain_table(title=escape(noise_words(problems.first, noise)), gap=1)
+    for head in ("problem", "loss"):
+        table.add_column(head, overflow="fold")
+    for head in ("score", f"minus {problems.first.baseline}", "p\nHolm"):
+        table.add_column(escape(head), justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    before = ""
+    for name, loss, _, _, score, difference, ends, p, verdict in verdict_table(problems, noise).rows:
+        both = difference if ends == UNKNOWN else f"{difference}\n({ends})"
+        told = fill(verdict, len("distinguishable"), break_long_words=False)
+        cells = ["" if name == before else name, loss, score, both, p, told]
+        table.add_row(*(Group(*map(Text, cell.split("\n"))) for cell in cells))
+        before = name
+    return table

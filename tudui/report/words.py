@@ -104,14 +104,14 @@ def margin_words(comparison: Comparison, margin: float) -> str:
     return f"{size} {word}".rstrip()
 
 
-def rule(comparison: Comparison) -> str:
+def rule(comparison: Comparison, *, level: str = "noise level") -> str:
     """Return what the verdicts of this report need."""
     plan, pairs = comparison.plan.comparison, [pair for pair in comparison.pairs if pair.found]
     margins = sorted({pair.found.margin for pair in pairs if pair.found})
     if plan.family == "report":
         family = f"the {counted(len(pairs), 'comparison')} of this report"
     else:
-        family = "the comparisons of each noise level"
+        family = f"the comparisons of each {level}"
     looks = f" and for looks at {listed(list(map(str, comparison.looks)))} seeds" if len(comparison.looks) > 1 else ""
     margin = " to ".join(margin_words(comparison, one) for one in dict.fromkeys((margins[0], margins[-1])))
     return (
@@ -138,9 +138,14 @@ def small(comparison: Comparison, pair: Pair) -> list[str]:
     return [f"by less than {margin_words(comparison, pair.found.margin)}"]
 
 
+def verdict_name(verdict: Verdict) -> str:
+    """Return a verdict as a word or two."""
+    return verdict.replace("_", " ")
+
+
 def _verdict(pair: Pair) -> str:
     if pair.verdict is not Verdict.NO_VERDICT:
-        return pair.verdict.replace("_", " ")
+        return verdict_name(pair.verdict)
     return "one seed: no verdict" if pair.n else "no seed finished in both"
 
 
