@@ -192,7 +192,20 @@ def test_completion_does_without_the_schema(words, monkeypatch):
 
 @pytest.mark.parametrize("data", ["digits", "folder:{}"])
 def test_training_needs_neither_scikit_learn_nor_matplotlib(data, class_folders):
-    arguments = ["train", "-d", data.format(class_folders), "-e", "1", "-b", "8", "-q", "-o", "run"]
+    arguments = [
+        "train",
+        "-d",
+        data.format(class_folders),
+        "-e",
+        "1",
+        "-b",
+        "8",
+        "-q",
+        "-o",
+        "run",
+        "-s",
+        "log.pictures=none",
+    ]
     assert modules_after(arguments) & HEAVY <= {"torch", "numpy", "PIL", "tensorboard"}
     assert Path("run/result.json").exists()
 

@@ -41,15 +41,14 @@ OWN_OF_A_MACHINE = ("data.dir", "device", "train.threads")  # settings in which 
 class Run:
     """A run around the loop, event by event. It writes nothing before its first event."""
 
-    def __init__(
-        self, training: Training, folder: RunFolder, *, cautions: Sequence[str] = (), pictures: bool = False
-    ) -> None:
-        self.training, self.folder, self.cautions, self.pictures = training, folder, [*cautions], pictures
+    def __init__(self, training: Training, folder: RunFolder, *, cautions: Sequence[str] = ()) -> None:
+        self.training, self.folder, self.cautions = training, folder, [*cautions]
         self.config, self.data, self.loss = training.config, training.data, training.loss
         self.state, self.world = training.state, training.world
         self.metric = self.data.task.metrics[0]  # selects the best weights and stops early
         self.emit = Sinks()
         self.saved_step = -1
+        self.pictures = False  # whether they are drawn at the end
         self.diverged: Divergence | None = None
         self.warning: str | None = None  # of a resumed run, for the listeners
         if self.config.train.early_stopping and self.data.validation is None:
@@ -242,10 +241,9 @@ class Run:
         scores = {} if self.diverged else self._final_scores()
         if self.pictures and self.world.is_first:
             draw_pictures(self.folder, self.data, self.config.log.pictures)
-        if not self.diverged:
-            return self.write_result("finished", scores)
-        nothing = dict.fromkeys(("train", "validation", "test", "best"))
-        return self.write_result("diverged", {"diverged": asdict(self.diverged), **nothing})
+        if self.diverged:
+            scores = {"diverged": asdict(self.diverged), **dict.fromkeys(("train", "validation", "test", "best"))}
+        return self.write_result("diverged" if self.diverged else "finished", scores)
 
     def _final_scores(self) -> dict[str, Any]:
         """Evaluate the last and the selected weights on test; return nothing if that shows that the run diverged."""

@@ -98,7 +98,8 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
         cautions = [text for text in reasons.values() if not text.startswith("auto")]
         training = prepare(config, data, world)
         cautions += normalised_apart(training.state.network, world)
-        run = Run(training, folder, cautions=cautions, pictures=job.pictures)
+        run = Run(training, folder, cautions=cautions)
+        run.pictures = job.pictures
         runs.append(run)
         if world.is_first:
             if job.resume:
