@@ -260,10 +260,9 @@ class Run:
             write_predictions(self.folder.predictions, self.data.test, outputs, self.data.task)
         progress, metric = self.state.progress, self.metric.name
         best, best_score = test, validation.scores[metric] if validation else None
-        selected = self.folder.checkpoints / BEST
         if validation and self.config.checkpoint.best and progress.best_epoch != progress.epoch:
             last_weights = {name: tensor.clone() for name, tensor in self.state.network.model.state_dict().items()}
-            weights = load_checkpoint(selected).state["model"] if self.world.is_first else {}
+            weights = load_checkpoint(self.folder.checkpoints / BEST).state["model"] if self.world.is_first else {}
             self.state.network.model.load_state_dict(self.world.from_first(weights))
             best, _ = self.evaluate("test", weights="best")
             self.state.network.model.load_state_dict(last_weights)
