@@ -46,7 +46,7 @@ def fitted():
     outputs = torch.randn(200, 2, generator=generator)
     targets = torch.tensor([100.0, -5.0]) + torch.tensor([20.0, 0.5]) * torch.randn(200, 2, generator=generator)
     task = Numbers(names=("height", "weight"), units=("cm", ""))
-    return task.fitted(targets, "here", settings().data), outputs, targets
+    return task.fitted(targets, targets, "here", settings().data), outputs, targets
 
 
 # Task
@@ -55,7 +55,7 @@ def fitted():
 def test_scores_of_one_column_are_scikit_learns(fitted):
     _, outputs, targets = fitted
     targets = targets[:, :1]
-    task = Numbers(names=("height",), units=("cm",)).fitted(targets, "here", settings("data.tolerance=7").data)
+    task = Numbers(names=("height",), units=("cm",)).fitted(targets, targets, "here", settings("data.tolerance=7").data)
     found = scores_of(task, outputs[:, :1], targets)
     predicted, true = task.predicted(outputs[:, :1]).double().numpy(), targets.double().numpy()
     errors = np.abs(predicted - true)
@@ -141,7 +141,7 @@ def test_a_constant_prediction_is_noticed(fitted):
 
 def test_residuals_are_exact_far_from_0():
     targets = 1e6 + torch.arange(40.0)[:, None]
-    task = Numbers(names=("year",)).fitted(targets, "here", settings().data)
+    task = Numbers(names=("year",)).fitted(targets, targets, "here", settings().data)
     assert task.residuals(task.scaled(targets), targets).abs().max() == 0
 
 

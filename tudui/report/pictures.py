@@ -48,7 +48,7 @@ def score_picture(comparison: Comparison, noise: float) -> Picture | None:
         cell_name(metric.name, noise),
         f"Test {metric.title} by loss with {title}: {', '.join(shown)}.",
         f"Test {metric.title} of the last weights with {title}: a dot is a seed, the vertical line the mean, the bar "
-        f"the 95 % interval over seeds and test images.",
+        f"the 95 % interval over seeds and test {comparison.samples}.",
         png(figure),
     )
 
@@ -87,7 +87,11 @@ def noise_picture(comparison: Comparison) -> Picture:
         f"{metric.name}-over-noise",
         f"Test {metric.title} of each loss over the share of {wrong_targets}; the numbers are in the tables above.",
         f"Mean test {metric.title} of the last weights"
-        + ("; the vertical lines are the 95 % intervals over seeds and test images." if intervals else "."),
+        + (
+            f"; the vertical lines are the 95 % intervals over seeds and test {comparison.samples}."
+            if intervals
+            else "."
+        ),
         png(figure),
     )
 

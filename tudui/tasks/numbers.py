@@ -205,12 +205,12 @@ class Numbers:
         ranks = targets[:, 0].argsort(stable=True).argsort()
         return torch.div(ranks * groups, max(len(targets), 1), rounding_mode="floor")
 
-    def fitted(self, targets: "Tensor", where: str, data: "DataConfig") -> "Numbers":
-        """Return the task with location and scale of training targets [N, K], and a tolerance."""
+    def fitted(self, targets: "Tensor", clean: "Tensor", where: str, data: "DataConfig") -> "Numbers":
+        """Return the task with location and scale of training targets [N, K], and a tolerance by the clean ones."""
         location, scale = scaling(targets, data.target_scale)
         if any(not spread for spread in scale):
             raise DataError(f"{where}: a target is the same in every training row; choose another target")
-        _, spreads = scaling(targets, "robust")
+        _, spreads = scaling(clean, "robust")
         tolerance = tuple(map(nice_tenth, spreads)) if data.tolerance is None else (data.tolerance,) * self.outputs
         return replace(self, location=location, scale=scale, tolerance=tolerance)
 
