@@ -195,8 +195,8 @@ def tuning_picture(comparison: Comparison, noise: float) -> Picture:
     return Picture(
         cell_name("learning-rates", noise),
         f"Validation {first.title} over the learning rate with {title}; chosen: {chosen}.",
-        f"Learning rates with {title}: a dot is a tuning seed, the line their mean, the diamond the chosen rate. A run "
-        f"that diverged counts as 0.",
+        f"Learning rates with {title}: a dot is a tuning seed, the line their mean, the diamond the chosen rate. "
+        + ("A run that diverged counts as 0." if first.better == "more" else "Runs that diverged are not drawn."),
         png(figure),
     )
 
