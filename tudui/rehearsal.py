@@ -49,7 +49,7 @@ def check(config: Config, folder: Path | None = None, *, resume: bool = False, r
     if resume:
         run.restore(restart=restart, write=False)
     return {
-        "data": f"{data.name}, {', '.join(f'{len(split):,} {name}' for name, split in data.splits().items())} images",
+        "data": f"{data.name}, {', '.join(f'{len(split):,} {name}' for name, split in data.splits().items())} {data.noun}s",
         **({"wrong_labels": wrong.text(data.task.names)} if isinstance(wrong, WrongLabels) else {}),
         **({"outliers": wrong.text()} if isinstance(wrong, Outliers) else {}),
         "classes" if data.task.kind == "classes" else "targets": (
