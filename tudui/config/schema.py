@@ -145,7 +145,7 @@ class TrainConfig(Section):
     drop_last: bool = Field(True, description="drop the last batch of an epoch if it is not full")
     clip: Positive | None = Field(1.0, description="maximum norm of the gradient; null: no limit")
     early_stopping: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="stop after this many epochs without better validation accuracy"
+        None, description="stop after this many epochs without a better validation score"
     )
     channels_last: bool = Field(
         True, description="memory format of images and convolutions; faster, same results up to rounding"
@@ -195,7 +195,7 @@ class CheckpointConfig(Section):
     """Which states are saved."""
 
     every: int = Field(1, ge=1, description="epochs between checkpoints")
-    best: bool = Field(True, description="also save the weights with the best validation accuracy")
+    best: bool = Field(True, description="also save the weights with the best validation score")
 
 
 class Config(Section):

@@ -216,12 +216,15 @@ class Numbers:
         ranks = targets[:, 0].argsort(stable=True).argsort()
         return torch.div(ranks * groups, max(len(targets), 1), rounding_mode="floor")
 
-    def fitted(self, targets: "Tensor", clean: "Tensor", where: str, data: "DataConfig") -> "Numbers":
-        """Return the task with location and scale of training targets [N, K], and a tolerance by the clean ones."""
+    def fitted(self, targets: "Tensor", every: "Tensor", where: str, data: "DataConfig") -> "Numbers":
+        """Return the task with location and scale of training targets [N, K], and a tolerance by all of the source.
+
+        So the tolerance, which is part of a score, is the same for every seed and share of outliers.
+        """
         location, scale = scaling(targets, data.target_scale)
-        _, spreads = scaling(clean, "robust")
-        if not all((*scale, *spreads)):
+        if not all(scaling(targets, "robust")[1]):
             raise DataError(f"{where}: a target is the same in every training row; choose another target")
+        _, spreads = scaling(every, "robust")
         tolerance = tuple(map(nice_tenth, spreads)) if data.tolerance is None else (data.tolerance,) * self.outputs
         return replace(self, location=location, scale=scale, tolerance=tolerance)
 
