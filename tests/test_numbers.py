@@ -2,9 +2,12 @@
 
 import csv
 import json
+import random
 import re
 import shutil
+import subprocess
 import sys
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -636,3 +639,63 @@ def test_a_data_set_of_another_package_with_two_targets(two_columns, tudui, tmp_
     ).json()  # fmt: skip
     assert compared["metric"] == "absolute_error.=weight"
     assert (tmp_path / "out" / "report.html").exists()
+
+
+def damaged(value, rng):
+    """Return plain values with one of them replaced, removed or added, at a random place."""
+    odd = [None, -1, 0, 1e308, float("nan"), "", "a", [], {}, [[1]], True, 2**70]
+    if isinstance(value, dict) and value and rng.random() < 0.8:
+        key = rng.choice(list(value))
+        return {**value, key: damaged(value[key], rng)} if rng.random() < 0.9 else {"more": 1, **value}
+    if isinstance(value, list) and value and rng.random() < 0.8:
+        place = rng.randrange(len(value))
+        return [*value[:place], *([damaged(value[place], rng)] if rng.random() < 0.8 else []), *value[place + 1 :]]
+    return rng.choice(odd)
+
+
+def test_damaged_values_give_a_result_or_a_named_error(fitted):
+    task, outputs, targets = fitted
+    details, about, rng = task.details(outputs, targets), task.about(), random.Random(0)
+    for _ in range(2000):
+        with suppress(DataError):
+            task.check_details({**details, "residuals": damaged(details["residuals"], rng)}, "here")
+            task.check_details({**details, "worst": damaged(details["worst"], rng)}, "here")
+        with suppress(DataError):
+            key = rng.choice(list(about))
+            found = task_from({**about, key: damaged(about[key], rng)}, "here")
+            scores = scores_of(found, outputs[:, : found.outputs], targets[:, : found.outputs])
+            [metric.unit.text(scores[metric.name]) for metric in found.metrics]
+
+
+def test_runs_in_lockstep_are_those_of_single_runs(tudui, tmp_path):
+    flags = ("--data", "diabetes", "--seeds", "2", "-e", "2", "--set", "log.sinks=[]")
+    for executor in ("stacked", "local"):
+        assert tudui("compare-losses", *flags, "--executor", executor, "-o", executor, "--jobs", "2").code == 0
+    stacked, local = (
+        json.loads((tmp_path / executor / "comparison.json").read_text()) for executor in ("stacked", "local")
+    )
+    for one, other in zip(stacked["rows"], local["rows"], strict=True):
+        assert one["metrics"] == other["metrics"]
+
+
+@pytest.mark.slow
+def test_several_processes_train_the_same_network(tmp_path, tudui):
+    flags = ["train", "--data", "diabetes", "--loss", "l1", "-e", "4", "--device", "cpu", "--set", "data.outliers=0.1"]
+    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--module", "tudui"]
+    done = subprocess.run([*start, *flags, "-o", "two"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert tudui(*flags, "-o", "one").code == 0
+    one, two = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("one", "two"))
+    assert two["hardware"]["processes"] == 2
+    assert two["test"] == pytest.approx(one["test"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_outliers_hurt_mse_most_huber_less_and_l1_hardly(tmp_path):
+    errors = {}
+    for loss in ("mse", "huber", "l1"):
+        config = settings("data.name=rotated-digits", f"loss={loss}", "data.outliers=0.2", "log.sinks=[]")
+        errors[loss] = train(config, tmp_path / loss).values["test"]["absolute_error"]
+    assert errors["l1"] < 6
+    assert errors["l1"] < errors["huber"] / 2
+    assert errors["huber"] < errors["mse"] / 2

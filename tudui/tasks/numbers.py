@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import FailFast, Field, ValidationError
 
+from tudui.config.parts import LARGEST
 from tudui.errors import DataError, UsageError
 from tudui.tasks.details import Details, pairs_counted, residuals_counted
 from tudui.tasks.metric import PERCENT, PLAIN, Figure, Metric, Unit, of_each
@@ -26,7 +27,7 @@ FEWEST_ROWS = 20  # of a source
 STRATA = 10  # groups of targets by size, which give the same share to every split
 PER_STRATUM = 10  # targets at least, on average
 WORST = 16  # samples that are named
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Positive = Annotated[float, Field(gt=0, le=LARGEST)]
 SAME = 1e-4  # outputs that differ by less, on the scale of the targets, are the same
 
 
@@ -36,7 +37,7 @@ class Numbers:
 
     names: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_COLUMNS), FailFast()]  # of the columns
     units: tuple[str, ...] = ()  # of each column; () or empty: not known
-    location: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()  # of the training targets
+    location: tuple[Annotated[float, Field(ge=-LARGEST, le=LARGEST)], ...] = ()  # of the training targets
     scale: tuple[_Positive, ...] = ()
     tolerance: tuple[_Positive, ...] = ()  # the largest error that counts as right, in each column's unit
 
