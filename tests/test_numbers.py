@@ -28,7 +28,7 @@ from tudui.data.dataset import Preparation, Split
 from tudui.errors import DataError, Interrupted, UsageError
 from tudui.exported import read_safetensors
 from tudui.run import train
-from tudui.tasks import Numbers, scores_of, task_from
+from tudui.tasks import Numbers, outliers, scores_of, task_from
 from tudui.tasks.outliers import with_outliers
 from tudui.tasks.scaling import nice_tenth, scaling
 
@@ -227,7 +227,7 @@ def test_outliers_are_nested_and_of_the_training_only(kind):
     chosen = {}
     for share in (0.1, 0.2, 0.5):
         data = settings("data.name=diabetes", f"data.outliers={share}", f"data.outlier_kind={kind}").data
-        given = with_outliers(targets, data, 0)
+        given = with_outliers(targets, {}, ("a",), data, 0)
         assert given.keys() == {"train", "validation"}
         for name, wrong in given.items():
             spoiled = (wrong != targets[name])[:, 0]
@@ -245,6 +245,38 @@ def test_outliers_are_nested_and_of_the_training_only(kind):
         assert wrong == pytest.approx(middle + 5 * (true - middle), rel=1e-3, abs=1e-4)
     else:
         assert np.isin(wrong, targets["train"].numpy()).all()
+
+
+def test_outliers_of_a_manifest_are_those_of_the_run(angles, tudui, tmp_path):
+    manifest, flags = f"{angles}/outliers.json", ("--data", "rotated-digits", "-e", "1", "-q", "--set", "log.sinks=[]")
+    by_manifest = ("--set", f"data.outlier_manifest={manifest}")
+    first, again = (
+        data_of("data.name=rotated-digits", text) for text in ("data.outliers=0.1", f"data.outlier_manifest={manifest}")
+    )
+    for name in ("train", "validation", "test"):
+        assert torch.equal(first.splits()[name].targets, again.splits()[name].targets)
+    assert tudui("train", *flags, *by_manifest, "-o", "again").code == 0
+    ours, theirs = (json.loads((tmp_path / run / "outliers.json").read_text()) for run in ("again", angles))
+    assert ours["kind"] == "manifest"
+    assert all(ours[key] == theirs[key] for key in ("index", "true", "given", "sha256"))
+    assert record(tmp_path / "again")[0]["outliers"]["spoiled"] == record(tmp_path / angles)[0]["outliers"]["spoiled"]
+
+    for change in ({"given": theirs["given"][1:]}, {"index": None}, {"format": 2}, {"targets": ["other"]}, {}):
+        damaged = {**theirs, **change} if change else []
+        Path("changed.json").write_text(json.dumps(damaged))
+        answer = tudui("train", *flags, "--set", "data.outlier_manifest=changed.json", "-o", "no")
+        assert (answer.code, "not a whole manifest of angle" in answer.err) == (3, True)
+    tested = int(first.test.index[0])
+    for change, says in (
+        ({"index": [tested, *theirs["index"][1:]]}, f"row {tested} is not one of the training and validation"),
+        ({"true": [[0.5], *theirs["true"][1:]]}, f"row {theirs['index'][0]} has another target"),
+    ):
+        damaged = {**theirs, **change}
+        Path("changed.json").write_text(json.dumps(damaged | {"sha256": outliers._digest(damaged)}))
+        answer = tudui("train", *flags, "--set", "data.outlier_manifest=changed.json", "-o", "no")
+        assert (answer.code, says in answer.err) == (3, True)
+    both = tudui("train", *flags, *by_manifest, "--set", "data.outliers=0.1", "-o", "no")
+    assert both.code == 2
 
 
 def test_outliers_change_neither_test_nor_other_draws():

@@ -23,7 +23,7 @@ DEFAULT = "default"
 PARTS: dict[str, Callable[[str], LossSpec | NetworkSpec]] = {"loss": loss_spec, "network": network_spec}
 CHOSEN_BY_NAME = ("loss", "network", "optimizer", "schedule")  # a new name replaces the whole section
 INSIDE_THE_BAND = ("seed", "device", "data.dir", "data.cache", "log.", "checkpoint.")  # do not change accuracy
-DATA_PATHS = ("dir", "noise_matrix", "noise_manifest")
+DATA_PATHS = ("dir", "noise_matrix", "noise_manifest", "outlier_manifest")
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,8 @@ def _check_conflicts(base: Config, comparison: ComparisonConfig, merge: Merge) -
     tuned = comparison.lr == "tuned"
     if noise := base.data.label_noise:
         merge.problem(("data", "label_noise"), f"a comparison has its own levels; use --label-noise {noise:g}")
+    if base.data.outlier_manifest and any(comparison.outliers):
+        merge.problem(("data", "outlier_manifest"), "already defines the outliers; omit --outliers")
     if base.data.outliers:
         merge.problem(("data", "outliers"), f"a comparison has its own levels; use --outliers {base.data.outliers:g}")
     task, name = base.kind.task, "outliers" if any(comparison.outliers) else "label_noise"

@@ -222,7 +222,7 @@ class Classes:
         """Return labels of training and validation with the label noise that `data` asks for; {} without."""
         from tudui.tasks.label_noise import wrong_labels
 
-        if data.outliers:
+        if data.outliers or data.outlier_manifest:
             raise UsageError("data.outliers: is for numbers, and these targets are classes; use data.label_noise")
         return wrong_labels(targets, index, self.names, data, seed)
 

@@ -241,7 +241,7 @@ class Numbers:
 
         if data.has_wrong_labels:
             raise UsageError("data.label_noise: is for classes, and these targets are numbers; use data.outliers")
-        return with_outliers(targets, data, seed)
+        return with_outliers(targets, index, self.names, data, seed)
 
     # Results
 
