@@ -731,3 +731,23 @@ def test_outliers_hurt_mse_most_huber_less_and_l1_hardly(tmp_path):
     assert errors["l1"] < 6
     assert errors["l1"] < errors["huber"] / 2
     assert errors["huber"] < errors["mse"] / 2
+
+
+OWN = """
+import numpy as np
+
+def data():
+    images = np.random.default_rng(0).random((100, 8, 8))
+    return images, images.mean((1, 2))
+"""
+
+
+def test_data_of_the_user_with_fractions_as_labels(tudui):
+    Path("mine.py").write_text(OWN)
+    flags = ("--data", "mine.py:data", "--network", "linear", "--lr", "0.01", "-e", "2", "-b", "16")
+    answer = tudui("train", *flags, "--loss", "log_cosh", "-o", "run", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json()["task"]["kind"] == "numbers"
+    assert answer.json()["test"]["absolute_error"] < 0.2
+    refused = tudui("train", *flags, "-o", "no")
+    assert (refused.code, "ce is a loss for classes, and the targets are numbers" in refused.err) == (2, True)
