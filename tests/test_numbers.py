@@ -2,8 +2,12 @@
 
 import csv
 import json
+import random
 import re
 import shutil
+import subprocess
+import sys
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -15,15 +19,16 @@ from sklearn import metrics as of_sklearn
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression, QuantileRegressor
 
-from tests.conftest import quick_config
+from tests.conftest import put_package, quick_config
 from tests.test_run import cut_at, record, weights
 from tudui.config import load_config, parse_set
+from tudui.config.data_sets import data_sets
 from tudui.data import load_data
 from tudui.data.dataset import Preparation, Split
 from tudui.errors import DataError, Interrupted, UsageError
 from tudui.exported import read_safetensors
 from tudui.run import train
-from tudui.tasks import Numbers, scores_of, task_from
+from tudui.tasks import Numbers, outliers, scores_of, task_from
 from tudui.tasks.outliers import with_outliers
 from tudui.tasks.scaling import nice_tenth, scaling
 
@@ -46,7 +51,7 @@ def fitted():
     outputs = torch.randn(200, 2, generator=generator)
     targets = torch.tensor([100.0, -5.0]) + torch.tensor([20.0, 0.5]) * torch.randn(200, 2, generator=generator)
     task = Numbers(names=("height", "weight"), units=("cm", ""))
-    return task.fitted(targets, "here", settings().data), outputs, targets
+    return task.fitted(targets, targets, "here", settings().data), outputs, targets
 
 
 # Task
@@ -55,7 +60,7 @@ def fitted():
 def test_scores_of_one_column_are_scikit_learns(fitted):
     _, outputs, targets = fitted
     targets = targets[:, :1]
-    task = Numbers(names=("height",), units=("cm",)).fitted(targets, "here", settings("data.tolerance=7").data)
+    task = Numbers(names=("height",), units=("cm",)).fitted(targets, targets, "here", settings("data.tolerance=7").data)
     found = scores_of(task, outputs[:, :1], targets)
     predicted, true = task.predicted(outputs[:, :1]).double().numpy(), targets.double().numpy()
     errors = np.abs(predicted - true)
@@ -90,8 +95,19 @@ def test_with_several_columns_the_first_metric_is_in_scaled_units_and_each_has_i
 def test_a_task_comes_back_from_its_plain_values(fitted):
     task, _, _ = fitted
     assert task_from(json.loads(json.dumps(task.about())), "here") == task
-    with pytest.raises(DataError, match="its task is damaged"):
-        task_from({**task.about(), "scale": "1"}, "here")
+    for change in (
+        {"scale": "1"}, {"scale": [1.0]}, {"scale": []}, {"scale": [0.0, 1.0]}, {"location": [float("nan"), 0.0]},
+        {"tolerance": [-1.0, 1.0]}, {"units": ["cm"]}, {"names": []}, {"names": ["a"] * 101},
+    ):  # fmt: skip
+        with pytest.raises(DataError, match="its task is damaged"):
+            task_from({**task.about(), **change}, "here")
+
+
+def test_a_constant_training_target_is_refused_also_without_a_scale():
+    targets = torch.zeros(40, 1)
+    data = settings("data.target_scale=none").data
+    with pytest.raises(DataError, match="the same in every training row"):
+        Numbers(names=("height",)).fitted(targets, targets, "here", data)
 
 
 @pytest.mark.parametrize(("kind", "location", "scale"), [("none", 0, 1), ("standardize", 21.4, 39.8), ("robust", 2, 4)])
@@ -141,7 +157,7 @@ def test_a_constant_prediction_is_noticed(fitted):
 
 def test_residuals_are_exact_far_from_0():
     targets = 1e6 + torch.arange(40.0)[:, None]
-    task = Numbers(names=("year",)).fitted(targets, "here", settings().data)
+    task = Numbers(names=("year",)).fitted(targets, targets, "here", settings().data)
     assert task.residuals(task.scaled(targets), targets).abs().max() == 0
 
 
@@ -211,7 +227,7 @@ def test_outliers_are_nested_and_of_the_training_only(kind):
     chosen = {}
     for share in (0.1, 0.2, 0.5):
         data = settings("data.name=diabetes", f"data.outliers={share}", f"data.outlier_kind={kind}").data
-        given = with_outliers(targets, data, 0)
+        given = with_outliers(targets, {}, ("a",), data, 0)
         assert given.keys() == {"train", "validation"}
         for name, wrong in given.items():
             spoiled = (wrong != targets[name])[:, 0]
@@ -229,6 +245,38 @@ def test_outliers_are_nested_and_of_the_training_only(kind):
         assert wrong == pytest.approx(middle + 5 * (true - middle), rel=1e-3, abs=1e-4)
     else:
         assert np.isin(wrong, targets["train"].numpy()).all()
+
+
+def test_outliers_of_a_manifest_are_those_of_the_run(angles, tudui, tmp_path):
+    manifest, flags = f"{angles}/outliers.json", ("--data", "rotated-digits", "-e", "1", "-q", "--set", "log.sinks=[]")
+    by_manifest = ("--set", f"data.outlier_manifest={manifest}")
+    first, again = (
+        data_of("data.name=rotated-digits", text) for text in ("data.outliers=0.1", f"data.outlier_manifest={manifest}")
+    )
+    for name in ("train", "validation", "test"):
+        assert torch.equal(first.splits()[name].targets, again.splits()[name].targets)
+    assert tudui("train", *flags, *by_manifest, "-o", "again").code == 0
+    ours, theirs = (json.loads((tmp_path / run / "outliers.json").read_text()) for run in ("again", angles))
+    assert ours["kind"] == "manifest"
+    assert all(ours[key] == theirs[key] for key in ("index", "true", "given", "sha256"))
+    assert record(tmp_path / "again")[0]["outliers"]["spoiled"] == record(tmp_path / angles)[0]["outliers"]["spoiled"]
+
+    for change in ({"given": theirs["given"][1:]}, {"index": None}, {"format": 2}, {"targets": ["other"]}, {}):
+        damaged = {**theirs, **change} if change else []
+        Path("changed.json").write_text(json.dumps(damaged))
+        answer = tudui("train", *flags, "--set", "data.outlier_manifest=changed.json", "-o", "no")
+        assert (answer.code, "not a whole manifest of angle" in answer.err) == (3, True)
+    tested = int(first.test.index[0])
+    for change, says in (
+        ({"index": [tested, *theirs["index"][1:]]}, f"row {tested} is not one of the training and validation"),
+        ({"true": [[0.5], *theirs["true"][1:]]}, f"row {theirs['index'][0]} has another target"),
+    ):
+        damaged = {**theirs, **change}
+        Path("changed.json").write_text(json.dumps(damaged | {"sha256": outliers._digest(damaged)}))
+        answer = tudui("train", *flags, "--set", "data.outlier_manifest=changed.json", "-o", "no")
+        assert (answer.code, says in answer.err) == (3, True)
+    both = tudui("train", *flags, *by_manifest, "--set", "data.outliers=0.1", "-o", "no")
+    assert both.code == 2
 
 
 def test_outliers_change_neither_test_nor_other_draws():
@@ -564,3 +612,142 @@ def test_a_run_whose_manifest_is_missing_still_resumes(tmp_path):
     shutil.rmtree(tmp_path / "run" / "tensorboard", ignore_errors=True)
     (tmp_path / "run" / "outliers.json").unlink()
     assert train(config, tmp_path / "run", resume=True).status == "finished"
+
+
+TWO_COLUMNS = """
+import torch
+from tudui.data import Source
+from tudui.tasks import Numbers
+
+def read(config):
+    generator = torch.Generator().manual_seed(0)
+    store = torch.randn(400, 3, generator=generator)
+    targets = store @ torch.tensor([[100.0, 0.1], [0.0, 0.3], [50.0, 0.0]]) + torch.tensor([1000.0, -2.0])
+    task = Numbers(names=("price / $", "=weight"), units=("$", "kg"))
+    return Source(store, targets, task, {"train": torch.arange(400)}, features=("a", "b", "c"))
+"""
+
+
+@pytest.fixture
+def two_columns(tmp_path, monkeypatch):
+    """A data set of another package: a table with two linear targets of very different sizes."""
+    (tmp_path / "two_columns.py").write_text(TWO_COLUMNS)
+    put_package(tmp_path, "[tudui.data_sets]\npair = two_columns:read [numbers,table]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    data_sets.cache_clear()
+    yield "pair"
+    data_sets.cache_clear()
+    sys.modules.pop("two_columns", None)
+
+
+def test_a_data_set_of_another_package_with_two_targets(two_columns, tudui, tmp_path):
+    flags = ("--network", "linear", "-e", "40", "--lr", "0.1", "--set", "train.early_stopping=20")
+    answer = tudui("train", "--data", two_columns, *flags, "-o", "run", "--json")
+    assert answer.code == 0, answer.err
+    test = answer.json()["test"]
+    assert test["absolute_error.price-"] < 5
+    assert test["absolute_error.=weight"] < 0.01
+    assert test["r2"] > 0.999
+    assert test["absolute_error"] < 0.02
+    config = (tmp_path / "run" / "config.yaml").read_text()
+    assert "name: huber" in config
+
+    assert tudui("predict", "run", "--split", "test", "--out", "out.csv").code == 0
+    with Path("out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = list(rows[0])
+    assert names[:4] == ["path", "price / $", "price / $_unit", "price / $_true"]
+    assert names[4].startswith("'")  # no formula in a spreadsheet
+    errors = [abs(float(row[names[1]]) - float(row[names[3]])) for row in rows]
+    assert np.mean(errors) == pytest.approx(test["absolute_error.price-"], rel=1e-3)
+    assert tudui("export", "run", "--out", "run.safetensors").code == 0
+    assert "1,000" not in tudui("evaluate", "run").out
+    checked = tudui("data", "check", two_columns, "--json").json()
+    assert checked["targets"]["train"].keys() == {"price / $", "=weight"}
+
+    compared = tudui(
+        "compare-losses", "--data", two_columns, "--network", "linear", "--seeds", "2", "-e", "2", "--metric",
+        "absolute_error.=weight", "--set", "log.sinks=[]", "-o", "out", "--json",
+    ).json()  # fmt: skip
+    assert compared["metric"] == "absolute_error.=weight"
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def damaged(value, rng):
+    """Return plain values with one of them replaced, removed or added, at a random place."""
+    odd = [None, -1, 0, 1e308, float("nan"), "", "a", [], {}, [[1]], True, 2**70]
+    if isinstance(value, dict) and value and rng.random() < 0.8:
+        key = rng.choice(list(value))
+        return {**value, key: damaged(value[key], rng)} if rng.random() < 0.9 else {"more": 1, **value}
+    if isinstance(value, list) and value and rng.random() < 0.8:
+        place = rng.randrange(len(value))
+        return [*value[:place], *([damaged(value[place], rng)] if rng.random() < 0.8 else []), *value[place + 1 :]]
+    return rng.choice(odd)
+
+
+def test_damaged_values_give_a_result_or_a_named_error(fitted):
+    task, outputs, targets = fitted
+    details, about, rng = task.details(outputs, targets), task.about(), random.Random(0)
+    for _ in range(2000):
+        with suppress(DataError):
+            task.check_details({**details, "residuals": damaged(details["residuals"], rng)}, "here")
+            task.check_details({**details, "worst": damaged(details["worst"], rng)}, "here")
+        with suppress(DataError):
+            key = rng.choice(list(about))
+            found = task_from({**about, key: damaged(about[key], rng)}, "here")
+            scores = scores_of(found, outputs[:, : found.outputs], targets[:, : found.outputs])
+            [metric.unit.text(scores[metric.name]) for metric in found.metrics]
+
+
+def test_runs_in_lockstep_are_those_of_single_runs(tudui, tmp_path):
+    flags = ("--data", "diabetes", "--seeds", "2", "-e", "2", "--set", "log.sinks=[]")
+    for executor in ("stacked", "local"):
+        assert tudui("compare-losses", *flags, "--executor", executor, "-o", executor, "--jobs", "2").code == 0
+    stacked, local = (
+        json.loads((tmp_path / executor / "comparison.json").read_text()) for executor in ("stacked", "local")
+    )
+    for one, other in zip(stacked["rows"], local["rows"], strict=True):
+        assert one["metrics"] == other["metrics"]
+
+
+@pytest.mark.slow
+def test_several_processes_train_the_same_network(tmp_path, tudui):
+    flags = ["train", "--data", "diabetes", "--loss", "l1", "-e", "4", "--device", "cpu", "--set", "data.outliers=0.1"]
+    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--module", "tudui"]
+    done = subprocess.run([*start, *flags, "-o", "two"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert tudui(*flags, "-o", "one").code == 0
+    one, two = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("one", "two"))
+    assert two["hardware"]["processes"] == 2
+    assert two["test"] == pytest.approx(one["test"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_outliers_hurt_mse_most_huber_less_and_l1_hardly(tmp_path):
+    errors = {}
+    for loss in ("mse", "huber", "l1"):
+        config = settings("data.name=rotated-digits", f"loss={loss}", "data.outliers=0.2", "log.sinks=[]")
+        errors[loss] = train(config, tmp_path / loss).values["test"]["absolute_error"]
+    assert errors["l1"] < 6
+    assert errors["l1"] < errors["huber"] / 2
+    assert errors["huber"] < errors["mse"] / 2
+
+
+OWN = """
+import numpy as np
+
+def data():
+    images = np.random.default_rng(0).random((100, 8, 8))
+    return images, images.mean((1, 2))
+"""
+
+
+def test_data_of_the_user_with_fractions_as_labels(tudui):
+    Path("mine.py").write_text(OWN)
+    flags = ("--data", "mine.py:data", "--network", "linear", "--lr", "0.01", "-e", "2", "-b", "16")
+    answer = tudui("train", *flags, "--loss", "log_cosh", "-o", "run", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json()["task"]["kind"] == "numbers"
+    assert answer.json()["test"]["absolute_error"] < 0.2
+    refused = tudui("train", *flags, "-o", "no")
+    assert (refused.code, "ce is a loss for classes, and the targets are numbers" in refused.err) == (2, True)

@@ -26,7 +26,12 @@ from tudui.weights import Weights
 MAX_ROWS = 100  # of the table of classes; with more, only the LEAST accurate
 LEAST = 20
 MAX_WARNINGS = 20
-PATHS = ("train.init_from", "data.noise_matrix", "data.noise_manifest")  # the card shows their names only
+PATHS = (
+    "train.init_from",
+    "data.noise_matrix",
+    "data.noise_manifest",
+    "data.outlier_manifest",
+)  # the card shows their names only
 LEFT_OUT = ("log.", "checkpoint.", "device", "expect", "data.name", "data.dir", "data.cache", "data.on_bad_image")
 
 Lines = Iterator[str]

@@ -177,7 +177,7 @@ def settling(comparison: Comparison, pair: Pair) -> list[str]:
     for need in pair.needed:
         size = margin_words(comparison, need.difference)
         if need.seeds is None:
-            parts.append(f"more than {need.samples:,} test images to see {size}")
+            parts.append(f"more than {need.samples:,} test {comparison.samples} to see {size}")
             continue
         most = "any number" if need.most is None else f"{need.most:,}"
         parts.append(f"{counted(need.seeds, 'seed')} ({need.fewest:,} to {most}) to see {size}")
