@@ -20,11 +20,10 @@ from tudui import __version__
 from tudui.config.describe import shorten
 from tudui.config.network_spec import ImageSize
 from tudui.data import Preparation
-from tudui.data.layout import shown_as_it_is
 from tudui.errors import WeightsError
 from tudui.files import opened
 from tudui.networks.course import IMAGE_SHAPE
-from tudui.text import in_a_line
+from tudui.text import in_a_line, shown_as_it_is
 
 KEY, SUM = "tudui", "tudui.sha256"  # safetensors has no checksums of its own
 FORMAT = 1

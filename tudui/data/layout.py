@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tudui.config.data_sets import FOLDER
 from tudui.data.archives import unpack_hint
 from tudui.errors import DataError
-from tudui.text import printable
+from tudui.text import printable, shown_as_it_is
 
 # of the formats in FORMATS; Pillow knows which decoder by the content
 ENDINGS = {
@@ -87,12 +87,6 @@ def find_classes(root: Path) -> Found:
 def images_below(folder: Path) -> list[Path]:
     """Return the image files below a folder, sorted, by the rules for a class; DataError if it cannot be read."""
     return [folder.joinpath(*place) for place in sorted(_look(folder).images)]
-
-
-def shown_as_it_is(name: str) -> bool:
-    """Return whether a name has no line break, control character or change of the writing direction."""
-    joiners = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # needed by some languages and emoji
-    return all(unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") or c in joiners for c in name)
 
 
 def class_name(folder: str) -> str:

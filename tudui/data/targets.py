@@ -1,0 +1,79 @@
+"""The targets of a CSV file: numbers, or texts as classes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tudui.config.schema import DataConfig
+from tudui.csv_file import Chunk, CsvFile
+from tudui.data.columns import Column
+from tudui.errors import DataError, UsageError, did_you_mean
+from tudui.tasks import Classes, Numbers, Task
+
+FEWEST_ROWS = 20
+MOST_CLASSES = 10_000
+SHOWN = 20  # names in a message
+
+
+def target_columns(
+    file: CsvFile, first: Chunk, config: DataConfig, *, beside: Sequence[str] = (), known: Task | None = None
+) -> list[Column]:
+    """Return the columns of the targets; without `data.target` the only one besides `beside`.
+
+    DataError if there is no such column, UsageError if the user has to choose. `known` is the task of a trained
+    network.
+    """
+    others = [name for name in file.names if name not in beside]
+    wanted = config.target or (others if len(others) == 1 else ())
+    columns = f"columns: {', '.join(others[:SHOWN])}{', ...' if others[SHOWN:] else ''}"
+    if not wanted:
+        raise UsageError(f"{file.path}: which column is the target? Name it with --target COLUMN ({columns})")
+    found: list[Column] = []
+    for name in wanted:
+        if name not in others:
+            near = did_you_mean(name, others)
+            raise DataError(f"--target {name}: no such column in {file.path}{near} ({columns})")
+        place = file.names.index(name)
+        numbers = name not in config.text and file.kind(first.columns[place]) == "numbers"
+        column = Column(name, place, "numbers" if numbers else "texts", most=MOST_CLASSES)
+        if known is not None:
+            column.kind = "texts" if isinstance(known, Classes) else "numbers"
+            column.texts = {text: place for place, text in enumerate(known.names)} if column.kind == "texts" else {}
+            column.known = column.kind == "texts"
+        found.append(column)
+    if len(found) > 1 and (texts := [column.name for column in found if column.kind == "texts"]):
+        raise UsageError(f"--target {','.join(wanted)}: {texts[0]} is not of numbers; several targets must be numbers")
+    return found
+
+
+def task_and_targets(columns: Sequence[Column], values: np.ndarray, file: CsvFile) -> tuple[Task, Tensor]:
+    """Return the task, and targets int64 [N] or float32 [N, K], from what the columns read [N, K]; DataError."""
+    if columns[0].kind == "numbers":
+        return Numbers(names=tuple(column.name for column in columns)), torch.from_numpy(values.astype(np.float32))
+    (column,) = columns
+    names = column.order
+    where = f"{file.path}: {column.name}"
+    if column.has_too_many:
+        raise DataError(f"{where}: has more than {MOST_CLASSES:,} different or very long texts, so it is no class")
+    if column.unknown:
+        text, line = next(iter(column.unknown.items()))
+        raise DataError(f"{file.path}:{line}: {column.name}: the network has no class {text} ({', '.join(names[:10])})")
+    if len(names) < 2:
+        raise DataError(f"{where}: is {names[0] if names else 'empty'} in every row; two or more classes are needed")
+    number_of = np.empty(len(names), dtype=np.int64)
+    number_of[[column.texts[text] for text in names]] = range(len(names))
+    return Classes(names=tuple(names)), torch.from_numpy(number_of[values[:, 0].astype(np.int64)])
+
+
+def few_numbers(columns: Sequence[Column], targets: Tensor) -> list[str]:
+    """Return a note if a target of numbers has so few whole values that it may mean classes."""
+    if targets.dtype != torch.float32:
+        return []
+    return [
+        f"{column.name}: has only {len(values)} different whole numbers and is read as a number; "
+        f"for classes use --set 'data.text=[{column.name}]'"
+        for place, column in enumerate(columns)
+        if len(values := targets[:, place].unique()) <= 10 and bool((values == values.round()).all())
+    ]
