@@ -51,6 +51,27 @@ class WrongLabels:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outliers:
+    """The numbers among the targets that were spoiled on purpose, counted."""
+
+    kind: Literal["shift", "scale", "swap"]
+    level: Number  # the share that was asked for
+    size: Number  # in interquartile ranges of the training targets
+    rows: Mapping[str, Count]  # by split
+    spoiled: Mapping[str, Count]
+
+    def share(self, split: str) -> float:
+        """Return the share of spoiled targets in a split; 0 in one without rows."""
+        return self.spoiled.get(split, 0) / max(self.rows.get(split, 0), 1)
+
+    def text(self) -> str:
+        """Return the kind, the size and the share in each split, in one line."""
+        size = "" if self.kind == "swap" else f" by {self.size:g} interquartile ranges"
+        shares = [f"{100 * self.share(name):.3g} % of {total:,} {name}" for name, total in self.rows.items()]
+        return f"{self.kind}{size}: {' and '.join(shares)} targets"
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunStarted:
     """The first event; a resumed run sends it to its listeners only, so the record contains it once."""
 
@@ -62,6 +83,7 @@ class RunStarted:
     steps_planned: Count
     hashes: Mapping[str, str]  # sha256 of what the run starts from
     wrong_labels: WrongLabels | None = None
+    outliers: Outliers | None = None
     step: Count = 0  # where it starts
     format: int = FORMAT  # of the record
 

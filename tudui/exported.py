@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_validator, model_validator
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from tudui import __version__
 from tudui.config.describe import shorten
-from tudui.config.network_spec import ImageSize
+from tudui.config.network_spec import MAX_FEATURES, InputSize
+from tudui.config.parts import LARGEST
 from tudui.data import Preparation
 from tudui.errors import WeightsError
 from tudui.files import opened
@@ -32,17 +33,23 @@ SHARE = 8  # of this machine's memory for a file with the tensors of a large net
 MAX_HEADER = 4 * 2**20  # bytes of a safetensors header; 10,000 long class names need 1 MiB
 
 _Text = Annotated[str, Field(max_length=255)]
-_Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
-_Deviation = Annotated[float, Field(ge=1e-6, le=1e6)]
+_Mean = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]  # of a table's features
+_Deviation = Annotated[float, Field(gt=0, le=LARGEST)]
 
 
 class Channels(BaseModel):
-    """Mean and deviation of each channel, as files contain them."""
+    """Mean and deviation of each channel or feature, as files contain them."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
-    mean: tuple[_Mean, _Mean, _Mean]
-    std: tuple[_Deviation, _Deviation, _Deviation]
+    mean: Annotated[tuple[_Mean, ...], Field(min_length=1, max_length=MAX_FEATURES), FailFast()]
+    std: Annotated[tuple[_Deviation, ...], Field(min_length=1, max_length=MAX_FEATURES), FailFast()]
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise ValueError("mean and std must have the same length")
+        return self
 
     @property
     def preparation(self) -> Preparation:
@@ -59,7 +66,7 @@ class Description(Channels):
     classes: Annotated[tuple[_Text, ...], FailFast()]
     input: _Text = ""  # in words
     network: dict[str, Any] = Field(default_factory=lambda: {"name": "tudui"})  # its section of the config
-    image: ImageSize = IMAGE_SHAPE
+    image: InputSize = IMAGE_SHAPE
 
     @field_validator("classes", "origin")
     @classmethod

@@ -9,9 +9,10 @@ import torch
 from tudui.config import Config
 from tudui.data import EpochDraw, draw_epoch
 from tudui.distributed import check_shares
+from tudui.events import Outliers, WrongLabels
 from tudui.files import check_writable
 from tudui.run import Run
-from tudui.run.outcome import wrong_labels_of
+from tudui.run.outcome import spoiled_of
 from tudui.run.prepare import load_datasets, prepare, uncached
 from tudui.run_folder import RUNS, RunFolder
 from tudui.training.device import resolve_machine
@@ -43,13 +44,16 @@ def check(config: Config, folder: Path | None = None, *, resume: bool = False, r
     config, data = run.config, run.data
     images, _ = draw.batch(data.train, 0, config.train.batch_size)
     first = next(fit(run.state, data, run.loss, config))
-    wrong = wrong_labels_of(data, config.data)
+    wrong = spoiled_of(data, config.data)
     if resume:
         run.restore(restart=restart, write=False)
     return {
         "data": f"{data.name}, {', '.join(f'{len(split):,} {name}' for name, split in data.splits().items())} images",
-        **({"wrong_labels": wrong.text(data.task.names)} if wrong else {}),
-        "classes": ", ".join(data.task.names[:20]) + (", ..." if data.task.outputs > 20 else ""),
+        **({"wrong_labels": wrong.text(data.task.names)} if isinstance(wrong, WrongLabels) else {}),
+        **({"outliers": wrong.text()} if isinstance(wrong, Outliers) else {}),
+        "classes" if data.task.kind == "classes" else "targets": (
+            ", ".join(data.task.names[:20]) + (", ..." if data.task.outputs > 20 else "")
+        ),
         "batch": f"{list(images.shape)} {images.dtype}",
         "loss": f"{config.loss.name} = {first.loss:.4f} on the first batch",
         "gradient_norm": first.gradient_norm["total"],

@@ -135,7 +135,8 @@ def _diverged(config: "Config", result: "RunResult") -> str:
         what = f"the gradient of {found['layer']}"
     elif found["layer"]:
         before = f"; the largest gradient before it was that of {found['layer']}"
-    lr, measured = float(config.optimizer.lr), recipe_rate(config.network, config.loss, config.optimizer.name)
+    lr = float(config.optimizer.lr)
+    measured = recipe_rate(config.network, config.loss, config.optimizer.name, config.kind.task)
     lower = f"{measured:g}, the rate measured for it" if measured and measured < lr else f"{lr / 5:.2g}"
     return (
         f"{result.run_dir}: diverged at step {found['step']}: {what} is not finite "

@@ -71,9 +71,10 @@ def given_rates(plan: Plan) -> dict[tuple[str, float], float]:
 
 def _recipe(plan: Plan, variant: str) -> float:
     loss, optimizer = plan.comparison.variants[variant], plan.base.optimizer.name
-    if rate := recipe_rate(plan.base.network, loss, optimizer):
+    task = plan.base.kind.task
+    if rate := recipe_rate(plan.base.network, loss, optimizer, task):
         return rate
-    recipe = recipe_name(plan.base.network, loss, optimizer)
+    recipe = recipe_name(plan.base.network, loss, optimizer, task)
     advice = "take --lr tuned, or --lr same --set optimizer.lr=RATE"
     raise ConfigError([f"comparison.variants.{variant}: there is no recipe rate for {recipe}; {advice}"])
 

@@ -110,7 +110,7 @@ def _section(part: str, specs: Mapping[str, LossSpec | NetworkSpec], definitions
     for name, spec in sorted(specs.items()):
         variant = spec.parameters.model_json_schema()
         definitions.update(variant.pop("$defs", {}))
-        names = [name, "auto"] if name == AUTO[part] else [name]
+        names = [name, "auto"] if name in AUTO[part].values() else [name]
         variant["properties"]["name"] = {"enum": names}
         variant["required"] = ["name"]
         formula = f": {spec.formula}" if isinstance(spec, LossSpec) else ""

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tudui.config.data_sets import FOLDER
+from tudui.config.data_sets import FOLDER, Kind, kind_of
 from tudui.config.describe import describe, shorten
-from tudui.config.loss_spec import LossParameters, LossSpec, loss_section, loss_spec
+from tudui.config.loss_spec import LossParameters, LossSpec, does_not_fit, loss_section, loss_spec
 from tudui.config.network_spec import NetworkSpec, network_spec, recipe_name, recipe_rate
 from tudui.config.overrides import Override
 from tudui.config.own_code import allow, is_own, only_by_flag
@@ -123,6 +123,12 @@ class Merge:
         below = (origin for other, origin in self.origins.items() if other[: len(key)] == key)
         return next(below, self.source)
 
+    @property
+    def kind(self) -> Kind:
+        """What targets and inputs of the data set are."""
+        data = self.values.get("data")
+        return kind_of(data if isinstance(data, dict) else {})
+
     def problem(self, key: Key, what: str) -> None:
         """Note a problem of a key."""
         self.problems.append(f"{self.place(key)}: {'.'.join(key)}: {what}")
@@ -167,13 +173,18 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
         merge.problem(("comparison",), "this is the plan of a comparison; run it with: tudui compare-losses")
         raise ConfigError(merge.problems[-1:])
     config = validate(merge)
+    if problem := fits_or_problem(config.loss, merge):
+        raise ConfigError([f"{merge.place(('loss', 'name'))}: loss.name: {problem}"])
     provenance = {key: merge.origins.get(tuple(key.split(".")), DEFAULT) for key in flatten(config)}
     for part in PARTS:
         if merge.values.get(part, {}).get("name") == "auto":
-            provenance[f"{part}.name"] = "auto, for images in classes"
+            task, inputs = merge.kind
+            found = f"{inputs} in classes" if task == "classes" else f"{inputs} with numbers as targets"
+            provenance[f"{part}.name"] = f"auto, for {found}"
     if config.optimizer.lr == "auto":
-        recipe = recipe_name(config.network, config.loss, config.optimizer.name)
-        measured = recipe_rate(config.network, config.loss, config.optimizer.name)
+        task = merge.kind.task
+        recipe = recipe_name(config.network, config.loss, config.optimizer.name, task)
+        measured = recipe_rate(config.network, config.loss, config.optimizer.name, task)
         rate = measured or config.optimizer.usual_rate
         if rate is None:
             place = merge.place(("optimizer", "name"), ("loss", "name"), ("network", "name"))
@@ -192,8 +203,15 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
 
 def load_loss(overrides: Sequence[Override]) -> LossParameters:
     """Return the checked parameters of a loss that is used without training."""
-    # the rate has no effect, but without one a loss without a recipe would be refused
-    return load_config(None, [*overrides, Override("optimizer.lr", 0.1, "not used")]).config.loss
+    merge = Merge.of_file(None)
+    merge.add_overrides(overrides)
+    return validate(merge).loss
+
+
+def fits_or_problem(loss: LossParameters, merge: Merge) -> str | None:
+    """Return why a loss does not fit the targets of the data set, with those that do; None if it fits."""
+    spec, task = loss_spec(loss.name), merge.kind.task
+    return None if spec.fits(task) else does_not_fit(spec, task)
 
 
 def config_from(values: Mapping[str, Any], source: str, overrides: Sequence[Override] = ()) -> Config:
@@ -247,8 +265,8 @@ def validate(merge: Merge) -> Config:
 
 def validate_part(part: str, given: dict[str, Any], key: Key, merge: Merge) -> Any:
     """Return the parameters of the loss or network that a section names; after a problem, those of the default."""
-    find = PARTS[part]
-    spec = default = find(AUTO[part])
+    find, kind = PARTS[part], merge.kind
+    spec = default = find(AUTO[part][kind.task if part == "loss" else kind.input])
     name = given.get("name", "auto")
     if is_own(name) and "code" not in given:
         merge.problem((*key, "name"), only_by_flag("losses" if key[0] == "comparison" else part, name))

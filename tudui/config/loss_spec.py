@@ -60,6 +60,17 @@ class LossSpec(Spec):
     # (network, variant, optimizer) -> learning rate from experiments/choose_rates.py; without one, --lr is needed
     rates: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     elementwise: "Callable[[Any, Tensor, Tensor], Tensor] | None" = None  # residual losses: of plain numbers
+    tasks: tuple[str, ...] = ("classes",)  # kinds of task that `build` accepts, and `numbers`
+
+    def fits(self, task: str) -> bool:
+        """Return whether targets may be of this kind, `classes` or `numbers`."""
+        return task in self.tasks
+
+
+def does_not_fit(spec: LossSpec, task: str) -> str:
+    """Return the message for a loss that is made for other targets, with those that fit."""
+    others = ", ".join(name for name, other in loss_specs().items() if other.fits(task))
+    return f"{spec.name} is a loss for {' and '.join(spec.tasks)}, and the targets are {task}; these fit: {others}"
 
 
 @cache

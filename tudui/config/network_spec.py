@@ -24,14 +24,16 @@ class NetworkParameters(Section):
 
 
 _Side = Annotated[int, Field(ge=1, le=4096)]  # bounded, because files can ask for any size
-ImageSize = tuple[Annotated[int, Field(ge=3, le=3)], _Side, _Side]  # channels, height, width
+MAX_FEATURES = 10_000  # of a table
+# channels, height and width of an image, or the features of a row
+InputSize = tuple[Annotated[int, Field(ge=3, le=3)], _Side, _Side] | tuple[Annotated[int, Field(ge=1, le=MAX_FEATURES)]]
 
 
 @dataclass(frozen=True)
 class Shape:
     """The size of a network's input, and its number of outputs."""
 
-    input: tuple[int, ...]  # (3, 32, 32): channels, height, width of an image
+    input: tuple[int, ...]  # (3, 32, 32): channels, height, width of an image; (10,): features of a row
     outputs: int  # K
 
 
@@ -43,7 +45,8 @@ class NetworkSpec(Spec):
     build: "Callable[[Any, Shape], nn.Module]"
     title: str = "a network of another package"
     parameters: type[NetworkParameters] = NetworkParameters
-    # (loss, form, optimizer) -> learning rate of the losses that were there first; a new loss has its own `rates`
+    # (loss, form, optimizer) -> learning rate of the losses that were there first; a new loss has its own `rates`.
+    # The form of every loss of numbers is `numbers`
     rates: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
 
 
@@ -58,12 +61,14 @@ def network_spec(name: str) -> NetworkSpec:
     return find_spec(name, network_specs(), "network")
 
 
-def recipe_rate(network: NetworkParameters, loss: LossParameters, optimizer: str) -> float | None:
-    """Return the learning rate measured for this network, loss and optimizer, or None."""
-    measured = network_spec(network.name).rates.get((loss.name, loss.variant, optimizer))
-    return measured or loss_spec(loss.name).rates.get((network.name, loss.variant, optimizer))
+def recipe_rate(network: NetworkParameters, loss: LossParameters, optimizer: str, task: str) -> float | None:
+    """Return the learning rate measured for this network, loss, optimizer and kind of task, or None."""
+    form = task if task == "numbers" else loss.variant
+    measured = network_spec(network.name).rates.get((loss.name, form, optimizer))
+    return measured or loss_spec(loss.name).rates.get((network.name, form, optimizer))
 
 
-def recipe_name(network: NetworkParameters, loss: LossParameters, optimizer: str) -> str:
+def recipe_name(network: NetworkParameters, loss: LossParameters, optimizer: str, task: str) -> str:
     """Return what a recipe rate belongs to, in words."""
-    return f"{loss.name}, form {loss.variant}, {optimizer}, network {network.name}"
+    form = "on numbers" if task == "numbers" else f"form {loss.variant}"
+    return f"{loss.name}, {form}, {optimizer}, network {network.name}"

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tudui.config.comparison import DEFAULT_LOSSES, ComparisonConfig
 from tudui.config.describe import describe, shorten
 from tudui.config.dump import yaml_text
-from tudui.config.load import Merge, validate, validate_part, with_code
+from tudui.config.load import Merge, fits_or_problem, validate, validate_part, with_code
 from tudui.config.loss_spec import LossParameters, loss_section
 from tudui.config.overrides import Override
 from tudui.config.own_code import is_own
@@ -187,6 +187,8 @@ def _variants(given: Any, merge: Merge) -> dict[str, LossParameters]:
             continue
         if isinstance(section, dict):
             checked[name] = validate_part("loss", section, key, merge)
+            if not merge.problems and (problem := fits_or_problem(checked[name], merge)):
+                merge.problem(key, problem)
         else:
             merge.problem(key, f"must be a loss (got {shorten(value)})")
     return checked

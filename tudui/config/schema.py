@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
 
-from tudui.config.data_sets import FOLDER, data_sets
+from tudui.config.data_sets import FOLDER, Kind, data_sets, kind_of
 from tudui.config.loss_spec import LossParameters
 from tudui.config.network_spec import NetworkParameters
 from tudui.config.own_code import is_own, only_by_flag
@@ -24,8 +24,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 _at_home = os.path.expanduser  # leaves ~ as it is if there is no home folder, which Path.expanduser does not
 PathName = Annotated[str, Field(min_length=1), AfterValidator(_at_home)]  # ~ is the home folder
 
-# the meaning of `auto` for images in classes, the only task
-AUTO = {"loss": "ce", "network": "tudui"}
+# the meaning of `auto`, by what targets and inputs are (`kind_of`)
+AUTO = {"loss": {"classes": "ce", "numbers": "huber"}, "network": {"images": "tudui", "table": "mlp"}}
 
 
 class AugmentConfig(Section):
@@ -83,6 +83,21 @@ class DataConfig(Section):
     split_seed: Seed | None = Field(None, description="seed of the validation split; null: the run's")
     order_seed: Seed | None = Field(None, description="seed of order and augmentation; null: the run's")
     noise_seed: Seed | None = Field(None, description="seed of the wrong labels; null: the run's")
+    target_scale: Literal["robust", "standardize", "none"] = Field(
+        "robust",
+        description="numbers as targets are trained as (target - location) / scale of the training targets; robust: "
+        "median and interquartile range; standardize: mean and standard deviation",
+    )
+    tolerance: Positive | None = Field(
+        None, description="largest error that counts as within, in the target's unit; null: about a tenth of its spread"
+    )
+    outliers: Share = Field(0.0, description="share of numbers to spoil in training and validation, not in test")
+    outlier_kind: Literal["shift", "scale", "swap"] = Field(
+        "shift",
+        description="shift: add outlier_size interquartile ranges; scale: multiply the distance from the median by it; "
+        "swap: take another row's target",
+    )
+    outlier_size: Positive = Field(5.0, description="size of outliers, see outlier_kind")
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what to do with an unreadable image file")
     cache: bool = Field(True, description="keep decoded folders and large scaled sets in the user's cache")
 
@@ -270,10 +285,10 @@ class Config(Section):
     loss: SerializeAsAny[LossParameters] = Field(
         LossParameters(name="auto"),
         description="a name from `tudui loss list`, also huber:delta=0.5, or FILE.py:NAME; replaces a file's section; "
-        "auto: ce",
+        "auto: ce, for numbers huber",
     )
     network: SerializeAsAny[NetworkParameters] = Field(
-        NetworkParameters(name="auto"), description="a network by name; auto: tudui"
+        NetworkParameters(name="auto"), description="a network by name; auto: tudui, for tables mlp"
     )
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = SgdConfig()
@@ -290,6 +305,11 @@ class Config(Section):
     expect: Annotated[tuple[Fraction, Fraction], Field(strict=False)] | None = Field(
         None, description="measured band of test accuracy; the run reports whether its result is inside"
     )
+
+    @property
+    def kind(self) -> Kind:
+        """What targets and inputs of the data set are."""
+        return kind_of(dict(self.data))
 
     @field_validator("device")
     @classmethod

@@ -12,7 +12,7 @@ import torch
 from tudui.config.data_sets import FOLDER, data_sets
 from tudui.config.own_code import is_own
 from tudui.config.plug_ins import place
-from tudui.config.schema import DataConfig
+from tudui.config.schema import AugmentConfig, DataConfig
 from tudui.data.cache import LARGE, as_tensor, chunk_of, kept, read_cached
 from tudui.data.dataset import Dataset, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
@@ -24,6 +24,7 @@ from tudui.style import notes_on
 __all__ = ["Dataset", "EpochDraw", "Preparation", "Source", "Split", "draw_epoch", "load_data", "load_whole"]
 
 TEST_SHARE = 0.2  # of a source without test images
+SHIPPED = ("diabetes", "digits", "rotated-digits")  # whose rows never change
 
 
 def read_source(config: DataConfig) -> Source:
@@ -47,6 +48,10 @@ def read_source(config: DataConfig) -> Source:
 def _scaled(source: Source, config: DataConfig) -> Source:
     """Return the source with images of `data.size`: scaled to cover it, with antialiasing, the centre kept."""
     store, side = source.store, config.size
+    if source.features:
+        if side is not None:
+            raise UsageError(f"data.size: {config.name} is a table and has no images; leave --size out")
+        return source
     height, width = store.shape[2:]
     source = replace(source, sizes=source.sizes or [(height, width)])
     if side is None or (height, width) == (side, side):
@@ -76,8 +81,12 @@ def _checked(source: Source, where: str) -> Source:
     if not isinstance(source, Source):
         raise DataError(f"{where}: must return a tudui.data.Source (got {type(source).__name__})")
     store, targets = source.store, source.targets
-    if store.dtype != torch.uint8 or store.dim() != 4 or store.shape[1] != 3 or not store[0:1].numel():
-        raise DataError(f"{where}: images must be uint8 [N, 3, H, W] (got {store.dtype} {list(store.shape)})")
+    found = f"(got {store.dtype} {list(store.shape)})"
+    if source.features:
+        if store.dtype != torch.float32 or store.shape[1:] != (len(source.features),):
+            raise DataError(f"{where}: features must be float32 [N, {len(source.features)}] {found}")
+    elif store.dtype != torch.uint8 or store.dim() != 4 or store.shape[1] != 3 or not store[0:1].numel():
+        raise DataError(f"{where}: images must be uint8 [N, 3, H, W] {found}")
     source.task.check(targets, where)
     if len(targets) != len(store):
         raise DataError(f"{where}: must have one target per image (got {len(targets)} for {len(store)} images)")
@@ -103,12 +112,17 @@ def load_whole(config: DataConfig, seed: int) -> Dataset:
     rows = torch.cat(list(source.parts.values())).sort().values
     every = Split(source.store, rows, source.targets[rows], rows, None)
     preparation = Preparation.standardizing(every)
-    return Dataset(config.name, source.task, every, None, every, preparation, tuple(source.notes), source.files)
+    about = tuple(source.notes), source.files, source.features
+    return Dataset(config.name, source.task, every, None, every, preparation, *about)
 
 
-def _check_shift(shift: int, store: torch.Tensor) -> None:
-    """Raise UsageError if a shift moves more than half of an image out of itself."""
-    height, width = store.shape[2:]
+def _check_changes(augment: AugmentConfig, store: torch.Tensor) -> None:
+    """Raise UsageError if a shift moves more than half of an image out of itself, or for any change of a table."""
+    if store.dim() != 4:
+        if augment != AugmentConfig():
+            raise UsageError("data.augment: changes images, and this data set is a table; leave it out")
+        return
+    shift, (height, width) = augment.shift, store.shape[2:]
     if shift > (most := min(height, width) // 2):
         raise UsageError(
             f"data.augment.shift: {shift} pixels are more than half of a {height} x {width} image; use at most {most}"
@@ -117,8 +131,8 @@ def _check_shift(shift: int, store: torch.Tensor) -> None:
 
 def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
     """Return the same as `load_data`, from a source."""
-    _check_shift(config.augment.shift, source.store)
-    notes, task = list(source.notes), source.task
+    _check_changes(config.augment, source.store)
+    notes, task, what = list(source.notes), source.task, "rows" if source.features else "images"
     parts = dict(source.parts)
 
     def hold_out(part: str, share: float, seed: int) -> None:
@@ -128,18 +142,18 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
 
     if "test" not in parts:
         hold_out("test", TEST_SHARE, 0)
-        if config.name != "digits":  # its images never change
+        if config.name not in SHIPPED:
             notes.append(
-                f"{config.name} has no test images: a stratified fifth ({len(parts['test'])} images) is used, "
-                f"the same for every seed as long as the images are the same"
+                f"{config.name} has no test {what}: a stratified fifth ({len(parts['test'])} {what}) is used, "
+                f"the same for every seed as long as the {what} are the same"
             )
     if "validation" not in parts and config.validation > 0:
         hold_out("validation", config.validation, sub_seed(config.split_seed, seed))
     if not len(parts["test"]):
-        raise DataError(f"{config.name}: too few images for a test split; add images until each class has two or more")
+        raise DataError(f"{config.name}: too few {what} for a test split; add {what} until each class has two or more")
     if "validation" in parts and not len(parts["validation"]):
         del parts["validation"]
-        notes.append(f"{config.name}: too few images for a validation split")
+        notes.append(f"{config.name}: too few {what} for a validation split")
     targets = {name: source.targets[rows] for name, rows in parts.items()}
     spoiled = task.spoil(targets, parts, config, seed)
     splits = {
@@ -148,7 +162,7 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
         )
         for name, rows in parts.items()
     }
-    task = task.fitted(splits["train"].targets, config.name)
+    task = task.fitted(splits["train"].targets, config.name, config)
     notes += [*task.remarks(config.name), *notes_on(task.names)]
     standardize = config.normalize == "standardize"
     return Dataset(
@@ -157,7 +171,8 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
         train=splits["train"],
         validation=splits.get("validation"),
         test=splits["test"],
-        preparation=Preparation.standardizing(splits["train"]) if standardize else Preparation(),
+        preparation=Preparation.standardizing(splits["train"]) if standardize else Preparation.leaving(source.store),
         notes=tuple(notes),
         files=source.files,
+        features=source.features,
     )

@@ -47,6 +47,11 @@ def chunk_of(height: int, width: int) -> int:
     return max(1, CHUNK // (3 * height * width))
 
 
+def rows_of(store: torch.Tensor) -> int:
+    """Return how many rows of a store are read at once."""
+    return max(1, CHUNK // max(1, math.prod(store.shape[1:]) * store.element_size()))
+
+
 def as_tensor(images: np.ndarray) -> torch.Tensor:
     """Return the same images as a tensor; those of a file must not be written to."""
     with warnings.catch_warnings(action="ignore"):  # torch warns that they are read-only

@@ -1,4 +1,4 @@
-"""A data set: images as bytes, targets, and the task that defines their meaning."""
+"""A data set: images as bytes or rows of a table, targets, and the task that defines their meaning."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,20 +9,20 @@ import torch
 from torch import Tensor
 
 from tudui.config.network_spec import Shape
-from tudui.data.cache import chunk_of
+from tudui.data.cache import rows_of
 from tudui.data.stream import fits, placed, stream
 from tudui.tasks import Task
 
 
 @dataclass(frozen=True)
 class Split:
-    """Some rows of a store of images, which all splits share."""
+    """Some rows of a store of images or features, which all splits share."""
 
-    store: Tensor  # uint8 [M, 3, H, W], possibly memory-mapped
+    store: Tensor  # uint8 [M, 3, H, W], possibly memory-mapped, or float32 [M, F]
     rows: Tensor  # int64 [N]: the rows of the store in this split
     targets: Tensor  # [N, ...] as the task has them; int64 [N] for classes
     index: Tensor  # int64 [N], on the CPU: the numbers of these images in their source
-    clean: Tensor | None = None  # the targets before label noise; None: no label noise
+    clean: Tensor | None = None  # the targets before some were made wrong on purpose; None: none were
     streamed: bool = False  # store and rows are on the CPU, and batches are sent to the device of the targets
 
     def __len__(self) -> int:
@@ -52,9 +52,9 @@ class Split:
         if device.type == "cpu":
             return self
         rows = self.rows
-        if store is None and fits(len(self) * self.store[0].numel(), device):
+        if store is None and fits(len(self) * self.store[0].nbytes, device):
             store = torch.empty(len(self), *self.store.shape[1:], dtype=self.store.dtype, device=device)
-            for start, some in enumerate(rows.split(length := chunk_of(*self.store.shape[2:]))):
+            for start, some in enumerate(rows.split(length := rows_of(self.store))):
                 store[start * length : (start + 1) * length] = self.store[some].to(device)
             rows = torch.arange(len(self))
         store = self.store if store is None else store
@@ -66,22 +66,35 @@ class Split:
 
 @dataclass(frozen=True)
 class Preparation:
-    """The network's input from bytes: (pixel / 255 - mean) / std, per channel."""
+    """The network's input: (pixel / 255 - mean) / std per channel, or (value - mean) / std per feature of a table."""
 
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return float32 [B, 3, H, W] from uint8 [B, 3, H, W], on the same device."""
+        """Return float32 [B, 3, H, W] from uint8 [B, 3, H, W], or [B, F] from float32 [B, F], on the same device."""
+        if images.dtype != torch.uint8:
+            mean, std = _of_features(self, images.device)
+            return (images - mean) / std
         factor, offset = _constants(self, images.device)
         return images.float().mul_(factor).add_(offset)
 
     @classmethod
+    def leaving(cls, store: Tensor) -> "Preparation":
+        """Return the preparation that leaves pixels in [0, 1], and features as they are."""
+        return cls() if store.dtype == torch.uint8 else cls((0.0,) * store.shape[1], (1.0,) * store.shape[1])
+
+    @classmethod
     def standardizing(cls, split: Split) -> "Preparation":
-        """Return the preparation that gives the split's images mean 0 and standard deviation 1 per channel."""
+        """Return the preparation that gives the split mean 0 and standard deviation 1 per channel or feature.
+
+        A feature with only the values 0 and 1 stays as it is.
+        """
+        if split.store.dtype != torch.uint8:
+            return cls._of_table(split)
         counts = torch.zeros(3, 256, dtype=torch.int64)
         pixels = len(split) * split.store[0, 0].numel()
-        for rows in split.rows.split(chunk_of(*split.store.shape[2:])):
+        for rows in split.rows.split(rows_of(split.store)):
             images = split.store[rows]
             for channel in range(3):
                 counts[channel] += torch.bincount(images[:, channel].flatten(), minlength=256)
@@ -91,6 +104,30 @@ class Preparation:
         std = (share @ values.square() - mean.square()).clamp(min=0).sqrt()
         # a constant channel has deviation 0
         return cls(tuple(mean.tolist()), tuple(torch.where(std > 1e-6, std, 1.0).tolist()))
+
+
+    @classmethod
+    def _of_table(cls, split: Split) -> "Preparation":
+        total = squares = torch.zeros(split.store.shape[1], dtype=torch.float64)
+        of_01 = torch.ones(split.store.shape[1], dtype=torch.bool)
+        shift = split.store[split.rows[0]].double()  # against cancellation
+        for rows in split.rows.split(rows_of(split.store)):
+            values = split.store[rows]
+            of_01 &= ((values == 0) | (values == 1)).all(0)
+            values = values.double() - shift
+            total, squares = total + values.sum(0), squares + values.square().sum(0)
+        mean = total / len(split)
+        std = (squares / len(split) - mean.square()).clamp(min=0).sqrt()
+        std = torch.where(std > 1e-9 * (mean + shift).abs(), std, 1.0)  # of a constant feature 1
+        mean, std = torch.where(of_01, 0.0, mean + shift), torch.where(of_01, 1.0, std)
+        return cls(tuple(mean.tolist()), tuple(std.tolist()))
+
+
+@cache
+def _of_features(preparation: Preparation, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation [F], once per device."""
+    mean, std = (torch.tensor(values, device=device) for values in (preparation.mean, preparation.std))
+    return mean, std
 
 
 @cache
@@ -114,6 +151,7 @@ class Dataset:
     preparation: Preparation
     notes: tuple[str, ...] = ()  # for the user, for example how the data was split
     files: tuple[str, ...] = ()  # of each image of the source; () if its images have no files of their own
+    features: tuple[str, ...] = ()  # names of a table's columns; () for images
 
     @property
     def shape(self) -> Shape:
@@ -134,7 +172,7 @@ class Dataset:
         digest = hashlib.sha256("\0".join(self.task.names).encode())
         for split in self.splits().values():
             digest.update(split.targets.cpu().numpy().tobytes())
-            for rows in split.rows[:: max(1, len(split) // 500)].split(chunk_of(*split.store.shape[2:])):
+            for rows in split.rows[:: max(1, len(split) // 500)].split(rows_of(split.store)):
                 digest.update(split.store[rows].cpu().numpy().data)
         return digest.hexdigest()
 
@@ -147,13 +185,14 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Source:
-    """The images of a source in one store, and the rows of its parts."""
+    """The images or features of a source in one store, and the rows of its parts."""
 
-    store: Tensor  # uint8 [M, 3, H, W]
-    targets: Tensor  # [M, ...] as the task has them; int64 [M] for classes
+    store: Tensor  # uint8 [M, 3, H, W], or float32 [M, F] of a table
+    targets: Tensor  # [M, ...] as the task has them; int64 [M] for classes, float32 [M, K] for numbers
     task: Task
     parts: dict[str, Tensor]  # rows of the store: "train" and, if the source has them, "validation" and "test"
     notes: Sequence[str] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)  # image files that were skipped, and why
     files: tuple[str, ...] = ()  # of each row of the store; () if images have no files of their own
     sizes: Sequence[tuple[int, int]] = ()  # heights and widths before scaling, of each image or one of all; (): files'
+    features: tuple[str, ...] = ()  # names of a table's columns; () for images

@@ -19,7 +19,7 @@ def fits(size: int, device: torch.device) -> bool:
 
 def placed(store: Tensor, device: torch.device) -> Tensor:
     """Return images on the device, or as they are if they do not fit there."""
-    return store.to(device) if fits(store.numel(), device) else store
+    return store.to(device) if fits(store.nbytes, device) else store
 
 
 def stream(store: Tensor, batches: Iterable[Tensor], device: torch.device) -> Iterator[Tensor]:

@@ -68,7 +68,7 @@ def predict_files(
     names = weights.class_names
     _, height, width = weights.shape.input
     network = network_of(weights, preparation=preparation_of(weights, normalize, None))
-    size = engine.evaluation_batch(network.device, height, width)
+    size = engine.evaluation_batch(network.device, (3, height, width))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes without the GIL
         for start in range(0, len(files), BATCH):
             batch = files[start : start + BATCH]

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tudui.config import Override
 from tudui.config.describe import shorten
 from tudui.config.load import load_loss
-from tudui.config.loss_spec import Loss, loss_section
+from tudui.config.loss_spec import Loss, does_not_fit, loss_section
 from tudui.config.loss_spec import LossParameters as LossParameters
 from tudui.config.loss_spec import LossSpec as LossSpec
 from tudui.config.loss_spec import loss_spec as loss_spec
@@ -20,7 +20,7 @@ from tudui.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tudui.tasks import Classes, Task
+    from tudui.tasks import Classes, Numbers, Task
 
 _REGISTERED: set[str] = set()
 
@@ -44,21 +44,25 @@ def registered_here(names: Iterable[str]) -> list[str]:
 
 
 def get(name: str, *, class_counts: Sequence[int] | None = None, **parameters: Any) -> Loss:
-    """Return a loss (logits [B, K] float, labels [B] int64) -> loss per sample [B]: `get("huber", delta=2)`.
+    """Return a loss (outputs [B, K] float, targets) -> loss per sample [B]: `get("huber", delta=2)`.
 
-    Parameters are those of `tudui loss list`; ConfigError for unknown names and values out of range. K is that of the
-    logits. `class_counts`, the training images of each class, is what class_weights="balanced" needs.
+    Targets are class numbers int64 [B], or numbers float [B, K]. Parameters are those of `tudui loss list`; ConfigError
+    for unknown names and values out of range. `class_counts`, the training images of each class, is what
+    class_weights="balanced" needs. UsageError if the loss is not made for such targets.
     """
     section = loss_section(name) | parameters
     origin = f"{name}({', '.join(f'{key}={shorten(value)}' for key, value in parameters.items())})"
     checked = load_loss([Override("loss", section, origin)])
 
     @cache
-    def of(classes: int) -> Loss:
-        return build_loss(checked, numbered_classes(classes, class_counts or ()))
+    def of(outputs: int, numbers: bool) -> Loss:
+        from tudui.tasks import Numbers
 
-    def loss(logits: "Tensor", labels: "Tensor") -> "Tensor":
-        return of(logits.shape[-1])(logits, labels)
+        classes = numbered_classes(outputs, class_counts or ())
+        return build_loss(checked, Numbers(names=classes.names) if numbers else classes)
+
+    def loss(outputs: "Tensor", targets: "Tensor") -> "Tensor":
+        return of(outputs.shape[-1], targets.is_floating_point())(outputs, targets)
 
     return loss
 
@@ -71,8 +75,33 @@ def numbered_classes(number: int, counts: Sequence[int] = ()) -> "Classes":
 
 
 def build_loss(parameters: LossParameters, task: "Task") -> Loss:
-    """Return the loss (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]; ValueError for wrong shapes."""
-    return _checked(loss_spec(parameters.name).build(parameters, task), parameters.name, task.outputs)
+    """Return the loss (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]; ValueError for wrong shapes.
+
+    For numbers, the targets are in their own unit, and the loss is of targets on the scale of the outputs. UsageError if
+    the loss is not made for the task.
+    """
+    from tudui.tasks import Numbers
+
+    spec = loss_spec(parameters.name)
+    if not spec.fits(task.kind):
+        raise UsageError(does_not_fit(spec, task.kind))
+    loss = spec.build(parameters, task)
+    return _of_scaled(loss, task) if isinstance(task, Numbers) else _checked(loss, parameters.name, task.outputs)
+
+
+def _of_scaled(loss: Loss, task: "Numbers") -> Loss:
+    """Return a loss of outputs [B, K] and targets [B, K] in their own unit, whose values are checked; ValueError."""
+
+    def call(outputs: "Tensor", targets: "Tensor") -> "Tensor":
+        if outputs.ndim != 2 or outputs.shape != targets.shape or not targets.is_floating_point():
+            got = f"{targets.dtype} {list(targets.shape)}"
+            raise ValueError(f"targets must be float {list(outputs.shape)}, a number per output (got {got})")
+        values = loss(outputs, task.scaled(targets))
+        if values.shape != targets.shape[:1]:
+            raise ValueError(f"must return one value per sample (got {list(values.shape)})")
+        return values
+
+    return call
 
 
 def _checked(loss: Loss, name: str, classes: int) -> Loss:
@@ -99,9 +128,11 @@ def _checked(loss: Loss, name: str, classes: int) -> Loss:
 
 
 def build_every_loss(task: "Task") -> dict[str, Loss]:
-    """Return each registered loss with default parameters, by name, except those with a required parameter."""
+    """Return each registered loss for the task with default parameters, by name; not one with a required parameter."""
     losses = {}
     for name, spec in loss_specs().items():
+        if not spec.fits(task.kind):
+            continue
         try:
             losses[name] = build_loss(spec.parameters(name=name), task)
         except ValidationError:  # of another package's parameter model

@@ -20,7 +20,8 @@ class OwnLoss(LossParameters, OwnCode):
 def build(parameters: OwnLoss, task: Any) -> "Loss":
     """Return the user's function (outputs [B, K], targets [B, ...], ...), or what the user's nn.Module class makes.
 
-    A loss that returns one number, its mean over the batch, gives that number to each sample.
+    A loss that returns one number, its mean over the batch, gives that number to each sample. Numbers as targets are on
+    the scale of the outputs.
     """
     import torch
     from torch import nn
@@ -40,7 +41,9 @@ def build(parameters: OwnLoss, task: Any) -> "Loss":
             values = function(outputs, targets, **given)
         return _checked(values, parameters.name, len(targets), trains=outputs.requires_grad)
 
-    loss(torch.zeros(2, task.outputs, requires_grad=True), torch.zeros(2, dtype=torch.int64))  # before training
+    # before training
+    targets = torch.zeros(2, task.outputs) if task.kind == "numbers" else torch.zeros(2, dtype=torch.int64)
+    loss(torch.zeros(2, task.outputs, requires_grad=True), targets)
     return loss
 
 
@@ -63,5 +66,5 @@ def _checked(values: object, name: str, images: int, *, trains: bool) -> "Tensor
 
 SPEC = LossSpec(
     name=OWN, title="a function or class in a file of yours", formula="yours", build=build, parameters=OwnLoss,
-    family=True,
+    family=True, tasks=("classes", "numbers"),
 )  # fmt: skip

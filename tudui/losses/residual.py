@@ -1,15 +1,18 @@
-"""Regression losses (L1, MSE, Huber, smooth L1) and their form for classifiers, on one-hot targets."""
+"""Regression losses (L1, MSE, Huber, smooth L1), and their form for classifiers, on one-hot targets."""
 
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
 from tudui.config.loss_spec import Loss, LossParameters, LossSpec
+from tudui.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
-    from tudui.tasks import Classes
+    from tudui.tasks import Classes, Numbers
 
 # What torch.nn.L1Loss, MSELoss, HuberLoss and SmoothL1Loss do on one-hot targets.
 PLAIN: dict[str, Any] = {
@@ -96,8 +99,14 @@ def _spec(name: str, parameters: type[ResidualParameters], **about: Any) -> Loss
         terms: Tensor = getattr(functional, f"{name}_loss")(prediction, target, reduction="none", **values)
         return terms
 
-    def build(parameters: ResidualParameters, task: "Classes") -> Loss:
+    def build(parameters: ResidualParameters, task: "Classes | Numbers") -> Loss:
         from torch.nn import functional
+
+        from tudui.tasks import Classes
+
+        if not isinstance(task, Classes):
+            _refuse_settings_for_classes(parameters)
+            return of_numbers(elementwise)(parameters, task)
 
         weight = parameters.true_class_weight
         true_class_weight = task.outputs - 1 if weight == "balanced" else weight
@@ -113,7 +122,28 @@ def _spec(name: str, parameters: type[ResidualParameters], **about: Any) -> Loss
 
         return residual_loss
 
-    return LossSpec(name=name, parameters=parameters, build=build, elementwise=elementwise, **about)
+    return LossSpec(
+        name=name, parameters=parameters, build=build, elementwise=elementwise, tasks=("classes", "numbers"), **about
+    )
+
+
+def _refuse_settings_for_classes(parameters: ResidualParameters) -> None:
+    """Raise UsageError for a setting that only means something with one-hot targets."""
+    defaults = {name: type(parameters).model_fields[name].default for name in ("form", *PLAIN)}
+    if changed := [name for name, default in defaults.items() if getattr(parameters, name) != default]:
+        raise UsageError(f"loss.{changed[0]}: is for classes, and the targets are numbers; leave it out")
+
+
+def of_numbers(elementwise: "Callable[[Any, Tensor, Tensor], Tensor]") -> "Callable[[Any, Numbers], Loss]":
+    """Return the builder of a loss of numbers: the mean over the K columns of an elementwise loss."""
+
+    def build(parameters: LossParameters, task: "Numbers") -> Loss:
+        def loss(outputs: "Tensor", targets: "Tensor") -> "Tensor":
+            return elementwise(parameters, outputs, targets).mean(1)
+
+        return loss
+
+    return build
 
 
 L1 = _spec(

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from tudui.config import Config
 from tudui.config.schema import DataConfig
 from tudui.data import Dataset, Split
 from tudui.distributed import World
-from tudui.events import Evaluated, StepEnd, WrongLabels
+from tudui.events import Evaluated, Outliers, StepEnd, WrongLabels
 from tudui.files import written_aside
-from tudui.tasks import Metric, Task
-from tudui.tasks.label_noise import counted
+from tudui.tasks import Classes, Metric, Task, label_noise, outliers
 from tudui.tasks.metric import of_each, wilson
 from tudui.training.engine import predict
 from tudui.training.network import Network
@@ -21,7 +21,7 @@ FAR_ABOVE = 0.1  # of a training score over a validation score
 
 
 def spoiled_in(data: Dataset) -> dict[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Return by split the index, true labels and given labels, int64 [N] each, of splits with wrong labels."""
+    """Return by split the index int64 [N], the true and the given targets of splits with wrong targets."""
     return {
         name: (split.index, split.clean.cpu(), split.targets.cpu())
         for name, split in data.splits().items()
@@ -29,10 +29,21 @@ def spoiled_in(data: Dataset) -> dict[str, tuple[torch.Tensor, torch.Tensor, tor
     }
 
 
-def wrong_labels_of(data: Dataset, config: DataConfig) -> WrongLabels | None:
-    """Return the number of wrong labels in training and validation; None if none were made wrong."""
-    spoiled = spoiled_in(data)
-    return counted(spoiled, data.task.names, config) if spoiled else None
+def spoiled_of(data: Dataset, config: DataConfig) -> WrongLabels | Outliers | None:
+    """Return the number of targets of training and validation that were made wrong; None if none were."""
+    if not (spoiled := spoiled_in(data)):
+        return None
+    if isinstance(data.task, Classes):
+        return label_noise.counted(spoiled, data.task.names, config)
+    return outliers.counted(spoiled, config)
+
+
+def manifest_of(data: Dataset, config: Config) -> tuple[str, dict[str, Any]] | None:
+    """Return the name and content of the file that lists every wrong target; None if there are none."""
+    if not (spoiled := spoiled_in(data)):
+        return None
+    kind = label_noise if isinstance(data.task, Classes) else outliers
+    return f"{kind.__name__.rpartition('.')[2]}.json", kind.manifest(spoiled, data.task.names, config.data, config.seed)
 
 
 def write_predictions(path: Path, test: Split, outputs: torch.Tensor, task: Task) -> None:
@@ -49,7 +60,7 @@ def learned(network: Network, train: Split, metric: Metric, world: World) -> dic
     if train.clean is None:
         return None
     outputs = predict(network, train, world)
-    wrong = train.targets != train.clean
+    wrong = (train.targets != train.clean).view(len(train), -1).any(1)
     values, true_values = (of_each(metric.of, outputs, labels) for labels in (train.targets, train.clean))
     flipped = {metric.name: _mean(values[wrong]), f"true_{metric.name}": _mean(true_values[wrong])}
     return {

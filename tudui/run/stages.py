@@ -16,14 +16,13 @@ from tudui.config.load import flatten
 from tudui.config.loss_spec import Loss
 from tudui.config.plug_ins import folder_name
 from tudui.errors import DataError, UsageError
-from tudui.events import Divergence, Evaluated, RunEnded, RunStarted, StepEnd, Warned
+from tudui.events import Divergence, Evaluated, Outliers, RunEnded, RunStarted, StepEnd, Warned, WrongLabels
 from tudui.files import json_text, write_text
 from tudui.losses import build_every_loss
-from tudui.run.outcome import learned, memorised_images, spoiled_in, write_predictions, wrong_labels_of
+from tudui.run.outcome import learned, manifest_of, memorised_images, spoiled_of, write_predictions
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import RunInfo, Sink, open_sink
 from tudui.sinks.several import Sinks
-from tudui.tasks.label_noise import manifest
 from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, restore_state, save_checkpoint
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict, score
@@ -134,7 +133,7 @@ class Run:
     def begin(self) -> None:
         """Emit RunStarted for a new run. For a resumed run, send it to the listeners but not to the record."""
         step, model = self.state.progress.step, self.state.network.model
-        new = step == 0
+        new, spoiled = step == 0, spoiled_of(self.data, self.config.data)
         started = RunStarted(
             name=self.folder.root.name,
             config=self.config.model_dump(mode="json"),
@@ -143,15 +142,14 @@ class Run:
             images={name: len(split) for name, split in self.data.splits().items()},
             steps_planned=self.state.steps_planned,
             hashes=begun_from(self.config, self.data, model) if new and self.world.is_first else {},
-            wrong_labels=wrong_labels_of(self.data, self.config.data),
+            wrong_labels=spoiled if isinstance(spoiled, WrongLabels) else None,
+            outliers=spoiled if isinstance(spoiled, Outliers) else None,
             step=step,
         )
         if new and self.world.is_first:
             self.save(LAST)  # a record with steps and no checkpoint is then known to have lost it
-            if self.data.train.clean is not None:
-                names = self.data.task.names
-                listed = manifest(spoiled_in(self.data), names, self.config.data, self.config.seed)
-                write_text(self.folder.label_noise, json_text(listed) + "\n")
+            if found := manifest_of(self.data, self.config):
+                write_text(self.folder.root / found[0], json_text(found[1]) + "\n")
             self.emit(started)
             left_out, of_loss = images_left_out(self.config, self.data), self.config.loss.warnings()
             for note in (*self.cautions, *left_out, *of_loss, *self.data.notes):

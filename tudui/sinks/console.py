@@ -67,15 +67,15 @@ class _Lines:
             return
         images = ", ".join(f"{number:,} {split}" for split, number in event.images.items())
         loss = event.config["loss"]["name"]
-        self.console.print(
-            f"{escape(event.name)}: loss {loss}, {event.parameters:,} parameters, {self.task.outputs} classes\n"
-            f"images: {images}"
-            + (f"\nwrong labels: {escape(event.wrong_labels.text(self.task.names))}" if event.wrong_labels else "")
-        )
+        about = self.task.kind == "classes" and f"{self.task.outputs} classes" or f"target {', '.join(self.task.names)}"
+        lines = [f"{event.name}: loss {loss}, {event.parameters:,} parameters, {about}", f"images: {images}"]
+        lines += [f"wrong labels: {event.wrong_labels.text(self.task.names)}"] if event.wrong_labels else []
+        lines += [f"outliers: {event.outliers.text()}"] if event.outliers else []
+        self.console.print(escape("\n".join(lines)))
 
     def score(self, scores: Mapping[str, float]) -> str:
         metric = self.task.metrics[0]
-        return metric.unit.text(scores[metric.name], 1)
+        return metric.unit.text(scores[metric.name], max(metric.unit.digits - 1, 1))
 
     def steps(self, event: StepEnd) -> None:
         if event.epoch_done:

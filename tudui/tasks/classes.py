@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
-from tudui.errors import DataError
+from tudui.errors import DataError, UsageError
 from tudui.tasks.metric import NATS, PERCENT, PLAIN, Figure, Metric, of_each
 from tudui.text import in_a_line
 
@@ -149,6 +149,11 @@ class Classes:
     counts: tuple[int, ...] = ()  # training samples per class; () if they are not known
 
     @property
+    def kind(self) -> str:
+        """What `kind_of` calls this task."""
+        return "classes"
+
+    @property
     def outputs(self) -> int:
         """K, the number of classes."""
         return len(self.names)
@@ -175,7 +180,7 @@ class Classes:
 
     def about(self) -> dict[str, Any]:
         """Return plain values; `task_from` makes the task from them."""
-        return {"kind": "classes", "names": list(self.names), "counts": list(self.counts)}
+        return {"kind": self.kind, "names": list(self.names), "counts": list(self.counts)}
 
     def check(self, targets: "Tensor", where: str) -> None:
         """Raise DataError unless targets are int64 [N], each from 0 to K - 1, and all names differ."""
@@ -193,7 +198,7 @@ class Classes:
         """Return the labels: every class gives the same share to every split."""
         return targets
 
-    def fitted(self, targets: "Tensor", where: str) -> "Classes":
+    def fitted(self, targets: "Tensor", where: str, data: "DataConfig") -> "Classes":
         """Return the task with the number of training labels [N] of each class; DataError if a class has none."""
         counts = tuple(targets.bincount(minlength=self.outputs).tolist())
         if empty := [name for name, count in zip(self.names, counts, strict=True) if not count]:
@@ -217,6 +222,8 @@ class Classes:
         """Return labels of training and validation with the label noise that `data` asks for; {} without."""
         from tudui.tasks.label_noise import wrong_labels
 
+        if data.outliers:
+            raise UsageError("data.outliers: is for numbers, and these targets are classes; use data.label_noise")
         return wrong_labels(targets, index, self.names, data, seed)
 
     def columns(self, outputs: "Tensor") -> "dict[str, Tensor]":

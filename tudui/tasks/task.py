@@ -16,6 +16,10 @@ class Task(Protocol):
     """What outputs and targets mean. The training loop, the comparison and the report know them only by this."""
 
     @property
+    def kind(self) -> str:
+        """`classes` or `numbers`."""
+
+    @property
     def names(self) -> tuple[str, ...]:
         """A name for each output."""
 
@@ -48,7 +52,7 @@ class Task(Protocol):
     def strata(self, targets: "Tensor") -> "Tensor":
         """Return int64 [N], the group of each sample; each group gives the same share to every split."""
 
-    def fitted(self, targets: "Tensor", where: str) -> Self:
+    def fitted(self, targets: "Tensor", where: str, data: "DataConfig") -> Self:
         """Return the task with facts from training targets [N, ...]; DataError if they cannot be trained on."""
 
     def remarks(self, where: str) -> tuple[str, ...]:

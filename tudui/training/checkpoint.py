@@ -14,7 +14,7 @@ import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 
 from tudui.config.describe import shorten
-from tudui.config.network_spec import ImageSize
+from tudui.config.network_spec import InputSize
 from tudui.data import Dataset, Preparation
 from tudui.errors import DataError, WeightsError
 from tudui.exported import MAX_BYTES, Channels, check_size
@@ -57,7 +57,7 @@ class Checkpoint(BaseModel):
     config: dict[str, Any]
     preparation: Annotated[Preparation, PlainValidator(lambda value: Channels.model_validate(value).preparation)]
     task: Annotated[Task, PlainValidator(_task)]
-    input: ImageSize = IMAGE_SHAPE  # size of one image
+    input: InputSize = IMAGE_SHAPE  # size of one image
     data: str  # fingerprint of the data set
     lengths: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(min_length=1)]  # bytes of the files that grow
 

@@ -152,14 +152,14 @@ def _divergence(training: Training, layers: tuple[str, ...], steps: list[Measure
     return None
 
 
-def evaluation_batch(device: torch.device, height: int, width: int) -> int:
-    """Return how many images of this size are evaluated at once: as many pixels at any size."""
-    return max(1, EVALUATION_BATCH.get(device.type, 250) * 32 * 32 // (height * width))
+def evaluation_batch(device: torch.device, row: Sequence[int]) -> int:
+    """Return how many images or rows of this shape are evaluated at once: as many values at any size."""
+    return max(1, EVALUATION_BATCH.get(device.type, 250) * 3 * 32 * 32 // math.prod(row))
 
 
 def predict(network: Network, split: Split, world: World = ALONE) -> Tensor:
     """Return outputs float32 [N, K] of all images of a split, on its device; the processes share the work."""
-    size = evaluation_batch(network.device, *split.store.shape[2:])
+    size = evaluation_batch(network.device, split.store.shape[1:])
     was_training = network.model.training
     network.model.eval()
     with torch.inference_mode():

@@ -40,7 +40,7 @@ class Network:
     def __call__(self, images: Tensor) -> Tensor:
         """Return logits float32 [B, K] of images uint8 [B, 3, H, W] on the device; UsageError names what raised."""
         inputs = self.preparation(images)
-        if self.channels_last:
+        if self.channels_last and inputs.dim() == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with self.arithmetic(), naming(self.model, self.name):
             logits = self.model(inputs)

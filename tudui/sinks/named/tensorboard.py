@@ -30,7 +30,7 @@ SPLITS = ("train", "validation", "test")
 @contextmanager
 def open_sink(run: RunInfo) -> Iterator[Sink]:
     """Write events to the folder; TensorBoard discards events of an earlier process after the last step."""
-    data = run.data
+    data, first = run.data, run.data.task.metrics[0].name
     with event_file(run.folder, purge_step=run.last_step + 1 if run.last_step else None) as events:
 
         def emit(event: Event) -> None:
@@ -46,8 +46,8 @@ def open_sink(run: RunInfo) -> Iterator[Sink]:
                     events.add(text("warnings", _verbatim(event.message)), event.step)
                 case RunEnded():
                     for name, scores in (event.result["train"] or {}).items():
-                        if scores["accuracy"] is not None:
-                            events.add(scalar(f"accuracy/train_{name}", scores["accuracy"]), event.step)
+                        if scores[first] is not None:
+                            events.add(scalar(f"{first}/train_{name}", scores[first]), event.step)
                     events.add(hparams({}, {})[2])  # the end of the session
 
         yield emit
