@@ -14,7 +14,7 @@ from typing import IO, Literal, NamedTuple
 
 import numpy as np
 
-from tudui.errors import DataError
+from tudui.errors import DataError, UsageError, did_you_mean
 from tudui.files import opened
 from tudui.text import AS_UTF_8, encoding_of, in_a_line, printable, shown_as_it_is
 
@@ -22,6 +22,8 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 MAX_LINE = 2**22  # characters
 MAX_COLUMNS = 16_384  # as in spreadsheets
 MAX_NAME = 200  # characters; the description in an exported file allows 255
+FILES = ("file", "filename", "file_name", "image", "path")  # names of the column of files
+SHOWN = 20  # columns in a message
 CELLS = 400_000  # in memory at once; each takes about 60 bytes
 ROWS = 10_000  # in a chunk at most; the kinds of columns follow from the first
 MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "."))  # what stands for no number
@@ -36,6 +38,14 @@ class Chunk(NamedTuple):
 
     lines: list[int]  # on which each row begins
     columns: list[tuple[str, ...]]
+
+
+class Target(NamedTuple):
+    """A column with targets."""
+
+    name: str
+    place: int
+    kind: "Kind"  # numbers or texts
 
 
 Kind = Literal["numbers", "texts", "dates", "nothing"]
@@ -98,6 +108,33 @@ class CsvFile:
         if 2 * int(np.isfinite(values).sum()) > len(there):
             return "numbers"
         return "dates" if 2 * sum(map(bool, map(_DATE.fullmatch, there))) > len(there) else "texts"
+
+    @property
+    def listing(self) -> int:
+        """The place of the column with the names of files: `file`, or a name like it, else the first."""
+        lower = [name.casefold() for name in self.names]
+        return next((lower.index(name) for name in FILES if name in lower), 0)
+
+    def targets(self, first: Chunk, wanted: Sequence[str], texts: Sequence[str], *, listing: bool) -> list[Target]:
+        """Return the columns of the targets; if none is named, the only one besides that of files.
+
+        DataError if there is no such column, UsageError if the user has to choose. The first rows say which are numbers.
+        """
+        others = [name for place, name in enumerate(self.names) if not (listing and place == self.listing)]
+        wanted = wanted or (others if len(others) == 1 else ())
+        columns = f"columns: {', '.join(others[:SHOWN])}{', ...' if others[SHOWN:] else ''}"
+        if not wanted:
+            raise UsageError(f"{self.path}: which column is the target? Name it with --target COLUMN ({columns})")
+        if unknown := next((name for name in wanted if name not in others), None):
+            near = did_you_mean(unknown, others)
+            raise DataError(f"--target {unknown}: no such column in {self.path}{near} ({columns})")
+        found = []
+        for place, name in ((self.names.index(name), name) for name in wanted):
+            is_number = name not in texts and self.kind(first.columns[place]) == "numbers"
+            found.append(Target(name, place, "numbers" if is_number else "texts"))
+        if len(found) > 1 and (text := next((one.name for one in found if one.kind == "texts"), None)):
+            raise UsageError(f"--target {','.join(wanted)}: {text} is no number; several targets must be numbers")
+        return found
 
 
 def open_csv(path: Path) -> CsvFile:

@@ -43,18 +43,19 @@ class Channels(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     mean: Annotated[tuple[_Mean, ...], Field(min_length=1, max_length=MAX_FEATURES), FailFast()]
+    fill: Annotated[tuple[_Mean, ...], Field(max_length=MAX_FEATURES), FailFast()] = ()  # for missing values
     std: Annotated[tuple[_Deviation, ...], Field(min_length=1, max_length=MAX_FEATURES), FailFast()]
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:
-        if len(self.mean) != len(self.std):
-            raise ValueError("mean and std must have the same length")
+        if len(self.mean) != len(self.std) or len(self.fill) not in (0, len(self.mean)):
+            raise ValueError("mean and std must have the same length, and fill, unless it is empty")
         return self
 
     @property
     def preparation(self) -> Preparation:
         """How bytes become the inputs of the network."""
-        return Preparation(self.mean, self.std)
+        return Preparation(self.mean, self.std, self.fill)
 
 
 class Description(Channels):

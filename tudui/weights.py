@@ -53,6 +53,7 @@ class Weights:
     classes: tuple[str, ...] | None = None
     config: Mapping[str, Any] | None = None
     data: str | None = None  # fingerprint of the training data
+    features: tuple[str, ...] = ()  # names of a table's columns; () for images
     epoch: int | None = None  # epochs done; None in the middle of one, for example after Ctrl-C
     note: str | None = None  # for the user: what is not certain about them
 
@@ -163,8 +164,8 @@ def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     tensors, path = checkpoint.state["model"], checkpoint.path
     progress = checkpoint.state["progress"]
     epoch = None if progress["epoch_images"] else progress["epoch"]
-    recorded = checkpoint.preparation, checkpoint.task.names, checkpoint.config, checkpoint.data, epoch
-    return Weights(tensors, str(path), path, network, shape, *recorded)
+    recorded = checkpoint.preparation, checkpoint.task.names, checkpoint.config, checkpoint.data
+    return Weights(tensors, str(path), path, network, shape, *recorded, epoch=epoch, features=checkpoint.features)
 
 
 def _from_export(tensors: Mapping[str, Any], about: Description, path: Path) -> Weights:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tudui.config.data_sets import FOLDER, Kind, kind_of
+from tudui.config.data_sets import FOLDER, TABLE, Kind, kind_of
 from tudui.config.describe import describe, shorten
 from tudui.config.loss_spec import LossParameters, LossSpec, does_not_fit, loss_section, loss_spec
 from tudui.config.network_spec import NetworkSpec, network_spec, recipe_name, recipe_rate
@@ -23,7 +23,7 @@ DEFAULT = "default"
 PARTS: dict[str, Callable[[str], LossSpec | NetworkSpec]] = {"loss": loss_spec, "network": network_spec}
 CHOSEN_BY_NAME = ("loss", "network", "optimizer", "schedule")  # a new name replaces the whole section
 INSIDE_THE_BAND = ("seed", "device", "data.dir", "data.cache", "log.", "checkpoint.")  # do not change accuracy
-DATA_PATHS = ("dir", "noise_matrix", "noise_manifest")
+DATA_PATHS = ("dir", "labels", "noise_matrix", "noise_manifest")
 
 
 @dataclass(frozen=True)
@@ -230,8 +230,9 @@ def flatten(config: Config) -> dict[str, Any]:
 def located(config: Config) -> Config:
     """Return the config with absolute paths, so that it means the same files in another working directory."""
     data = {key: path and str(Path(path).absolute()) for key, path in config.data if key in DATA_PATHS}
-    if config.data.name.startswith(FOLDER):
-        data["name"] = f"{FOLDER}{Path(config.data.name.removeprefix(FOLDER)).absolute()}"
+    for kind in (FOLDER, TABLE):
+        if config.data.name.startswith(kind):
+            data["name"] = f"{kind}{Path(config.data.name.removeprefix(kind)).absolute()}"
     begin = config.train.init_from and str(Path(config.train.init_from).absolute())
     train = config.train.model_copy(update={"init_from": begin})
     return config.model_copy(update={"data": config.data.model_copy(update=data), "train": train})

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tudui.config.data_sets import FOLDER, data_sets
+from tudui.config.data_sets import FOLDER, TABLE, data_sets
 from tudui.config.own_code import is_own
 from tudui.config.plug_ins import place
 from tudui.config.schema import AugmentConfig, DataConfig
@@ -29,6 +29,10 @@ SHIPPED = ("diabetes", "digits", "rotated-digits")  # whose rows never change
 
 def read_source(config: DataConfig) -> Source:
     """Return the images of a source before they are split; DataError if they are missing or unreadable."""
+    if config.name.startswith(TABLE):
+        from tudui.data.table import read_table
+
+        return _checked(read_table(config), config.name)
     if config.name.startswith(FOLDER):
         from tudui.data.folder import read_folder
 
@@ -171,7 +175,7 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
         train=splits["train"],
         validation=splits.get("validation"),
         test=splits["test"],
-        preparation=Preparation.standardizing(splits["train"]) if standardize else Preparation.leaving(source.store),
+        preparation=Preparation.standardizing(splits["train"]) if standardize else Preparation.leaving(splits["train"]),
         notes=tuple(notes),
         files=source.files,
         features=source.features,

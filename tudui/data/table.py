@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tudui.config.data_sets import TABLE
+from tudui.config.network_spec import MAX_FEATURES
 from tudui.config.schema import DataConfig
 from tudui.csv_file import Chunk, CsvFile, open_csv
 from tudui.data.columns import Column, Layout, layout_of, left_out_by
@@ -19,7 +20,6 @@ from tudui.data.targets import FEWEST_ROWS, few_numbers, target_columns, task_an
 from tudui.errors import DataError, did_you_mean
 from tudui.tasks import Task
 
-MOST_FEATURES = 20_000
 SHARE = 2  # of this machine's memory for a table
 SHOWN = 12  # names in a message
 PART_NAMES = ("split", "part", "subset")  # columns whose texts say the part of each row
@@ -152,10 +152,9 @@ def _source(
         blocks = [block[~np.isnan(block[:, needed]).any(1)] for block in blocks]
     if (rows := sum(map(len, blocks))) < FEWEST_ROWS:
         raise DataError(f"{file.path}: has only {rows} complete rows; at least {FEWEST_ROWS} are needed")
-    if (number := len(layout.names)) > MOST_FEATURES:
-        raise DataError(
-            f"{file.path}: {number:,} features are too many (at most {MOST_FEATURES:,}); leave columns out with data.ignore"
-        )
+    if (number := len(layout.names)) > MAX_FEATURES:
+        why = f"{number:,} features are too many (at most {MAX_FEATURES:,})"
+        raise DataError(f"{file.path}: {why}; leave columns out with data.ignore")
     answers = np.concatenate([block[:, : len(targets)] for block in blocks])
     task, tensor = task_and_targets(targets, answers, file)
     part_of_rows = np.concatenate([block[:, len(targets)] for block in blocks]) if parts else np.empty(0)

@@ -9,42 +9,25 @@ from torch import Tensor
 from tudui.config.schema import DataConfig
 from tudui.csv_file import Chunk, CsvFile
 from tudui.data.columns import Column
-from tudui.errors import DataError, UsageError, did_you_mean
+from tudui.errors import DataError
 from tudui.tasks import Classes, Numbers, Task
 
 FEWEST_ROWS = 20
 MOST_CLASSES = 10_000
-SHOWN = 20  # names in a message
 
 
 def target_columns(
-    file: CsvFile, first: Chunk, config: DataConfig, *, beside: Sequence[str] = (), known: Task | None = None
+    file: CsvFile, first: Chunk, config: DataConfig, *, listing: bool = False, known: Task | None = None
 ) -> list[Column]:
-    """Return the columns of the targets; without `data.target` the only one besides `beside`.
-
-    DataError if there is no such column, UsageError if the user has to choose. `known` is the task of a trained
-    network.
-    """
-    others = [name for name in file.names if name not in beside]
-    wanted = config.target or (others if len(others) == 1 else ())
-    columns = f"columns: {', '.join(others[:SHOWN])}{', ...' if others[SHOWN:] else ''}"
-    if not wanted:
-        raise UsageError(f"{file.path}: which column is the target? Name it with --target COLUMN ({columns})")
-    found: list[Column] = []
-    for name in wanted:
-        if name not in others:
-            near = did_you_mean(name, others)
-            raise DataError(f"--target {name}: no such column in {file.path}{near} ({columns})")
-        place = file.names.index(name)
-        numbers = name not in config.text and file.kind(first.columns[place]) == "numbers"
-        column = Column(name, place, "numbers" if numbers else "texts", most=MOST_CLASSES)
+    """Return the columns of the targets, see `CsvFile.targets`; `known` is the task of a trained network."""
+    found = []
+    for name, place, kind in file.targets(first, config.target, config.text, listing=listing):
+        column = Column(name, place, kind, most=MOST_CLASSES)
         if known is not None:
             column.kind = "texts" if isinstance(known, Classes) else "numbers"
-            column.texts = {text: place for place, text in enumerate(known.names)} if column.kind == "texts" else {}
-            column.known = column.kind == "texts"
+        if isinstance(known, Classes):
+            column.known, column.texts = True, {text: number for number, text in enumerate(known.names)}
         found.append(column)
-    if len(found) > 1 and (texts := [column.name for column in found if column.kind == "texts"]):
-        raise UsageError(f"--target {','.join(wanted)}: {texts[0]} is not of numbers; several targets must be numbers")
     return found
 
 
