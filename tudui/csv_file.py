@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -11,8 +12,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
-
-import numpy as np
 
 from tudui.errors import DataError, UsageError, did_you_mean
 from tudui.files import opened
@@ -88,24 +87,24 @@ class CsvFile:
         if rows:
             yield Chunk(lines, list(zip(*rows, strict=True)))
 
-    def numbers(self, cells: Sequence[str]) -> np.ndarray:
-        """Return float64 [N]: NaN for a missing number; infinite for a text that is none."""
+    def numbers(self, cells: Sequence[str]) -> list[float]:
+        """Return the number in each cell: NaN for a missing one, infinite for a text that is none."""
         if self.comma:
             cells = [cell.replace(".", "?").replace(",", ".") for cell in cells]
         try:
             if "_" not in "".join(cells):  # which Python accepts in a number
-                return np.fromiter(map(float, cells), np.float64, len(cells))
+                return list(map(float, cells))
         except ValueError:
             pass
-        return np.fromiter(map(_number, cells), np.float64, len(cells))
+        return list(map(_number, cells))
 
     def kind(self, cells: Sequence[str]) -> Kind:
         """Return what most cells of a column are; nothing if all are empty."""
         values = self.numbers(cells)
-        there = [cell.strip() for cell, value in zip(cells, values, strict=True) if not np.isnan(value)]
+        there = [cell.strip() for cell, value in zip(cells, values, strict=True) if not math.isnan(value)]
         if not there:
             return "nothing"
-        if 2 * int(np.isfinite(values).sum()) > len(there):
+        if 2 * sum(map(math.isfinite, values)) > len(there):
             return "numbers"
         return "dates" if 2 * sum(map(bool, map(_DATE.fullmatch, there))) > len(there) else "texts"
 
@@ -118,7 +117,7 @@ class CsvFile:
     def targets(self, first: Chunk, wanted: Sequence[str], texts: Sequence[str], *, listing: bool) -> list[Target]:
         """Return the columns of the targets; if none is named, the only one besides that of files.
 
-        DataError if there is no such column, UsageError if the user has to choose. The first rows say which are numbers.
+        DataError if there is no such column, UsageError if the user has to choose. The first rows say what are numbers.
         """
         others = [name for place, name in enumerate(self.names) if not (listing and place == self.listing)]
         wanted = wanted or (others if len(others) == 1 else ())

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from tudui.config.plug_ins import plug_ins
-from tudui.csv_file import open_csv
 from tudui.errors import TuduiError
 
 FOLDER = "folder:"
@@ -36,38 +35,34 @@ def kind_of(data: Mapping[str, Any]) -> Kind:
 
     The extras of an entry point say it: `NAME = "MODULE:FUNCTION [numbers,table]"`. Of a CSV file, the first rows do.
     """
-    if (found := _table_in(data)) is not None:
-        task = _task_in(*found)
-        return Kind(task, "images" if data.get("labels") else "table")
+    called, labels = (str(data.get(key) or "") for key in ("name", "labels"))
+    listing = bool(labels) and called.startswith(FOLDER)
+    if listing or called.startswith(TABLE):
+        target, text = (data.get(key) or () for key in ("target", "text"))
+        about = [(one,) if isinstance(one, str) else tuple(map(str, one)) for one in (target, text)]
+        path = labels if listing else called.removeprefix(TABLE)
+        return Kind(_task_in(path, listing, *about), "images" if listing else "table")
     point = data_sets().get(name) if isinstance(name := data.get("name"), str) else None
     extras = point.extras if point else ()
     return Kind("numbers" if "numbers" in extras else "classes", "table" if "table" in extras else "images")
 
 
-def _table_in(data: Mapping[str, Any]) -> tuple[str, bool, tuple[str, ...], tuple[str, ...]] | None:
-    """Return the CSV file with the targets, whether it lists images, the targets, and columns of texts; or None."""
-    name, labels = data.get("name"), data.get("labels")
-    listing = isinstance(name, str) and name.startswith(FOLDER) and isinstance(labels, str)
-    if not listing and not (isinstance(name, str) and name.startswith(TABLE)):
-        return None
-    target, text = ((one,) if isinstance(one := data.get(key), str) else one for key in ("target", "text"))
-    path = str(labels) if listing else str(name).removeprefix(TABLE)
-    return os.path.expanduser(path), listing, *(tuple(map(str, one or ())) for one in (target, text))
-
-
 def _task_in(path: str, listing: bool, target: tuple[str, ...], text: tuple[str, ...]) -> TaskKind:
     """Return whether the targets in a CSV file are classes or numbers; classes if it cannot be read."""
     with suppress(OSError, ValueError):
-        return _task_of_version(path, os.stat(path).st_mtime_ns, listing, target, text)
+        found = Path(os.path.expanduser(path))  # noqa: PTH111  # leaves ~ if there is no home folder
+        return _task_of_version(found, found.stat().st_mtime_ns, listing, target, text)
     return "classes"
 
 
 @cache
 def _task_of_version(
-    path: str, version: int, listing: bool, target: tuple[str, ...], text: tuple[str, ...]
+    path: Path, version: int, listing: bool, target: tuple[str, ...], text: tuple[str, ...]
 ) -> TaskKind:
+    from tudui.csv_file import open_csv
+
     with suppress(TuduiError):  # reading the data reports it
-        file = open_csv(Path(path))
+        file = open_csv(path)
         first = next(file.chunks(), None)
         found = file.targets(first, target, text, listing=listing) if first else []
         return "numbers" if found and all(one.kind == "numbers" for one in found) else "classes"

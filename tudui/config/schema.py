@@ -58,13 +58,16 @@ class DataConfig(Section):
     """The images, their splits and preparation."""
 
     name: str = Field(
-        "digits", description=f"a name from `tudui data list`, {FOLDER}PATH or {TABLE}FILE.csv for your own, or FILE.py:NAME"
+        "digits",
+        description=f"a name from `tudui data list`, {FOLDER}PATH, {TABLE}FILE.csv, or FILE.py:NAME",
     )
     code: str | None = Field(None, description="sha256 of the file, if the name is FILE.py:NAME; set by Tudui")
     size: Annotated[int, Field(ge=8, le=512)] | None = Field(
         None, description="height and width of the images in pixels; null: 32, for your own arrays theirs"
     )
-    target: Names = Field((), strict=False, description="column with the targets in a table or in data.labels; several of numbers")
+    target: Names = Field(
+        (), strict=False, description="column with the targets in a table or in data.labels; or several"
+    )
     labels: PathName | None = Field(
         None, description=f"CSV file with a column of files and the targets of the images in {FOLDER}PATH"
     )

@@ -33,6 +33,10 @@ def read_source(config: DataConfig) -> Source:
         from tudui.data.table import read_table
 
         return _checked(read_table(config), config.name)
+    if config.name.startswith(FOLDER) and config.labels:
+        from tudui.data.labels import read_labelled
+
+        return _checked(read_labelled(Path(config.name.removeprefix(FOLDER)), config), config.name)
     if config.name.startswith(FOLDER):
         from tudui.data.folder import read_folder
 

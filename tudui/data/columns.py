@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tudui.config.schema import DataConfig
 from tudui.csv_file import MAX_NAME, Chunk, CsvFile, Kind, quoted
 from tudui.errors import DataError
 from tudui.text import shown_as_it_is
 
 MOST_TEXTS = 100  # different texts of a feature; a column with more is left out
+SHOWN = 12  # names in a message
 LARGEST = 1e30  # squares of larger numbers are infinite in the arithmetic of networks
 
 
@@ -53,7 +55,7 @@ class Column:
         return values
 
     def _numbers(self, cells: Sequence[str], chunk: Chunk, file: CsvFile) -> np.ndarray:
-        values = file.numbers(cells)
+        values = np.array(file.numbers(cells))
         if not (np.abs(values, out=np.zeros_like(values), where=~np.isnan(values)) <= LARGEST).all():
             wrong = int((np.abs(values) > LARGEST).argmax())
             raise DataError(f"{file.path}:{chunk.lines[wrong]}: {self.name}: {_why(cells[wrong], self.name, file)}")
@@ -98,6 +100,25 @@ def left_out_by(name: str) -> str:
     return f"leave the column out with --set 'data.ignore=[{name}]'"
 
 
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, and the number of others."""
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+
+
+def about_missing(columns: Sequence[Column], rows: int, file: CsvFile, config: DataConfig) -> list[str]:
+    """Return a note on the missing values of these columns; DataError if they are refused."""
+    lacking = [column for column in columns if column.missing]
+    counts = listed([f"{column.name} {column.missing:,}" for column in lacking])
+    where = f"{file.path}: missing values, of {rows:,} rows: {counts}"
+    if config.on_missing == "refuse":
+        line = min(column.first_missing for column in lacking)
+        ways = "use --on-missing drop to leave these rows out, or --on-missing median"
+        raise DataError(f"{where} (the first on line {line}); fill them in, or {ways}")
+    if config.on_missing == "drop":
+        return [f"{where}; these rows are left out"]
+    return [f"{where}; a number is then the median of training rows, a text none of its column; no target is"]
+
+
 def _by_number(text: str) -> tuple[float, str]:
     try:
         return float(text), text
@@ -106,7 +127,7 @@ def _by_number(text: str) -> tuple[float, str]:
 
 
 def _why(cell: str, name: str, file: CsvFile) -> str:
-    if np.isinf(file.numbers(["1" + cell.strip().lstrip("+-")])).all():
+    if np.isinf(file.numbers(["1" + cell.strip().lstrip("+-")])[0]):
         text = f"set 'data.text=[{name}]'"
         return f"{quoted(cell)} is not a number, and most cells of this column are; fix it, or --{text} makes all texts"
     return f"{quoted(cell)} is infinite or above {LARGEST:g}; fix it or leave the cell empty"

@@ -110,7 +110,6 @@ class Preparation:
         # a constant channel has deviation 0
         return cls(tuple(mean.tolist()), tuple(torch.where(std > 1e-6, std, 1.0).tolist()))
 
-
     @classmethod
     def _of_table(cls, split: Split) -> "Preparation":
         fill = _medians(split)

@@ -53,10 +53,7 @@ class _Below(NamedTuple):
 
 def find_classes(root: Path) -> Found:
     """Return the images of a folder `CLASS/*.jpg` or `train/CLASS/*.jpg`; DataError for a layout that is unclear."""
-    if root.is_file():
-        raise DataError(f"{root}: is a file and not a folder{unpack_hint(root)}")
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; name where it is now with --data {FOLDER}PATH")
+    check_folder(root)
     below = _look(root)
     if not below.images:
         raise DataError(
@@ -82,6 +79,14 @@ def find_classes(root: Path) -> Found:
         kinds = _endings(below.others, ": ")
         notes.append(f"{root}: {number} other file{'s' * (number > 1)} ignored{kinds}")
     return Found(files, notes)
+
+
+def check_folder(root: Path) -> None:
+    """Raise DataError if there is no folder at this path."""
+    if root.is_file():
+        raise DataError(f"{root}: is a file and not a folder{unpack_hint(root)}")
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; name where it is now with --data {FOLDER}PATH")
 
 
 def images_below(folder: Path) -> list[Path]:

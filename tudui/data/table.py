@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,13 @@ from tudui.config.data_sets import TABLE
 from tudui.config.network_spec import MAX_FEATURES
 from tudui.config.schema import DataConfig
 from tudui.csv_file import Chunk, CsvFile, open_csv
-from tudui.data.columns import Column, Layout, layout_of, left_out_by
+from tudui.data.columns import Column, Layout, about_missing, layout_of, left_out_by, listed
 from tudui.data.dataset import Source
-from tudui.data.layout import TRAIN, part_of
-from tudui.data.targets import FEWEST_ROWS, few_numbers, target_columns, task_and_targets
+from tudui.data.targets import FEWEST_ROWS, few_numbers, part_column, parts_of, target_columns, task_and_targets
 from tudui.errors import DataError, did_you_mean
 from tudui.tasks import Task
 
 SHARE = 2  # of this machine's memory for a table
-SHOWN = 12  # names in a message
-PART_NAMES = ("split", "part", "subset")  # columns whose texts say the part of each row
 IDS = ("id", "uuid", "index", "编号", "序号")
 
 
@@ -49,9 +47,9 @@ def read_table(config: DataConfig, known: Known | None = None) -> Source:
         layout = layout_of(known.features, file)
         features = [*layout.numbers, *layout.texts]
     columns = [*targets, *parts, *features]
-    blocks = [_block(columns, first, file)]
+    blocks: list[np.ndarray] = []
     most = _most_rows(len(columns))
-    for chunk in chunks:
+    for chunk in chain([first], chunks):
         blocks.append(_block(columns, chunk, file))
         if len(blocks) * len(first.lines) > most:
             raise DataError(f"{file.path}: more than {most:,} rows of {len(columns)} columns do not fit into memory")
@@ -75,15 +73,11 @@ def _features(
         for place, name in enumerate(file.names)
         if name not in targets and name not in config.ignore
     ]
-    by_name = {column.name.casefold(): column for column in columns}
-    column = next((by_name[name] for name in PART_NAMES if name in by_name), None)
-    texts = {text.strip() for text in first.columns[column.place]} if column else set()
-    found = {part_of(text) for text in texts if text}
-    parts = [column] if column and TRAIN in found and None not in found and len(found) > 1 else []
+    part = part_column(columns, first)
     dates = [column.name for column in columns if column.kind == "dates"]
-    note = f"{file.path}: dates are left out: {_listed(dates)}; for a network, write numbers, for example the month"
-    rest = [column for column in columns if column.kind != "dates" and column not in parts]
-    return parts, rest, [note] if dates else []
+    note = f"{file.path}: dates are left out: {listed(dates)}; for a network, write numbers, for example the month"
+    rest = [column for column in columns if column.kind != "dates" and column is not part]
+    return [part] if part else [], rest, [note] if dates else []
 
 
 def _block(columns: Sequence[Column], chunk: Chunk, file: CsvFile) -> np.ndarray:
@@ -122,7 +116,7 @@ def _kept(features: Sequence[Column], file: CsvFile) -> tuple[list[Column], list
         "these columns look like ids": ids,
     }
     found = [
-        f"{file.path}: {what}: {_listed(names)}{f'; {out}' if names in (rows, ids) else ''}"
+        f"{file.path}: {what}: {listed(names)}{f'; {out}' if names in (rows, ids) else ''}"
         for what, names in notes.items()
         if names
     ]
@@ -147,7 +141,7 @@ def _source(
     places = {column.name: columns.index(column) for column in used}
     rows = sum(map(len, blocks))
     if any(column.missing for column in used):
-        notes += _missing(file, config, used, rows)
+        notes += about_missing(used, rows, file, config)
         needed = [places[column.name] for column in (used if config.on_missing == "drop" else [*targets, *parts])]
         blocks = [block[~np.isnan(block[:, needed]).any(1)] for block in blocks]
     if (rows := sum(map(len, blocks))) < FEWEST_ROWS:
@@ -157,7 +151,7 @@ def _source(
         raise DataError(f"{file.path}: {why}; leave columns out with data.ignore")
     answers = np.concatenate([block[:, : len(targets)] for block in blocks])
     task, tensor = task_and_targets(targets, answers, file)
-    part_of_rows = np.concatenate([block[:, len(targets)] for block in blocks]) if parts else np.empty(0)
+    parts_of_rows = np.concatenate([block[:, len(targets)] for block in blocks]) if parts else np.zeros(rows)
     store, start = np.empty((rows, number), dtype=np.float32), 0
     while blocks:
         block = blocks.pop(0)  # freed, so that the table is in memory once
@@ -165,51 +159,25 @@ def _source(
         store[start : start + len(block)] = layout.features(values, len(block))
         start += len(block)
     notes += [*file.remarks, *few_numbers(targets, tensor), *_equal(store, tensor, layout, file)]
-    return Source(
-        torch.from_numpy(store), tensor, task, _parts(parts, part_of_rows, rows), notes, features=layout.names
-    )
-
-
-def _missing(file: CsvFile, config: DataConfig, used: Sequence[Column], rows: int) -> list[str]:
-    """Return a note on missing values; DataError if they are refused."""
-    lacking = [column for column in used if column.missing]
-    listed = _listed([f"{column.name} {column.missing:,}" for column in lacking])
-    line = min(column.first_missing for column in lacking)
-    where = f"{file.path}: missing values in {len(lacking)} columns, of {rows:,} rows: {listed}"
-    if config.on_missing == "refuse":
-        raise DataError(
-            f"{where} (the first on line {line}); fill them in, or use --on-missing median, or --on-missing drop "
-            f"without these rows"
-        )
-    if config.on_missing == "drop":
-        return [f"{where}; these rows are dropped"]
-    return [f"{where}; a missing number is the median of the training rows, a missing text none of its column's"]
-
-
-def _parts(parts: Sequence[Column], values: np.ndarray, rows: int) -> dict[str, Tensor]:
-    if not parts:
-        return {TRAIN: torch.arange(rows)}
-    (column,) = parts
-    named = {number: part_of(text) for text, number in column.texts.items()}
-    if None in named.values():
-        odd = next(text for text in column.texts if part_of(text) is None)
-        raise DataError(f"{column.name}: {odd} is no part; use train, validation and test, or {left_out_by(column.name)}")
-    part_of_row = np.array([named[int(value)] for value in values])
-    return {part: torch.from_numpy((part_of_row == part).nonzero()[0]) for part in sorted(set(named.values()))}
+    names = np.array(parts_of(parts[0] if parts else None, parts_of_rows, file))
+    rows_of = {part: torch.from_numpy((names == part).nonzero()[0]) for part in sorted(set(names))}
+    return Source(torch.from_numpy(store), tensor, task, rows_of, notes, features=layout.names)
 
 
 def _equal(store: np.ndarray, targets: Tensor, layout: Layout, file: CsvFile) -> list[str]:
     """Return a note if a feature alone gives the target: then there is nothing to learn."""
     answers = targets.numpy() if targets.ndim == 2 else targets.numpy()[:, None]
-    same: list[str] = []
-    for place, name in enumerate(layout.names):
-        feature = store[:, place]
-        for answer in answers.T:
-            if _determines(feature[:1000], answer[:1000], targets.ndim == 1) and _determines(
-                feature, answer, targets.ndim == 1
-            ):
-                same.append(name)
-    return [f"{file.path}: these columns alone give the target: {_listed(same)}; {left_out_by(same[0])}"] if same else []
+    of_classes = targets.ndim == 1
+
+    def gives(feature: np.ndarray, answer: np.ndarray) -> bool:
+        return all(_determines(feature[:some], answer[:some], of_classes) for some in (1000, len(feature)))
+
+    same = [
+        name
+        for name, feature in zip(layout.names, store.T, strict=True)
+        if any(gives(feature, one) for one in answers.T)
+    ]
+    return [f"{file.path}: these columns alone give the target: {listed(same)}; {left_out_by(same[0])}"] if same else []
 
 
 def _determines(feature: np.ndarray, answer: np.ndarray, of_classes: bool) -> bool:
@@ -217,8 +185,4 @@ def _determines(feature: np.ndarray, answer: np.ndarray, of_classes: bool) -> bo
     if not of_classes:
         return bool((feature == answer).all())
     pairs = np.unique(np.stack([feature, answer.astype(np.float32)]), axis=1)
-    return len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1] > 1
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+    return bool(len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1] > 1)

@@ -9,11 +9,13 @@ from torch import Tensor
 from tudui.config.schema import DataConfig
 from tudui.csv_file import Chunk, CsvFile
 from tudui.data.columns import Column
+from tudui.data.layout import TRAIN, part_of
 from tudui.errors import DataError
 from tudui.tasks import Classes, Numbers, Task
 
 FEWEST_ROWS = 20
 MOST_CLASSES = 10_000
+PART_NAMES = ("split", "part", "subset")
 
 
 def target_columns(
@@ -60,3 +62,21 @@ def few_numbers(columns: Sequence[Column], targets: Tensor) -> list[str]:
         for place, column in enumerate(columns)
         if len(values := targets[:, place].unique()) <= 10 and bool((values == values.round()).all())
     ]
+
+
+def part_column(columns: Sequence[Column], first: Chunk) -> Column | None:
+    """Return the column, called split, part or subset, whose texts say the part of each row; None if there is none."""
+    by_name = {column.name.casefold(): column for column in columns}
+    column = next((by_name[name] for name in PART_NAMES if name in by_name), None)
+    found = {part_of(text) for text in set(first.columns[column.place])} if column else set()
+    return column if TRAIN in found and None not in found else None
+
+
+def parts_of(column: Column | None, values: np.ndarray, file: CsvFile) -> list[str]:
+    """Return the part of each row from what its column read [N]; without a column, all are for training."""
+    if column is None:
+        return [TRAIN] * len(values)
+    named = {number: part_of(text) for text, number in column.texts.items()}
+    if odd := next((text for text in column.texts if part_of(text) is None), None):
+        raise DataError(f"{file.path}: {column.name}: {odd} is no part; use train, validation and test")
+    return [named[int(value)] or TRAIN for value in values]
