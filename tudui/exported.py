@@ -59,7 +59,7 @@ class Channels(BaseModel):
 
 
 class Description(Channels):
-    """The origin of weights, their network and classes, and the preparation of pixels."""
+    """The origin of weights, their network and classes or target columns, and the preparation of inputs."""
 
     format: int = FORMAT
     version: _Text = __version__  # of Tudui
@@ -67,9 +67,11 @@ class Description(Channels):
     classes: Annotated[tuple[_Text, ...], FailFast()]
     input: _Text = ""  # in words
     network: dict[str, Any] = Field(default_factory=lambda: {"name": "tudui"})  # its section of the config
-    image: InputSize = IMAGE_SHAPE
+    image: InputSize = IMAGE_SHAPE  # of one image, or the number of features of a row
+    features: Annotated[tuple[_Text, ...], FailFast()] = ()  # names of a table's columns
+    task: dict[str, Any] = Field(default_factory=dict)  # of numbers, as `Task.about`; {}: classes
 
-    @field_validator("classes", "origin")
+    @field_validator("classes", "features", "origin")
     @classmethod
     def _readable(cls, texts: Any) -> Any:
         if not all(map(shown_as_it_is, [texts] if isinstance(texts, str) else texts)):

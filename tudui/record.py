@@ -55,6 +55,7 @@ class Result(_Read):
     """`result.json`."""
 
     status: Literal["finished", "diverged"]
+    task: dict[str, Any] = Field(default_factory=dict)
     epochs: Count
     train: Learned | None
     validation: Scores | None

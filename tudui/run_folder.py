@@ -20,6 +20,7 @@ from tudui.errors import DiskError, TuduiError, UsageError, WeightsError
 from tudui.files import LEFT, check_writable, disk_errors, locked, opened, refuse_links, remove_left
 from tudui.invocation import is_first_process, tudui_command
 from tudui.record import read_result
+from tudui.tasks import task_from
 
 # What may change on resume: where the data is, whether it is cached, and the band that is only reported.
 FREE_ON_RESUME = ("data.dir", "data.cache", "expect")
@@ -40,8 +41,7 @@ class RunFolder:
         self.config = root / "config.yaml"  # the resolved config, written before anything is built
         self.record = root / "metrics.jsonl"  # one event per line
         self.result = root / "result.json"  # written last, by a run that finished or diverged
-        self.predictions = root / "predictions.npz"  # test images: index, label, probabilities
-        self.label_noise = root / "label_noise.json"  # the manifest of wrong labels, if there are any
+        self.predictions = root / "predictions.npz"  # test images or rows: index, target, prediction, metrics
         self.checkpoints = root / "checkpoints"  # last.pt, previous.pt, best.pt
         self.lock = root / "run.lock"  # locked by the process that writes
 
@@ -224,15 +224,21 @@ class RunResult:
     values: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        """Return the folder, status and test accuracy in one line."""
-        score = "" if self.test_accuracy is None else f", test accuracy {100 * self.test_accuracy:.2f} %"
+        """Return the folder, status and test score in one line."""
+        score = f", {self.test_words}" if self.values["test"] else ""
         return f"<run {self.run_dir}: {self.status}{score}>"
 
     @property
+    def test_words(self) -> str:
+        """The deciding test score of a finished run in words, for example `test accuracy 98.61 %`."""
+        metric = task_from(self.values["task"], str(self.run_dir)).metrics[0]
+        return f"test {metric.title} {metric.unit.text(self.values['test'][metric.name])}"
+
+    @property
     def test_accuracy(self) -> float | None:
-        """Test accuracy after the last epoch; None for a run that diverged."""
-        test = self.values["test"]
-        return None if test is None else float(test["accuracy"])
+        """Test accuracy after the last epoch; None for a run that diverged, and for numbers."""
+        accuracy = (self.values["test"] or {}).get("accuracy")
+        return None if accuracy is None else float(accuracy)
 
     def metrics(self, event: str | None = None) -> list[dict[str, Any]]:
         """Return the record's events in order; with `event`, only those of that kind, for example StepEnd."""

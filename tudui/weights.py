@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tudui.data import Preparation
-from tudui.errors import UsageError, WeightsError
+from tudui.errors import DataError, UsageError, WeightsError
 from tudui.exported import KEY, Description, read_safetensors
 from tudui.files import opened
 from tudui.invocation import tudui_command
@@ -24,6 +24,7 @@ from tudui.networks import NetworkParameters, Shape, build_network
 from tudui.networks.course_files import COURSE, layer_classes, shape_of, tensors_by_name, tensors_of_module
 from tudui.networks.saved import fits_body, network_from, state_dict_of, tensors_that_fit
 from tudui.run_folder import RunFolder, is_comparison
+from tudui.tasks import Classes, Task, task_from
 from tudui.text import in_a_line
 from tudui.training.checkpoint import (
     BEST,
@@ -50,17 +51,27 @@ class Weights:
     network: NetworkParameters
     shape: Shape
     preparation: Preparation | None = None  # None: the file does not say
-    classes: tuple[str, ...] | None = None
+    task: Task | None = None  # None: the file does not say; it is of classes
     config: Mapping[str, Any] | None = None
     data: str | None = None  # fingerprint of the training data
-    features: tuple[str, ...] = ()  # names of a table's columns; () for images
     epoch: int | None = None  # epochs done; None in the middle of one, for example after Ctrl-C
     note: str | None = None  # for the user: what is not certain about them
+    features: tuple[str, ...] = ()  # names of a table's columns
 
     @property
     def number_of_classes(self) -> int:
         """K, the outputs of the last layer."""
         return self.shape.outputs
+
+    @property
+    def what(self) -> str:
+        """What the outputs are."""
+        return self.task.kind if self.task else "classes"
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes, None if they are not known; of numbers, those of their columns."""
+        return self.task.names if self.task else None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -71,12 +82,12 @@ class Weights:
         """Raise WeightsError if the image size or the number of classes differ."""
         if self.shape.outputs != shape.outputs:
             raise WeightsError(
-                f"{self.origin}: its last layer has {self.number_of_classes} classes, the data has {shape.outputs}; "
-                f"choose data with the same classes"
+                f"{self.origin}: its last layer has {self.number_of_classes} {self.what}, the data has {shape.outputs}; "
+                f"choose data with the same {self.what}"
             )
         if self.shape.input != shape.input:
-            ours, theirs = (" x ".join(map(str, size)) for size in (self.shape.input, shape.input))
-            raise WeightsError(f"{self.origin}: takes images of {ours}, the data has {theirs}; {_fitting(self.shape)}")
+            ours, theirs = (input_words(one.input) for one in (self.shape, shape))
+            raise WeightsError(f"{self.origin}: takes {ours}, the data has {theirs}; {_fitting(self.shape)}")
 
     def model(self) -> nn.Module:
         """Return a network with these weights, ready to predict."""
@@ -86,8 +97,13 @@ class Weights:
 
 
 def _fitting(shape: Shape) -> str:
-    _, height, width = shape.input
-    return f"use --size {height}" if height == width else "choose other data"
+    fixed = len(shape.input) == 3 and shape.input[1] == shape.input[2]
+    return f"use --size {shape.input[1]}" if fixed else "choose other data"
+
+
+def input_words(size: tuple[int, ...]) -> str:
+    """Return the size of an input in words."""
+    return f"rows of {size[0]} features" if len(size) == 1 else f"images of {' x '.join(map(str, size))}"
 
 
 def _named(network: NetworkParameters) -> str:
@@ -164,14 +180,20 @@ def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
     tensors, path = checkpoint.state["model"], checkpoint.path
     progress = checkpoint.state["progress"]
     epoch = None if progress["epoch_images"] else progress["epoch"]
-    recorded = checkpoint.preparation, checkpoint.task.names, checkpoint.config, checkpoint.data
-    return Weights(tensors, str(path), path, network, shape, *recorded, epoch=epoch, features=checkpoint.features)
+    recorded = checkpoint.preparation, checkpoint.task, checkpoint.config, checkpoint.data, epoch
+    return Weights(tensors, str(path), path, network, shape, *recorded, features=checkpoint.features)
 
 
 def _from_export(tensors: Mapping[str, Any], about: Description, path: Path) -> Weights:
     network, shape = network_from(about.network, path), Shape(about.image, len(about.classes))
+    try:
+        task = task_from(about.task, str(path)) if about.task else Classes(names=about.classes)
+    except DataError as error:
+        raise WeightsError(str(error)) from None
+    if task.names != about.classes:
+        raise WeightsError(f"{path}: its description is damaged (task); export it again")
     origin = f"{path} (exported from {about.origin})"
-    return Weights(tensors, origin, path, network, shape, about.preparation, about.classes)
+    return Weights(tensors, origin, path, network, shape, about.preparation, task)
 
 
 def _of_course(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tudui.tasks import Figure, Metric
 
 MAX_CONFUSION = 20
-SORTED_BY = "name, status, loss, data, seed, epochs, planned, validation, test, seconds or differs."
+SORTED_BY = "name, status, loss, data, seed, epochs, planned, validation, test, seconds, differs, metric or unit."
 
 
 @configured("data.name", "data.dir", "data.on_bad_image", file=False)
@@ -46,7 +46,7 @@ def evaluate_command(
     loss: OwnLossOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Score weights: accuracy, NLL, calibration, each class, and the value of every loss.
+    """Score weights: every metric, each class or the residuals, and the value of every loss.
 
     Examples:
       tudui evaluate runs/digits-ce-seed0
@@ -71,11 +71,16 @@ def evaluate_command(
 def _print_scores(scored: "Scored") -> None:
     evaluated = scored.evaluated
     measured: list[Metric | Figure] = [*scored.task.metrics, *scored.task.figures]
-    images = "images, of all splits" if evaluated.split == "all" else f"{evaluated.split} images"
+    noun = "images" if len(scored.weights.shape.input) == 3 else "rows"
+    images = f"{noun}, of all splits" if evaluated.split == "all" else f"{evaluated.split} {noun}"
     print_line(f"{scored.weights.origin}: {evaluated.images:,} {images}")
     print_line("   ".join(f"{one.title} {one.unit.text(evaluated.scores[one.name])}" for one in measured))
     losses = [(name, f"{value:.4f}") for name, value in evaluated.losses.items()]
     print_table(("loss", "mean"), losses, title="mean of each loss")
+    if scored.task.kind == "numbers":
+        print_line("Each loss at its defaults, on the scale of the training targets.", style="dim")
+        _print_residuals(scored)
+        return
     print_line(
         "Each loss at its defaults; residual losses compare logits with one-hot targets. "
         "Do not compare the values of different losses.",
@@ -90,6 +95,21 @@ def _print_scores(scored: "Scored") -> None:
     columns = map(str, range(len(per_class) if with_confusion else 0))
     title = "accuracy per class; rows of the confusion matrix"
     print_table(("true class", "accuracy", *columns), rows, title=title)
+
+
+def _print_residuals(scored: "Scored") -> None:
+    """Print quantiles of predicted minus true, a row per target column."""
+    from tudui.tasks import Numbers
+    from tudui.tasks.details import QUANTILES
+
+    assert isinstance(scored.task, Numbers)
+    rows = []
+    for column, (name, found) in enumerate(scored.evaluated.details["residuals"].items()):
+        unit = scored.task.unit_of(column)
+        cells = (f"{quantile:.{unit.digits}f}" for quantile in found["quantiles"])
+        rows.append((f"{name}, {unit.value}" if unit.value else name, *cells))
+    heads = (f"{100 * share:g} %" for share in QUANTILES)
+    print_table(("predicted minus true", *heads), rows, title="quantiles of the residuals")
 
 
 def _percent(share: float | None, digits: int, unit: str = "") -> str | None:
@@ -149,12 +169,20 @@ def _runs_table(rows: list[dict[str, Any]], left_out: tuple[str, ...]) -> "Table
 
     from tudui.sinks.printable import plain_table
 
+    of_classes = all(row["unit"] in (None, "%") for row in rows)
+    heads = dict(zip(("val. %", "test %") if of_classes else ("validation", "test"), ("validation", "test"), strict=True))
+
+    def _score(value: float | None, unit: str | None) -> str | None:
+        if value is None or of_classes or unit == "%":
+            return _percent(value, 2, "" if of_classes else " %")
+        return f"{value:.5g} {unit or ''}".rstrip()
+
     def shown(row: dict[str, Any]) -> dict[str, Any]:
-        accuracies = {"val. %": _percent(row["validation"], 2), "test %": _percent(row["test"], 2)}
+        scores = {head: _score(row[split], row["unit"]) for head, split in heads.items()}
         seconds = None if row["seconds"] is None else f"{row['seconds']:.1f}"
         epochs = f"{row['epochs']}/{row['planned']}"
         return {name: row[name] for name in ("name", "status", "loss", "data", "seed")} | {
-            "epochs": epochs, **accuracies, "s": seconds, "differs": row["differs"]
+            "epochs": epochs, **scores, "s": seconds, "differs": row["differs"]
         }  # fmt: skip
 
     table = plain_table(gap=1)
@@ -163,7 +191,7 @@ def _runs_table(rows: list[dict[str, Any]], left_out: tuple[str, ...]) -> "Table
         width = max(cell_len(column), *(line[column].cell_len for line in lines))
         if column == "differs" and not any(row["differs"] for row in rows):
             continue
-        right = column in ("seed", "epochs", "val. %", "test %", "s")
+        right = column in ("seed", "epochs", *heads, "s")
         table.add_column(
             column, justify="right" if right else "left", min_width=min(width, 14) if column == "differs" else width
         )

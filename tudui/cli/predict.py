@@ -1,9 +1,9 @@
-"""`tudui predict`: the classes of image files, as a table, CSV or JSON."""
+"""`tudui predict`: the classes or numbers of image files and rows, as a table, CSV or JSON."""
 
 import codecs
 import csv
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,6 +27,8 @@ from tudui.text import csv_name, csv_path, printable
 
 if TYPE_CHECKING:
     from tudui.api.models import Prediction, Unreadable
+    from tudui.tasks import Unit
+    from tudui.weights import Weights
 
 SHOWN = 10  # unreadable images that are named
 SPLIT = "Instead of image files: images of the run's own data, with their true classes."
@@ -50,7 +52,7 @@ def predict_command(
     data: OwnDataOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Predict the likeliest classes of each image.
+    """Predict the likeliest classes of each image, or its numbers in the target's unit.
 
     If folders are named after classes, accuracy is printed at the end. A CSV file also has the true class, if it is
     known, and the split; one with other than English letters begins with a mark (BOM), so that Excel shows them.
@@ -77,25 +79,29 @@ def predict_command(
     right: list[bool] = []
     predictions = _readable(shown, unreadable, right)
     columns, skip = min(top, found.weights.number_of_classes), on_bad_image == "skip"
+    units = _units(found.weights)
     if out:
         with written_aside(out) as file:
             if not "".join([*found.weights.class_names, *map(str, found.paths)]).isascii():
                 file.write(codecs.BOM_UTF8)
-            _write_csv(codecs.getwriter("utf-8")(file), predictions, columns)
+            _write_csv(codecs.getwriter("utf-8")(file), predictions, columns, units)
             _report(unreadable, right, skip=skip, split=split)  # an error leaves the file unwritten
         print_line(f"wrote {out}")
         return
     if as_csv:
-        _write_csv(sys.stdout, predictions, columns)
+        _write_csv(sys.stdout, predictions, columns, units)
     elif json:
         rows = []
         for one in predictions:
+            if units:
+                rows.append({"row": printable(str(one.path)), **_values(one, units), "split": one.split})
+                continue
             classes = [{"name": name, "probability": p} for name, p in one.classes]
             known = {"true": one.expected, "split": one.split}
             rows.append({"image": printable(str(one.path)), "classes": classes, **known})
         print_json({"predictions": rows})
     else:
-        _print_table(list(predictions), columns)
+        _print_table(list(predictions), columns, units)
     _report(unreadable, right, skip=skip, split=split)
 
 
@@ -109,7 +115,7 @@ def _readable(
         if isinstance(one, Unreadable):
             unreadable.append(one)
             continue
-        if one.expected is not None:
+        if isinstance(one.expected, str):
             right.append(one.expected == one.classes[0][0])
         yield one
 
@@ -131,23 +137,71 @@ def _report(unreadable: "list[Unreadable]", right: list[bool], *, skip: bool, sp
     note(*(f"skipped, {line}" for line in lines))
 
 
-def _write_csv(file: IO[str] | codecs.StreamWriter, predictions: "Iterable[Prediction]", columns: int) -> None:
+def _units(weights: "Weights") -> "dict[str, Unit]":
+    """Return how the values of each column of numbers are written; {} for classes."""
+    task = weights.task
+    if task is None or task.kind != "numbers":
+        return {}
+    from tudui.tasks import Numbers
+
+    assert isinstance(task, Numbers)
+    return {name: task.unit_of(column) for column, name in enumerate(task.names)}
+
+
+def _values(one: "Prediction", units: "Mapping[str, Unit]") -> dict[str, Any]:
+    """Return predicted and true values with their units, as plain values."""
+    expected = dict(zip(units, one.expected or (), strict=False))
+    values = [
+        {"name": name, "value": value, "unit": units[name].value, "true": expected.get(name)}
+        for name, value in one.classes
+    ]
+    return {"values": values}
+
+
+def _write_csv(
+    file: IO[str] | codecs.StreamWriter,
+    predictions: "Iterable[Prediction]",
+    columns: int,
+    units: "Mapping[str, Unit]",
+) -> None:
     writer = csv.writer(file, lineterminator="\n")
+    if units:
+        names = [csv_name(f"{name}{end}") for name in units for end in ("", "_unit", "_true")]
+        writer.writerow(["path", *names, "split"])
+        for one in predictions:
+            found = _values(one, units)["values"]
+            known = [cell for value in found for cell in (f"{value['value']:.9g}", value["unit"], value["true"])]
+            writer.writerow([csv_path(one.path), *known, one.split])
+        return
     more = [name for rank in range(2, columns + 1) for name in (f"label_{rank}", f"probability_{rank}")]
     writer.writerow(["path", "label", "probability", *more, "true", "split"])
     for one in predictions:
         cells: list[Any] = [csv_path(one.path)]
         for name, probability in one.classes:
             cells += [csv_name(name), f"{probability:.6g}"]
-        writer.writerow([*cells, csv_name(one.expected or ""), one.split])
+        writer.writerow([*cells, csv_name(str(one.expected or "")), one.split])
 
 
-def _print_table(predictions: "list[Prediction]", columns: int) -> None:
+def _print_table(predictions: "list[Prediction]", columns: int, units: "Mapping[str, Unit]") -> None:
+    from rich.markup import escape
     from rich.text import Text
 
     from tudui.sinks.printable import plain_table
 
     table = plain_table()
+    if units:
+        true = any(one.expected for one in predictions)
+        heads = [f"{head}{name}" for name in units for head in ("", *(["true "] if true else []))]
+        table = plain_table(*map(escape, ["row", *heads]))
+        for one in predictions:
+            cells = [
+                units[value["name"]].text(value[key])
+                for value in _values(one, units)["values"]
+                for key in ("value", *(["true"] if true else []))
+            ]
+            table.add_row(Text(str(one.path)), *map(Text, cells))
+        console_on().print(table)
+        return
     for heading in ("image", *("first", "second", "third")[:columns], *(f"{rank}." for rank in range(4, columns + 1))):
         table.add_column(heading, overflow="fold")
     for one in predictions:

@@ -147,16 +147,15 @@ def _diverged(config: "Config", result: "RunResult") -> str:
 
 
 def _show_result(config: "Config", result: "RunResult", console: "Console") -> None:
-    """Print the test accuracy of a finished run, and how to look at it."""
+    """Print the test score of a finished run, and how to look at it."""
     accuracy = result.test_accuracy
-    assert accuracy is not None
-    console.print(f"[bold]test accuracy {100 * accuracy:.2f} %[/]", end="")
-    if (images := result.values["images"]["test"]) < FEW:
+    console.print(f"[bold]{result.test_words}[/]", end="")
+    if accuracy is not None and (images := result.values["images"]["test"]) < FEW:
         from tudui.tasks.metric import wilson
 
         low, high = wilson(accuracy, images)
         console.print(f", 95 % interval {100 * low:.1f} to {100 * high:.1f} % with {images:,} test images", end="")
-    if config.expect:
+    if config.expect and accuracy is not None:
         low, high = config.expect
         place = "inside" if low <= accuracy <= high else "below" if accuracy < low else "above"
         console.print(f", {place} the measured band of this config, {100 * low:.1f} to {100 * high:.1f} %", end="")

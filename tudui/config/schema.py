@@ -141,6 +141,11 @@ class DataConfig(Section):
         return bool(self.label_noise or self.noise_manifest)
 
     @property
+    def is_spoiled(self) -> bool:
+        """Whether training and validation targets of any kind are made wrong on purpose."""
+        return self.has_wrong_labels or bool(self.outliers)
+
+    @property
     def noise_source(self) -> Literal["symmetric", "asymmetric", "matrix", "manifest"]:
         """Where wrong labels come from; asymmetric: from common pairs."""
         return "manifest" if self.noise_manifest else "matrix" if self.noise_matrix else self.noise_kind

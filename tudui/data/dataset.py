@@ -174,6 +174,11 @@ class Dataset:
         """Input and output sizes of a network for this data set."""
         return Shape(tuple(self.train.store.shape[1:]), self.task.outputs)
 
+    @property
+    def noun(self) -> str:
+        """What a sample is called."""
+        return "row" if self.features else "image"
+
     def splits(self) -> dict[str, Split]:
         """Return the splits that exist, by name."""
         named = {"train": self.train, "validation": self.validation, "test": self.test}

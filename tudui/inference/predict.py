@@ -1,4 +1,4 @@
-"""Predict the classes of image files, batch by batch, so that any number of files fits into memory."""
+"""Predict classes or numbers of image files, batch by batch, so that any number of files fits into memory."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,10 +14,10 @@ from tudui.data import load_data, load_whole
 from tudui.data.decoding import decode_or_reason
 from tudui.data.layout import ENDINGS, class_name, images_below
 from tudui.errors import DataError, UsageError
-from tudui.inference.scores import EVERY, network_of, preparation_of, split_of
-from tudui.tasks import Classes
+from tudui.inference.scores import EVERY, network_of, preparation_of, split_of, task_of
+from tudui.tasks import Classes, Numbers
 from tudui.training import engine
-from tudui.weights import Weights
+from tudui.weights import Weights, input_words
 
 BATCH = 256  # files that are decoded at once
 
@@ -32,11 +32,11 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Prediction:
-    """An image file, and its most likely classes with their probabilities, highest first."""
+    """An image file or row, and its most likely classes with their probabilities, highest first; or its numbers."""
 
     path: Path
-    classes: tuple[tuple[str, float], ...]
-    expected: str | None  # class whose name its folder has, or true class of a split
+    classes: tuple[tuple[str, float], ...]  # or the columns of the target with their values, in the target's unit
+    expected: str | tuple[float, ...] | None  # class whose name its folder has, or the true target of a split
     split: str | None = None  # of the run's own data
 
 
@@ -65,7 +65,9 @@ def predict_files(
     weights: Weights, files: Sequence[ImageFile], *, top: int = 3, normalize: str | None = None
 ) -> Iterator[Prediction | Unreadable]:
     """Yield the `top` most likely classes of each image in order, or why it cannot be read."""
-    names = weights.class_names
+    names, task = weights.class_names, weights.task or Classes(names=weights.class_names)
+    if len(weights.shape.input) != 3:
+        raise UsageError(f"{weights.origin}: takes {input_words(weights.shape.input)} and no images; use --split")
     _, height, width = weights.shape.input
     network = network_of(weights, preparation=preparation_of(weights, normalize, None))
     size = engine.evaluation_batch(network.device, (3, height, width))
@@ -78,12 +80,13 @@ def predict_files(
                 with torch.inference_mode():
                     batches = torch.from_numpy(np.stack(pixels)).split(size)
                     outputs = torch.cat([network(images.to(network.device)).cpu() for images in batches])
-                likeliest = iter(Classes(names=names).words(outputs, top))
+                likeliest = iter(task.words(outputs, top))
             for file, image in zip(batch, decoded, strict=True):
                 if isinstance(image, str):
                     yield Unreadable(file.path, image)
                 else:
-                    expected = next((name for name in map(class_name, reversed(file.folders)) if name in names), None)
+                    folders = map(class_name, reversed(file.folders)) if isinstance(task, Classes) else ()
+                    expected = next((name for name in folders if name in names), None)
                     yield Prediction(file.path, next(likeliest), expected)
 
 
@@ -114,7 +117,8 @@ def predict_split(weights: Weights, name: str, *, top: int = 3, normalize: str |
     paths = [Path(dataset.files[row] if dataset.files else f"{dataset.name}/{row}") for row in split.index.tolist()]
     network = network_of(weights, preparation=preparation_of(weights, normalize, dataset.preparation))
     outputs = engine.predict(network, split.to(network.device)).cpu()
-    true = (split.targets if split.clean is None else split.clean).tolist()
-    words = zip(paths, Classes(names=weights.class_names).words(outputs, top), true, strict=True)
-    found = [Prediction(path, classes, dataset.task.names[label], name) for path, classes, label in words]
+    task, targets = task_of(weights, dataset), (split.targets if split.clean is None else split.clean).tolist()
+    true = [tuple(target) if isinstance(task, Numbers) else task.names[target] for target in targets]
+    words = zip(paths, task.words(outputs, top), true, strict=True)
+    found = [Prediction(path, classes, expected, name) for path, classes, expected in words]
     return Predictions(weights, paths, lambda: found)

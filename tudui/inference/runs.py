@@ -1,7 +1,7 @@
 """The runs below a folder, as rows of a table."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -16,11 +16,12 @@ from tudui.events import Evaluated, StepEnd
 from tudui.files import files_below
 from tudui.record import last_lines, read_result
 from tudui.run_folder import RunFolder
+from tudui.tasks import task_from
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run; scores are fractions, None if not known (yet)."""
+    """One run; scores are of `metric`, accuracies as fractions; None if not known (yet)."""
 
     name: str
     status: str  # finished, diverged, not finished, or damaged (unreadable result)
@@ -33,6 +34,8 @@ class RunRow:
     test: float | None
     seconds: float | None
     differs: str = ""  # settings that tell it from runs of the same loss, data and seed
+    metric: str | None = None  # the first of its task
+    unit: str | None = None  # of the scores; `%` for accuracies
 
 
 def runs(folder: str | PathLike[str] = "runs") -> list[RunRow]:
@@ -73,25 +76,35 @@ def _row(folder: RunFolder, root: Path, config: dict[str, Any]) -> RunRow | None
     if not (isinstance(loss, str) and isinstance(data, str) and isinstance(seed, int) and isinstance(planned, int)):
         return None
     name = folder.root.relative_to(root).as_posix() if folder.root != root else folder.root.name
-    result, status, test, seconds = None, "not finished", None, None
+    result, status, test, seconds, metric = None, "not finished", None, None, None
     try:
         result = read_result(folder.result) if folder.result.is_file() else None
     except DataError:
         status = "damaged"
     if result:
         status = result.status
-        validation, test = ((split or {}).get("accuracy") for split in (result.validation, result.test))
+        validation, test = (_first_score(split) for split in (result.validation, result.test))
         epochs, seconds = result.epochs, result.timing.seconds
     else:
         epochs, validation = _progress(folder)
-    return RunRow(name, status, loss, data, seed, epochs, planned, validation, test, seconds)
+    if result and result.task:
+        with suppress(DataError):
+            metric = task_from(result.task, name).metrics[0]
+    about = {"metric": metric.name, "unit": metric.unit.value} if metric else {}
+    return RunRow(name, status, loss, data, seed, epochs, planned, validation, test, seconds, **about)
+
+
+def _first_score(scores: Mapping[str, float | None] | None) -> float | None:
+    """Return the score by the first metric of whatever task."""
+    found = scores or {}
+    return found.get("accuracy", found.get("absolute_error"))
 
 
 def _progress(folder: RunFolder) -> tuple[int, float | None]:
-    """Return the epochs done and the last validation accuracy of a run that has no result."""
+    """Return the epochs done and the last validation score of a run that has no result."""
     for line in last_lines(folder.record):
         if isinstance(line, Evaluated) and line.split == "validation":
-            return line.epoch, line.scores.get("accuracy")
+            return line.epoch, _first_score(line.scores)
         if isinstance(line, StepEnd) and line.epoch_done:
             return line.epoch, None
     return 0, None

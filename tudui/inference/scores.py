@@ -5,10 +5,10 @@ from pathlib import Path
 
 from tudui.config import Config, Override, config_from
 from tudui.data import Dataset, Preparation, Split, load_data, load_whole
-from tudui.errors import UsageError
+from tudui.errors import UsageError, WeightsError
 from tudui.events import Evaluated
 from tudui.losses import build_every_loss, build_loss
-from tudui.tasks import Task
+from tudui.tasks import Numbers, Task
 from tudui.training.device import resolve_machine
 from tudui.training.engine import predict, score
 from tudui.training.network import Network
@@ -16,7 +16,7 @@ from tudui.weights import Weights, read_weights
 
 EVERY = "all"  # the name of all images as a split
 STANDARDIZE = {"normalize": "standardize"}
-CLEAN = {"label_noise": 0.0, "noise_kind": "symmetric", "noise_matrix": None, "noise_manifest": None}
+CLEAN = {"label_noise": 0.0, "noise_kind": "symmetric", "noise_matrix": None, "noise_manifest": None, "outliers": 0.0}
 UNPREPARED = "pixels in [0, 1], as in the course's scripts; other weights may need --normalize standardize"
 
 
@@ -56,6 +56,16 @@ def preparation_of(weights: Weights, normalize: str | None, standardizing: Prepa
     return Preparation()
 
 
+def task_of(weights: Weights, dataset: Dataset) -> Task:
+    """Return the task by which outputs of weights are scored on a data set: for numbers, with the scale of training.
+
+    WeightsError if one of them has classes, and the other numbers.
+    """
+    if weights.what != dataset.task.kind:
+        raise WeightsError(f"{weights.origin}: predicts {weights.what}, the data has {dataset.task.kind}; choose other data")
+    return weights.task if isinstance(weights.task, Numbers) else dataset.task
+
+
 def split_of(dataset: Dataset, name: str) -> Split:
     """Return a split by name, all of `load_whole` for `all`; UsageError if there is none."""
     splits = {EVERY: dataset.train, **dataset.splits()}
@@ -78,7 +88,7 @@ def evaluate_weights(
     weights = read_weights(path, best=best)
     if weights.config is None and data is None:
         raise UsageError(f"{path}: a weights file does not name its data; add --data, for example --data cifar10")
-    _, height, width = weights.shape.input
+    height, width = weights.shape.input[1:] if len(weights.shape.input) == 3 else (None, None)
     given = {
         "--data": ("name", data),
         "the weights": ("size", height if data is not None and height == width else None),
@@ -91,7 +101,7 @@ def evaluate_weights(
     config = config_from(weights.config or {}, weights.origin, overrides)
     read = load_whole if split == EVERY else load_data
     dataset = read(config.data.model_copy(update=STANDARDIZE), config.seed)
-    if data is not None and config.data.has_wrong_labels and weights.data != dataset.fingerprint():
+    if data is not None and config.data.is_spoiled and weights.data != dataset.fingerprint():
         # other data, and not that of the run at another place: the wrong labels are not its labels
         dataset = read(config.data.model_copy(update=STANDARDIZE | CLEAN), config.seed)
     weights.check_fits(dataset.shape)
@@ -104,16 +114,18 @@ def evaluate_weights(
     if weights.preparation is None and normalize is None:
         notes.append(UNPREPARED)
     if weights.classes and weights.classes != dataset.task.names:
-        notes.append(f"trained on classes {', '.join(weights.classes)}; scored on {', '.join(dataset.task.names)}")
+        names = (", ".join(names) for names in (weights.classes, dataset.task.names))
+        notes.append(f"trained on {weights.what} {next(names)}; scored on {next(names)}")
+    task = task_of(weights, dataset)
     network = network_of(weights, preparation=preparation_of(weights, normalize, dataset.preparation))
     chosen = chosen.to(network.device)
     evaluated = score(
         predict(network, chosen),
         chosen.targets,
-        task=dataset.task,
-        loss=build_loss(config.loss, dataset.task),
-        losses=build_every_loss(dataset.task),
+        task=task,
+        loss=build_loss(config.loss, task),
+        losses=build_every_loss(task),
         split=split,
         weights="best" if best else "last",
     )
-    return Scored(weights, evaluated, dataset.task, tuple(notes))
+    return Scored(weights, evaluated, task, tuple(notes))

@@ -184,7 +184,7 @@ class Run:
         collapsed = self.data.task.collapse(outputs)
         if collapsed and not self.state.progress.collapsed:
             message = (
-                f"collapsed in epoch {evaluated.epoch}: every {evaluated.split} image is {collapsed} "
+                f"collapsed in epoch {evaluated.epoch}: every {evaluated.split} {self.data.noun} is {collapsed} "
                 f"(loss {self.config.loss.name}, peak learning rate {self.config.optimizer.lr:g}); "
                 f"try a lower --lr, a lower --set train.clip, or another loss"
             )
@@ -251,7 +251,7 @@ class Run:
         if validation is None:
             self.warn_of_collapse(test, outputs)
         if missing := self.data.task.missing(outputs, self.data.test.targets):
-            self.emit(Warned(step=test.step, message=f"on the {test.images:,} test images, {missing}"))
+            self.emit(Warned(step=test.step, message=f"on the {test.images:,} test {self.data.noun}s, {missing}"))
         if self.world.is_first:
             write_predictions(self.folder.predictions, self.data.test, outputs, self.data.task)
         progress, metric = self.state.progress, self.metric.name

@@ -16,21 +16,31 @@ def prediction_grid(
     images: np.ndarray, labels: Sequence[int], predicted: Sequence[int], classes: Sequence[str]
 ) -> np.ndarray:
     """Return uint8 [H, W, 3]: images [N, 3, H, W] in green frames or, if wrong, in red ones with the prediction."""
+    verdicts = [
+        "right" if guess == label else f"saw {classes[guess]}" for label, guess in zip(labels, predicted, strict=True)
+    ]
+    names, right = [classes[label] for label in labels], [verdict == "right" for verdict in verdicts]
+    return image_grid(images, names, verdicts, right, pillow_font("".join(classes), 15))
+
+
+def image_grid(
+    images: np.ndarray, above: Sequence[str], below: Sequence[str], right: Sequence[bool], font: FreeTypeFont
+) -> np.ndarray:
+    """Return uint8 [H, W, 3]: images [N, 3, H, W] in green frames if right, else red, each with two lines of text."""
     columns = min(COLUMNS, len(images))
     rows = -(-len(images) // columns)
     framed = SIDE + 2 * FRAME
     width, height = framed + 2 * GAP, framed + 2 * GAP + 2 * LINE
     canvas = Image.new("RGB", (columns * width, rows * height), "white")
-    draw, font = ImageDraw.Draw(canvas), pillow_font("".join(classes), 15)
-    for index, (image, label, guess) in enumerate(zip(images, labels, predicted, strict=True)):
+    draw = ImageDraw.Draw(canvas)
+    for index, (image, first, second, good) in enumerate(zip(images, above, below, right, strict=True)):
         x, y = (index % columns) * width + GAP, (index // columns) * height + GAP
-        colour = RIGHT if guess == label else WRONG
+        colour = RIGHT if good else WRONG
         draw.rectangle((x, y, x + framed - 1, y + framed - 1), fill=colour)
         tile = Image.fromarray(image.transpose(1, 2, 0)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
         canvas.paste(tile, (x + FRAME, y + FRAME))
-        draw.text((x, y + framed), _fit(draw, classes[label], font, SIDE), INK, font)
-        verdict = "right" if guess == label else f"saw {classes[guess]}"
-        draw.text((x, y + framed + LINE), _fit(draw, verdict, font, width - GAP), colour, font)
+        draw.text((x, y + framed), _fit(draw, first, font, SIDE), INK, font)
+        draw.text((x, y + framed + LINE), _fit(draw, second, font, width - GAP), colour, font)
     return np.asarray(canvas)
 
 
@@ -54,7 +64,7 @@ def confusion_picture(
     draw = ImageDraw.Draw(canvas)
     for (row, column), share in np.ndenumerate(shares):
         x, y = margin + column * side, margin + row * side
-        draw.rectangle((x, y, x + side - 2, y + side - 2), fill=_shade(share))
+        draw.rectangle((x, y, x + side - 2, y + side - 2), fill=shade(share))
         if side >= 30 and share:
             text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
             draw.text((x + side / 2 - 1, y + side / 2 - 1), text, "white" if share > 0.5 else INK, font, "mm")
@@ -67,7 +77,7 @@ def confusion_picture(
     return np.asarray(canvas)
 
 
-def _shade(share: float) -> tuple[int, int, int]:
+def shade(share: float) -> tuple[int, int, int]:
     """Return a blue whose lightness falls evenly from share 0 to 1."""
     channels = (247, 158, 49, 8), (250, 202, 130, 48), (255, 225, 189, 107)
     red, green, blue = (round(float(np.interp(share, np.linspace(0, 1, 4), stops))) for stops in channels)

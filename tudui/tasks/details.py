@@ -32,12 +32,19 @@ class Pairs(_Part):
     cells: Annotated[list[tuple[_Count, _Count, _Count]], Field(strict=False, max_length=BINS**2), FailFast()]
 
 
+class Worst(_Part):
+    """The samples with the largest errors, worst first: positions in the split, and predicted values [., K]."""
+
+    position: list[_Count]
+    predicted: list[list[float]]
+
+
 class Details(_Part):
     """The values of `Numbers.details`, read from a record."""
 
     residuals: dict[str, Residuals]
     predicted_over_true: dict[str, Pairs]
-    worst: list[_Count]
+    worst: Worst
 
 
 def residuals_counted(residuals: "Tensor") -> dict[str, Any]:

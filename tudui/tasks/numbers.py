@@ -242,7 +242,7 @@ class Numbers:
             "predicted_over_true": {
                 name: pairs_counted(true[:, k], predicted[:, k]) for k, name in enumerate(self.names)
             },
-            "worst": worst[:WORST].tolist(),
+            "worst": {"position": worst[:WORST].tolist(), "predicted": predicted[worst[:WORST]].tolist()},
         }
 
     def check_details(self, details: Mapping[str, Any], where: str) -> None:

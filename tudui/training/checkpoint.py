@@ -11,16 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    FailFast,
-    Field,
-    PlainValidator,
-    ValidationError,
-    ValidationInfo,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 
 from tudui.config.describe import shorten
 from tudui.config.network_spec import InputSize
@@ -67,7 +58,7 @@ class Checkpoint(BaseModel):
     preparation: Annotated[Preparation, PlainValidator(lambda value: Channels.model_validate(value).preparation)]
     task: Annotated[Task, PlainValidator(_task)]
     input: InputSize = IMAGE_SHAPE  # size of one image
-    features: Annotated[tuple[str, ...], FailFast()] = ()  # names of a table's columns
+    features: tuple[str, ...] = ()  # names of a table's columns
     data: str  # fingerprint of the data set
     lengths: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(min_length=1)]  # bytes of the files that grow
 

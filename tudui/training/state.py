@@ -81,7 +81,7 @@ def new_state(config: Config, data: Dataset) -> TrainState:
     steps_per_epoch = images // batch if config.train.drop_last else -(-images // batch)
     if steps_per_epoch == 0:
         raise UsageError(
-            f"train.batch_size: {batch} is more than the {images} training images, so no batch is ever full; "
+            f"train.batch_size: {batch} is more than the {images} training {data.noun}s, so no batch is ever full; "
             f"use a smaller one, for example train.batch_size={max(images // 4, 1)}"
         )
     seed = sub_seed(config.train.weights_seed, config.seed)
@@ -117,7 +117,7 @@ def freeze(model: nn.Module, prefixes: Sequence[str]) -> None:
 def images_left_out(config: Config, data: Dataset) -> list[str]:
     """Return a warning if drop_last leaves out more than a tenth of the training images, else nothing."""
     images, rest = len(data.train), len(data.train) % config.train.batch_size
-    text = f"{rest} of {images} training images are left out of each epoch; use them with --set train.drop_last=false"
+    text = f"{rest} of {images} training {data.noun}s are left out of each epoch; use them with --set train.drop_last=false"
     return [text] if config.train.drop_last and 10 * rest > images else []
 
 

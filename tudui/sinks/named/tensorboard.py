@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from textwrap import wrap
 
+import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import custom_scalars, histogram_raw, hparams, image, scalar, text
@@ -16,7 +18,9 @@ from tudui.events import Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.sinks import RunInfo, Sink
 from tudui.sinks.event_file import EventFile, event_file
 from tudui.sinks.graph import network_graph
+from tudui.sinks.number_pictures import pairs_picture, values_grid
 from tudui.sinks.pictures import confusion_picture, prediction_grid
+from tudui.tasks import Numbers
 
 # settings that are no hyper-parameters: computation, checkpoints, log, and the folder of the images
 NO_HPARAMS = re.compile(
@@ -69,8 +73,10 @@ def _start(events: EventFile, run: RunInfo) -> None:
     graph = network_graph(run.model, run.data.shape)
     events.write(TensorBoardEvent(graph_def=graph.SerializeToString()))
     layers = [name for name, _ in run.model.named_parameters() if name.endswith("weight")]
+    first = run.data.task.metrics[0]
+    shown_first = {"loss": "loss", first.name: first.title}
     charts = {
-        "loss and accuracy": {name: [f"{name}/{split}" for split in SPLITS] for name in ("loss", "accuracy")},
+        f"loss and {first.title}": {title: [f"{name}/{split}" for split in SPLITS] for name, title in shown_first.items()},
         "gradients": {
             "gradient norm of the weights": [f"gradient_norm/{layer}" for layer in layers],
             "total gradient norm": ["gradient_norm/total"],
@@ -102,6 +108,9 @@ def _steps(event: StepEnd) -> Iterator[Summary]:
 def _scores(event: Evaluated, data: Dataset, *, detailed: bool) -> Iterator[Summary]:
     for name, value in event.values().items():
         yield scalar(f"{name}/{event.split}", value)
+    if isinstance(data.task, Numbers):
+        yield from _of_numbers(event, data, data.task, detailed=detailed)
+        return
     names = data.task.names
     for name, accuracy in event.details["per_class_accuracy"].items():
         if event.split == "validation" and accuracy is not None and len(names) <= MAX_CLASSES_SHOWN:
@@ -114,3 +123,30 @@ def _scores(event: Evaluated, data: Dataset, *, detailed: bool) -> Iterator[Summ
     if detailed and len(names) <= MAX_CLASSES_SHOWN:
         picture = confusion_picture(event.details["confusion"], names)
         yield image(f"confusion/{event.split}", picture, dataformats="HWC")
+
+
+def _of_numbers(event: Evaluated, data: Dataset, task: Numbers, *, detailed: bool) -> Iterator[Summary]:
+    """Yield residuals as a histogram, predicted over true values, and images: the first and the worst."""
+    if not detailed:
+        return
+    for column, name in enumerate(task.names):
+        found = event.details["residuals"][name]
+        low, high = found["range"]
+        if high > low:
+            edges, counts = np.linspace(low, high, len(found["counts"]) + 1).tolist(), found["counts"]
+            middle = [count * (a + b) / 2 for count, (a, b) in zip(counts, pairwise(edges), strict=True)]
+            squares = [count * ((a + b) / 2) ** 2 for count, (a, b) in zip(counts, pairwise(edges), strict=True)]
+            sums = {"num": sum(counts), "sum": sum(middle), "sum_squares": sum(squares)}
+            tag = f"residuals_{name}/{event.split}"
+            yield histogram_raw(tag, low, high, bucket_limits=edges[1:], bucket_counts=counts, **sums)
+        picture = pairs_picture(event.details["predicted_over_true"][name], task, column)
+        yield image(f"predicted_over_true_{name}/{event.split}", picture, dataformats="HWC")
+    if data.features:
+        return
+    split, worst = data.splits()[event.split], event.details["worst"]
+    if event.predicted:
+        picture = values_grid(split, range(len(event.predicted)), event.predicted, task)
+        yield image(f"predictions/{event.split}", picture, dataformats="HWC")
+    if worst["position"]:
+        picture = values_grid(split, worst["position"], worst["predicted"], task)
+        yield image(f"worst/{event.split}", picture, dataformats="HWC")
