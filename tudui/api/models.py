@@ -12,7 +12,7 @@ from tudui.errors import UsageError
 from tudui.files import refuse_overwriting
 from tudui.inference.export import Export, card_of, export_model, place_of
 from tudui.inference.predict import Prediction as Prediction
-from tudui.inference.predict import Predictions, find_images, predict_files, predict_split
+from tudui.inference.predict import Predictions, find_images, predict_files, predict_rows, predict_split
 from tudui.inference.predict import Unreadable as Unreadable
 from tudui.inference.scores import UNPREPARED, evaluate_weights
 from tudui.inference.scores import Scored as Scored
@@ -79,6 +79,9 @@ def predict(
     read = read_weights(_path(weights), best=best)
     if split is not None:
         return predict_split(read, split, top=top, normalize=normalize)
+    if read.features:
+        paths = [Path(path) for path in images]
+        return Predictions(read, paths, lambda: predict_rows(read, paths, top=top, normalize=normalize))
     files = find_images(map(Path, images))
     if read.preparation is None and normalize is None:
         note(UNPREPARED)

@@ -14,29 +14,32 @@ from tudui.config.own_code import is_own
 from tudui.config.plug_ins import place
 from tudui.config.schema import AugmentConfig, DataConfig
 from tudui.data.cache import LARGE, as_tensor, chunk_of, kept, read_cached
-from tudui.data.dataset import Dataset, Preparation, Source, Split
+from tudui.data.dataset import Dataset, Known, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
 from tudui.data.split import stratified
 from tudui.errors import DataError, UsageError
 from tudui.seeding import sub_seed
 from tudui.style import notes_on
 
-__all__ = ["Dataset", "EpochDraw", "Preparation", "Source", "Split", "draw_epoch", "load_data", "load_whole"]
+__all__ = ["Dataset", "EpochDraw", "Known", "Preparation", "Source", "Split", "draw_epoch", "load_data", "load_whole"]
 
 TEST_SHARE = 0.2  # of a source without test images
 SHIPPED = ("diabetes", "digits", "rotated-digits")  # whose rows never change
 
 
-def read_source(config: DataConfig) -> Source:
-    """Return the images of a source before they are split; DataError if they are missing or unreadable."""
+def read_source(config: DataConfig, known: Known | None = None) -> Source:
+    """Return the images or rows of a source before they are split; DataError if they are missing or unreadable.
+
+    With `known`, the columns and classes of a CSV file are those of a trained network.
+    """
     if config.name.startswith(TABLE):
         from tudui.data.table import read_table
 
-        return _checked(read_table(config), config.name)
+        return _checked(read_table(config, known), config.name)
     if config.name.startswith(FOLDER) and config.labels:
         from tudui.data.labels import read_labelled
 
-        return _checked(read_labelled(Path(config.name.removeprefix(FOLDER)), config), config.name)
+        return _checked(read_labelled(Path(config.name.removeprefix(FOLDER)), config, known), config.name)
     if config.name.startswith(FOLDER):
         from tudui.data.folder import read_folder
 
@@ -105,18 +108,18 @@ def _checked(source: Source, where: str) -> Source:
     return source
 
 
-def load_data(config: DataConfig, seed: int) -> Dataset:
-    """Return train, validation and test; DataError if images are missing or unreadable.
+def load_data(config: DataConfig, seed: int, known: Known | None = None) -> Dataset:
+    """Return train, validation and test; DataError if images are missing or unreadable. `known`: see `read_source`.
 
     The test split never depends on the seed: runs of different seeds are scored on the same images.
     """
-    return dataset_of(read_source(config), config, seed)
+    return dataset_of(read_source(config, known), config, seed)
 
 
-def load_whole(config: DataConfig, seed: int) -> Dataset:
+def load_whole(config: DataConfig, seed: int, known: Known | None = None) -> Dataset:
     """Return a data set whose only split, train and test at once, has all images, with their own labels."""
     del seed  # nothing is drawn
-    source = read_source(config)
+    source = read_source(config, known)
     rows = torch.cat(list(source.parts.values())).sort().values
     every = Split(source.store, rows, source.targets[rows], rows, None)
     preparation = Preparation.standardizing(every)

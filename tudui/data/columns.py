@@ -1,7 +1,7 @@
 """The columns of a table: numbers as they are, each different text as a column of 0 and 1, and what to leave out."""
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -160,11 +160,14 @@ class Layout:
                 place += 1
         return found
 
-    def read(self, file: CsvFile) -> Iterator[tuple[list[int], np.ndarray]]:
-        """Yield the lines and features of a file that has these columns, chunk by chunk."""
-        for chunk in file.chunks():
-            values = {column.name: column.read(chunk, file) for column in (*self.numbers, *self.texts)}
-            yield chunk.lines, self.features(values, len(chunk.lines))
+    def read(self, chunk: Chunk, file: CsvFile, *, filled: bool) -> np.ndarray:
+        """Return the features of some rows; DataError for a missing value, unless the network fills it."""
+        columns = (*self.numbers, *self.texts)
+        values = {column.name: column.read(chunk, file) for column in columns}
+        if not filled and (lacking := next((column for column in columns if column.missing), None)):
+            why = "and the network was trained on complete rows; fill it in"
+            raise DataError(f"{file.path}:{lacking.first_missing}: {lacking.name} is missing, {why}")
+        return self.features(values, len(chunk.lines))
 
 
 def layout_of(features: Sequence[str], file: CsvFile) -> Layout:

@@ -217,3 +217,11 @@ class Source:
     files: tuple[str, ...] = ()  # of each row of the store; () if images have no files of their own
     sizes: Sequence[tuple[int, int]] = ()  # heights and widths before scaling, of each image or one of all; (): files'
     features: tuple[str, ...] = ()  # names of a table's columns; () for images
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a trained network takes and gives; a file of the user's is then read for it."""
+
+    task: Task
+    features: tuple[str, ...] = ()  # of a table

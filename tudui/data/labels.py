@@ -12,7 +12,7 @@ from tudui.config.schema import DataConfig
 from tudui.csv_file import CsvFile, open_csv
 from tudui.data.cache import as_tensor
 from tudui.data.columns import Column, about_missing, listed
-from tudui.data.dataset import Source
+from tudui.data.dataset import Known, Source
 from tudui.data.folder import ImageFile, readable_images, rows_of_parts, version_of
 from tudui.data.layout import check_folder, images_below
 from tudui.data.targets import FEWEST_ROWS, few_numbers, part_column, parts_of, target_columns, task_and_targets
@@ -31,17 +31,17 @@ class _Rows(NamedTuple):
     values: np.ndarray  # float32 [N, targets and, if there is one, the part]
 
 
-def read_labelled(root: Path, config: DataConfig, known: Task | None = None) -> Source:
+def read_labelled(root: Path, config: DataConfig, known: Known | None = None) -> Source:
     """Return the images of a folder with the targets of `data.labels`; DataError if they do not belong together.
 
-    `known` is the task of a trained network.
+    With `known`, the classes are those of a trained network.
     """
     check_folder(root)
     images = images_below(root)
     file = open_csv(Path(config.labels or ""))
     if not images:
         raise DataError(f"{root}: no images; {file.path} has the targets of images in this folder")
-    columns, part, rows, notes = _read(file, config, known)
+    columns, part, rows, notes = _read(file, config, known.task if known else None)
     numbers = _match(root, images, file, rows, config, notes)
     of_image = {number: row for row, number in enumerate(numbers) if number >= 0}
     if len(of_image) < FEWEST_ROWS:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -15,21 +14,12 @@ from tudui.config.network_spec import MAX_FEATURES
 from tudui.config.schema import DataConfig
 from tudui.csv_file import Chunk, CsvFile, open_csv
 from tudui.data.columns import Column, Layout, about_missing, layout_of, left_out_by, listed
-from tudui.data.dataset import Source
+from tudui.data.dataset import Known, Source
 from tudui.data.targets import FEWEST_ROWS, few_numbers, part_column, parts_of, target_columns, task_and_targets
 from tudui.errors import DataError, did_you_mean
-from tudui.tasks import Task
 
 SHARE = 2  # of this machine's memory for a table
 IDS = ("id", "uuid", "index", "编号", "序号")
-
-
-@dataclass(frozen=True)
-class Known:
-    """What a trained network takes and gives, for which a table is read."""
-
-    features: tuple[str, ...]
-    task: Task
 
 
 def read_table(config: DataConfig, known: Known | None = None) -> Source:

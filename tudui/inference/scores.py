@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tudui.config import Config, Override, config_from
-from tudui.data import Dataset, Preparation, Split, load_data, load_whole
+from tudui.data import Dataset, Known, Preparation, Split, load_data, load_whole
 from tudui.errors import UsageError, WeightsError
 from tudui.events import Evaluated
 from tudui.losses import build_every_loss, build_loss
@@ -40,6 +40,11 @@ def network_of(weights: Weights, *, preparation: Preparation) -> Network:
     config = config_from(weights.config, weights.origin) if weights.config else Config()
     config, _ = resolve_machine(config.model_copy(update={"device": "auto"}))
     return Network.of(weights.model(), preparation, config, weights.shape.outputs)
+
+
+def known_of(weights: Weights) -> Known | None:
+    """Return what the columns and classes of a CSV file must be for weights; None if they do not say."""
+    return Known(weights.task, weights.features) if weights.task else None
 
 
 def preparation_of(weights: Weights, normalize: str | None, standardizing: Preparation | None) -> Preparation:
@@ -100,10 +105,10 @@ def evaluate_weights(
     ]
     config = config_from(weights.config or {}, weights.origin, overrides)
     read = load_whole if split == EVERY else load_data
-    dataset = read(config.data.model_copy(update=STANDARDIZE), config.seed)
+    dataset = read(config.data.model_copy(update=STANDARDIZE), config.seed, known_of(weights))
     if data is not None and config.data.is_spoiled and weights.data != dataset.fingerprint():
         # other data, and not that of the run at another place: the wrong labels are not its labels
-        dataset = read(config.data.model_copy(update=STANDARDIZE | CLEAN), config.seed)
+        dataset = read(config.data.model_copy(update=STANDARDIZE | CLEAN), config.seed, known_of(weights))
     weights.check_fits(dataset.shape)
     chosen = split_of(dataset, split)
     notes = [*dataset.notes, *([weights.note] if weights.note else [])]
