@@ -193,7 +193,7 @@ def _from_export(tensors: Mapping[str, Any], about: Description, path: Path) -> 
     if task.names != about.classes:
         raise WeightsError(f"{path}: its description is damaged (task); export it again")
     origin = f"{path} (exported from {about.origin})"
-    return Weights(tensors, origin, path, network, shape, about.preparation, task)
+    return Weights(tensors, origin, path, network, shape, about.preparation, task, features=about.features)
 
 
 def _of_course(

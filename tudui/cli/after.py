@@ -233,6 +233,6 @@ def export_command(
         return
     print_line(f"wrote {done.path} ({done.size:,} bytes) and {done.card}")
     print_line(
-        f"read back on {check.images} {check.of}: largest difference of a logit {check.difference:.2g} "
-        f"(largest logit {check.largest:.3g}; allowed: {check.tolerance:g} of it)"
+        f"read back on {check.images} {check.of}: largest difference of {check.what} {check.difference:.2g} "
+        f"(the largest is {check.largest:.3g}; allowed: {check.tolerance:g} of it)"
     )

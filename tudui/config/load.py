@@ -193,9 +193,10 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
         optimizer = config.optimizer.model_copy(update={"lr": rate})
         config = config.model_copy(update={"optimizer": optimizer})
         provenance["optimizer.lr"] = f"recipe of {recipe if measured else of_any}"
-        if config.data.has_wrong_labels:
+        if config.data.is_spoiled:
+            what = "numbers" if config.data.outliers else "labels"
             merge.notes.append(
-                f"optimizer.lr: {rate:g}, the recipe of {config.loss.name}, was measured on right labels; "
+                f"optimizer.lr: {rate:g}, the recipe of {config.loss.name}, was measured on right {what}; "
                 f"with wrong ones another rate may be much better: try a lower one, for example --lr {rate / 5:.2g}"
             )
     return Loaded(config, provenance, tuple(merge.notes))

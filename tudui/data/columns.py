@@ -47,7 +47,12 @@ class Column:
     def read(self, chunk: Chunk, file: CsvFile) -> np.ndarray:
         """Return float64 [N]: numbers, or the numbers of texts; NaN for missing cells, -1 for unknown texts."""
         cells = chunk.columns[self.place]
-        values = self._numbers(cells, chunk, file) if self.kind == "numbers" else self._texts(cells, chunk, file)
+        if self.kind == "numbers":
+            values = self._numbers(cells, chunk, file)
+        elif self.kind == "texts":
+            values = self._texts(cells, chunk, file)
+        else:
+            values = np.full(len(cells), np.nan)
         absent = np.isnan(values)
         if count := int(absent.sum()):
             self.first_missing = self.first_missing or chunk.lines[int(absent.argmax())]

@@ -44,8 +44,8 @@ def read_labelled(root: Path, config: DataConfig, known: Known | None = None) ->
     columns, part, rows, notes = _read(file, config, known.task if known else None)
     numbers = _match(root, images, file, rows, config, notes)
     of_image = {number: row for row, number in enumerate(numbers) if number >= 0}
-    if len(of_image) < FEWEST_ROWS:
-        raise DataError(f"{file.path}: has targets of only {len(of_image)} images; at least {FEWEST_ROWS} are needed")
+    if len(of_image) < (fewest := 1 if known else FEWEST_ROWS):
+        raise DataError(f"{file.path}: has targets of only {len(of_image)} images; at least {fewest} are needed")
     used = sorted(of_image)
     task, targets = task_and_targets(columns, rows.values[[of_image[number] for number in used], : len(columns)], file)
     parts = parts_of(part, rows.values[[of_image[number] for number in used], -1], file)

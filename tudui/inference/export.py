@@ -19,8 +19,9 @@ from tudui.exported import FORMAT, KEY, Description, safetensors_bytes
 from tudui.files import disk_errors, write_text, written_aside
 from tudui.inference.history import history_of
 from tudui.inference.model_card import model_card
-from tudui.inference.onnx_file import onnx_bytes, onnx_logits, require_onnx
+from tudui.inference.onnx_file import onnx_bytes, onnx_outputs, require_onnx
 from tudui.networks import Shape
+from tudui.tasks import Numbers
 from tudui.text import printable
 from tudui.training.network import Network
 from tudui.weights import Weights, read_weights
@@ -36,8 +37,9 @@ class Check:
 
     images: int
     of: str  # kind of images
-    difference: float  # largest, of a logit
-    largest: float  # absolute logit
+    difference: float  # largest, of a logit or a predicted value
+    largest: float  # absolute logit or value
+    what: str = "logits"
     tolerance: float = TOLERANCE  # of the largest logit
 
     @property
@@ -90,23 +92,24 @@ def export_model(source: Path, out: Path, *, format: str, best: bool = False) ->
     if history.problem:
         notes.append(f"the card says nothing of accuracy, because {history.problem}")
     batches = [part for part in images.tensor_split([1, 8]) if len(part)]  # of 1, 7 and the rest
-    expected = logits_of(weights, description.preparation, batches)
+    expected = outputs_of(weights, description.preparation, batches)
     content = _content(format, weights, description)
     with written_aside(out) as file:
         with disk_errors(out):
             file.write(content)
             file.flush()
-        found = (onnx_logits if format == "onnx" else _logits_in)(Path(file.name), batches)
-        check = Check(len(images), of, float((found - expected).abs().max()), float(expected.abs().max()))
+        found = (onnx_outputs if format == "onnx" else _outputs_in)(Path(file.name), batches)
+        what = "values" if weights.what == "numbers" else "logits"
+        check = Check(len(images), of, float((found - expected).abs().max()), float(expected.abs().max()), what)
         if not check.passed:
             raise WeightsError(
-                f"{out}: not written: read back, its logits differ by up to {check.difference:.2g} "
+                f"{out}: not written: read back, its {check.what} differ by up to {check.difference:.2g} "
                 f"(allowed: {TOLERANCE:g} of the largest, {check.largest:.3g}); try another --format"
             )
     card = card_of(out)
     about_file = (
         f"sha256: {hashlib.sha256(content).hexdigest()}",
-        f"checked: read back on {check.images} {check.of}; its logits differ by at most {check.difference:.2g} "
+        f"checked: read back on {check.images} {check.of}; its {what} differ by at most {check.difference:.2g} "
         f"(the largest is {check.largest:.3g})",
     )
     text = model_card(weights, description, config, history, format=format, out=out, about_file=about_file, best=best)
@@ -117,23 +120,31 @@ def export_model(source: Path, out: Path, *, format: str, best: bool = False) ->
 def describe(weights: Weights, source: Path) -> Description:
     """Return the description of weights; WeightsError if a name contains control characters."""
     preparation = weights.preparation or Preparation()
-    file, (_, height, width) = Path(weights.origin).name, weights.shape.input
+    file = Path(weights.origin).name
     origin = f"{source.resolve().name}/checkpoints/{file}" if source.is_dir() else source.name
     values = {
         "format": FORMAT, "origin": printable(origin)[:255], "classes": weights.class_names,
         "mean": preparation.mean, "std": preparation.std, "network": weights.network.model_dump(mode="json"),
-        "image": weights.shape.input,
-        "input": f"uint8 RGB, {width} x {height}; prepared as (pixel / 255 - mean) / std per channel",
+        "image": weights.shape.input, "input": _input_words(weights), "features": weights.features,
+        "task": weights.task.about() if isinstance(weights.task, Numbers) else {},
     }  # fmt: skip
     return Description.read(values, source)
 
 
-def logits_of(weights: Weights, preparation: Preparation, batches: Sequence[Tensor]) -> Tensor:
-    """Return logits [N, K] of batches of images uint8 [., 3, H, W], in fp32 on the CPU."""
+def _input_words(weights: Weights) -> str:
+    if len(weights.shape.input) == 1:
+        return f"float32, {weights.shape.input[0]} features; prepared as (value - mean) / std per feature"
+    _, height, width = weights.shape.input
+    return f"uint8 RGB, {width} x {height}; prepared as (pixel / 255 - mean) / std per channel"
+
+
+def outputs_of(weights: Weights, preparation: Preparation, batches: Sequence[Tensor]) -> Tensor:
+    """Return logits, or numbers in the target's unit, [N, K] of batches of images or rows, in fp32 on the CPU."""
     name, outputs = weights.network.name, weights.shape.outputs
     network = Network(weights.model(), preparation, torch.device("cpu"), name, outputs, channels_last=False)
     with torch.inference_mode():
-        return torch.cat([network(images) for images in batches])
+        outputs = torch.cat([network(images) for images in batches])
+        return weights.task.predicted(outputs) if isinstance(weights.task, Numbers) else outputs
 
 
 def _images_to_check(config: Config | None, shape: Shape) -> tuple[Tensor, str, list[str]]:
@@ -146,10 +157,16 @@ def _images_to_check(config: Config | None, shape: Shape) -> tuple[Tensor, str, 
         try:
             test = load_data(config.data, config.seed).test
             rows = test.rows[:: max(1, len(test) // count)][:count]
-            return test.store[rows], "test images of the run's own data", []
+            kind = "images" if len(shape.input) == 3 else "rows"
+            return test.store[rows], f"test {kind} of the run's own data", []
         except TuduiError as error:
             why = str(error).splitlines()[0]
-    random = torch.randint(256, (count, *shape.input), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    if len(shape.input) == 1:
+        return torch.randn(count, *shape.input, generator=generator), "rows of random numbers", [
+            f"checked on rows of random numbers, because {why}"
+        ]
+    random = torch.randint(256, (count, *shape.input), dtype=torch.uint8, generator=generator)
     return random, "images of random bytes", [f"checked on images of random bytes, because {why}"]
 
 
@@ -163,7 +180,7 @@ def _content(format: str, weights: Weights, description: Description) -> bytes:
     return whole.getvalue()
 
 
-def _logits_in(path: Path, batches: Sequence[Tensor]) -> Tensor:
+def _outputs_in(path: Path, batches: Sequence[Tensor]) -> Tensor:
     weights = read_weights(path)
     assert weights.preparation is not None
-    return logits_of(weights, weights.preparation, batches)
+    return outputs_of(weights, weights.preparation, batches)

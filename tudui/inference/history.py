@@ -7,7 +7,7 @@ from pathlib import Path
 from tudui.config import Config
 from tudui.config.data_sets import FOLDER
 from tudui.errors import DataError
-from tudui.events import Evaluated, RunStarted, Warned, WrongLabels
+from tudui.events import Evaluated, Outliers, RunStarted, Warned, WrongLabels
 from tudui.record import Result, read_record, read_result
 from tudui.run_folder import RunFolder
 from tudui.tasks import check_scores, task_from
@@ -21,6 +21,7 @@ class History:
 
     images: Mapping[str, int] = field(default_factory=dict)  # split -> number of images
     wrong_labels: WrongLabels | None = None
+    outliers: Outliers | None = None
     test: Evaluated | None = None
     validation: Evaluated | None = None
     warnings: tuple[str, ...] = ()
@@ -50,6 +51,7 @@ def history_of(source: Path, weights: Weights) -> History:
     return History(
         images=started.images if started else {},
         wrong_labels=started.wrong_labels if started else None,
+        outliers=started.outliers if started else None,
         test=scores.get("test"),
         validation=scores.get("validation"),
         warnings=tuple(line.message for line in lines if isinstance(line, Warned)),

@@ -1,6 +1,8 @@
 """Code that loads an exported file without Tudui; docs/handing-on.md shows the same, and a test runs it."""
 
 import json
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -65,15 +67,67 @@ print(about["classes"][int(probabilities.argmax())], float(probabilities.max()))
 }
 
 
+# what differs for numbers as targets, and for rows of a table: text of the code above, and its replacement
+_NUMBERS = (
+    (
+        """\
+with torch.inference_mode():
+    probabilities = network((pixels / 255 - mean) / std).softmax(1)[0]
+print(about["classes"][int(probabilities.argmax())], float(probabilities.max()))
+""",
+        """\
+location, scale = (torch.tensor(about["task"][name]) for name in ("location", "scale"))
+with torch.inference_mode():
+    values = (network((pixels / 255 - mean) / std) * scale + location)[0]
+print(dict(zip(about["classes"], values.tolist())))
+""",
+    ),
+    (
+        """\
+probabilities = session.run(["probabilities"], {"images": pixels})[0][0]
+print(about["classes"][int(probabilities.argmax())], float(probabilities.max()))
+""",
+        """\
+values = session.run(["values"], {"images": pixels})[0][0]
+print(dict(zip(about["classes"], values.tolist())))
+""",
+    ),
+)
+_ROWS = (
+    ("from PIL import Image, ImageOps\n", ""),
+    (".view(3, 1, 1)", ""),
+    ("(pixels / 255 - mean)", "(row - mean)"),
+    ('{"images": pixels}', '{"rows": row}'),
+)
+_PICTURE = re.compile(r"image = ImageOps.*\npixels = .*\n")
+
+
 def loading_code(format: str, name: str, weights: Weights) -> str | None:
-    """Return Python that loads a file of this name and prints an image's class; None if it needs Tudui."""
+    """Return Python that loads a file of this name and prints what it predicts; None if it needs Tudui."""
     found = ("", "") if format == "onnx" else _network_code(weights)
     if found is None:
         return None
-    _, height, width = weights.shape.input
-    code = _LOADING[format].replace(f'"model.{"pt" if format == "torch" else format}"', json.dumps(name))
-    code = code.replace("IMPORT", found[0]).replace("NETWORK", found[1])
-    return code.replace("WIDTH", str(width)).replace("HEIGHT", str(height))
+    code = _LOADING[format]
+    if weights.what == "numbers":
+        code = _replaced(code, _NUMBERS)
+    if len(weights.shape.input) == 1:
+        make = "np.array" if format == "onnx" else "torch.tensor"
+        values = f"{make}([[{', '.join(['0.0'] * weights.shape.input[0])}]]"
+        dtype = ", dtype=np.float32" if format == "onnx" else ""
+        row = f'row = {values}{dtype})  # in the order of about["features"]\n'
+        code = _replaced(_PICTURE.sub(lambda _: row, code), _ROWS)
+        code = code.replace("import numpy as np\n", "") if format != "onnx" else code
+    else:
+        _, height, width = weights.shape.input
+        code = code.replace("WIDTH", str(width)).replace("HEIGHT", str(height))
+    code = code.replace(f'"model.{"pt" if format == "torch" else format}"', json.dumps(name))
+    return code.replace("IMPORT", found[0]).replace("NETWORK", found[1])
+
+
+def _replaced(code: str, pairs: Sequence[tuple[str, str]]) -> str:
+    for old, new in pairs:
+        code = code.replace(old, new)
+    return code
 
 
 def _network_code(weights: Weights) -> tuple[str, str] | None:

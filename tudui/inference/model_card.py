@@ -15,6 +15,8 @@ from tudui.events import Evaluated
 from tudui.exported import Description
 from tudui.inference.history import History, without_paths
 from tudui.inference.loading import loading_code
+from tudui.inference.number_card import error_lines, scaling_lines
+from tudui.tasks import Numbers
 from tudui.tasks.classes import confusion_rows
 from tudui.tasks.metric import wilson
 from tudui.text import markdown_text, printable
@@ -45,10 +47,10 @@ def model_card(
     `about_file` has lines that only the writer of the file knows; with `best`, validation chose the weights.
     """
     sections = {
-        f"# {markdown_text(out.stem)}": _head(weights, out, about_file, description),
+        f"# {markdown_text(out.stem)}": _head(weights, out, about_file, description, format),
         "## Data": _data(weights, config, history),
         "## Recipe": _recipe(config, history),
-        "## Accuracy": _accuracy(config, history, best=best),
+        "## Accuracy": _accuracy(weights, config, history, best=best),
         "## Limits": _limits(weights, config, history),
         "## Licence": ["Not stated. Before you share this file, choose its terms and check those of the images."],
         "## Loading it": _loading(weights, format, out),
@@ -56,14 +58,19 @@ def model_card(
     return "\n\n".join("\n".join([title, "", *lines]) for title, lines in sections.items()) + "\n"
 
 
-def _head(weights: Weights, out: Path, about_file: Sequence[str], description: Description) -> Lines:
+def _head(weights: Weights, out: Path, about_file: Sequence[str], description: Description, format: str) -> Lines:
     parameters = sum(tensor.numel() for tensor in weights.tensors.values())
     epoch = "" if weights.epoch is None else f", the weights after epoch {weights.epoch}"
     name, title = weights.network.name, network_spec(weights.network.name).title
     if isinstance(weights.network, OwnCode):
         title = f"of the file {name.partition(':')[0]} with sha256 {weights.network.code}"
     mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (description.mean, description.std))
-    yield f"A network that classifies images into {weights.number_of_classes} classes ({parameters:,} parameters)."
+    inputs = "images" if len(weights.shape.input) == 3 else "rows of a table"
+    if isinstance(weights.task, Numbers):
+        names = ", ".join(map(markdown_text, weights.task.names))
+        yield f"A network that predicts {names} from {inputs} ({parameters:,} parameters)."
+    else:
+        yield f"A network that classifies {inputs} into {weights.number_of_classes} classes ({parameters:,} parameters)."
     yield ""
     yield f"- file: {markdown_text(out.name)}, by Tudui {description.version}"
     yield f"- made from: {markdown_text(description.origin)}{epoch}"
@@ -71,6 +78,10 @@ def _head(weights: Weights, out: Path, about_file: Sequence[str], description: D
     yield f"- network: {markdown_text(name)}, {markdown_text(title)}"
     yield f"- input: {description.input}"
     yield f"- mean {mean}; std {std}"
+    if weights.features:
+        yield f"- features, in this order: {', '.join(map(markdown_text, weights.features[:MAX_ROWS]))}"
+    if isinstance(weights.task, Numbers):
+        yield from scaling_lines(weights.task, format)
     if weights.preparation is None:
         yield "- how pixels were prepared in training is **not known**: [0, 1] is assumed, as in the course's scripts"
 
@@ -89,17 +100,24 @@ def _data(weights: Weights, config: Config | None, history: History) -> Lines:
             found, nominal = history.wrong_labels, f"{config.data.noise_source}, level {config.data.label_noise:g}"
             share = markdown_text(found.text(weights.class_names)) if found else nominal
             yield f"- **wrong labels on purpose** in training and validation: {share}; none in test"
-    count = weights.number_of_classes
-    more = f", and {count - MAX_ROWS:,} more" if count > MAX_ROWS else ""
-    yield f"- classes: {', '.join(map(markdown_text, weights.class_names[:MAX_ROWS]))}{more}"
-    if weights.classes is None:
-        yield "- the names of the classes are **not known**; these only number the outputs"
+        if history.outliers:
+            yield f"- **outliers on purpose** among the targets: {history.outliers.text()}; none in test"
+    if not isinstance(weights.task, Numbers):
+        yield from _class_names(weights)
     if config and history.warnings:
         yield "- warnings of the run:"
         for message in history.warnings[:MAX_WARNINGS]:
             yield f"    - {markdown_text(without_paths(message, config)[:400])}"
         if len(history.warnings) > MAX_WARNINGS:
             yield f"    - and {len(history.warnings) - MAX_WARNINGS} more"
+
+
+def _class_names(weights: Weights) -> Lines:
+    count = weights.number_of_classes
+    more = f", and {count - MAX_ROWS:,} more" if count > MAX_ROWS else ""
+    yield f"- classes: {', '.join(map(markdown_text, weights.class_names[:MAX_ROWS]))}{more}"
+    if weights.classes is None:
+        yield "- the names of the classes are **not known**; these only number the outputs"
 
 
 def _recipe(config: Config | None, history: History) -> Lines:
@@ -128,16 +146,20 @@ def _setting(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _accuracy(config: Config | None, history: History, *, best: bool) -> Lines:
+def _accuracy(weights: Weights, config: Config | None, history: History, *, best: bool) -> Lines:
     test, validation = history.test, history.validation
     if config is None or test is None or test.images == 0:
         unknown = history.unknown if config else "a weights file contains no accuracy"
         yield f"**Not known**: {unknown}. Measure it on images that are new to the network, with `tudui evaluate`."
         return
+    protocol, chosen = _protocol(config), "the best validation score" if best else ""
+    if isinstance(weights.task, Numbers):
+        yield from error_lines(weights.task, history, protocol=protocol, chosen=chosen, seed=config.seed)
+        return
     yield f"**Test accuracy {_share(_hits(test), test.images)}**. The interval (Wilson) covers only the random choice"
     yield "of test images."
     yield ""
-    yield f"- protocol: {_protocol(config)}"
+    yield f"- protocol: {protocol}"
     chosen = "those of the epoch with the best validation accuracy" if best else "those of the last epoch"
     yield f"- weights: {chosen} ({test.epoch}), scored once, when the run had ended"
     yield f"- n = 1: one run with seed {config.seed}. Other seeds give other accuracies; this spread is not in the"
@@ -192,6 +214,11 @@ def _classes(test: Evaluated) -> Lines:
 
 
 def _limits(weights: Weights, config: Config | None, history: History) -> Lines:
+    if isinstance(weights.task, Numbers):
+        yield "- It gives a number for any input, also for one that is unlike all of the training, and no error bar."
+        if history.outliers:
+            yield "- Some training targets were wrong on purpose: use it to compare losses, not in practice."
+        return
     _, height, width = weights.shape.input
     yield f"- Its input is {width} x {height} pixels: images are scaled to cover them, and the centre is cut out."
     yield "- It knows its classes only. It assigns an image of anything else to one of them, often with a high"

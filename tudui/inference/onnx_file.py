@@ -1,4 +1,4 @@
-"""A network as an ONNX file, from bytes to probabilities; and the logits that onnxruntime computes."""
+"""A network as an ONNX file, from bytes or rows to probabilities or numbers; and what onnxruntime computes of it."""
 
 import io
 import logging
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tudui.config.own_code import allowed
 from tudui.errors import UsageError
 from tudui.exported import KEY, Channels, Description
+from tudui.tasks import Numbers
 from tudui.text import in_a_line
 from tudui.weights import Weights
 
@@ -36,37 +37,53 @@ def require_onnx() -> tuple[ModuleType, ModuleType]:
     return onnx, onnxruntime
 
 
-class _FromBytes(nn.Module):
-    """A network with its preparation: images uint8 [N, 3, H, W] to logits and probabilities, float32 [N, K]."""
+class _Whole(nn.Module):
+    """A network with its preparation, and the scale of its targets.
+
+    Images uint8 [N, 3, H, W] or rows float32 [N, F] to logits and probabilities, or to values, float32 [N, K].
+    """
 
     mean: Tensor
     std: Tensor
+    location: Tensor
+    scale: Tensor
 
-    def __init__(self, network: nn.Module, channels: Channels) -> None:
+    def __init__(self, weights: Weights, channels: Channels) -> None:
         super().__init__()
-        self.network = network
+        self.network = weights.model()
+        self.divisor = 255 if len(weights.shape.input) == 3 else 1
         for name, values in (("mean", channels.mean), ("std", channels.std)):
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1))
+            self.register_buffer(name, torch.tensor(values).view(-1, *[1] * (len(weights.shape.input) - 1)))
+        self.of_numbers = isinstance(weights.task, Numbers)
+        if isinstance(weights.task, Numbers):
+            for name, values in (("location", weights.task.location), ("scale", weights.task.scale)):
+                self.register_buffer(name, torch.tensor(values))
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.network((images.float() / 255 - self.mean) / self.std)
-        return logits, logits.softmax(1)
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        outputs = self.network((inputs.float() / self.divisor - self.mean) / self.std)
+        return (outputs * self.scale + self.location,) if self.of_numbers else (outputs, outputs.softmax(1))
+
+
+def _names(weights: Weights) -> tuple[str, list[str]]:
+    """Return the names of the input and of the outputs."""
+    outputs = ["values"] if weights.what == "numbers" else ["logits", "probabilities"]
+    return "images" if len(weights.shape.input) == 3 else "rows", outputs
 
 
 def onnx_bytes(weights: Weights, description: Description) -> bytes:
-    """Return a file whose input is images uint8 [N, 3, H, W]; outputs: logits and probabilities, float32 [N, K].
+    """Return a file whose input is images uint8 [N, 3, H, W] or rows float32 [N, F], and whose outputs are as `_Whole`'s.
 
     torch.export traces the network without values and refuses a branch on them; the older TorchScript exporter would
     record one side of it. UsageError if torch cannot translate the network, or only for one N.
     """
     onnx, _ = require_onnx()
-    model = weights.model()
-    images = torch.zeros(2, *weights.shape.input, dtype=torch.uint8)
+    of_images, (inputs, outputs) = len(weights.shape.input) == 3, _names(weights)
+    example = torch.zeros(2, *weights.shape.input, dtype=torch.uint8 if of_images else torch.float32)
     try:
         with _quiet():
             program = torch.onnx.export(
-                _FromBytes(model, description).eval(), (images,), dynamo=True, verbose=False, opset_version=OPSET,
-                input_names=["images"], output_names=["logits", "probabilities"],
+                _Whole(weights, description).eval(), (example,), dynamo=True, verbose=False, opset_version=OPSET,
+                input_names=[inputs], output_names=outputs,
                 dynamic_shapes=({0: torch.export.Dim(BATCH)},),
             )  # fmt: skip
         assert program is not None
@@ -81,7 +98,7 @@ def onnx_bytes(weights: Weights, description: Description) -> bytes:
         reason = _reason(error)
         raise UsageError(f"--format onnx: cannot translate {weights.network.name}: {reason}; {INSTEAD}") from None
     if whole.graph.input[0].type.tensor_type.shape.dim[0].dim_param != BATCH:
-        raise UsageError(f"--format onnx: {weights.network.name} takes one number of images only; {INSTEAD}")
+        raise UsageError(f"--format onnx: {weights.network.name} takes one number of {inputs} only; {INSTEAD}")
     return content
 
 
@@ -116,12 +133,13 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def onnx_logits(path: Path, batches: Sequence[Tensor]) -> Tensor:
-    """Return the logits [N, K] that onnxruntime computes on the CPU from batches of images uint8 [., 3, H, W]."""
+def onnx_outputs(path: Path, batches: Sequence[Tensor]) -> Tensor:
+    """Return the logits or values [N, K] that onnxruntime computes on the CPU from batches of images or rows."""
     _, onnxruntime = require_onnx()
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        logits = [session.run(["logits"], {"images": images.numpy()})[0] for images in batches]
+        name, first = session.get_inputs()[0].name, session.get_outputs()[0].name
+        found = [session.run([first], {name: images.numpy()})[0] for images in batches]
     except Exception as error:  # the library has its own classes
         raise UsageError(f"--format onnx: onnxruntime cannot compute it: {in_a_line(error)}; {INSTEAD}") from None
-    return torch.cat([torch.from_numpy(part) for part in logits])
+    return torch.cat([torch.from_numpy(part) for part in found])

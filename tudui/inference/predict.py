@@ -71,7 +71,8 @@ def predict_files(
     """Yield the `top` most likely classes of each image in order, or why it cannot be read."""
     names, task = weights.class_names, weights.task or Classes(names=weights.class_names)
     if len(weights.shape.input) != 3:
-        raise UsageError(f"{weights.origin}: takes {input_words(weights.shape.input)} and no images; name a CSV file, or use --split")
+        takes = input_words(weights.shape.input)
+        raise UsageError(f"{weights.origin}: takes {takes} and no images; use --split")
     _, height, width = weights.shape.input
     network = network_of(weights, preparation=preparation_of(weights, normalize, None))
     size = engine.evaluation_batch(network.device, (3, height, width))

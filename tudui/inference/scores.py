@@ -109,6 +109,7 @@ def evaluate_weights(
     if data is not None and config.data.is_spoiled and weights.data != dataset.fingerprint():
         # other data, and not that of the run at another place: the wrong labels are not its labels
         dataset = read(config.data.model_copy(update=STANDARDIZE | CLEAN), config.seed, known_of(weights))
+    task = task_of(weights, dataset)
     weights.check_fits(dataset.shape)
     chosen = split_of(dataset, split)
     notes = [*dataset.notes, *([weights.note] if weights.note else [])]
@@ -121,7 +122,6 @@ def evaluate_weights(
     if weights.classes and weights.classes != dataset.task.names:
         names = (", ".join(names) for names in (weights.classes, dataset.task.names))
         notes.append(f"trained on {weights.what} {next(names)}; scored on {next(names)}")
-    task = task_of(weights, dataset)
     network = network_of(weights, preparation=preparation_of(weights, normalize, dataset.preparation))
     chosen = chosen.to(network.device)
     evaluated = score(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 BINS = 40  # of a residual histogram, and of each side of predicted over true
 QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 _Count = Annotated[int, Field(ge=0, lt=2**53)]
+_Cell = Annotated[tuple[_Count, _Count, _Count], Field(strict=False)]
 _Range = Annotated[tuple[float, float], Field(strict=False)]
 
 
@@ -29,7 +30,7 @@ class Pairs(_Part):
     """Predicted over true values of one column: [true bin, predicted bin, count] of equal bins of `range`."""
 
     range: _Range
-    cells: Annotated[list[tuple[_Count, _Count, _Count]], Field(strict=False, max_length=BINS**2), FailFast()]
+    cells: Annotated[list[_Cell], Field(max_length=BINS**2), FailFast()]
 
 
 class Worst(_Part):
