@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tudui.config import Config, Loaded, Override, load_config
-from tudui.config.data_sets import FOLDER, TABLE
+from tudui.config.data_sets import TABLE, path_in
 from tudui.config.load import flatten, located
 from tudui.config.own_code import allow, is_own
 from tudui.config.plug_ins import folder_name
@@ -273,9 +273,10 @@ def new_run_folder(config: Config) -> Iterator[Path]:
 
 def default_name(data: str) -> str:
     """Return a data set's part of a run folder's name, which is safe in shell commands."""
-    if data.startswith(TABLE):
-        return folder_name(Path(data.removeprefix(TABLE)).stem)
-    return folder_name(Path(data.removeprefix(FOLDER)).resolve().name if data.startswith(FOLDER) else data)
+    kind, place = path_in(data)
+    if kind == TABLE:
+        return folder_name(Path(place).stem)
+    return folder_name(Path(place).resolve().name if kind else data)
 
 
 def is_comparison(root: Path) -> bool:

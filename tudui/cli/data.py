@@ -1,9 +1,9 @@
 """`tudui data`: list, check."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tudui.api.console import note
 from tudui.cli import completion
@@ -12,9 +12,10 @@ from tudui.cli.flags import Asked, JsonOption, argument, configured
 from tudui.cli.printing import print_json, print_line, print_table
 from tudui.errors import DataError
 from tudui.invocation import tudui_command
+from tudui.text import printable
 
 if TYPE_CHECKING:
-    from tudui.api.data import Sizes
+    from tudui.api.data import Sizes, Values
 
 app = Commands(help="Look at data sets before training on them.")
 
@@ -26,7 +27,9 @@ SETS = {
     "fashion-mnist": ("70,000", "10", "clothes, 28x28 grey, framed; 31 MB download"),
     "svhn": ("99,289", "10", "house numbers, 32x32; 246 MB download"),
     "folder:PATH": ("any", "any", "your own images: PATH/CLASS/*.jpg, or PATH/train/CLASS/*.jpg"),
+    "table:FILE.csv": ("any", "any", "your own table; a column of targets is named with --target"),
 }
+MOST = 100  # features in a table
 
 
 @app.command("list")
@@ -48,9 +51,9 @@ def list_command() -> None:
 
 
 @app.command()
-@configured("data.dir", "data.size", file=False)
+@configured("data.target", "data.labels", "data.on_missing", "data.dir", "data.size", file=False)
 def check(
-    name: Annotated[str, argument("NAME|PATH", "Data set, or a folder of images.", completion.data_sets)],
+    name: Annotated[str, argument("NAME|PATH", "Data set, folder of images, or CSV file.", completion.data_sets)],
     asked: Asked,
     json: JsonOption = False,
 ) -> None:
@@ -59,22 +62,33 @@ def check(
     Examples:
       tudui data check digits
       tudui data check my-images/ --size 64
+      tudui data check flowers.csv --target species
     """
     from tudui.api.data import check_data
     from tudui.data.folder import some_of
 
-    found = check_data(name, data_dir=asked.value("data.dir"), size=asked.value("data.size"))
+    found = check_data(
+        name, target=asked.value("data.target") or (), labels=asked.value("data.labels"),
+        on_missing=asked.value("data.on_missing"), data_dir=asked.value("data.dir"), size=asked.value("data.size"),
+    )  # fmt: skip
     data, counts, bad = found.data, found.counts, found.source.unreadable
     if json:
         mean, std = data.preparation.mean, data.preparation.std
         about = {"name": data.name, "images": counts, "mean": mean, "std": std, "notes": data.notes}
-        print_json(about | {"sizes": asdict(found.sizes), "unreadable": dict(bad)})
+        more: dict[str, Any] = {"sizes": asdict(found.sizes)} if found.sizes else {}
+        for kind, values in (("features", found.features), ("targets", found.targets)):
+            more |= {kind: [asdict(one) for one in values]} if values else {}
+        print_json(about | more | {"unreadable": dict(bad)})
     else:
         print_line(data.name)
-        rows = [(label, *(f"{split[label]:,}" for split in counts.values())) for label in data.task.names]
+        names = () if found.targets else data.task.names
+        rows = [(label, *(f"{split[label]:,}" for split in counts.values())) for label in names]
         total = ("all", *(f"{sum(split.values()):,}" for split in counts.values()))
-        print_table(("class", *counts), rows, total=total)
-        for line in _about(found.sizes):
+        print_table(("rows" if found.targets else "class", *counts), rows, total=total)
+        for kind, values in (("target", found.targets), ("feature", found.features)):
+            if values:
+                _print_values(kind, values)
+        for line in _about(found.sizes) if found.sizes else ():
             print_line(line)
         note(*(text for text in data.notes if not (bad and some_of(bad) in text)))  # the error below names them
     if bad:
@@ -83,6 +97,17 @@ def check(
             f"{found.name}: {len(bad):,} of {len(bad) + len(found.source.store):,} images cannot be read: "
             f"{some_of(bad)}; fix or delete them, or skip them with: {skip}"
         )
+
+
+def _print_values(kind: str, values: "Sequence[Values]") -> None:
+    lacking = any(one.missing for one in values)
+    rows = []
+    for one in values[:MOST]:
+        shown = [f"{value:.5g}" for value in (one.minimum, one.median, one.maximum)]
+        rows.append((printable(one.name), *shown, *([f"{one.missing:,}"] if lacking else [])))
+    print_table((kind, "minimum", "median", "maximum", *(["missing"] if lacking else [])), rows)
+    if len(values) > MOST:
+        print_line(f"and {len(values) - MOST:,} more")
 
 
 def _about(sizes: "Sizes") -> Iterator[str]:

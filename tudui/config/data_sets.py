@@ -30,6 +30,12 @@ def data_sets() -> dict[str, EntryPoint]:
     return plug_ins("tudui.data_sets")
 
 
+def path_in(name: str) -> tuple[str, str]:
+    """Return `folder:` or `table:` and the path after it; an empty text and the name for another data set."""
+    kind = next((kind for kind in (FOLDER, TABLE) if name.startswith(kind)), "")
+    return kind, name.removeprefix(kind)
+
+
 def kind_of(data: Mapping[str, Any]) -> Kind:
     """Return the kind of a data set from the section `data`, which is not checked yet; images in classes if unknown.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tudui.config.data_sets import FOLDER, TABLE, Kind, kind_of
+from tudui.config.data_sets import Kind, kind_of, path_in
 from tudui.config.describe import describe, shorten
 from tudui.config.loss_spec import LossParameters, LossSpec, does_not_fit, loss_section, loss_spec
 from tudui.config.network_spec import NetworkSpec, network_spec, recipe_name, recipe_rate
@@ -231,9 +231,9 @@ def flatten(config: Config) -> dict[str, Any]:
 def located(config: Config) -> Config:
     """Return the config with absolute paths, so that it means the same files in another working directory."""
     data = {key: path and str(Path(path).absolute()) for key, path in config.data if key in DATA_PATHS}
-    for kind in (FOLDER, TABLE):
-        if config.data.name.startswith(kind):
-            data["name"] = f"{kind}{Path(config.data.name.removeprefix(kind)).absolute()}"
+    kind, place = path_in(config.data.name)
+    if kind:
+        data["name"] = f"{kind}{Path(place).absolute()}"
     begin = config.train.init_from and str(Path(config.train.init_from).absolute())
     train = config.train.model_copy(update={"init_from": begin})
     return config.model_copy(update={"data": config.data.model_copy(update=data), "train": train})

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
-from tudui.config.data_sets import FOLDER, TABLE, Kind, data_sets, kind_of
+from tudui.config.data_sets import FOLDER, TABLE, Kind, data_sets, kind_of, path_in
 from tudui.config.loss_spec import LossParameters
 from tudui.config.network_spec import NetworkParameters
 from tudui.config.own_code import is_own, only_by_flag
@@ -120,9 +120,9 @@ class DataConfig(Section):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        for kind in (FOLDER, TABLE):
-            if name.startswith(kind) and name != kind:
-                return kind + _at_home(name.removeprefix(kind))
+        kind, path = path_in(name)
+        if kind and path:
+            return kind + _at_home(path)
         if is_own(name) or name in data_sets():
             return name
         kind = FOLDER if Path(name).is_dir() else TABLE if Path(name).is_file() else ""

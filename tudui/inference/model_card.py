@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tudui.config import Config
-from tudui.config.data_sets import FOLDER
+from tudui.config.data_sets import path_in
 from tudui.config.load import flatten
 from tudui.config.loss_spec import loss_spec
 from tudui.config.network_spec import network_spec
@@ -25,7 +25,8 @@ from tudui.weights import Weights
 MAX_ROWS = 100  # of the table of classes; with more, only the LEAST accurate
 LEAST = 20
 MAX_WARNINGS = 20
-PATHS = ("train.init_from", "data.noise_matrix", "data.noise_manifest")  # the card shows their names only
+# the card shows their names only
+PATHS = ("train.init_from", "data.labels", "data.noise_matrix", "data.noise_manifest")
 LEFT_OUT = ("log.", "checkpoint.", "device", "expect", "data.name", "data.dir", "data.cache", "data.on_bad_image")
 
 Lines = Iterator[str]
@@ -80,6 +81,10 @@ def _head(weights: Weights, out: Path, about_file: Sequence[str], description: D
     yield f"- mean {mean}; std {std}"
     if weights.features:
         yield f"- features, in this order: {', '.join(map(markdown_text, weights.features[:MAX_ROWS]))}"
+    if any("=" in name for name in weights.features):
+        yield "- COLUMN=TEXT is 1 in rows where the column has this text, else 0"
+    if description.fill:
+        yield f"- a missing number (NaN) becomes: {', '.join(f'{value:.4g}' for value in description.fill)}"
     if isinstance(weights.task, Numbers):
         yield from scaling_lines(weights.task, format)
     if weights.preparation is None:
@@ -90,9 +95,8 @@ def _data(weights: Weights, config: Config | None, history: History) -> Lines:
     if config is None:
         yield "**Not known**: a weights file does not say what it was trained on."
     else:
-        name = config.data.name
-        shown = f"{FOLDER}{Path(name).name}" if name.startswith(FOLDER) else name
-        yield f"- data set: {markdown_text(shown)}"
+        kind, place = path_in(config.data.name)
+        yield f"- data set: {markdown_text(kind + Path(place).name if kind else place)}"
         if history.images:
             yield f"- images: {', '.join(f'{count:,} {split}' for split, count in history.images.items())}"
         yield f"- fingerprint (sha256 of classes, labels and about 500 images of each split): {weights.data}"
