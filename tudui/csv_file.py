@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -97,6 +98,13 @@ class CsvFile:
         except ValueError:
             pass
         return list(map(_number, cells))
+
+    def is_number(self, cell: str) -> bool:
+        """Return whether a cell is a number, also an infinite one."""
+        plain = cell.replace(".", "?").replace(",", ".") if self.comma else cell
+        with suppress(ValueError):
+            return "_" not in plain and not math.isnan(float(plain))
+        return False
 
     def kind(self, cells: Sequence[str]) -> Kind:
         """Return what most cells of a column are; nothing if all are empty."""

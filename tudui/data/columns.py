@@ -9,14 +9,14 @@ import numpy as np
 from tudui.config.schema import DataConfig
 from tudui.csv_file import MAX_NAME, Chunk, CsvFile, Kind, quoted
 from tudui.errors import DataError
-from tudui.text import shown_as_it_is
+from tudui.text import in_a_line, shown_as_it_is
 
 MOST_TEXTS = 100  # different texts of a feature; a column with more is left out
 SHOWN = 12  # names in a message
 LARGEST = 1e30  # squares of larger numbers are infinite in the arithmetic of networks
 
 
-@dataclass
+@dataclass(eq=False)
 class Column:
     """A column while its cells are read."""
 
@@ -95,7 +95,7 @@ class Column:
                 self.unknown.setdefault(text, line)
             return -1
         if not shown_as_it_is(text):
-            raise DataError(f"{where}: has control characters ({quoted(ascii(text))}); remove them")
+            raise DataError(f"{where}: has control characters ({in_a_line(ascii(text[:40]))}); remove them")
         self.has_long = self.has_long or len(text) > MAX_NAME
         return self.texts.setdefault(text, len(self.texts))
 
@@ -132,9 +132,9 @@ def _by_number(text: str) -> tuple[float, str]:
 
 
 def _why(cell: str, name: str, file: CsvFile) -> str:
-    if np.isinf(file.numbers(["1" + cell.strip().lstrip("+-")])[0]):
-        text = f"set 'data.text=[{name}]'"
-        return f"{quoted(cell)} is not a number, and most cells of this column are; fix it, or --{text} makes all texts"
+    if not file.is_number(cell):
+        way = f"fix it, or read all as texts: --set 'data.text=[{name}]'"
+        return f"{quoted(cell)} is not a number, as most cells of this column are; {way}"
     return f"{quoted(cell)} is infinite or above {LARGEST:g}; fix it or leave the cell empty"
 
 

@@ -127,7 +127,7 @@ def _complete(
     blocks: list[np.ndarray], columns: _Columns, layout: Layout, file: CsvFile, config: DataConfig
 ) -> tuple[list[np.ndarray], list[str]]:
     """Return the rows that `data.on_missing` keeps, and notes; DataError if it refuses missing values."""
-    needed = [column for column in columns.every if column not in columns.features]
+    needed = columns.every[: len(columns.every) - len(columns.features)]
     used = [*needed, *layout.numbers, *layout.texts]
     notes = [
         f"{file.path}: {column.name}: the network does not know these texts: {listed(list(column.unknown))}"
@@ -137,7 +137,8 @@ def _complete(
     if any(column.missing for column in used):
         notes += about_missing(used, sum(map(len, blocks)), file, config)
         needed = used if config.on_missing == "drop" else needed
-        places = [columns.every.index(column) for column in needed]
+        place_of = {column: place for place, column in enumerate(columns.every)}
+        places = [place_of[column] for column in needed]
         blocks = [block[~np.isnan(block[:, places]).any(1)] for block in blocks]
     return blocks, notes
 
