@@ -9,18 +9,24 @@ from torch import nn
 
 from tudui import losses
 from tudui.config import load_config, parse_set
-from tudui.errors import ConfigError
+from tudui.errors import ConfigError, UsageError
 from tudui.losses import build_loss, loss_specs
-from tudui.tasks import Classes
+from tudui.tasks import Classes, Numbers
 
 CLASSES = Classes(names=tuple("abcdef"), counts=(10, 20, 30, 40, 50, 60))
 K = CLASSES.outputs
 RESIDUAL = ("huber", "l1", "mse", "smooth_l1")
+OF_NUMBERS = ("cauchy", *RESIDUAL, "log_cosh", "quantile")
 OWN = ("ce", "focal", "gce", *RESIDUAL, "nce+mae", "phuber_ce", "sce", "squentropy")
 
 
 def loss_of(name: str, **parameters):
     return build_loss(loss_specs()[name].parameters(name=name, **parameters), CLASSES)
+
+
+def loss_of_numbers(name: str, columns: int = 1, **parameters):
+    names = tuple(f"column {column}" for column in range(columns))
+    return build_loss(loss_specs()[name].parameters(name=name, **parameters), Numbers(names=names))
 
 
 @pytest.fixture
@@ -286,3 +292,77 @@ def test_every_own_loss_has_a_rate_for_every_optimizer():
             for optimizer in ("sgd", "adam", "adamw"):
                 settings = [f"loss={{name: {name}, form: {form}}}", f"optimizer={optimizer}"]
                 assert load_config(None, [parse_set(text) for text in settings]).config.optimizer.lr > 0
+
+
+# Numbers as targets
+
+
+@pytest.mark.parametrize("name", OF_NUMBERS)
+def test_gradients_of_losses_of_numbers_against_finite_differences(name):
+    generator = torch.Generator().manual_seed(2)
+    outputs, targets = 3 * torch.randn(2, 16, 2, generator=generator, dtype=torch.float64)
+    loss = loss_of_numbers(name, columns=2)
+    assert torch.autograd.gradcheck(lambda x: loss(x, targets), outputs.clone().requires_grad_())
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "closed_form"),
+    [
+        ("mse", {}, lambda r: r**2),
+        ("l1", {}, np.abs),
+        ("huber", {"delta": 0.5}, lambda r: np.where(np.abs(r) <= 0.5, r**2 / 2, 0.5 * (np.abs(r) - 0.25))),
+        ("smooth_l1", {"beta": 0.5}, lambda r: np.where(np.abs(r) < 0.5, r**2, np.abs(r) - 0.25)),
+        ("log_cosh", {}, lambda r: np.log(np.cosh(r))),
+        ("quantile", {"tau": 0.9}, lambda r: np.where(r < 0, -0.9 * r, 0.1 * r)),
+        ("cauchy", {"c": 2.0}, lambda r: 2 * np.log1p((r / 2) ** 2)),
+    ],
+)
+def test_losses_of_numbers_by_their_formulas(name, parameters, closed_form):
+    residuals = np.linspace(-3, 3, 31)
+    outputs, targets = torch.from_numpy(residuals + 7)[:, None], torch.full((31, 1), 7.0, dtype=torch.float64)
+    assert loss_of_numbers(name, **parameters)(outputs, targets).numpy() == pytest.approx(closed_form(residuals))
+    both = loss_of_numbers(name, columns=2, **parameters)(outputs.repeat(1, 2) * 1, targets.repeat(1, 2))
+    assert both.numpy() == pytest.approx(closed_form(residuals))
+
+
+@pytest.mark.parametrize("name", OF_NUMBERS)
+def test_huge_residuals_stay_finite(name):
+    outputs = torch.tensor([[1e15], [-1e15], [0.0]], requires_grad=True)
+    values = loss_of_numbers(name)(outputs, torch.zeros(3, 1))
+    values.sum().backward()
+    assert values.isfinite().all()
+    assert outputs.grad.isfinite().all()
+    assert values[2] == 0
+
+
+def test_the_gradient_of_cauchy_is_largest_at_c():
+    outputs = torch.linspace(0.01, 20, 2000, dtype=torch.float64)[:, None].clone().requires_grad_()
+    loss_of_numbers("cauchy", c=3.0)(outputs, torch.zeros(2000, 1, dtype=torch.float64)).sum().backward()
+    assert float(outputs.detach()[outputs.grad.argmax()]) == pytest.approx(3, abs=0.02)
+
+
+def test_the_minimum_of_the_quantile_loss_is_the_quantile():
+    generator = torch.Generator().manual_seed(4)
+    targets = torch.randn(1001, 1, generator=generator, dtype=torch.float64).exp()
+    places = targets.sort(0).values
+    loss = loss_of_numbers("quantile", tau=0.9)
+    values = [float(loss(place.expand(1001, 1), targets).mean()) for place in places]
+    assert float(places[int(np.argmin(values))]) == pytest.approx(float(np.quantile(targets.numpy(), 0.9)), rel=1e-9)
+
+
+def test_a_loss_of_numbers_is_of_scaled_targets():
+    task = Numbers(names=("a", "b"), location=(10.0, 0.0), scale=(2.0, 4.0))
+    loss = build_loss(loss_specs()["l1"].parameters(name="l1"), task)
+    assert loss(torch.tensor([[1.0, 1.0]]), torch.tensor([[14.0, 0.0]])).tolist() == [1.0]
+
+
+def test_a_loss_from_python_by_the_kind_of_targets():
+    outputs = torch.tensor([[1.0], [4.0]])
+    assert losses.get("huber", delta=2)(outputs, torch.tensor([[0.0], [0.0]])).tolist() == [0.5, 6.0]
+    assert losses.get("mse")(outputs, torch.tensor([0, 0])).tolist() == [0.0, 9.0]
+    with pytest.raises(UsageError, match="ce is a loss for classes"):
+        losses.get("ce")(outputs, torch.zeros(2, 1))
+    with pytest.raises(UsageError, match="cauchy is a loss for numbers"):
+        losses.get("cauchy")(outputs, torch.tensor([0, 0]))
+    with pytest.raises(ValueError, match="a number per output"):
+        losses.get("l1")(outputs, torch.zeros(2))

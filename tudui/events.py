@@ -84,6 +84,7 @@ class RunStarted:
     hashes: Mapping[str, str]  # sha256 of what the run starts from
     wrong_labels: WrongLabels | None = None
     outliers: Outliers | None = None
+    residuals: Mapping[str, str] = field(default_factory=dict)  # settings of the loss in the unit of the targets
     step: Count = 0  # where it starts
     format: int = FORMAT  # of the record
 

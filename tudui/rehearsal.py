@@ -11,6 +11,7 @@ from tudui.data import EpochDraw, draw_epoch
 from tudui.distributed import check_shares
 from tudui.events import Outliers, WrongLabels
 from tudui.files import check_writable
+from tudui.losses import in_unit
 from tudui.run import Run
 from tudui.run.outcome import spoiled_of
 from tudui.run.prepare import load_datasets, prepare, uncached
@@ -56,6 +57,7 @@ def check(config: Config, folder: Path | None = None, *, resume: bool = False, r
         ),
         "batch": f"{list(images.shape)} {images.dtype}",
         "loss": f"{config.loss.name} = {first.loss:.4f} on the first batch",
+        **{f"loss.{name}": text for name, text in in_unit(config.loss, data.task).items()},
         "gradient_norm": first.gradient_norm["total"],
         "learning_rate": config.optimizer.lr,
         "steps": run.state.steps_planned,

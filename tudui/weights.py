@@ -82,8 +82,8 @@ class Weights:
         """Raise WeightsError if the image size or the number of classes differ."""
         if self.shape.outputs != shape.outputs:
             raise WeightsError(
-                f"{self.origin}: its last layer has {self.number_of_classes} {self.what}, the data has {shape.outputs}; "
-                f"choose data with the same {self.what}"
+                f"{self.origin}: its last layer has {self.number_of_classes} {self.what}, the data has "
+                f"{shape.outputs}; choose data with the same {self.what}"
             )
         if self.shape.input != shape.input:
             ours, theirs = (input_words(one.input) for one in (self.shape, shape))

@@ -64,7 +64,7 @@ class Arrangement:
         else:
             given = given_rates(plan)
             runs = list(reported_runs(plan, given))
-            rates = {name: (given[name, comparison.label_noise[0]],) for name in comparison.variants}
+            rates = {name: (given[name, comparison.levels[0]],) for name in comparison.variants}
         first = runs[: self.jobs] if self.executor == "stacked" else runs[:1]
         return estimate([run.config for run in first]).whole * math.ceil(self.runs / self.jobs) + START_UP, rates
 

@@ -22,7 +22,7 @@ Spread = tuple[int, int, int]  # minimum, median, maximum
 
 @dataclass(frozen=True)
 class Values:
-    """The values of a feature of a table, or of a target of numbers."""
+    """The values of a feature of a table."""
 
     name: str
     minimum: float
@@ -50,15 +50,29 @@ class CheckedData:
     name: str  # as --data takes it
     data: "Dataset"
     source: "Source"
-    sizes: "Sizes | None"  # of images
+    sizes: "Sizes | None"  # None: a table
     features: tuple[Values, ...] = ()  # of a table
-    targets: tuple[Values, ...] = ()  # of numbers
+
+    @property
+    def targets(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Minimum, quartiles and maximum of each column of numbers, by split; {} for classes."""
+        if self.data.task.kind == "classes":
+            return {}
+        import numpy as np
+
+        names = ("minimum", "low", "median", "high", "maximum")
+        found = {}
+        for split, rows in self.data.splits().items():
+            quantiles = np.quantile(rows.targets.numpy(), [0, 0.25, 0.5, 0.75, 1], axis=0).T.tolist()
+            columns = zip(self.data.task.names, quantiles, strict=True)
+            found[split] = {name: dict(zip(names, column, strict=True)) for name, column in columns}
+        return found
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Images or rows of each class by split, or of all."""
-        if self.targets:
-            return {split: {"all": len(images)} for split, images in self.data.splits().items()}
+        """Images of each class, by split; of numbers, of all together."""
+        if self.data.task.kind == "numbers":
+            return {split: {"all": len(rows)} for split, rows in self.data.splits().items()}
         classes = self.data.task.names
         return {
             split: dict(zip(classes, images.targets.bincount(minlength=len(classes)).tolist(), strict=True))
@@ -101,14 +115,7 @@ def check_data(
 
     source = read_source(config.data)
     data = dataset_of(source, config.data, config.seed)
-    return CheckedData(
-        name,
-        data,
-        source,
-        None if source.features else sizes_of(source),
-        _values_of(source.features, source.store) if source.features else (),
-        _values_of(data.task.names, source.targets) if data.task.kind == "numbers" else (),
-    )
+    return CheckedData(name, data, source, sizes_of(source), _values_of(source.features, source.store))
 
 
 def _values_of(names: Sequence[str], values: "Tensor") -> tuple[Values, ...]:
@@ -124,9 +131,12 @@ def _values_of(names: Sequence[str], values: "Tensor") -> tuple[Values, ...]:
     return tuple(found)
 
 
-def sizes_of(source: "Source") -> Sizes:
-    """Return the sizes of a source's images before they were scaled; those of image files are read from the files."""
+def sizes_of(source: "Source") -> Sizes | None:
+    """Return the sizes of a source's images before they were scaled, read from image files; None for a table."""
     import numpy as np
+
+    if source.features:
+        return None
 
     from tudui.data.decoding import original_size, pillow_warnings
 

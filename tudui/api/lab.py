@@ -102,7 +102,7 @@ def loss_curves(
         raise UsageError(f"--reach {reach:g}: must be from {SMALLEST_REACH:g} to {LARGEST_REACH:g}")
     on_numbers = [loss for loss in chosen if loss.on_numbers]
     reach = reach or reach_of(on_numbers)
-    of_classes = chosen if len(on_numbers) < len(chosen) else []
+    of_classes = [loss for loss in chosen if loss.spec.fits("classes")] if len(on_numbers) < len(chosen) else []
     found = LossCurves(
         tuple(curve_label(loss) for loss in chosen),
         tuple(residual_curve(loss, label=curve_label(loss), reach=reach) for loss in on_numbers),

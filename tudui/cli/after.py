@@ -170,7 +170,9 @@ def _runs_table(rows: list[dict[str, Any]], left_out: tuple[str, ...]) -> "Table
     from tudui.sinks.printable import plain_table
 
     of_classes = all(row["unit"] in (None, "%") for row in rows)
-    heads = dict(zip(("val. %", "test %") if of_classes else ("validation", "test"), ("validation", "test"), strict=True))
+    heads = dict(
+        zip(("val. %", "test %") if of_classes else ("validation", "test"), ("validation", "test"), strict=True)
+    )
 
     def _score(value: float | None, unit: str | None) -> str | None:
         if value is None or of_classes or unit == "%":

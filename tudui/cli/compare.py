@@ -32,9 +32,9 @@ OUT = "Folder for runs and report.  [default: below runs/, the same for the same
 
 @configured(
     "comparison.variants", "network", "data.name", "data.dir", "data.size", "comparison.seeds",
-    "comparison.until_decided", "comparison.max_seeds", "comparison.label_noise", "comparison.lr", "comparison.forms",
-    "comparison.baseline", "comparison.metric", "comparison.margin", "comparison.family",
-    "comparison.explain_variance", "train.epochs", "data.on_bad_image", "log.sinks",
+    "comparison.until_decided", "comparison.max_seeds", "comparison.label_noise", "comparison.outliers",
+    "comparison.lr", "comparison.forms", "comparison.baseline", "comparison.metric", "comparison.margin",
+    "comparison.family", "comparison.explain_variance", "train.epochs", "data.on_bad_image", "log.sinks",
 )  # fmt: skip
 def compare_losses_command(
     asked: Asked,
@@ -94,14 +94,13 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
     seeds = f"seeds {base.seed} to {base.seed + looks[-1] - 1}"
     if len(looks) > 1:
         seeds += f", verdicts after {listed(list(map(str, looks)))} seeds until each comparison is decided"
-    noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
+    noise = ", ".join(f"{100 * level:g} %" for level in comparison.levels)
     if (kind := base.data.noise_source) != "symmetric":
-        noise = (
-            kind if kind == "manifest" else f"{kind}, level {', '.join(f'{one:g}' for one in comparison.label_noise)}"
-        )
+        noise = kind if kind == "manifest" else f"{kind}, level {', '.join(f'{one:g}' for one in comparison.levels)}"
+    wrong = "outliers" if base.kind.task == "numbers" else "wrong labels"
     one_by_one = ", one after another" if way.executor == "ray" else ""
     lines += [
-        f"{base.data.name}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}",
+        f"{base.data.name}, {base.train.epochs} epochs, {seeds}, {wrong} {noise}",
         f"{way}, in {way.folder}: {'at most ' if len(looks) > 1 else ''}about {duration(seconds)}{one_by_one}",
         "dry run: nothing was written",
     ]

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from tudui.api.console import note
 from tudui.cli import completion
@@ -15,7 +15,7 @@ from tudui.invocation import tudui_command
 from tudui.text import printable
 
 if TYPE_CHECKING:
-    from tudui.api.data import Sizes, Values
+    from tudui.api.data import CheckedData, Sizes, Values
 
 app = Commands(help="Look at data sets before training on them.")
 
@@ -26,6 +26,8 @@ SETS = {
     "mnist": ("70,000", "10", "handwritten digits, 28x28 grey, framed; 12 MB download"),
     "fashion-mnist": ("70,000", "10", "clothes, 28x28 grey, framed; 31 MB download"),
     "svhn": ("99,289", "10", "house numbers, 32x32; 246 MB download"),
+    "rotated-digits": ("1,797", "numbers", "the digits, each turned; the target is the angle; comes with Tudui"),
+    "diabetes": ("442", "numbers", "a table of 10 measurements and the progression of a disease; comes with Tudui"),
     "folder:PATH": ("any", "any", "your own images: PATH/CLASS/*.jpg, or PATH/train/CLASS/*.jpg"),
     "table:FILE.csv": ("any", "any", "your own table; a column of targets is named with --target"),
 }
@@ -75,19 +77,19 @@ def check(
     if json:
         mean, std = data.preparation.mean, data.preparation.std
         about = {"name": data.name, "images": counts, "mean": mean, "std": std, "notes": data.notes}
-        more: dict[str, Any] = {"sizes": asdict(found.sizes)} if found.sizes else {}
-        for kind, values in (("features", found.features), ("targets", found.targets)):
-            more |= {kind: [asdict(one) for one in values]} if values else {}
-        print_json(about | more | {"unreadable": dict(bad)})
+        sizes = found.sizes and asdict(found.sizes)
+        features = {"features": [asdict(one) for one in found.features]} if found.features else {}
+        print_json(about | features | {"targets": found.targets, "sizes": sizes, "unreadable": dict(bad)})
     else:
         print_line(data.name)
-        names = () if found.targets else data.task.names
-        rows = [(label, *(f"{split[label]:,}" for split in counts.values())) for label in names]
-        total = ("all", *(f"{sum(split.values()):,}" for split in counts.values()))
-        print_table(("rows" if found.targets else "class", *counts), rows, total=total)
-        for kind, values in (("target", found.targets), ("feature", found.features)):
-            if values:
-                _print_values(kind, values)
+        if found.targets:
+            _print_targets(found)
+        else:
+            rows = [(label, *(f"{split[label]:,}" for split in counts.values())) for label in data.task.names]
+            total = ("all", *(f"{sum(split.values()):,}" for split in counts.values()))
+            print_table(("class", *counts), rows, total=total)
+        if found.features:
+            _print_features(found.features)
         for line in _about(found.sizes) if found.sizes else ():
             print_line(line)
         note(*(text for text in data.notes if not (bad and some_of(bad) in text)))  # the error below names them
@@ -99,15 +101,35 @@ def check(
         )
 
 
-def _print_values(kind: str, values: "Sequence[Values]") -> None:
+def _print_features(values: "Sequence[Values]") -> None:
+    """Print the range of each feature of a table."""
     lacking = any(one.missing for one in values)
     rows = []
     for one in values[:MOST]:
         shown = [f"{value:.5g}" for value in (one.minimum, one.median, one.maximum)]
         rows.append((printable(one.name), *shown, *([f"{one.missing:,}"] if lacking else [])))
-    print_table((kind, "minimum", "median", "maximum", *(["missing"] if lacking else [])), rows)
+    print_table(("feature", "minimum", "median", "maximum", *(["missing"] if lacking else [])), rows)
     if len(values) > MOST:
         print_line(f"and {len(values) - MOST:,} more")
+
+
+def _print_targets(found: "CheckedData") -> None:
+    """Print the spread of each target column in each split."""
+    from tudui.tasks import Numbers
+
+    task = found.data.task
+    assert isinstance(task, Numbers)
+    rows = [
+        (
+            name,
+            split,
+            f"{len(found.data.splits()[split]):,}",
+            *(task.unit_of(column).text(one) for one in spread.values()),
+        )
+        for column, name in enumerate(task.names)
+        for split, spread in ((split, spreads[name]) for split, spreads in found.targets.items())
+    ]
+    print_table(("target", "split", "rows", "minimum", "25 %", "median", "75 %", "maximum"), rows, left=2)
 
 
 def _about(sizes: "Sizes") -> Iterator[str]:

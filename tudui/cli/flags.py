@@ -63,6 +63,7 @@ FLAGS: Mapping[str, Flag] = {
     "comparison.until_decided": Flag(name="--until-decided", sets=True, panel=CHOICE),
     "comparison.max_seeds": Flag(name="--max-seeds", metavar="N", panel=CHOICE),
     "comparison.label_noise": Flag(name="--label-noise", metavar="SHARES", panel=CHOICE),
+    "comparison.outliers": Flag(name="--outliers", metavar="SHARES", panel=CHOICE),
     "comparison.lr": Flag(name="--lr"),
     "comparison.explain_variance": Flag(name="--explain-variance", sets=True),
     "comparison.forms": Flag(name="--forms", metavar="FORMS"),

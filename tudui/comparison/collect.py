@@ -14,7 +14,7 @@ from tudui.comparison.pairs import pairs_of, values_of
 from tudui.comparison.statistics import Spread, summary
 from tudui.config.plan import Plan
 from tudui.events import Evaluated
-from tudui.tasks import metric_named
+from tudui.tasks import Metric, metric_named
 from tudui.tasks.classes import confusion_from, confusion_rows
 
 LABELS = ("clean", "flipped")  # of training images: right ones, and those made wrong on purpose
@@ -82,15 +82,21 @@ def _hashes(records: Sequence[RunRecord]) -> dict[str, Any]:
 
 def _rows(plan: Plan, records: Sequence[RunRecord]) -> Iterator[Row]:
     comparison = plan.comparison
-    for noise in comparison.label_noise:
+    for noise in comparison.levels:
         by_variant = {
             variant: [run for run in records if (run.planned.variant, run.planned.label_noise) == (variant, noise)]
             for variant in comparison.variants
         }
         ended = [run.validation[-1][1] for run in by_variant[comparison.baseline] if run.finished and run.validation]
-        auto = round(0.9 * fmean(ended), 2) if ended else None
+        first = records[0].task.metrics[0]
+        auto = _nearly(fmean(ended), first) if ended else None
         reach = auto if comparison.reach == "auto" else comparison.reach
         yield from (_row(variant, noise, runs, reach) for variant, runs in by_variant.items())
+
+
+def _nearly(score: float, metric: Metric) -> float:
+    """Return the score to reach for time to a score: a tenth of it worse."""
+    return round(0.9 * score, 2) if metric.better == "more" else float(f"{score / 0.9:.3g}")
 
 
 def _row(variant: str, noise: float, runs: Sequence[RunRecord], reach: float | None) -> Row:
@@ -115,15 +121,17 @@ def _row(variant: str, noise: float, runs: Sequence[RunRecord], reach: float | N
         details=_pooled(tests),
         learned={kind: _means([getattr(one, kind) for one in learned]) for kind in LABELS} if learned else None,
         reach=reach,
-        reached=tuple(_reached(run, reach) for run in finished),
+        reached=tuple(_reached(run, reach, task.metrics[0]) for run in finished),
     )
 
 
 def _lost_class(finished: Sequence[RunRecord]) -> list[int]:
     """Return the seeds of the runs that never predict a class which other runs predict.
 
-    Classes with fewer than 10 test images do not count: not to predict them may be chance.
+    Classes with fewer than 10 test images do not count: not to predict them may be chance. Numbers have no classes.
     """
+    if not finished or finished[0].task.kind != "classes":
+        return []
     predicted = [set(run.predictions["predicted"].tolist()) for run in finished]
     images = Counter(finished[0].predictions["label"].tolist()) if finished else {}
     known = {label for label, number in images.items() if number >= FEWEST_OF_CLASS} & set().union(*predicted)
@@ -146,7 +154,7 @@ def _means(scores: Sequence[Mapping[str, float | None]]) -> Means:
 
 def _pooled(tests: Sequence[Evaluated]) -> dict[str, Any]:
     """Return the accuracy of each class, mean over the seeds, and the sum of their confusion matrices."""
-    if not tests:
+    if not tests or "confusion" not in tests[0].details:
         return {}
     cells: dict[int, Counter[int]] = defaultdict(Counter)
     for test in tests:
@@ -158,7 +166,11 @@ def _pooled(tests: Sequence[Evaluated]) -> dict[str, Any]:
     }
 
 
-def _reached(run: RunRecord, score: float | None) -> tuple[int | None, float | None]:
-    """Return the epoch, and the seconds in the loop, after which the validation score was first that high."""
-    reached = ((epoch, seconds) for epoch, value, seconds in run.validation if score is not None and value >= score)
+def _reached(run: RunRecord, score: float | None, metric: Metric) -> tuple[int | None, float | None]:
+    """Return the epoch, and the seconds in the loop, after which the validation score was first that good."""
+    reached = (
+        (epoch, seconds)
+        for epoch, value, seconds in run.validation
+        if score is not None and (value == score or metric.is_better(value, score))
+    )
     return next(reached, (None, None))

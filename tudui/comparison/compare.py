@@ -155,6 +155,8 @@ def check_data(plan: Plan) -> None:
         raise UsageError(f"--margin {margin:g}: {metric.title} is at most 1; one point is 0.01")
     check_test_images(len(data.test), data.name)
     for loss in plan.comparison.variants.values():
+        if data.task.kind == "numbers":  # some settings of a loss are for classes
+            build_loss(loss, data.task)
         if isinstance(loss, OwnCode):
             own_object(loss.name, loss.code, "--losses with all losses, this one as")
         build_loss(loss, data.task)
@@ -190,9 +192,9 @@ def number_of_runs(plan: Plan) -> int:
     each = looks_of(comparison)[-1]
     if comparison.lr == "tuned":
         each += len(comparison.rates) * comparison.tuning_seeds
-    number = len(comparison.variants) * len(comparison.label_noise) * each
+    number = len(comparison.variants) * len(comparison.levels) * each
     if comparison.explain_variance:
-        any_rate = {(variant, noise): 1.0 for variant in comparison.variants for noise in comparison.label_noise}
+        any_rate = {(variant, noise): 1.0 for variant in comparison.variants for noise in comparison.levels}
         number += sum(map(len, runs_of_sources(plan, reported_runs(plan, any_rate)).values()))
     return number
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tudui.comparison.runs import PlannedRun
 from tudui.errors import DataError, UsageError
-from tudui.events import Evaluated, Event, RunStarted, StepEnd, Warned, WrongLabels
+from tudui.events import Evaluated, Event, Outliers, RunStarted, StepEnd, Warned, WrongLabels
 from tudui.files import opened
 from tudui.record import Result, read_record, read_result
 from tudui.run_folder import RunFolder
@@ -32,12 +32,14 @@ class RunRecord:
     result: Result
     hashes: Mapping[str, str]
     wrong_labels: WrongLabels | None
+    outliers: Outliers | None
     task: Task
     validation: tuple[Scored, ...]
     training: tuple[StepEnd, ...]
     warnings: tuple[str, ...]
     test: Evaluated | None  # the last weights on the test images; None if the run diverged
-    # of the test images: label [N], predicted [N], confidence [N], each metric's values [N]; {} if it diverged
+    # of the test images: label [N], predicted [N], confidence [N], each metric's values [N]; {} if it diverged.
+    # Of numbers, label and predicted are [N, K], and there is no confidence
     predictions: Mapping[str, np.ndarray]
 
     @property
@@ -151,6 +153,7 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
         result,
         hashes=started.hashes,
         wrong_labels=started.wrong_labels,
+        outliers=started.outliers,
         task=task,
         validation=tuple((event.epoch, event.scores[first], seconds[event.epoch]) for event in validation),
         training=tuple(steps),
@@ -162,7 +165,8 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
 
 def _read_predictions(path: Path, images: int, task: Task) -> dict[str, np.ndarray]:
     """Return the arrays of `predictions.npz`, among them a column for each metric."""
-    names, classes = (*PREDICTIONS, *(metric.name for metric in task.metrics)), task.outputs
+    classes, columns = task.outputs, PREDICTIONS if task.kind == "classes" else PREDICTIONS[:2]
+    names = (*columns, *(metric.name for metric in task.metrics))
     try:
         with opened(path) as file:
             with zipfile.ZipFile(file) as archive:
@@ -174,18 +178,34 @@ def _read_predictions(path: Path, images: int, task: Task) -> dict[str, np.ndarr
                 found = {name: arrays[name] for name in names}
     except Exception as error:  # random bytes make numpy raise almost anything
         raise DataError(f"{path}: cannot be read ({in_a_line(error)})") from None
-    if [found[name].shape for name in PREDICTIONS] != [(images,), (images,), (images, classes)]:
-        raise DataError(f"{path}: damaged: does not contain the {images} images and {classes} classes of the record")
-    for name in PREDICTIONS[:2]:
-        if found[name].dtype.kind != "i" or not ((found[name] >= 0) & (found[name] < classes)).all():
-            raise DataError(f"{path}: damaged: {name} contains a value that is not a class")
-    if found["probabilities"].dtype.kind != "f":
-        raise DataError(f"{path}: damaged: the probabilities are not numbers")
+    try:
+        (_check_classes if task.kind == "classes" else _check_numbers)(found, images, classes)
+    except ValueError as error:
+        raise DataError(f"{path}: damaged: {error}") from None
     for metric in task.metrics:
         column = found[metric.name]
         if column.shape != (images,) or column.dtype.kind not in ("b" if metric.proportion else "biuf"):
             raise DataError(f"{path}: damaged: {metric.name} does not contain a value for each of {images} images")
         if not np.isfinite(column).all():
             raise DataError(f"{path}: {metric.name} is not finite for every image")
-    found["confidence"] = found.pop("probabilities").max(1)
+    if task.kind == "classes":
+        found["confidence"] = found.pop("probabilities").max(1)
     return found
+
+
+def _check_classes(found: Mapping[str, np.ndarray], images: int, classes: int) -> None:
+    """Raise ValueError unless labels, predictions and probabilities are those of this many images and classes."""
+    if [found[name].shape for name in PREDICTIONS] != [(images,), (images,), (images, classes)]:
+        raise ValueError(f"does not contain the {images} images and {classes} classes of the record")
+    for name in PREDICTIONS[:2]:
+        if found[name].dtype.kind != "i" or not ((found[name] >= 0) & (found[name] < classes)).all():
+            raise ValueError(f"{name} contains a value that is not a class")
+    if found["probabilities"].dtype.kind != "f":
+        raise ValueError("the probabilities are not numbers")
+
+
+def _check_numbers(found: Mapping[str, np.ndarray], rows: int, columns: int) -> None:
+    """Raise ValueError unless true and predicted values are those of this many rows and columns."""
+    for name in PREDICTIONS[:2]:
+        if found[name].shape != (rows, columns) or found[name].dtype.kind != "f" or not np.isfinite(found[name]).all():
+            raise ValueError(f"{name} does not contain {columns} numbers for each of {rows} rows")

@@ -44,7 +44,8 @@ class Row:
     @property
     def name(self) -> str:
         """A readable name, for example `gce-noise20`."""
-        return cell_name(self.variant, self.label_noise)
+        outliers = self.runs[0].planned.config.data.outliers
+        return cell_name(self.variant, self.label_noise, "outliers" if outliers else "noise")
 
     @property
     def learning_rate(self) -> float:
@@ -141,17 +142,23 @@ class Comparison:
 
     @property
     def noise_levels(self) -> tuple[float, ...]:
-        """The shares of wrong labels, in the plan's order."""
-        return self.plan.comparison.label_noise
+        """The shares of wrong labels or outliers, in the plan's order."""
+        return self.plan.comparison.levels
+
+    @property
+    def level_name(self) -> str:
+        """The key of a noise level in comparison.json: `label_noise`, or `outliers` for numbers."""
+        return "outliers" if self.task.kind == "numbers" else "label_noise"
 
     def wrong_labels(self, noise: float) -> list[WrongLabels]:
         """Return the wrong labels of each seed at one noise level; [] if none were made wrong."""
         return [run.wrong_labels for run in self.rows_at(noise)[0].runs if run.wrong_labels]
 
     def wrong_share(self, noise: float, split: str = "train") -> float:
-        """Return the share of wrong labels at one noise level, mean over the seeds."""
-        found = self.wrong_labels(noise)
-        return fmean(labels.share(split) for labels in found) if found else noise
+        """Return the share of wrong labels, or of outliers, at one noise level, mean over the seeds."""
+        runs = self.rows_at(noise)[0].runs
+        found = [wrong.share(split) for run in runs if (wrong := run.wrong_labels or run.outliers)]
+        return fmean(found) if found else noise
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -200,10 +207,10 @@ class Comparison:
                 for noise in self.noise_levels
                 if (found := self.wrong_labels(noise))
             },
-            "rows": [_row(row) for row in self.rows],
-            "pairs": [_pair(pair) for pair in self.pairs],
-            "tuning": [_curve(curve) for curve in self.tuning],
-            "variance": [asdict(one) for one in self.explained],
+            "rows": [self._with_level(_row(row)) for row in self.rows],
+            "pairs": [self._with_level(_pair(pair)) for pair in self.pairs],
+            "tuning": [self._with_level(_curve(curve, self.task.metrics[0].name)) for curve in self.tuning],
+            "variance": [self._with_level(asdict(one)) for one in self.explained],
             "timing": {
                 "loop_seconds": sum(run.result.timing.seconds for row in self.rows for run in row.runs),
                 "rows": [
@@ -217,11 +224,15 @@ class Comparison:
             },
         }
 
+    def _with_level(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return plain values with the noise level under the key of the task."""
+        return {self.level_name if name == "label_noise" else name: value for name, value in values.items()}
+
 
 def settings_of_every_run(plan: Plan) -> dict[str, Any]:
     """Return the settings that all runs have in common."""
     differing: dict[str, Any] = dict.fromkeys(("loss", "expect", "log", "checkpoint", "seed"), True)
-    differing |= {"optimizer": {"lr"}, "data": {"dir", "cache", "label_noise"}}
+    differing |= {"optimizer": {"lr"}, "data": {"dir", "cache", "label_noise", "outliers"}}
     return plan.base.model_dump(mode="json", exclude=differing)
 
 
@@ -240,20 +251,25 @@ def _row(row: Row) -> dict[str, Any]:
         "failures": {flag: asdict(rate) for flag, rate in row.failures.items()},
         "metrics": metrics,
         "figures": figures,
-        "accuracy": metrics.get("accuracy"),  # from here on under the names of format 1
     }
+    if row.runs[0].task.kind == "classes":
+        values["accuracy"] = metrics.get("accuracy")  # from here on under the names of format 1
     if not row.finished:
         return values
-    nll = metrics.get("nll")
-    return values | {
-        "accuracy_selected": row.selected and asdict(row.selected),
-        "validation_accuracy": row.validation and asdict(row.validation),
-        "nll": nll and {name: nll[name] for name in ("mean", "sd", "n")},
-        "ece": figures.get("ece"),
+    nll, first = metrics.get("nll"), row.runs[0].task.metrics[0].name
+    values |= {
+        f"{first}_selected": row.selected and asdict(row.selected),
+        f"validation_{first}": row.validation and asdict(row.validation),
         "loss_values": row.losses,
         "train": row.learned,
-        "reach": {"validation_accuracy": row.reach, "epochs": [epoch for epoch, _ in row.reached]},
+        "reach": {f"validation_{first}": row.reach, "epochs": [epoch for epoch, _ in row.reached]},
         **row.details,
+    }
+    if first != "accuracy":
+        return values
+    return values | {
+        "nll": nll and {name: nll[name] for name in ("mean", "sd", "n")},
+        "ece": figures.get("ece"),
     }
 
 
@@ -263,8 +279,8 @@ def _pair(pair: Pair) -> dict[str, Any]:
     return values | (found or {"difference": None, "n": 0})
 
 
-def _curve(curve: Curve) -> dict[str, Any]:
+def _curve(curve: Curve, first: str) -> dict[str, Any]:
     values = asdict(curve)
     scores = values.pop("scores")
     more = {"name": cell_name(curve.variant, curve.label_noise), "at_the_edge": curve.at_the_edge}
-    return values | more | {"validation_accuracy": scores}
+    return values | more | {f"validation_{first}": scores}

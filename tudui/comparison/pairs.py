@@ -98,7 +98,8 @@ def _at_chance(row: Row, seeds: Collection[int], metric: Metric) -> np.ndarray:
     """Return a metric's values [S, N]; a run that diverged has those of a network whose outputs are all equal."""
     import torch
 
-    labels = torch.tensor(row.finished[0].predictions["label"], dtype=torch.int64)
+    labels = torch.tensor(row.finished[0].predictions["label"])
+    labels = labels if labels.is_floating_point() else labels.long()
     outputs = torch.zeros(len(labels), row.finished[0].task.outputs)
     chance = of_each(metric.of, outputs, labels).numpy()
     return np.stack(

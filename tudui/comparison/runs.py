@@ -17,7 +17,7 @@ class PlannedRun:
 
     name: str  # of its folder
     variant: str
-    label_noise: float
+    label_noise: float  # the share of wrong labels, or of outliers
     config: Config
 
     @property
@@ -46,7 +46,7 @@ def reported_runs(plan: Plan, rates: Rates, seeds: Mapping[Cell, int] | None = N
     runs = tuple(
         planned_run(plan, variant, noise, seed=first + number, rate=rates[variant, noise], rate_in_name=tuned)
         for number in range(max(seeds.values()))
-        for noise in plan.comparison.label_noise
+        for noise in plan.comparison.levels
         for variant in plan.comparison.variants
         if number < seeds[variant, noise]
     )
@@ -65,7 +65,7 @@ def given_rates(plan: Plan) -> dict[tuple[str, float], float]:
             rate = _recipe(plan, variant)
         else:
             rate = _recipe(plan, comparison.baseline) if given == "auto" else given
-        rates |= {(variant, noise): rate for noise in comparison.label_noise}
+        rates |= {(variant, noise): rate for noise in comparison.levels}
     return rates
 
 
@@ -79,9 +79,9 @@ def _recipe(plan: Plan, variant: str) -> float:
     raise ConfigError([f"comparison.variants.{variant}: there is no recipe rate for {recipe}; {advice}"])
 
 
-def cell_name(variant: str, noise: float) -> str:
+def cell_name(variant: str, noise: float, word: str = "noise") -> str:
     """Return the readable name of a variant at a noise level, for example `gce-noise20`."""
-    return variant if noise == 0 else f"{variant}-noise{100 * noise:.10g}"
+    return variant if noise == 0 else f"{variant}-{word}{100 * noise:.10g}"
 
 
 def threads_of(config: Config) -> int:
@@ -91,9 +91,10 @@ def threads_of(config: Config) -> int:
 
 def planned_run(plan: Plan, variant: str, noise: float, *, seed: int, rate: float, rate_in_name: bool) -> PlannedRun:
     """Return a run of the plan."""
+    outliers = any(plan.comparison.outliers)
     settings: dict[str, Any] = {
         "loss": plan.comparison.variants[variant].model_dump(mode="json"),
-        "data.label_noise": noise,
+        "data.outliers" if outliers else "data.label_noise": noise,
         "optimizer.lr": rate,
         "seed": seed,
         "train.threads": threads_of(plan.base),
@@ -101,5 +102,5 @@ def planned_run(plan: Plan, variant: str, noise: float, *, seed: int, rate: floa
     }
     overrides = [Override(key, value, "the plan") for key, value in settings.items()]
     config = config_from(plan.base.model_dump(mode="json"), "the plan", overrides)
-    name = cell_name(variant, noise) + (f"-lr{rate:.10g}" if rate_in_name else "")
+    name = cell_name(variant, noise, "outliers" if outliers else "noise") + (f"-lr{rate:.10g}" if rate_in_name else "")
     return PlannedRun(f"{name}-seed{seed}", variant, noise, config)

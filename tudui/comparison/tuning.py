@@ -38,7 +38,7 @@ class Search:
     def __iter__(self) -> Iterator[list[PlannedRun]]:
         comparison = self.plan.comparison
         scores: dict[Cell, dict[float, list[float]]] = {
-            (variant, noise): {} for noise in comparison.label_noise for variant in comparison.variants
+            (variant, noise): {} for noise in comparison.levels for variant in comparison.variants
         }
         waiting = dict.fromkeys(scores, comparison.rates)
         for _ in range(1 + MOST_BEYOND):

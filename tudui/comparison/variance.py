@@ -76,7 +76,7 @@ def runs_of_sources(plan: Plan, reported: Sequence[PlannedRun]) -> dict[str, lis
 
 def _has_effect(source: str, run: PlannedRun) -> bool:
     data = run.config.data
-    return {"split": data.validation > 0, "wrong labels": data.label_noise > 0}.get(source, True)
+    return {"split": data.validation > 0, "wrong labels": data.is_spoiled}.get(source, True)
 
 
 def _with_sub_seed(run: PlannedRun, key: str, level: int) -> PlannedRun:
@@ -95,7 +95,7 @@ def explain(
     `first` are the records of the plan's first seed, `others` those of each source.
     """
     comparison = plan.comparison
-    for noise in comparison.label_noise:
+    for noise in comparison.levels:
         values = {
             variant: {
                 source: [_values(run, metric) for run in (*first, *runs) if _is_of(run, variant, noise)]

@@ -8,7 +8,7 @@ from tudui.config.loss_spec import LossParameters, loss_spec
 from tudui.config.parts import Section
 from tudui.config.schema import Positive, Share
 
-DEFAULT_LOSSES = ("ce", "mse", "l1", "huber")
+DEFAULT_LOSSES = {"classes": ("ce", "mse", "l1", "huber"), "numbers": ("mse", "l1", "huber")}  # the first: the baseline
 
 
 MAX_RUNS = 10_000  # of a comparison
@@ -18,7 +18,7 @@ class ComparisonConfig(Section):
     """The losses to compare, how often, and with which learning rates."""
 
     variants: dict[str, SerializeAsAny[LossParameters]] = Field(
-        default_factory=lambda: {name: loss_spec(name).parameters(name=name) for name in DEFAULT_LOSSES},
+        default_factory=lambda: {name: loss_spec(name).parameters(name=name) for name in DEFAULT_LOSSES["classes"]},
         min_length=1,
         max_length=100,
         description="losses by name, also gce:q=0.5 or FILE.py:NAME; in a file also sections with your own names",
@@ -34,6 +34,13 @@ class ComparisonConfig(Section):
         min_length=1,
         max_length=100,
         description="shares of wrong labels in training and validation, from 0 to 1",
+    )
+    outliers: tuple[Share, ...] = Field(
+        (0.0,),
+        strict=False,
+        min_length=1,
+        max_length=100,
+        description="for numbers: shares of targets to spoil in training and validation, from 0 to 1",
     )
     baseline: str = Field("ce", description="variant to compare the others with; without ce, the first")
     metric: str | None = Field(None, description="metric of the verdicts, for example top5; null: the task's first")
@@ -74,9 +81,20 @@ class ComparisonConfig(Section):
         (), strict=False, max_length=100, description="numbers of seeds of earlier reports; written by Tudui"
     )
 
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The shares of wrong targets: of labels or, if there are any, of outliers."""
+        return self.outliers if any(self.outliers) else self.label_noise
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "ComparisonConfig":
+        if any(self.outliers) and any(self.label_noise):
+            raise ValueError("outliers and label_noise: outliers are for numbers, label noise is for classes; set one")
+        return self
+
     @model_validator(mode="after")
     def _few_enough(self) -> "ComparisonConfig":
-        runs = len(self.variants) * len(self.label_noise) * (self.max_seeds if self.until_decided else self.seeds)
+        runs = len(self.variants) * len(self.levels) * (self.max_seeds if self.until_decided else self.seeds)
         if runs > MAX_RUNS:
             raise ValueError(f"{runs:,} runs are too many; at most {MAX_RUNS:,} can be compared")
         return self

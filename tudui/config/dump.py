@@ -91,7 +91,7 @@ def json_schema() -> dict[str, Any]:
         schema["properties"][section]["anyOf"] = [{"enum": names}, *variants]
     known = {"enum": sorted({*loss_specs(), *ALIASES})}
     plan["properties"]["variants"] = {
-        "default": list(DEFAULT_LOSSES),
+        "default": list(DEFAULT_LOSSES["classes"]),
         "description": plan["properties"]["variants"]["description"],
         "anyOf": [
             {"type": "array", "items": known},

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,8 @@ OTHERS = {"bce", "bcewithlogits", "binarycrossentropy", "kl", "kldiv", "mape", "
 
 class LossParameters(Section):
     """The `loss` section of a config; each loss adds its own parameters."""
+
+    in_scaled_units: ClassVar[tuple[str, ...]] = ()  # residuals; with numbers as targets, on the scale of the outputs
 
     name: str
     form: Literal["recipe", "plain"] = Field(

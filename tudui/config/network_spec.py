@@ -50,6 +50,15 @@ class NetworkSpec(Spec):
     rates: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
 
 
+LOSSES_OF_NUMBERS = ("cauchy", "huber", "l1", "log_cosh", "mse", "quantile", "smooth_l1")
+
+
+def rates_of_numbers(*, sgd: float, adam: float) -> dict[tuple[str, str, str], float]:
+    """Return `rates` of a network that are the same for every loss of numbers; AdamW has Adam's."""
+    by_optimizer = {"sgd": sgd, "adam": adam, "adamw": adam}
+    return {(loss, "numbers", name): rate for loss in LOSSES_OF_NUMBERS for name, rate in by_optimizer.items()}
+
+
 @cache
 def network_specs() -> dict[str, NetworkSpec]:
     """Return every registered network by name, of Tudui and of other packages."""

@@ -52,9 +52,11 @@ def load_plan(path: Path | None = None, overrides: Sequence[Override] = ()) -> P
             f"{merge.place(('optimizer', 'lr'))}: optimizer.lr is not used with lr: {comparison.lr}; "
             f"use --lr same for all losses at this rate"
         )
-    if comparison.lr == "recipe" and (any(comparison.label_noise) or base.data.noise_manifest):
+    if comparison.lr == "recipe" and (any(comparison.levels) or base.data.noise_manifest):
+        what = "numbers" if any(comparison.outliers) else "labels"
         notes.append(
-            "comparison.lr: recipe rates were measured on right labels; with wrong ones others may be much better, "
+            f"comparison.lr: recipe rates were measured on right {what}; "
+            "with wrong ones others may be much better, "
             "which can decide the verdict; --lr tuned chooses one for each loss and noise level"
         )
     return Plan(base, comparison, tuple(notes))
@@ -109,6 +111,12 @@ def _check_conflicts(base: Config, comparison: ComparisonConfig, merge: Merge) -
     tuned = comparison.lr == "tuned"
     if noise := base.data.label_noise:
         merge.problem(("data", "label_noise"), f"a comparison has its own levels; use --label-noise {noise:g}")
+    if base.data.outliers:
+        merge.problem(("data", "outliers"), f"a comparison has its own levels; use --outliers {base.data.outliers:g}")
+    task, name = base.kind.task, "outliers" if any(comparison.outliers) else "label_noise"
+    if any(comparison.levels) and (task == "numbers") != (name == "outliers"):
+        instead = "label_noise" if name == "outliers" else "outliers"
+        merge.problem(("comparison", name), f"the targets of {base.data.name} are {task}; use {instead}")
     if base.data.noise_manifest and any(comparison.label_noise):
         merge.problem(("data", "noise_manifest"), "already defines the wrong labels; omit --label-noise")
     if tuned and not base.data.validation:
@@ -130,10 +138,10 @@ def _comparison(given: Any, merge: Merge) -> ComparisonConfig | None:
     if not isinstance(given, dict):
         merge.problem(("comparison",), f"must be a section, keys with values (got {shorten(given)})")
         return None
-    variants = _variants(given.get("variants", list(DEFAULT_LOSSES)), merge)
+    variants = _variants(given.get("variants", list(DEFAULT_LOSSES[merge.kind.task])), merge)
     if not variants and merge.problems:
         return None
-    lists = ("label_noise", "rates", "forms")
+    lists = ("label_noise", "outliers", "rates", "forms")
     values = {
         name: [value] if name in lists and not isinstance(value, list) else value for name, value in given.items()
     }

@@ -1,4 +1,4 @@
-"""scikit-learn's diabetes data: 442 people, 10 measurements each, and how far the disease had progressed a year later."""
+"""scikit-learn's diabetes data: 10 measurements of each of 442 people, and the state of the disease a year later."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,4 +26,6 @@ def read_diabetes(config: DataConfig) -> Source:
     values = np.loadtxt(folder / "diabetes_data_raw.csv.gz")
     targets = np.loadtxt(folder / "diabetes_target.csv.gz")
     store, target = (torch.from_numpy(array.astype(np.float32)) for array in (values, targets[:, None]))
-    return Source(store, target, Numbers(names=("progression",)), {"train": torch.arange(len(store))}, features=FEATURES)
+    return Source(
+        store, target, Numbers(names=("progression",)), {"train": torch.arange(len(store))}, features=FEATURES
+    )

@@ -144,8 +144,8 @@ def outputs_of(weights: Weights, preparation: Preparation, batches: Sequence[Ten
     name, outputs = weights.network.name, weights.shape.outputs
     network = Network(weights.model(), preparation, torch.device("cpu"), name, outputs, channels_last=False)
     with torch.inference_mode():
-        outputs = torch.cat([network(images) for images in batches])
-        return weights.task.predicted(outputs) if isinstance(weights.task, Numbers) else outputs
+        found = torch.cat([network(images) for images in batches])
+        return weights.task.predicted(found) if isinstance(weights.task, Numbers) else found
 
 
 def _images_to_check(config: Config | None, weights: Weights) -> tuple[Tensor, str, list[str]]:
@@ -165,11 +165,13 @@ def _images_to_check(config: Config | None, weights: Weights) -> tuple[Tensor, s
             why = str(error).splitlines()[0]
     generator = torch.Generator().manual_seed(0)
     if len(shape.input) == 1:
-        return torch.randn(count, *shape.input, generator=generator), "rows of random numbers", [
-            f"checked on rows of random numbers, because {why}"
-        ]
-    random = torch.randint(256, (count, *shape.input), dtype=torch.uint8, generator=generator)
-    return random, "images of random bytes", [f"checked on images of random bytes, because {why}"]
+        return (
+            torch.randn(count, *shape.input, generator=generator),
+            "rows of random numbers",
+            [f"checked on rows of random numbers, because {why}"],
+        )
+    pixels = torch.randint(256, (count, *shape.input), dtype=torch.uint8, generator=generator)
+    return pixels, "images of random bytes", [f"checked on images of random bytes, because {why}"]
 
 
 def _content(format: str, weights: Weights, description: Description) -> bytes:

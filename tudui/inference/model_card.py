@@ -16,6 +16,7 @@ from tudui.exported import Description
 from tudui.inference.history import History, without_paths
 from tudui.inference.loading import loading_code
 from tudui.inference.number_card import error_lines, scaling_lines
+from tudui.losses import in_unit
 from tudui.tasks import Numbers
 from tudui.tasks.classes import confusion_rows
 from tudui.tasks.metric import wilson
@@ -50,7 +51,7 @@ def model_card(
     sections = {
         f"# {markdown_text(out.stem)}": _head(weights, out, about_file, description, format),
         "## Data": _data(weights, config, history),
-        "## Recipe": _recipe(config, history),
+        "## Recipe": _recipe(weights, config, history),
         "## Accuracy": _accuracy(weights, config, history, best=best),
         "## Limits": _limits(weights, config, history),
         "## Licence": ["Not stated. Before you share this file, choose its terms and check those of the images."],
@@ -71,7 +72,8 @@ def _head(weights: Weights, out: Path, about_file: Sequence[str], description: D
         names = ", ".join(map(markdown_text, weights.task.names))
         yield f"A network that predicts {names} from {inputs} ({parameters:,} parameters)."
     else:
-        yield f"A network that classifies {inputs} into {weights.number_of_classes} classes ({parameters:,} parameters)."
+        number = weights.number_of_classes
+        yield f"A network that classifies {inputs} into {number} classes ({parameters:,} parameters)."
     yield ""
     yield f"- file: {markdown_text(out.name)}, by Tudui {description.version}"
     yield f"- made from: {markdown_text(description.origin)}{epoch}"
@@ -124,18 +126,22 @@ def _class_names(weights: Weights) -> Lines:
         yield "- the names of the classes are **not known**; these only number the outputs"
 
 
-def _recipe(config: Config | None, history: History) -> Lines:
+def _recipe(weights: Weights, config: Config | None, history: History) -> Lines:
     if config is None:
         yield "**Not known**: a weights file contains neither loss nor settings."
         return
     spec = loss_spec(config.loss.name)
     yield f"Loss: {markdown_text(spec.title)}, {markdown_text(spec.formula)}; form {config.loss.form}."
     yield ""
+    residuals = in_unit(config.loss, weights.task) if weights.task else {}
     yield "| setting | value |"
     yield "| :--- | :--- |"
     for key, value in flatten(config).items():
         if not key.startswith(LEFT_OUT):
-            yield f"| {key} | {markdown_text(_setting(Path(value).name if key in PATHS and value else value))} |"
+            shown = _setting(Path(value).name if key in PATHS and value else value)
+            of_loss = key.removeprefix("loss.")
+            more = f" ({residuals[of_loss]})" if key.startswith("loss.") and of_loss in residuals else ""
+            yield f"| {key} | {markdown_text(shown + more)} |"
     if history.result:
         hardware = history.result.hardware
         machine = f"{hardware.gpu or hardware.cpu}, {hardware.threads} threads, {hardware.precision}"

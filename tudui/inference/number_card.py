@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from tudui.inference.history import History
-from tudui.tasks import Numbers
+from tudui.tasks import Figure, Metric, Numbers
 from tudui.text import markdown_text
 
 
@@ -28,7 +28,8 @@ def error_lines(task: Numbers, history: History, *, protocol: str, chosen: str, 
     # of K columns the squares are means over them, so this deviation is too large, and the interval too wide
     deviation = math.sqrt(max(0.0, test.scores["squared_error"] - mean**2) / test.images)
     low, high = (metric.unit.text(max(0.0, mean + 1.96 * side * deviation)) for side in (-1, 1))
-    yield f"**Mean {metric.title} on {test.images:,} test samples: {metric.unit.text(mean)}** (95 % interval {low} to {high})."
+    shown = metric.unit.text(mean)
+    yield f"**Mean {metric.title} on {test.images:,} test samples: {shown}** (95 % interval {low} to {high})."
     yield "The interval covers only the random choice of test samples."
     yield ""
     yield f"- protocol: {protocol}"
@@ -37,7 +38,8 @@ def error_lines(task: Numbers, history: History, *, protocol: str, chosen: str, 
     else:
         yield f"- weights: those of the last epoch ({test.epoch}), scored once, when the run had ended"
     yield f"- n = 1: one run with seed {seed}. `tudui compare-losses` measures how other seeds differ."
-    for score in (*task.metrics[1:], *task.figures):
+    scores: list[Metric | Figure] = [*task.metrics[1:], *task.figures]
+    for score in scores:
         yield f"- {markdown_text(score.title)}: {markdown_text(score.unit.text(test.scores[score.name]))}"
     if history.validation:
         yield f"- validation {metric.title}: {metric.unit.text(history.validation.scores[metric.name])}"

@@ -76,7 +76,7 @@ def _names(weights: Weights) -> tuple[str, list[str]]:
 
 
 def onnx_bytes(weights: Weights, description: Description) -> bytes:
-    """Return a file whose input is images uint8 [N, 3, H, W] or rows float32 [N, F], and whose outputs are as `_Whole`'s.
+    """Return a file whose input is images uint8 [N, 3, H, W] or rows float32 [N, F], and whose outputs are `_Whole`'s.
 
     torch.export traces the network without values and refuses a branch on them; the older TorchScript exporter would
     record one side of it. UsageError if torch cannot translate the network, or only for one N.

@@ -67,7 +67,9 @@ def task_of(weights: Weights, dataset: Dataset) -> Task:
     WeightsError if one of them has classes, and the other numbers.
     """
     if weights.what != dataset.task.kind:
-        raise WeightsError(f"{weights.origin}: predicts {weights.what}, the data has {dataset.task.kind}; choose other data")
+        raise WeightsError(
+            f"{weights.origin}: predicts {weights.what}, the data has {dataset.task.kind}; choose other data"
+        )
     return weights.task if isinstance(weights.task, Numbers) else dataset.task
 
 

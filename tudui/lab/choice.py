@@ -73,9 +73,10 @@ def describe_losses() -> list[dict[str, Any]]:
             "name": spec.name,
             "title": spec.title,
             "formula": spec.formula,
-            "compares": "numbers, or outputs with one-hot targets" if spec.elementwise else "logits with a class",
+            "compares": _compares(spec),
             "form": spec.parameters.model_fields["form"].default,
             "forms": ["recipe", "plain"],
+            "tasks": list(spec.tasks),
             "parameters": [
                 {"name": name, "default": field.get_default(), "description": field.description}
                 for name, field in spec.parameters.model_fields.items()
@@ -86,3 +87,10 @@ def describe_losses() -> list[dict[str, Any]]:
         }
         for spec in loss_specs().values()
     ]
+
+
+def _compares(spec: LossSpec) -> str:
+    """Return what a loss compares, in words."""
+    if spec.elementwise is None:
+        return "logits with a class"
+    return "numbers, or outputs with one-hot targets" if spec.fits("classes") else "numbers"

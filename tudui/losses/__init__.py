@@ -77,8 +77,8 @@ def numbered_classes(number: int, counts: Sequence[int] = ()) -> "Classes":
 def build_loss(parameters: LossParameters, task: "Task") -> Loss:
     """Return the loss (outputs [B, K] float, targets [B, ...]) -> loss per sample [B]; ValueError for wrong shapes.
 
-    For numbers, the targets are in their own unit, and the loss is of targets on the scale of the outputs. UsageError if
-    the loss is not made for the task.
+    For numbers, the targets are in their own unit; the loss is that of targets on the scale of the outputs. UsageError
+    if the loss is not made for the task.
     """
     from tudui.tasks import Numbers
 
@@ -125,6 +125,17 @@ def _checked(loss: Loss, name: str, classes: int) -> Loss:
         return values
 
     return call
+
+
+def in_unit(parameters: LossParameters, task: "Task") -> dict[str, str]:
+    """Return the settings of a loss that are residuals, in the target's unit; {} for classes or several columns."""
+    from tudui.tasks import Numbers
+
+    if not isinstance(task, Numbers) or task.outputs > 1 or not task.scale:
+        return {}
+    return {
+        name: task.unit_of(0).text(getattr(parameters, name) * task.scale[0]) for name in parameters.in_scaled_units
+    }
 
 
 def build_every_loss(task: "Task") -> dict[str, Loss]:

@@ -1,15 +1,14 @@
 """Regression losses (L1, MSE, Huber, smooth L1), and their form for classifiers, on one-hot targets."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
 from tudui.config.loss_spec import Loss, LossParameters, LossSpec
 from tudui.errors import UsageError
+from tudui.losses.of_numbers import of_residuals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
     from tudui.tasks import Classes, Numbers
@@ -69,6 +68,8 @@ class MseParameters(ResidualParameters):
 class HuberParameters(ResidualParameters):
     """Parameters of `huber`."""
 
+    in_scaled_units: ClassVar[tuple[str, ...]] = ("delta",)
+
     name: Literal["huber"] = "huber"
     delta: PositiveFloat = Field(1.0, description="residual at which the parabola becomes a line")
 
@@ -83,6 +84,8 @@ class HuberParameters(ResidualParameters):
 
 class SmoothL1Parameters(ResidualParameters):
     """Parameters of `smooth_l1`."""
+
+    in_scaled_units: ClassVar[tuple[str, ...]] = ("beta",)
 
     name: Literal["smooth_l1"] = "smooth_l1"
     beta: PositiveFloat = Field(1.0, description="residual at which the parabola becomes a line of slope 1")
@@ -106,7 +109,7 @@ def _spec(name: str, parameters: type[ResidualParameters], **about: Any) -> Loss
 
         if not isinstance(task, Classes):
             _refuse_settings_for_classes(parameters)
-            return of_numbers(elementwise)(parameters, task)
+            return of_residuals(elementwise)(parameters, task)
 
         weight = parameters.true_class_weight
         true_class_weight = task.outputs - 1 if weight == "balanced" else weight
@@ -132,18 +135,6 @@ def _refuse_settings_for_classes(parameters: ResidualParameters) -> None:
     defaults = {name: type(parameters).model_fields[name].default for name in ("form", *PLAIN)}
     if changed := [name for name, default in defaults.items() if getattr(parameters, name) != default]:
         raise UsageError(f"loss.{changed[0]}: is for classes, and the targets are numbers; leave it out")
-
-
-def of_numbers(elementwise: "Callable[[Any, Tensor, Tensor], Tensor]") -> "Callable[[Any, Numbers], Loss]":
-    """Return the builder of a loss of numbers: the mean over the K columns of an elementwise loss."""
-
-    def build(parameters: LossParameters, task: "Numbers") -> Loss:
-        def loss(outputs: "Tensor", targets: "Tensor") -> "Tensor":
-            return elementwise(parameters, outputs, targets).mean(1)
-
-        return loss
-
-    return build
 
 
 L1 = _spec(

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from itertools import product
 from typing import TYPE_CHECKING
 
-from tudui.config.network_spec import NetworkParameters, NetworkSpec, Shape
+from tudui.config.network_spec import NetworkParameters, NetworkSpec, Shape, rates_of_numbers
 from tudui.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def build(parameters: NetworkParameters, shape: Shape) -> "nn.Sequential":
     from torch import nn
 
     if shape.input != IMAGE_SHAPE:
+        if len(shape.input) == 1:
+            raise UsageError(f"network.name: {parameters.name} takes images, and this data set is a table; use mlp")
         needed, got = (" x ".join(map(str, size)) for size in (IMAGE_SHAPE, shape.input))
         problem = f"{parameters.name} takes images of {needed} (got {got})"
         raise UsageError(f"network.name: {problem}; use --size {IMAGE_SHAPE[1]}, or another network")
@@ -63,5 +65,6 @@ TUDUI = NetworkSpec(
         for loss, form in product(losses.split(), forms)
         for optimizer, rate in (("sgd", sgd), ("adam", adam), ("adamw", adam))
         if rate is not None
-    },
+    }
+    | rates_of_numbers(sgd=0.02, adam=0.001),  # chosen on validation images of rotated-digits
 )

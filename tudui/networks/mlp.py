@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from tudui.config.network_spec import NetworkParameters, NetworkSpec, Shape
+from tudui.config.network_spec import NetworkParameters, NetworkSpec, Shape, rates_of_numbers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,5 +33,14 @@ def build(parameters: NetworkParameters, shape: Shape) -> "nn.Sequential":
     return nn.Sequential(*layers[:-1])
 
 
-MLP = NetworkSpec(name="mlp", title="linear layers with ReLU between them", build=build, parameters=MlpParameters)
-LINEAR = NetworkSpec(name="linear", title="one linear layer", build=build)
+# chosen on validation rows of diabetes and rotated-digits
+MLP = NetworkSpec(
+    name="mlp",
+    title="linear layers with ReLU between them",
+    build=build,
+    parameters=MlpParameters,
+    rates=rates_of_numbers(sgd=0.05, adam=0.005),
+)
+LINEAR = NetworkSpec(
+    name="linear", title="one linear layer", build=build, rates=rates_of_numbers(sgd=0.05, adam=0.005)
+)

@@ -103,7 +103,7 @@ def _pictures(comparison: Comparison) -> Iterator[Block]:
     yield Heading(f"{title} by loss")
     yield gallery([score_picture(comparison, noise) for noise in levels], otherwise="No run finished.")
     if len(levels) > 1:
-        yield Heading(f"{title} over label noise")
+        yield Heading(f"{title} over {'outliers' if comparison.task.kind == 'numbers' else 'label noise'}")
         yield Gallery([noise_picture(comparison)])
     yield Heading("Learning curves")
     curves = [learning_picture(comparison, noise) for noise in levels]

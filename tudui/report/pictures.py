@@ -78,11 +78,14 @@ def noise_picture(comparison: Comparison) -> Picture:
         ends[style] = (x[-1], y[-1])
     axes.set_xticks(shown := [100 * share for share in wrong.values()], [f"{share:.3g}" for share in shown])
     y_title = axis_title(f"test {metric.title}", metric.unit)
-    finish(axes, title=f"{metric.title} over label noise", x="training labels made wrong / %", y=y_title)
+    over, x_title, wrong_targets = "label noise", "training labels made wrong / %", "wrong labels"
+    if comparison.task.kind == "numbers":
+        over, x_title, wrong_targets = "outliers", "training targets made outliers / %", "outliers"
+    finish(axes, title=f"{metric.title} over {over}", x=x_title, y=y_title)
     label_ends(axes, ends)
     return Picture(
         f"{metric.name}-over-noise",
-        f"Test {metric.title} of each loss over the share of wrong labels; the numbers are in the tables above.",
+        f"Test {metric.title} of each loss over the share of {wrong_targets}; the numbers are in the tables above.",
         f"Mean test {metric.title} of the last weights"
         + ("; the vertical lines are the 95 % intervals over seeds and test images." if intervals else "."),
         png(figure),

@@ -78,7 +78,10 @@ def _reading(comparison: Comparison) -> Iterator[str]:
         f"selected ones."
     )
     if any(comparison.noise_levels) or data.noise_manifest:
-        yield "Validation labels are as noisy as training labels; test labels are right."
+        if comparison.task.kind == "numbers":
+            yield "Validation targets have as many outliers as training targets; test targets are right."
+        else:
+            yield "Validation labels are as noisy as training labels; test labels are right."
     unit = f" in {metric.unit.difference}" if metric.unit.difference else ""
     yield f"Differences are variant minus baseline{unit}, paired by seed and image."
     yield (

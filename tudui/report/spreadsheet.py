@@ -13,9 +13,9 @@ Cells = Iterator[tuple[str, Any]]
 
 def csv_text(comparison: Comparison) -> str:
     """Return the text of comparison.csv; unknown values are empty."""
-    values = comparison.values
-    pairs = {(pair["variant"], pair["label_noise"]): pair for pair in values["pairs"]}
-    found = [(row, pairs.get((row["variant"], row["label_noise"]), {})) for row in values["rows"]]
+    values, level = comparison.values, comparison.level_name
+    pairs = {(pair["variant"], pair[level]): pair for pair in values["pairs"]}
+    found = [(row, pairs.get((row["variant"], row[level]), {})) for row in values["rows"]]
     rows = [dict(_columns(row, pair, comparison)) for row, pair in found]
     names = max((list(row) for row in rows), key=len)  # a variant that diverged has no values by class and loss
     file = StringIO()
@@ -26,7 +26,7 @@ def csv_text(comparison: Comparison) -> str:
 
 
 def _columns(row: dict[str, Any], pair: dict[str, Any], comparison: Comparison) -> Cells:
-    yield from _cells(row, "", "name", "variant", "label_noise", "learning_rate")
+    yield from _cells(row, "", "name", "variant", comparison.level_name, "learning_rate")
     yield "seeds", len(row["seeds"])
     yield "seeds_diverged", len(row["diverged"])
     yield "seeds_lost_class", len(row["lost_class"])
@@ -35,12 +35,13 @@ def _columns(row: dict[str, Any], pair: dict[str, Any], comparison: Comparison) 
         yield from _cells(found, f"{metric.name}_", "mean", "sd", "n", "interval", "interval_seeds_only")
     for figure in comparison.task.figures:
         yield from _cells(row["figures"].get(figure.name), f"{figure.name}_", "mean", "sd")
-    for name in ("accuracy_selected", "validation_accuracy"):
+    first = comparison.task.metrics[0].name
+    for name in (f"{first}_selected", f"validation_{first}"):
         yield from _cells(row.get(name), f"{name}_", "mean", "sd")
     learned = row.get("train") or {"clean": {}, "flipped": {}}
-    yield from _cells(learned["clean"], "train_right_labels_", "accuracy")
-    yield from _cells(learned["flipped"], "train_wrong_labels_", "accuracy", "true_accuracy")
-    yield from _cells(row.get("reach"), "reach_", "validation_accuracy")
+    yield from _cells(learned["clean"], "train_right_labels_", first)
+    yield from _cells(learned["flipped"], "train_wrong_labels_", first, f"true_{first}")
+    yield from _cells(row.get("reach"), "reach_", f"validation_{first}")
 
     yield from _cells(pair, "", "baseline", "metric", "difference")
     yield from _cells(pair, "difference_", "sd", "n", "interval", "interval_seeds_only")

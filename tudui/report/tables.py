@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from tudui.comparison.outcome import Comparison
+from tudui.losses import in_unit
 from tudui.report import words
 from tudui.report.document import Block, Heading, Paragraph, Short, Table
 from tudui.report.words import UNKNOWN, noise_words, with_unit
@@ -44,7 +45,13 @@ def failures_table(comparison: Comparison) -> Table:
         for flag, rate in row.failures.items()
         if rate.runs
     ]  # fmt: skip
-    head = ["loss", "labels", "failure", "runs", "95 % interval of the rate, %"]
+    head = [
+        "loss",
+        "labels" if comparison.task.kind == "classes" else "targets",
+        "failure",
+        "runs",
+        "95 % interval of the rate, %",
+    ]
     return Table("Runs that failed", head, rows, words=head[:3])
 
 
@@ -55,7 +62,7 @@ def scores_table(comparison: Comparison, noise: float) -> Table:
     figures, rows = comparison.task.figures, comparison.rows_at(noise)
     scores: list[Metric | Figure] = [*metrics, *figures]
     reach = next((row.reach for row in rows if row.finished), None)
-    target = first.unit.text(reach, 0) if reach else "the mark"
+    target = first.unit.text(reach, 0 if first.proportion else None) if reach else "the mark"
     head = [
         "loss",
         with_unit(f"test {first.title}", first.unit) + ", selected weights",
@@ -93,7 +100,9 @@ def losses_tables(comparison: Comparison) -> Iterator[Block]:
         return
     yield Heading("Every model under every loss")
     yield Paragraph(
-        "Each row is one kind of model, each column a loss at its defaults (residual losses on logits). Values of "
+        "Each row is one kind of model, each column a loss at its defaults"
+        + (" (residual losses on logits)" if comparison.task.kind == "classes" else ", on the scale of the targets")
+        + ". Values of "
         "different losses are not comparable across columns, and no loss is ranked by its own value."
     )
     for noise in comparison.noise_levels:
@@ -118,8 +127,11 @@ def differing_table(comparison: Comparison) -> Table:
     rows = []
     for name, section in comparison.plan.comparison.variants.items():
         settings = section.model_dump(mode="json", exclude_none=True)
+        residuals = in_unit(section, comparison.task)  # by the scale of the first run
         shown = ", ".join(
-            f"{key}: {f'{value:g}' if isinstance(value, float) else value}" for key, value in settings.items()
+            f"{key}: {f'{value:g}' if isinstance(value, float) else value}"
+            + (f" ({residuals[key]})" if key in residuals else "")
+            for key, value in settings.items()
         )
         rows.append([name, shown, *(rates[name, level] for level in levels)])
     return Table("What differs between the variants", head, rows, words=("variant", "loss section"))

@@ -72,7 +72,7 @@ def _table(comparison: Comparison, noise: float, *, narrow: bool) -> Table:
     for head in ("rate", metric.title, "95 %\ninterval", f"minus {comparison.baseline}", "p\nHolm"):
         table.add_column(escape(head), justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    digits, width = metric.unit.digits - 1, len("distinguishable") if narrow else 24
+    digits, width = metric.unit.fewer, len("distinguishable") if narrow else 24
     for row in comparison.rows_at(noise):
         score, pair = row.metrics.get(metric.name), comparison.pair_of(row)
         cells = [row.variant, f"{row.learning_rate:g}", "diverged", UNKNOWN, UNKNOWN, UNKNOWN, "baseline"]

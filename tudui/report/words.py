@@ -66,6 +66,8 @@ def listed(words: Sequence[str]) -> str:
 
 def noise_words(comparison: Comparison, noise: float) -> str:
     """Return the description of a noise level, to be read after `with`."""
+    if comparison.task.kind == "numbers":
+        return f"{100 * noise:g} % outliers" if noise else "no outliers"
     found = comparison.wrong_labels(noise)
     if not found or found[0].kind == "symmetric":
         return f"{100 * noise:g} % of labels wrong" if noise else "no label noise"
@@ -162,7 +164,7 @@ def _group(comparison: Comparison, pairs: Sequence[Pair]) -> str:
     are = "is" if len(pairs) == 1 else "are"
     match pairs[0].verdict:
         case Verdict.BETTER | Verdict.WORSE:
-            sizes = [difference(pair.found.difference, unit, unit.digits - 1) for pair in pairs if pair.found]
+            sizes = [difference(pair.found.difference, unit, unit.fewer) for pair in pairs if pair.found]
             sized = [
                 f"{pair.variant} ({size} {unit.difference}".rstrip() + ")"
                 for pair, size in zip(pairs, sizes, strict=True)

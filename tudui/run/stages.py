@@ -18,7 +18,7 @@ from tudui.config.plug_ins import folder_name
 from tudui.errors import DataError, UsageError
 from tudui.events import Divergence, Evaluated, Outliers, RunEnded, RunStarted, StepEnd, Warned, WrongLabels
 from tudui.files import json_text, write_text
-from tudui.losses import build_every_loss
+from tudui.losses import build_every_loss, in_unit
 from tudui.run.outcome import learned, manifest_of, memorised_images, spoiled_of, write_predictions
 from tudui.run_folder import RunFolder, RunResult
 from tudui.sinks import RunInfo, Sink, open_sink
@@ -144,6 +144,7 @@ class Run:
             hashes=begun_from(self.config, self.data, model) if new and self.world.is_first else {},
             wrong_labels=spoiled if isinstance(spoiled, WrongLabels) else None,
             outliers=spoiled if isinstance(spoiled, Outliers) else None,
+            residuals=in_unit(self.config.loss, self.data.task),
             step=step,
         )
         if new and self.world.is_first:

@@ -66,8 +66,12 @@ class _Lines:
             self.console.print(f"resuming {escape(event.name)} at step {event.step:,} of {event.steps_planned:,}")
             return
         images = ", ".join(f"{number:,} {split}" for split, number in event.images.items())
-        loss = event.config["loss"]["name"]
-        about = self.task.kind == "classes" and f"{self.task.outputs} classes" or f"target {', '.join(self.task.names)}"
+        name = event.config["loss"]["name"]
+        residuals = ", ".join(f"{key} = {text}" for key, text in event.residuals.items())
+        loss = f"{name} ({residuals})" if residuals else name
+        about = (
+            self.task.kind == "classes" and f"{self.task.outputs} classes"
+        ) or f"target {', '.join(self.task.names)}"
         lines = [f"{event.name}: loss {loss}, {event.parameters:,} parameters, {about}", f"images: {images}"]
         lines += [f"wrong labels: {event.wrong_labels.text(self.task.names)}"] if event.wrong_labels else []
         lines += [f"outliers: {event.outliers.text()}"] if event.outliers else []
@@ -75,7 +79,7 @@ class _Lines:
 
     def score(self, scores: Mapping[str, float]) -> str:
         metric = self.task.metrics[0]
-        return metric.unit.text(scores[metric.name], max(metric.unit.digits - 1, 1))
+        return metric.unit.text(scores[metric.name], metric.unit.fewer)
 
     def steps(self, event: StepEnd) -> None:
         if event.epoch_done:

@@ -33,8 +33,10 @@ def pairs_picture(pairs: Mapping[str, Any], task: Numbers, column: int) -> np.nd
     return np.asarray(canvas)
 
 
-def values_grid(split: Split, positions: Sequence[int], predicted: Sequence[Sequence[float]], task: Numbers) -> np.ndarray:
-    """Return uint8 [H, W, 3]: the images at positions of a split, true values above predicted ones of the first column."""
+def values_grid(
+    split: Split, positions: Sequence[int], predicted: Sequence[Sequence[float]], task: Numbers
+) -> np.ndarray:
+    """Return uint8 [H, W, 3]: the images at positions of a split, true above predicted values of the first column."""
     places = np.asarray(positions)
     images = split.store[split.rows[places]].cpu().numpy()
     true, unit = split.targets[places, 0].tolist(), task.unit_of(0)

@@ -7,11 +7,22 @@ from pydantic import TypeAdapter, ValidationError
 
 from tudui.errors import DataError
 from tudui.tasks.classes import Classes
-from tudui.tasks.numbers import Numbers
 from tudui.tasks.metric import Figure, Metric, Unit, metric_named
+from tudui.tasks.numbers import Numbers
 from tudui.tasks.task import Task, check_scores, scores_of
 
-__all__ = ["Classes", "Figure", "Metric", "Numbers", "Task", "Unit", "check_scores", "metric_named", "scores_of", "task_from"]
+__all__ = [
+    "Classes",
+    "Figure",
+    "Metric",
+    "Numbers",
+    "Task",
+    "Unit",
+    "check_scores",
+    "metric_named",
+    "scores_of",
+    "task_from",
+]
 
 _KINDS: dict[str, TypeAdapter[Task]] = {"classes": TypeAdapter(Classes), "numbers": TypeAdapter(Numbers)}
 

@@ -68,6 +68,6 @@ def pairs_counted(true: "Tensor", predicted: "Tensor") -> dict[str, Any]:
     if not np.isfinite(values).all():
         return {"range": [0.0, 0.0], "cells": []}
     ends = float(values.min()), float(values.max())
-    counts, _, _ = np.histogram2d(*values, bins=BINS, range=[ends, ends])
+    counts: Any = np.histogram2d(values[0], values[1], bins=BINS, range=np.array([ends, ends]))[0]
     cells = [[int(x), int(y), int(counts[x, y])] for x, y in zip(*counts.nonzero(), strict=True)]
     return {"range": list(ends), "cells": cells}

@@ -23,6 +23,11 @@ class Unit:
     scale: float = 1.0  # factor of a value
     digits: int = 3  # after the decimal point
 
+    @property
+    def fewer(self) -> int:
+        """The digits after the decimal point where there is little space."""
+        return max(self.digits - 1, 1)
+
     def text(self, value: float | None, digits: int | None = None) -> str:
         """Return a value with its unit, for example `97.12 %`; a dash if it is not known."""
         if value is None:

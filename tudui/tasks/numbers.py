@@ -104,7 +104,11 @@ class Numbers:
     def about(self) -> dict[str, Any]:
         """Return plain values; `task_from` makes the task from them."""
         columns = {"names": self.names, "units": self.units, "location": self.location, "scale": self.scale}
-        return {"kind": self.kind, **{name: list(of) for name, of in columns.items()}, "tolerance": list(self.tolerance)}
+        return {
+            "kind": self.kind,
+            **{name: list(of) for name, of in columns.items()},
+            "tolerance": list(self.tolerance),
+        }
 
     # Outputs and targets
 
@@ -268,9 +272,7 @@ class Numbers:
         error, of_constant = metric.score(outputs, targets), metric.score(middle, targets)
         if error < of_constant:
             return None
-        shown = ", ".join(
-            self.unit_of(k).text(value) for k, value in enumerate(self.predicted(middle[:1])[0].tolist())
-        )
+        shown = ", ".join(self.unit_of(k).text(value) for k, value in enumerate(self.predicted(middle[:1])[0].tolist()))
         return f"the error is not below that of the constant {shown}: {metric.unit.text(of_constant)}"
 
     def words(self, outputs: "Tensor", top: int) -> list[tuple[tuple[str, float], ...]]:

@@ -35,7 +35,9 @@ def with_outliers(targets: Mapping[str, Tensor], config: DataConfig, seed: int) 
         chosen = torch.randperm(len(true), generator=generator)[: round(config.outliers * len(true))]
         others = torch.randint(max(len(true) - 1, 1), (len(true),), generator=generator)  # places after one's own
         if name == "train" and len(chosen) == len(true):
-            raise DataError(f"data.outliers {config.outliers:g}: every training target is an outlier; set a lower share")
+            raise DataError(
+                f"data.outliers {config.outliers:g}: every training target is an outlier; set a lower share"
+            )
         given = true.clone()
         if config.outlier_kind == "swap":
             given[chosen] = true[(chosen + 1 + others[chosen]) % len(true)]

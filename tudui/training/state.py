@@ -117,7 +117,8 @@ def freeze(model: nn.Module, prefixes: Sequence[str]) -> None:
 def images_left_out(config: Config, data: Dataset) -> list[str]:
     """Return a warning if drop_last leaves out more than a tenth of the training images, else nothing."""
     images, rest = len(data.train), len(data.train) % config.train.batch_size
-    text = f"{rest} of {images} training {data.noun}s are left out of each epoch; use them with --set train.drop_last=false"
+    left = f"{rest} of {images} training {data.noun}s are left out of each epoch"
+    text = f"{left}; use them with --set train.drop_last=false"
     return [text] if config.train.drop_last and 10 * rest > images else []
 
 

@@ -17,6 +17,7 @@ from tudui.errors import TuduiError, UsageError
 from tudui.text import in_a_line
 
 LIBRARIES = (Path(__file__).parents[2], Path(sysconfig.get_path("stdlib")))  # besides those in site-packages
+FOR_TABLES = "; this data set is a table, for example for --network mlp or linear"
 SIDES = (32, 64, 96, 128, 224, 256, 299, 384)  # for which networks are usually made
 
 
@@ -37,7 +38,8 @@ def check_network(model: nn.Module, name: str, shape: Shape, device: torch.devic
             with naming(model, name):
                 outputs = model.train()(inputs)
         except UsageError as error:
-            raise UsageError(f"{error}{_other_size(model, inputs, shape.outputs)}") from None
+            hint = _other_size(model, inputs, shape.outputs) if inputs.dim() == 4 else FOR_TABLES
+            raise UsageError(f"{error}{hint}") from None
         is_random = drawn != _generators(device)
     if added := sorted(model.state_dict().keys() ^ before.keys()):
         raise UsageError(f"network {name}: creates {added[0]} in its forward pass; create it in __init__")
@@ -73,7 +75,7 @@ def check_outputs(outputs: object, name: str, expected: tuple[int, int], device:
     if outputs.shape != expected:
         got = ", ".join(["B" if outputs.shape[:1] == expected[:1] else "?", *map(str, outputs.shape[1:])])
         raise UsageError(
-            f"network {name}: returns [{got}], expected {wanted}, an output per class; change its last layer"
+            f"network {name}: returns [{got}], expected {wanted}, an output per class or number; change its last layer"
         )
     if outputs.device.type != device.type:
         raise UsageError(f"network {name}: returns a tensor on {outputs.device}, expected {device}; do not move data")

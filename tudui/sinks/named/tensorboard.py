@@ -76,7 +76,9 @@ def _start(events: EventFile, run: RunInfo) -> None:
     first = run.data.task.metrics[0]
     shown_first = {"loss": "loss", first.name: first.title}
     charts = {
-        f"loss and {first.title}": {title: [f"{name}/{split}" for split in SPLITS] for name, title in shown_first.items()},
+        f"loss and {first.title}": {
+            title: [f"{name}/{split}" for split in SPLITS] for name, title in shown_first.items()
+        },
         "gradients": {
             "gradient norm of the weights": [f"gradient_norm/{layer}" for layer in layers],
             "total gradient norm": ["gradient_norm/total"],
