@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -36,29 +36,32 @@ def path_in(name: str) -> tuple[str, str]:
     return kind, name.removeprefix(kind)
 
 
-def kind_of(data: Mapping[str, Any]) -> Kind:
+def kind_of(data: Mapping[str, Any], *, sure: bool = False) -> Kind:
     """Return the kind of a data set from the section `data`, which is not checked yet; images in classes if unknown.
 
-    The extras of an entry point say it: `NAME = "MODULE:FUNCTION [numbers,table]"`. Of a CSV file, the first rows do.
+    The extras of an entry point say it: `NAME = "MODULE:FUNCTION [numbers,table]"`. Of a CSV file, the first rows do;
+    if these cannot be read, reading the data says why, or with `sure` this does.
     """
     called, labels = (str(data.get(key) or "") for key in ("name", "labels"))
     listing = bool(labels) and called.startswith(FOLDER)
     if listing or called.startswith(TABLE):
         target, text = (data.get(key) or () for key in ("target", "text"))
         about = [(one,) if isinstance(one, str) else tuple(map(str, one)) for one in (target, text)]
-        path = labels if listing else called.removeprefix(TABLE)
-        return Kind(_task_in(path, listing, *about), "images" if listing else "table")
+        task: TaskKind = "classes"
+        with nullcontext() if sure else suppress(TuduiError):
+            task = _task_in(labels if listing else called.removeprefix(TABLE), listing, *about)
+        return Kind(task, "images" if listing else "table")
     point = data_sets().get(name) if isinstance(name := data.get("name"), str) else None
     extras = point.extras if point else ()
     return Kind("numbers" if "numbers" in extras else "classes", "table" if "table" in extras else "images")
 
 
 def _task_in(path: str, listing: bool, target: tuple[str, ...], text: tuple[str, ...]) -> TaskKind:
-    """Return whether the targets in a CSV file are classes or numbers; classes if it cannot be read."""
+    """Return whether the targets in a CSV file are classes or numbers; TuduiError if it cannot be read."""
+    found, version = Path(os.path.expanduser(path)), 0  # noqa: PTH111  # leaves ~ if there is no home folder
     with suppress(OSError, ValueError):
-        found = Path(os.path.expanduser(path))  # noqa: PTH111  # leaves ~ if there is no home folder
-        return _task_of_version(found, found.stat().st_mtime_ns, listing, target, text)
-    return "classes"
+        version = found.stat().st_mtime_ns
+    return _task_of_version(found, version, listing, target, text)
 
 
 @cache
@@ -67,9 +70,7 @@ def _task_of_version(
 ) -> TaskKind:
     from tudui.csv_file import open_csv
 
-    with suppress(TuduiError):  # reading the data reports it
-        file = open_csv(path)
-        first = next(file.chunks(), None)
-        found = file.targets(first, target, text, listing=listing) if first else []
-        return "numbers" if found and all(one.kind == "numbers" for one in found) else "classes"
-    return "classes"
+    file = open_csv(path)
+    first = next(file.chunks(), None)
+    found = file.targets(first, target, text, listing=listing) if first else []
+    return "numbers" if found and all(one.kind == "numbers" for one in found) else "classes"

@@ -126,8 +126,15 @@ class Merge:
     @property
     def kind(self) -> Kind:
         """What targets and inputs of the data set are."""
+        return self._kind()
+
+    def check_kind(self) -> None:
+        """Raise TuduiError if the kind is not known, because a CSV file with the targets cannot be read."""
+        self._kind(sure=True)
+
+    def _kind(self, *, sure: bool = False) -> Kind:
         data = self.values.get("data")
-        return kind_of(data if isinstance(data, dict) else {})
+        return kind_of(data if isinstance(data, dict) else {}, sure=sure)
 
     def problem(self, key: Key, what: str) -> None:
         """Note a problem of a key."""
@@ -187,6 +194,7 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
         measured = recipe_rate(config.network, config.loss, config.optimizer.name, task)
         rate = measured or config.optimizer.usual_rate
         if rate is None:
+            merge.check_kind()
             place = merge.place(("optimizer", "name"), ("loss", "name"), ("network", "name"))
             raise ConfigError([f"{place}: optimizer.lr: no recipe for {recipe}; set a rate, for example --lr 0.05"])
         of_any = f"{config.optimizer.name} for any loss"
@@ -212,7 +220,10 @@ def load_loss(overrides: Sequence[Override]) -> LossParameters:
 def fits_or_problem(loss: LossParameters, merge: Merge) -> str | None:
     """Return why a loss does not fit the targets of the data set, with those that do; None if it fits."""
     spec, task = loss_spec(loss.name), merge.kind.task
-    return None if spec.fits(task) else does_not_fit(spec, task)
+    if spec.fits(task):
+        return None
+    merge.check_kind()
+    return does_not_fit(spec, task)
 
 
 def config_from(values: Mapping[str, Any], source: str, overrides: Sequence[Override] = ()) -> Config:

@@ -95,9 +95,8 @@ def _match(
         raise DataError(f"{file.path}:{rows.lines[row]}: {name}: several images in {root} are called so; give the path")
     lost = [printable(rows.names[row]) for row, number in enumerate(numbers) if number < 0]
     if len(lost) == len(numbers):
-        raise DataError(
-            f"{file.path}: none of its {len(lost):,} files is in {root}: {listed(lost[:3])}; check the folder"
-        )
+        names = listed(lost[:3])
+        raise DataError(f"{file.path}: none of its {len(lost):,} files is in {root} ({names}); is it another folder?")
     row_of: dict[int, int] = {}
     again = 0
     for row, number in enumerate(numbers):
@@ -116,7 +115,7 @@ def _match(
     wrong += [f"{len(others):,} images in {root} have no row: {listed(others[:5])}"] if others else []
     if wrong and config.on_bad_image == "refuse":
         raise DataError(
-            f"{file.path}: {'; '.join(wrong)}; correct the file, or leave them out with --on-bad-image skip"
+            f"{file.path}: {'; '.join(wrong)}; correct that, or leave them out with --on-bad-image skip"
         )
     notes += [f"{file.path}: {what}; left out" for what in wrong]
     notes += [f"{file.path}: {again:,} rows are there twice, with the same target"] if again else []

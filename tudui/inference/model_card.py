@@ -229,17 +229,18 @@ def _limits(weights: Weights, config: Config | None, history: History) -> Lines:
         if history.outliers:
             yield "- Some training targets were wrong on purpose: use it to compare losses, not in practice."
         return
-    _, height, width = weights.shape.input
-    yield f"- Its input is {width} x {height} pixels: images are scaled to cover them, and the centre is cut out."
-    yield "- It knows its classes only. It assigns an image of anything else to one of them, often with a high"
-    yield "  probability, and cannot detect such an image."
-    yield "- Its accuracy is for images like those of the test. Measure it again for other cameras, sizes or crops."
+    if len(weights.shape.input) == 3:
+        _, height, width = weights.shape.input
+        yield f"- Its input is {width} x {height} pixels: images are scaled to cover them, and the centre is cut out."
+        yield "- Its accuracy is for images like those of the test. Measure it again for other cameras, sizes or crops."
+    yield "- It knows its classes only. It assigns an input of anything else to one of them, often with a high"
+    yield "  probability, and cannot detect such an input."
     if config is not None:
         yield "- It is one run with one seed, not the best or the mean of several."
         if config.data.has_wrong_labels:
             yield "- Some training labels were wrong on purpose: use it to compare losses, not in practice."
     if history.test and history.test.images < 1000:
-        yield f"- The test is small ({history.test.images} images): read the interval, not only the accuracy."
+        yield f"- The test is small ({history.test.images} samples): read the interval, not only the accuracy."
     yield "- The test labels were assumed to be right; most data sets contain some wrong ones."
 
 
@@ -250,7 +251,8 @@ def _loading(weights: Weights, format: str, out: Path) -> Lines:
         of_others = not network_spec(name).build.__module__.startswith("tudui.")
         package = f" and the package of the network {name}" if of_others else ""
         flag = f" --network PATH/TO/{name}" if own else ""
-        yield f"With Tudui{package}: `tudui predict FILE IMAGE{flag}`."
+        what = "TABLE.csv" if weights.features else "IMAGE"
+        yield f"With Tudui{package}: `tudui predict FILE {what}{flag}`."
         executed = f", in the folder of {name.partition(':')[0]}, which this executes" if own else ""
         yield f"Without it{executed}:\n" if code else "Without it: export the network with `--format onnx`."
     if code:

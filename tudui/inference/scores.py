@@ -1,5 +1,6 @@
 """Score weights of any origin on any data set."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,13 +82,21 @@ def split_of(dataset: Dataset, name: str) -> Split:
     return splits[name]
 
 
+def _targets_of(weights: Weights) -> Sequence[str]:
+    """Return the names of the target's columns that a file without its run knows."""
+    return weights.task.names if weights.config is None and isinstance(weights.task, Numbers) else ()
+
+
 def evaluate_weights(
     path: Path,
     *,
     data: str | None = None,
+    target: Sequence[str] = (),
+    labels: str | None = None,
     data_dir: str | None = None,
     split: str = "test",
     on_bad_image: str | None = None,
+    on_missing: str | None = None,
     normalize: str | None = None,
     best: bool = False,
 ) -> Scored:
@@ -100,11 +109,16 @@ def evaluate_weights(
         "--data": ("name", data),
         "the weights": ("size", height if data is not None and height == width else None),
         "--data-dir": ("dir", data_dir),
+        "--target": ("target", list(target or _targets_of(weights)) or None),
+        "--labels": ("labels", labels),
         "--on-bad-image": ("on_bad_image", on_bad_image),
+        "--on-missing": ("on_missing", on_missing),
     }
     overrides = [
         Override(f"data.{key}", value, f"{flag} {value}") for flag, (key, value) in given.items() if value is not None
     ]
+    if data is not None and labels is None:
+        overrides.append(Override("data.labels", None, f"--data {data}"))  # those of the run are of other images
     config = config_from(weights.config or {}, weights.origin, overrides)
     read = load_whole if split == EVERY else load_data
     dataset = read(config.data.model_copy(update=STANDARDIZE), config.seed, known_of(weights))
