@@ -62,7 +62,6 @@ def check(
     """Read a data set and report what it contains, its sizes, and which images cannot be read.
 
     Examples:
-      tudui data check digits
       tudui data check my-images/ --size 64
       tudui data check flowers.csv --target species
     """
