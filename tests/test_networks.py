@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 
 from tests.conftest import LAYERS, QUICK, tudui_network
 from tudui.config import config_from, load_config, parse_set
-from tudui.config.schema import AdamConfig, SgdConfig
+from tudui.config.optimizing import AdamConfig, SgdConfig
 from tudui.data import Preparation, Split, draw_epoch, load_data
 from tudui.errors import ConfigError, Interrupted, UsageError, WeightsError
 from tudui.events import StepEnd

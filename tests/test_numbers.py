@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -294,6 +295,27 @@ def test_every_command_on_a_run_of_numbers(angles, tudui, tmp_path):
     assert len(listed["index"]) == round(0.1 * 1297) + round(0.1 * 140)
     spread = np.subtract(listed["given"], listed["true"])
     assert spread == pytest.approx(np.full_like(spread, spread[0]), rel=1e-4)
+
+
+def test_tensorboard_shows_residuals_and_images(angles, tmp_path):
+    from PIL import Image
+
+    from tests.test_tensorboard import read
+
+    found = read(tmp_path / angles)
+    result = json.loads((tmp_path / angles / "result.json").read_text())
+    assert found.Scalars("absolute_error/test")[-1].value == pytest.approx(result["test"]["absolute_error"], rel=1e-5)
+    histogram = found.Histograms("residuals_angle/test")[-1].histogram_value
+    assert histogram.num == 360
+    with np.load(f"{angles}/predictions.npz") as saved:
+        residuals = saved["predicted"] - saved["label"]
+    assert (histogram.min, histogram.max) == pytest.approx((residuals.min(), residuals.max()), rel=1e-4)
+    for tag in ("predicted_over_true_angle/test", "predictions/validation", "worst/test"):
+        (*_, last) = found.Images(tag)
+        image = Image.open(BytesIO(last.encoded_image_string))
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 10, tag
+    event = next(one for one in record(tmp_path / angles) if one["event"] == "Evaluated" and one["split"] == "test")
+    assert event["details"]["worst"]["position"] == np.abs(residuals[:, 0]).argsort(kind="stable")[::-1][:16].tolist()
 
 
 def test_an_exported_file_gives_values_in_the_unit(angles, tudui):

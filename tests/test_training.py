@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 from torch import nn
 
 from tests.conftest import quick_config, tudui_network
-from tudui.config.schema import ConstantConfig, CosineConfig, OneCycleConfig, StepConfig
+from tudui.config.optimizing import ConstantConfig, CosineConfig, OneCycleConfig, StepConfig
 from tudui.data import Split, draw_epoch, load_data
 from tudui.errors import UsageError
 from tudui.losses import build_loss

@@ -21,9 +21,10 @@ from tudui.config.describe import shorten
 from tudui.config.network_spec import MAX_FEATURES, InputSize
 from tudui.config.parts import LARGEST
 from tudui.data import Preparation
-from tudui.errors import WeightsError
+from tudui.errors import DataError, WeightsError
 from tudui.files import opened
 from tudui.networks.course import IMAGE_SHAPE
+from tudui.tasks import Classes, Task, task_from
 from tudui.text import in_a_line, shown_as_it_is
 
 KEY, SUM = "tudui", "tudui.sha256"  # safetensors has no checksums of its own
@@ -93,6 +94,16 @@ class Description(Channels):
         except (ValueError, RecursionError) as error:
             wrong = in_a_line(error)
         raise WeightsError(f"{path}: its description is damaged ({wrong}); export it again")
+
+    def checked_task(self, path: Path) -> Task:
+        """Return what the outputs are; WeightsError if its values are damaged."""
+        try:
+            task = task_from(self.task, str(path)) if self.task else Classes(names=self.classes)
+        except DataError as error:
+            raise WeightsError(str(error)) from None
+        if task.names != self.classes:
+            raise WeightsError(f"{path}: its description is damaged (task); export it again")
+        return task
 
     def text(self) -> str:
         """Return JSON, for formats whose metadata is text."""

@@ -140,11 +140,10 @@ class RunFolder:
     def _differing(self, config: Config, began: Config | None, free: tuple[str, ...]) -> dict[str, tuple[Any, Any]]:
         """Return the values that differ, by key: of the config that the run began with, or else its file, and this."""
         there, here = flatten(located(began or load_config(self.config).config)), flatten(located(config))
-        free = FREE_IN_FILE if began else free
         return {
             key: (there.get(key), here.get(key))
             for key in {**there, **here}
-            if there.get(key) != here.get(key) and not key.startswith(free)
+            if there.get(key) != here.get(key) and not key.startswith(FREE_IN_FILE if began else free)
         }
 
     def _discard_unless_begun(self, sinks: Iterable[str], *, with_folder: bool) -> None:
@@ -224,27 +223,23 @@ class RunResult:
     values: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        """Return the folder, status and test score in one line."""
-        score = f", {self.test_words}" if self.values["test"] else ""
-        return f"<run {self.run_dir}: {self.status}{score}>"
+        return f"<run {self.run_dir}: {', '.join([self.status, *([self.test_words] if self.values['test'] else [])])}>"
 
     @property
     def test_words(self) -> str:
-        """The deciding test score of a finished run in words, for example `test accuracy 98.61 %`."""
+        """The first test score of a finished run, for example `test accuracy 98.61 %`."""
         metric = task_from(self.values["task"], str(self.run_dir)).metrics[0]
         return f"test {metric.title} {metric.unit.text(self.values['test'][metric.name])}"
 
     @property
     def test_accuracy(self) -> float | None:
         """Test accuracy after the last epoch; None for a run that diverged, and for numbers."""
-        accuracy = (self.values["test"] or {}).get("accuracy")
-        return None if accuracy is None else float(accuracy)
+        return (self.values["test"] or {}).get("accuracy")
 
     def metrics(self, event: str | None = None) -> list[dict[str, Any]]:
         """Return the record's events in order; with `event`, only those of that kind, for example StepEnd."""
         with opened(RunFolder(self.run_dir).record, "r", encoding="utf-8") as lines:
-            events: list[dict[str, Any]] = [json.loads(line) for line in lines]
-        return [found for found in events if event in (None, found["event"])]
+            return [found for line in lines if event in (None, (found := json.loads(line))["event"])]
 
 
 @contextmanager

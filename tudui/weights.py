@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tudui.data import Preparation
-from tudui.errors import DataError, UsageError, WeightsError
+from tudui.errors import UsageError, WeightsError
 from tudui.exported import KEY, Description, read_safetensors
 from tudui.files import opened
 from tudui.invocation import tudui_command
@@ -24,7 +24,7 @@ from tudui.networks import NetworkParameters, Shape, build_network
 from tudui.networks.course_files import COURSE, layer_classes, shape_of, tensors_by_name, tensors_of_module
 from tudui.networks.saved import fits_body, network_from, state_dict_of, tensors_that_fit
 from tudui.run_folder import RunFolder, is_comparison
-from tudui.tasks import Classes, Task, task_from
+from tudui.tasks import Task
 from tudui.text import in_a_line
 from tudui.training.checkpoint import (
     BEST,
@@ -86,24 +86,15 @@ class Weights:
                 f"{shape.outputs}; choose data with the same {self.what}"
             )
         if self.shape.input != shape.input:
-            ours, theirs = (input_words(one.input) for one in (self.shape, shape))
-            raise WeightsError(f"{self.origin}: takes {ours}, the data has {theirs}; {_fitting(self.shape)}")
+            fixed = len(self.shape.input) == 3 and self.shape.input[1] == self.shape.input[2]
+            hint = f"use --size {self.shape.input[1]}" if fixed else "choose other data"
+            raise WeightsError(f"{self.origin}: takes {self.shape.words}, the data has {shape.words}; {hint}")
 
     def model(self) -> nn.Module:
         """Return a network with these weights, ready to predict."""
         model = build_network(self.network, self.shape, seed=0)
         model.load_state_dict(self.tensors)
         return model.eval()
-
-
-def _fitting(shape: Shape) -> str:
-    fixed = len(shape.input) == 3 and shape.input[1] == shape.input[2]
-    return f"use --size {shape.input[1]}" if fixed else "choose other data"
-
-
-def input_words(size: tuple[int, ...]) -> str:
-    """Return the size of an input in words."""
-    return f"rows of {size[0]} features" if len(size) == 1 else f"images of {' x '.join(map(str, size))}"
 
 
 def _named(network: NetworkParameters) -> str:
@@ -186,12 +177,7 @@ def _from_checkpoint(checkpoint: Checkpoint) -> Weights:
 
 def _from_export(tensors: Mapping[str, Any], about: Description, path: Path) -> Weights:
     network, shape = network_from(about.network, path), Shape(about.image, len(about.classes))
-    try:
-        task = task_from(about.task, str(path)) if about.task else Classes(names=about.classes)
-    except DataError as error:
-        raise WeightsError(str(error)) from None
-    if task.names != about.classes:
-        raise WeightsError(f"{path}: its description is damaged (task); export it again")
+    task = about.checked_task(path)
     origin = f"{path} (exported from {about.origin})"
     return Weights(tensors, origin, path, network, shape, about.preparation, task, features=about.features)
 

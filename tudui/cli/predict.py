@@ -28,7 +28,6 @@ from tudui.text import csv_name, csv_path, printable
 if TYPE_CHECKING:
     from tudui.api.models import Prediction, Unreadable
     from tudui.tasks import Unit
-    from tudui.weights import Weights
 
 SHOWN = 10  # unreadable images that are named
 SPLIT = "Instead of image files: images of the run's own data, with their true classes."
@@ -79,7 +78,7 @@ def predict_command(
     right: list[bool] = []
     predictions = _readable(shown, unreadable, right)
     columns, skip = min(top, found.weights.number_of_classes), on_bad_image == "skip"
-    units = _units(found.weights)
+    units = found.units
     if out:
         with written_aside(out) as file:
             if not "".join([*found.weights.class_names, *map(str, found.paths)]).isascii():
@@ -135,17 +134,6 @@ def _report(unreadable: "list[Unreadable]", right: list[bool], *, skip: bool, sp
     if lines and not skip:
         raise DataError(*lines[:-1], f"{lines[-1]}; fix or delete them, or skip them with --on-bad-image skip")
     note(*(f"skipped, {line}" for line in lines))
-
-
-def _units(weights: "Weights") -> "dict[str, Unit]":
-    """Return how the values of each column of numbers are written; {} for classes."""
-    task = weights.task
-    if task is None or task.kind != "numbers":
-        return {}
-    from tudui.tasks import Numbers
-
-    assert isinstance(task, Numbers)
-    return {name: task.unit_of(column) for column, name in enumerate(task.names)}
 
 
 def _values(one: "Prediction", units: "Mapping[str, Unit]") -> dict[str, Any]:

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SerializeAsAny, model_validator
 
 from tudui.config.loss_spec import LossParameters, loss_spec
-from tudui.config.parts import Section
-from tudui.config.schema import Positive, Share
+from tudui.config.parts import Positive, Section, Share
 
 DEFAULT_LOSSES = {"classes": ("ce", "mse", "l1", "huber"), "numbers": ("mse", "l1", "huber")}  # the first: the baseline
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tudui.config.loss_spec import LossParameters, loss_spec
 from tudui.config.parts import Section, Spec, all_specs, find_spec
@@ -23,10 +23,19 @@ class NetworkParameters(Section):
     name: str
 
 
-_Side = Annotated[int, Field(ge=1, le=4096)]  # bounded, because files can ask for any size
-MAX_FEATURES = 10_000  # of a table
+MAX_SIDE, MAX_FEATURES = 4096, 10_000  # bounded, because files can ask for any size
+
+
+def _image_or_row(size: tuple[int, ...]) -> tuple[int, ...]:
+    if len(size) == 1 or (len(size) == 3 and size[0] == 3 and max(size) <= MAX_SIDE):
+        return size
+    raise ValueError(f"must be [3, height, width], at most {MAX_SIDE} each, or [features]")
+
+
 # channels, height and width of an image, or the features of a row
-InputSize = tuple[Annotated[int, Field(ge=3, le=3)], _Side, _Side] | tuple[Annotated[int, Field(ge=1, le=MAX_FEATURES)]]
+InputSize = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=MAX_FEATURES)], ...], Field(max_length=3), AfterValidator(_image_or_row)
+]
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,12 @@ class Shape:
 
     input: tuple[int, ...]  # (3, 32, 32): channels, height, width of an image; (10,): features of a row
     outputs: int  # K
+
+    @property
+    def words(self) -> str:
+        """The size of an input in words."""
+        size = " x ".join(map(str, self.input))
+        return f"images of {size}" if len(self.input) == 3 else f"rows of {size} features"
 
 
 @dataclass(frozen=True, kw_only=True)

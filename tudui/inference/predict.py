@@ -19,9 +19,9 @@ from tudui.data.decoding import decode_or_reason
 from tudui.data.layout import ENDINGS, class_name, images_below
 from tudui.errors import DataError, UsageError
 from tudui.inference.scores import EVERY, known_of, network_of, preparation_of, split_of, task_of
-from tudui.tasks import Classes, Numbers
+from tudui.tasks import Classes, Numbers, Unit
 from tudui.training import engine
-from tudui.weights import Weights, input_words
+from tudui.weights import Weights
 
 BATCH = 256  # files that are decoded at once
 
@@ -71,8 +71,7 @@ def predict_files(
     """Yield the `top` most likely classes of each image in order, or why it cannot be read."""
     names, task = weights.class_names, weights.task or Classes(names=weights.class_names)
     if len(weights.shape.input) != 3:
-        takes = input_words(weights.shape.input)
-        raise UsageError(f"{weights.origin}: takes {takes} and no images; use --split")
+        raise UsageError(f"{weights.origin}: takes {weights.shape.words} and no images; use --split")
     _, height, width = weights.shape.input
     network = network_of(weights, preparation=preparation_of(weights, normalize, None))
     size = engine.evaluation_batch(network.device, (3, height, width))
@@ -130,6 +129,14 @@ class Predictions:
     weights: Weights
     paths: Sequence[Path]
     compute: Callable[[], Iterable[Prediction | Unreadable]]
+
+    @property
+    def units(self) -> dict[str, Unit]:
+        """How the values of each column of numbers are written; {} for classes."""
+        task = self.weights.task
+        if not isinstance(task, Numbers):
+            return {}
+        return {name: task.unit_of(column) for column, name in enumerate(task.names)}
 
     def __len__(self) -> int:
         return len(self.paths)

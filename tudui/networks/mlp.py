@@ -41,6 +41,4 @@ MLP = NetworkSpec(
     parameters=MlpParameters,
     rates=rates_of_numbers(sgd=0.05, adam=0.005),
 )
-LINEAR = NetworkSpec(
-    name="linear", title="one linear layer", build=build, rates=rates_of_numbers(sgd=0.05, adam=0.005)
-)
+LINEAR = NetworkSpec(name="linear", title="one linear layer", build=build, rates=rates_of_numbers(sgd=0.02, adam=0.01))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from tudui.config.schema import AdamConfig, AdamWConfig, OptimizerConfig, SgdConfig
+from tudui.config.optimizing import AdamConfig, AdamWConfig, OptimizerConfig, SgdConfig
 from tudui.training.gradients import trained
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from tudui.config.schema import CosineConfig, OneCycleConfig, ScheduleConfig, StepConfig
+from tudui.config.optimizing import CosineConfig, OneCycleConfig, ScheduleConfig, StepConfig
 
 Schedule = Callable[[int], float]  # step, from 0 -> factor of the learning rate
 
