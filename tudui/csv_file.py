@@ -19,6 +19,7 @@ from tudui.files import opened
 from tudui.text import AS_UTF_8, encoding_of, in_a_line, printable, shown_as_it_is
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+LAST_GUESS = "Windows-1252"  # in which almost any bytes are text
 MAX_LINE = 2**22  # characters
 MAX_COLUMNS = 16_384  # as in spreadsheets
 MAX_NAME = 200  # characters; the description in an exported file allows 255
@@ -215,7 +216,8 @@ def _lines(path: Path, encoding: str) -> Iterator[str]:
                     raise DataError(f"{path}:{number}: contains a NUL byte, so it is not text; export it as CSV again")
                 yield line.removeprefix("\ufeff") if number == 1 else line
     except UnicodeDecodeError:
-        raise DataError(f"{path}: not valid {encoding} after line {number}; {AS_UTF_8}") from None
+        what = "a text file" if encoding == LAST_GUESS else f"valid {encoding} after line {number}"
+        raise DataError(f"{path}: not {what}; {AS_UTF_8}") from None
     except OSError as error:
         raise _unreadable(path, error) from None
 
@@ -244,7 +246,7 @@ def _first_other(file: IO[bytes], decoder: codecs.IncrementalDecoder) -> str:
         except UnicodeDecodeError:
             whole = rest + block
             lines = whole[: whole.rfind(b"\n") + 1] or whole  # a cut letter would mislead
-            return encoding_of(lines) or "Windows-1252"
+            return encoding_of(lines) or LAST_GUESS
         rest = block[block.rfind(b"\n") + 1 :]
     return "UTF-8"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tudui.config import Config, Loaded, Override, load_config
-from tudui.config.data_sets import TABLE, path_in
+from tudui.config.data_sets import short_name
 from tudui.config.load import flatten, located
 from tudui.config.own_code import allow, is_own
 from tudui.config.plug_ins import folder_name
@@ -268,10 +268,7 @@ def new_run_folder(config: Config) -> Iterator[Path]:
 
 def default_name(data: str) -> str:
     """Return a data set's part of a run folder's name, which is safe in shell commands."""
-    kind, place = path_in(data)
-    if kind == TABLE:
-        return folder_name(Path(place).stem)
-    return folder_name(Path(place).resolve().name if kind else data)
+    return folder_name(short_name(data))
 
 
 def is_comparison(root: Path) -> bool:

@@ -38,14 +38,6 @@ def encoding_of(data: bytes) -> str | None:
     return "GBK" if 2 * common > len(others) else None
 
 
-def decoded(data: bytes) -> str:
-    """Return text in UTF-8 or in what `encoding_of` finds, without a mark; UnicodeDecodeError if it is in neither."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode(encoding_of(data) or "utf-8").removeprefix("\ufeff")
-
-
 def one_line(text: str) -> str:
     """Replace line breaks, so that an untrusted name forges no line."""
     return " ".join(text.splitlines())

@@ -36,6 +36,12 @@ def path_in(name: str) -> tuple[str, str]:
     return kind, name.removeprefix(kind)
 
 
+def short_name(name: str) -> str:
+    """Return the name of a data set; of a folder or a file its own, without ending."""
+    kind, path = path_in(name)
+    return Path(path).stem if kind == TABLE else Path(path).resolve().name if kind else name
+
+
 def kind_of(data: Mapping[str, Any], *, sure: bool = False) -> Kind:
     """Return the kind of a data set from the section `data`, which is not checked yet; images in classes if unknown.
 
