@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from sklearn import metrics as of_sklearn
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression, QuantileRegressor
 
-from tests.conftest import quick_config
+from tests.conftest import put_package, quick_config
 from tests.test_run import cut_at, record, weights
 from tudui.config import load_config, parse_set
+from tudui.config.data_sets import data_sets
 from tudui.data import load_data
 from tudui.data.dataset import Preparation, Split
 from tudui.errors import DataError, Interrupted, UsageError
@@ -46,7 +48,7 @@ def fitted():
     outputs = torch.randn(200, 2, generator=generator)
     targets = torch.tensor([100.0, -5.0]) + torch.tensor([20.0, 0.5]) * torch.randn(200, 2, generator=generator)
     task = Numbers(names=("height", "weight"), units=("cm", ""))
-    return task.fitted(targets, "here", settings().data), outputs, targets
+    return task.fitted(targets, targets, "here", settings().data), outputs, targets
 
 
 # Task
@@ -55,7 +57,7 @@ def fitted():
 def test_scores_of_one_column_are_scikit_learns(fitted):
     _, outputs, targets = fitted
     targets = targets[:, :1]
-    task = Numbers(names=("height",), units=("cm",)).fitted(targets, "here", settings("data.tolerance=7").data)
+    task = Numbers(names=("height",), units=("cm",)).fitted(targets, targets, "here", settings("data.tolerance=7").data)
     found = scores_of(task, outputs[:, :1], targets)
     predicted, true = task.predicted(outputs[:, :1]).double().numpy(), targets.double().numpy()
     errors = np.abs(predicted - true)
@@ -90,8 +92,19 @@ def test_with_several_columns_the_first_metric_is_in_scaled_units_and_each_has_i
 def test_a_task_comes_back_from_its_plain_values(fitted):
     task, _, _ = fitted
     assert task_from(json.loads(json.dumps(task.about())), "here") == task
-    with pytest.raises(DataError, match="its task is damaged"):
-        task_from({**task.about(), "scale": "1"}, "here")
+    for change in (
+        {"scale": "1"}, {"scale": [1.0]}, {"scale": []}, {"scale": [0.0, 1.0]}, {"location": [float("nan"), 0.0]},
+        {"tolerance": [-1.0, 1.0]}, {"units": ["cm"]}, {"names": []}, {"names": ["a"] * 101},
+    ):  # fmt: skip
+        with pytest.raises(DataError, match="its task is damaged"):
+            task_from({**task.about(), **change}, "here")
+
+
+def test_a_constant_training_target_is_refused_also_without_a_scale():
+    targets = torch.zeros(40, 1)
+    data = settings("data.target_scale=none").data
+    with pytest.raises(DataError, match="the same in every training row"):
+        Numbers(names=("height",)).fitted(targets, targets, "here", data)
 
 
 @pytest.mark.parametrize(("kind", "location", "scale"), [("none", 0, 1), ("standardize", 21.4, 39.8), ("robust", 2, 4)])
@@ -141,7 +154,7 @@ def test_a_constant_prediction_is_noticed(fitted):
 
 def test_residuals_are_exact_far_from_0():
     targets = 1e6 + torch.arange(40.0)[:, None]
-    task = Numbers(names=("year",)).fitted(targets, "here", settings().data)
+    task = Numbers(names=("year",)).fitted(targets, targets, "here", settings().data)
     assert task.residuals(task.scaled(targets), targets).abs().max() == 0
 
 
@@ -564,3 +577,62 @@ def test_a_run_whose_manifest_is_missing_still_resumes(tmp_path):
     shutil.rmtree(tmp_path / "run" / "tensorboard", ignore_errors=True)
     (tmp_path / "run" / "outliers.json").unlink()
     assert train(config, tmp_path / "run", resume=True).status == "finished"
+
+
+TWO_COLUMNS = """
+import torch
+from tudui.data import Source
+from tudui.tasks import Numbers
+
+def read(config):
+    generator = torch.Generator().manual_seed(0)
+    store = torch.randn(400, 3, generator=generator)
+    targets = store @ torch.tensor([[100.0, 0.1], [0.0, 0.3], [50.0, 0.0]]) + torch.tensor([1000.0, -2.0])
+    task = Numbers(names=("price / $", "=weight"), units=("$", "kg"))
+    return Source(store, targets, task, {"train": torch.arange(400)}, features=("a", "b", "c"))
+"""
+
+
+@pytest.fixture
+def two_columns(tmp_path, monkeypatch):
+    """A data set of another package: a table with two linear targets of very different sizes."""
+    (tmp_path / "two_columns.py").write_text(TWO_COLUMNS)
+    put_package(tmp_path, "[tudui.data_sets]\npair = two_columns:read [numbers,table]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    data_sets.cache_clear()
+    yield "pair"
+    data_sets.cache_clear()
+    sys.modules.pop("two_columns", None)
+
+
+def test_a_data_set_of_another_package_with_two_targets(two_columns, tudui, tmp_path):
+    flags = ("--network", "linear", "-e", "40", "--lr", "0.1", "--set", "train.early_stopping=20")
+    answer = tudui("train", "--data", two_columns, *flags, "-o", "run", "--json")
+    assert answer.code == 0, answer.err
+    test = answer.json()["test"]
+    assert test["absolute_error.price-"] < 5
+    assert test["absolute_error.=weight"] < 0.01
+    assert test["r2"] > 0.999
+    assert test["absolute_error"] < 0.02
+    config = (tmp_path / "run" / "config.yaml").read_text()
+    assert "name: huber" in config
+
+    assert tudui("predict", "run", "--split", "test", "--out", "out.csv").code == 0
+    with Path("out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = list(rows[0])
+    assert names[:4] == ["path", "price / $", "price / $_unit", "price / $_true"]
+    assert names[4].startswith("'")  # no formula in a spreadsheet
+    errors = [abs(float(row[names[1]]) - float(row[names[3]])) for row in rows]
+    assert np.mean(errors) == pytest.approx(test["absolute_error.price-"], rel=1e-3)
+    assert tudui("export", "run", "--out", "run.safetensors").code == 0
+    assert "1,000" not in tudui("evaluate", "run").out
+    checked = tudui("data", "check", two_columns, "--json").json()
+    assert checked["targets"]["train"].keys() == {"price / $", "=weight"}
+
+    compared = tudui(
+        "compare-losses", "--data", two_columns, "--network", "linear", "--seeds", "2", "-e", "2", "--metric",
+        "absolute_error.=weight", "--set", "log.sinks=[]", "-o", "out", "--json",
+    ).json()  # fmt: skip
+    assert compared["metric"] == "absolute_error.=weight"
+    assert (tmp_path / "out" / "report.html").exists()

@@ -46,10 +46,11 @@ def check(config: Config, folder: Path | None = None, *, resume: bool = False, r
     images, _ = draw.batch(data.train, 0, config.train.batch_size)
     first = next(fit(run.state, data, run.loss, config))
     wrong = spoiled_of(data, config.data)
+    counts = ", ".join(f"{len(split):,} {name}" for name, split in data.splits().items())
     if resume:
         run.restore(restart=restart, write=False)
     return {
-        "data": f"{data.name}, {', '.join(f'{len(split):,} {name}' for name, split in data.splits().items())} images",
+        "data": f"{data.name}, {counts} {data.noun}s",
         **({"wrong_labels": wrong.text(data.task.names)} if isinstance(wrong, WrongLabels) else {}),
         **({"outliers": wrong.text()} if isinstance(wrong, Outliers) else {}),
         "classes" if data.task.kind == "classes" else "targets": (

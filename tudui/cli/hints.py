@@ -17,6 +17,7 @@ NAMES = {
     "data.size": "size image-size img-size resize imgsz",
     "data.validation": "val val-split validation-split",
     "data.label_noise": "noise noise-rate noise-level noise-ratio label-noise-rate",
+    "data.outliers": "outlier outlier-rate outlier-share",
     "data.normalize": "norm normalise",
     "data.augment.flip": "augment augmentation hflip",
     "data.augment.crop": "crop random-crop random-resized-crop scale",

@@ -146,6 +146,11 @@ class Comparison:
         return self.plan.comparison.levels
 
     @property
+    def samples(self) -> str:
+        """What test samples are called: images, or rows of a table."""
+        return "rows" if self.plan.base.kind.input == "table" else "images"
+
+    @property
     def level_name(self) -> str:
         """The key of a noise level in comparison.json: `label_noise`, or `outliers` for numbers."""
         return "outliers" if self.task.kind == "numbers" else "label_noise"

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from tudui.config.data_sets import FOLDER, TABLE, data_sets
+from tudui.config.network_spec import MAX_FEATURES
 from tudui.config.own_code import is_own
 from tudui.config.plug_ins import place
 from tudui.config.schema import AugmentConfig, DataConfig
@@ -96,6 +97,8 @@ def _checked(source: Source, where: str, known: Known | None = None) -> Source:
     if source.features:
         if store.dtype != torch.float32 or store.shape[1:] != (len(source.features),):
             raise DataError(f"{where}: features must be float32 [N, {len(source.features)}] {found}")
+        if len(source.features) > MAX_FEATURES:
+            raise DataError(f"{where}: {len(source.features):,} features are too many; {MAX_FEATURES:,} are allowed")
     elif store.dtype != torch.uint8 or store.dim() != 4 or store.shape[1] != 3 or not store[0:1].numel():
         raise DataError(f"{where}: images must be uint8 [N, 3, H, W] {found}")
     if known is None:  # targets to be scored only may be few, or all the same
@@ -174,7 +177,7 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
         )
         for name, rows in parts.items()
     }
-    task = task.fitted(splits["train"].targets, config.name, config)
+    task = task.fitted(splits["train"].targets, targets["train"], config.name, config)
     notes += [*task.remarks(config.name), *notes_on(task.names)]
     standardize = config.normalize == "standardize"
     return Dataset(

@@ -63,7 +63,7 @@ def _setup(comparison: Comparison) -> Iterator[Block]:
         base.data.name,
         counted(base.train.epochs, "epoch"),
         number_of_seeds(comparison),
-        *([f"{images:,} test images"] if images else []),
+        *([f"{images:,} test {comparison.samples}"] if images else []),
     ]
     yield Code(comparison.command)
     yield Bullets(
@@ -87,11 +87,18 @@ def _tables(comparison: Comparison) -> Iterator[Block]:
             "A run lost a class if it never predicts a class that other runs of the same loss predict. The interval of "
             "the rate is exact (Clopper and Pearson)."
         )
+    if comparison.task.kind == "numbers":
+        yield Paragraph(
+            "Every loss is judged by the same score, on test targets without outliers. MSE is made for squared error "
+            "and L1 for absolute error, so the tables below show the other one too; `tudui report --metric` gives its "
+            "verdicts."
+        )
     yield Heading("Other scores")
     yield Paragraph(
         f"Epochs and seconds until the validation {comparison.task.metrics[0].title} first reached this value: means "
         f"over the seeds that reached it. Seconds are those in the training loop. Other runs may have shared the "
-        f"machine, so compare seconds roughly. Scores without a note are those of the last weights on the test images."
+        f"machine, so compare seconds roughly. Scores without a note are those of the last weights on the test "
+        f"{comparison.samples}."
         + (" ECE is the expected calibration error over 15 bins." if isinstance(comparison.task, Classes) else "")
     )
     yield from (scores_table(comparison, noise) for noise in levels)

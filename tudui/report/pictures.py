@@ -48,7 +48,7 @@ def score_picture(comparison: Comparison, noise: float) -> Picture | None:
         cell_name(metric.name, noise),
         f"Test {metric.title} by loss with {title}: {', '.join(shown)}.",
         f"Test {metric.title} of the last weights with {title}: a dot is a seed, the vertical line the mean, the bar "
-        f"the 95 % interval over seeds and test images.",
+        f"the 95 % interval over seeds and test {comparison.samples}.",
         png(figure),
     )
 
@@ -87,7 +87,11 @@ def noise_picture(comparison: Comparison) -> Picture:
         f"{metric.name}-over-noise",
         f"Test {metric.title} of each loss over the share of {wrong_targets}; the numbers are in the tables above.",
         f"Mean test {metric.title} of the last weights"
-        + ("; the vertical lines are the 95 % intervals over seeds and test images." if intervals else "."),
+        + (
+            f"; the vertical lines are the 95 % intervals over seeds and test {comparison.samples}."
+            if intervals
+            else "."
+        ),
         png(figure),
     )
 
@@ -191,8 +195,8 @@ def tuning_picture(comparison: Comparison, noise: float) -> Picture:
     return Picture(
         cell_name("learning-rates", noise),
         f"Validation {first.title} over the learning rate with {title}; chosen: {chosen}.",
-        f"Learning rates with {title}: a dot is a tuning seed, the line their mean, the diamond the chosen rate. A run "
-        f"that diverged counts as 0.",
+        f"Learning rates with {title}: a dot is a tuning seed, the line their mean, the diamond the chosen rate. "
+        + ("A run that diverged counts as 0." if first.better == "more" else "Runs that diverged are not drawn."),
         png(figure),
     )
 

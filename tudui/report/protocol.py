@@ -19,10 +19,19 @@ SHARED = {
 def held_equal(comparison: Comparison) -> str:
     """Return one sentence on what the runs of one seed shared, according to the hashes."""
     if comparison.unequal:
-        names = listed([{**SHARED, "data": "images"}.get(name, name) for name in comparison.unequal])
+        names = listed(
+            [_words(comparison, {**SHARED, "data": "images"}.get(name, name)) for name in comparison.unequal]
+        )
         return f"NOT held equal, though they should be: {names} differ between losses of the same seed."
     sets = counted(len(comparison.hashes), "set")
-    return f"Held equal for one seed and every loss: {listed(list(SHARED.values()))}; sha256 confirms {sets}."
+    shared = _words(comparison, listed(list(SHARED.values())))
+    return f"Held equal for one seed and every loss: {shared}; sha256 confirms {sets}."
+
+
+def _words(comparison: Comparison, text: str) -> str:
+    """Return a text on images and labels in the words of the comparison's data."""
+    text = text.replace("images", comparison.samples)
+    return text.replace("labels", "targets") if comparison.task.kind == "numbers" else text
 
 
 def rates_words(comparison: Comparison) -> str:
@@ -32,7 +41,7 @@ def rates_words(comparison: Comparison) -> str:
         return "Held equal as well: the learning rate, which suits some losses better than others."
     start = "Not held equal: the learning rate."
     if plan.lr == "recipe":
-        return f"{start} Each loss has its recipe's, chosen beforehand on validation images."
+        return _words(comparison, f"{start} Each loss has its recipe's, chosen beforehand on validation images.")
     grid, seeds = _rates(plan.rates), counted(plan.tuning_seeds, "unreported seed")
     words = f"{start} Each loss and noise level has the best of {grid} by validation {first.title}, on {seeds} each."
     if further := sorted({rate for curve in comparison.tuning for rate in curve.rates} - {*plan.rates}):
@@ -63,7 +72,7 @@ def protocol(comparison: Comparison) -> list[Block]:
         Folded("Hashes of the initial state of the runs", [hashes_table(comparison)]),
         Paragraph("The hashes in full, and every number of this report, are in comparison.json."),
         Heading("How to read the numbers", 3),
-        Bullets(list(_reading(comparison))),
+        Bullets([_words(comparison, text) for text in _reading(comparison)]),
     ]
 
 

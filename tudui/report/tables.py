@@ -5,6 +5,7 @@ from statistics import fmean
 
 from tudui.comparison.outcome import Comparison
 from tudui.losses import in_unit
+from tudui.losses.residual import PLAIN
 from tudui.report import words
 from tudui.report.document import Block, Heading, Paragraph, Short, Table
 from tudui.report.words import UNKNOWN, noise_words, with_unit
@@ -108,7 +109,7 @@ def losses_tables(comparison: Comparison) -> Iterator[Block]:
     for noise in comparison.noise_levels:
         rows = [row for row in comparison.rows_at(noise) if row.finished]
         head = ["trained with", *(rows[0].losses if rows else ())]
-        caption = f"Mean value on the test images under each loss, {noise_words(comparison, noise)}"
+        caption = f"Mean value on the test {comparison.samples} under each loss, {noise_words(comparison, noise)}"
         if rows:
             yield Table(
                 caption, head, [[row.variant, *map(_value, row.losses.values())] for row in rows], words=head[:1]
@@ -128,6 +129,8 @@ def differing_table(comparison: Comparison) -> Table:
     for name, section in comparison.plan.comparison.variants.items():
         settings = section.model_dump(mode="json", exclude_none=True)
         residuals = in_unit(section, comparison.task)  # by the scale of the first run
+        if comparison.task.kind == "numbers":
+            settings = {key: value for key, value in settings.items() if key not in ("form", *PLAIN)}
         shown = ", ".join(
             f"{key}: {f'{value:g}' if isinstance(value, float) else value}"
             + (f" ({residuals[key]})" if key in residuals else "")

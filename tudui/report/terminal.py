@@ -34,7 +34,7 @@ def terminal(comparison: Comparison, console: Console) -> None:
     several = any(pair.n > 1 for pair in comparison.pairs)
     inside = f" in {metric.unit.value}" if metric.unit.value else ""
     over = f"± standard deviation over {words.number_of_seeds(comparison)}"
-    on = f"; intervals of 95 % over seeds and the {images:,} test images" if several and images else ""
+    on = f"; intervals of 95 % over seeds and the {images:,} test {comparison.samples}" if several and images else ""
     less = f" Lower {metric.title} is better." if metric.better == "less" else ""
     console.print(f"Test {metric.title} of the last weights{inside}, {over}{on}.{less}", style="dim")
     if several:

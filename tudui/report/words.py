@@ -172,7 +172,7 @@ def _group(comparison: Comparison, pairs: Sequence[Pair]) -> str:
             return f"{listed(sized)} {are} {pairs[0].verdict} than {baseline}"
         case Verdict.IDENTICAL:
             same = "right and wrong on the same" if comparison.metric.proportion else "with the same values on all"
-            return f"{names} {are} identical to {baseline}, {same} test images in every seed"
+            return f"{names} {are} identical to {baseline}, {same} test {comparison.samples} in every seed"
         case Verdict.EQUIVALENT:
             margin = margin_words(comparison, max(pair.found.margin for pair in pairs if pair.found))
             return f"{names} {are} equivalent to {baseline}, within {margin}"
@@ -207,7 +207,7 @@ def _settling(comparison: Comparison, pair: Pair) -> list[str]:
     for need in pair.needed:
         size = margin_words(comparison, need.difference)
         if need.seeds is None:
-            parts.append(f"more than {need.samples:,} test images to see {size}")
+            parts.append(f"more than {need.samples:,} test {comparison.samples} to see {size}")
             continue
         most = "any number" if need.most is None else f"{need.most:,}"
         parts.append(f"{counted(need.seeds, 'seed')} ({need.fewest:,} to {most}) to see {size}")

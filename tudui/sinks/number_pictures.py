@@ -41,6 +41,6 @@ def values_grid(
     images = split.store[split.rows[places]].cpu().numpy()
     true, unit = split.targets[places, 0].tolist(), task.unit_of(0)
     right = [abs(row[0] - value) <= task.tolerance[0] for row, value in zip(predicted, true, strict=True)]
-    above = [unit.text(value, 1) for value in true]
-    below = [f"saw {unit.text(row[0], 1)}" for row in predicted]
+    above = [unit.text(value, unit.fewer) for value in true]
+    below = [f"saw {row[0]:.{unit.fewer}f}" for row in predicted]
     return image_grid(images, above, below, right, pillow_font("".join(above), 15))

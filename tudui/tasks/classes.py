@@ -198,7 +198,7 @@ class Classes:
         """Return the labels: every class gives the same share to every split."""
         return targets
 
-    def fitted(self, targets: "Tensor", where: str, data: "DataConfig") -> "Classes":
+    def fitted(self, targets: "Tensor", clean: "Tensor", where: str, data: "DataConfig") -> "Classes":
         """Return the task with the number of training labels [N] of each class; DataError if a class has none."""
         counts = tuple(targets.bincount(minlength=self.outputs).tolist())
         if empty := [name for name, count in zip(self.names, counts, strict=True) if not count]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import FailFast, ValidationError
+from pydantic import FailFast, Field, ValidationError
 
 from tudui.errors import DataError, UsageError
 from tudui.tasks.details import Details, pairs_counted, residuals_counted
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
     from tudui.config.schema import DataConfig
 
+MOST_COLUMNS = 100
 FEWEST_ROWS = 20  # of a source
 STRATA = 10  # groups of targets by size, which give the same share to every split
 PER_STRATUM = 10  # targets at least, on average
 WORST = 16  # samples that are named
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SAME = 1e-4  # outputs that differ by less, on the scale of the targets, are the same
 
 
@@ -32,11 +34,18 @@ SAME = 1e-4  # outputs that differ by less, on the scale of the targets, are the
 class Numbers:
     """K numbers per sample. Before it is `fitted`, location is 0 and scale 1."""
 
-    names: Annotated[tuple[str, ...], FailFast()]  # of the columns
+    names: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_COLUMNS), FailFast()]  # of the columns
     units: tuple[str, ...] = ()  # of each column; () or empty: not known
-    location: tuple[float, ...] = ()  # of the training targets
-    scale: tuple[float, ...] = ()
-    tolerance: tuple[float, ...] = ()  # the largest error that counts as right, in each column's unit
+    location: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()  # of the training targets
+    scale: tuple[_Positive, ...] = ()
+    tolerance: tuple[_Positive, ...] = ()  # the largest error that counts as right, in each column's unit
+
+    def __post_init__(self) -> None:
+        of_columns = self.units, self.location, self.scale, self.tolerance
+        if any(values and len(values) != len(self.names) for values in of_columns):
+            raise ValueError("must have one value for each column")
+        if bool(self.location) != bool(self.scale):
+            raise ValueError("location and scale belong together")
 
     @property
     def kind(self) -> str:
@@ -183,6 +192,8 @@ class Numbers:
         """Raise DataError unless targets are float32 [N, K], finite, of 20 rows or more, and not constant."""
         import torch
 
+        if self.outputs > MOST_COLUMNS:
+            raise DataError(f"{where}: {self.outputs} target columns are too many; {MOST_COLUMNS} are allowed")
         if len(set(self.names)) < self.outputs:
             raise DataError(f"{where}: two target columns have the same name")
         if targets.dtype != torch.float32 or targets.ndim != 2 or targets.shape[1] != self.outputs:
@@ -205,12 +216,12 @@ class Numbers:
         ranks = targets[:, 0].argsort(stable=True).argsort()
         return torch.div(ranks * groups, max(len(targets), 1), rounding_mode="floor")
 
-    def fitted(self, targets: "Tensor", where: str, data: "DataConfig") -> "Numbers":
-        """Return the task with location and scale of training targets [N, K], and a tolerance."""
+    def fitted(self, targets: "Tensor", clean: "Tensor", where: str, data: "DataConfig") -> "Numbers":
+        """Return the task with location and scale of training targets [N, K], and a tolerance by the clean ones."""
         location, scale = scaling(targets, data.target_scale)
-        if any(not spread for spread in scale):
+        _, spreads = scaling(clean, "robust")
+        if not all((*scale, *spreads)):
             raise DataError(f"{where}: a target is the same in every training row; choose another target")
-        _, spreads = scaling(targets, "robust")
         tolerance = tuple(map(nice_tenth, spreads)) if data.tolerance is None else (data.tolerance,) * self.outputs
         return replace(self, location=location, scale=scale, tolerance=tolerance)
 

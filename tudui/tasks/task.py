@@ -52,8 +52,11 @@ class Task(Protocol):
     def strata(self, targets: "Tensor") -> "Tensor":
         """Return int64 [N], the group of each sample; each group gives the same share to every split."""
 
-    def fitted(self, targets: "Tensor", where: str, data: "DataConfig") -> Self:
-        """Return the task with facts from training targets [N, ...]; DataError if they cannot be trained on."""
+    def fitted(self, targets: "Tensor", clean: "Tensor", where: str, data: "DataConfig") -> Self:
+        """Return the task with facts from training targets [N, ...]; DataError if they cannot be trained on.
+
+        `clean` are the same without those that were made wrong on purpose.
+        """
 
     def remarks(self, where: str) -> tuple[str, ...]:
         """Return what the user should know about the training targets."""

@@ -32,6 +32,7 @@ def check_gradients(batch: FirstBatch, *, entries: int = 20) -> tuple[Checked, .
     # in this memory format, view(-1) of a weight is possible
     model = deepcopy(batch.model).double().to(memory_format=torch.contiguous_format)
     inputs, labels = batch.first(IMAGES)
+    labels = labels.double() if labels.is_floating_point() else labels  # numbers
     batch.loss(model(inputs.double()), labels).mean().backward()
     generator = torch.Generator().manual_seed(batch.config.seed)
     found, signal = [], inputs.double()

@@ -12,7 +12,7 @@ ROUNDS = 2_000
 
 
 def best_line(chosen: ChosenLoss, x: np.ndarray, y: np.ndarray) -> Line:
-    """Return the line of least mean loss: closed form for mse, linear program for l1, Newton's method for the others.
+    """Return the line of least mean loss: closed form for mse, linear program for l1 and quantile, else Newton's.
 
     For a loss that is not convex this is the local optimum reached from the least squares line.
     """
@@ -21,7 +21,7 @@ def best_line(chosen: ChosenLoss, x: np.ndarray, y: np.ndarray) -> Line:
     if chosen.spec.name == "mse":
         weights = least_squares(across, y)
     else:
-        solve = _least_absolute if chosen.spec.name == "l1" else _newton
+        solve = _linear_program if chosen.spec.name in ("l1", "quantile") else _newton
         weights = solve(LineLoss(chosen, across, y), across, y)
     return LineLoss(chosen, x, y).line(unscaled(weights, centre, spread))
 
@@ -33,10 +33,10 @@ def least_squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.array([y.mean() - slope * x.mean(), slope])
 
 
-def _least_absolute(loss: LineLoss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Minimise sum(above + below) subject to line + above - below = y and above, below >= 0."""
-    number = len(x)
-    cost = np.concatenate([np.zeros(2), np.ones(2 * number)])
+def _linear_program(loss: LineLoss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Minimise tau sum(above) + (1 - tau) sum(below), subject to line + above - below = y and above, below >= 0."""
+    number, tau = len(x), getattr(loss.chosen.parameters, "tau", 0.5)
+    cost = np.concatenate([np.zeros(2), np.full(number, tau), np.full(number, 1 - tau)])
     constraints = hstack([loss.design.numpy(), eye(number), -eye(number)], format="csr")
     bounds = [(None, None)] * 2 + [(0, None)] * (2 * number)
     solved = linprog(cost, A_eq=constraints, b_eq=y, bounds=bounds, method="highs")
