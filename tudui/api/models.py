@@ -73,6 +73,8 @@ def predict(
 ) -> Predictions:
     """Return the likeliest classes of image files, and of all images below folders, computed during iteration.
 
+    For a network that was trained on a table, of the rows of CSV files; for numbers, their values.
+
     With `split` instead of files, of that split of the run's own data, with the true classes. `normalize` as in
     `evaluate`. An image that cannot be read gives an Unreadable. `network` and `data` name the run's own code again.
     """
@@ -80,7 +82,9 @@ def predict(
     one_of("normalize", normalize, ("standardize", "none"))
     images = list(images)
     if bool(images) == (split is not None):
-        raise UsageError("predict: name images or folders, or a split of the run's own data with --split, and not both")
+        raise UsageError(
+            "predict: name images or CSV files, or a split of the run's own data with --split, and not both"
+        )
     one_of("split", split, get_args(SplitName))
     read = read_weights(_path(weights), best=best)
     if split is not None:

@@ -36,7 +36,7 @@ def read_source(config: DataConfig, known: Known | None = None) -> Source:
     if config.name.startswith(TABLE):
         from tudui.data.table import read_table
 
-        return _checked(read_table(config, known), config.name, known)
+        return _scaled(_checked(read_table(config, known), config.name, known), config)
     if config.name.startswith(FOLDER) and config.labels:
         from tudui.data.labels import read_labelled
 

@@ -114,9 +114,7 @@ def _match(
     wrong = [f"{len(lost):,} files are not in {root}: {listed(lost[:5])}"] if lost else []
     wrong += [f"{len(others):,} images in {root} have no row: {listed(others[:5])}"] if others else []
     if wrong and config.on_bad_image == "refuse":
-        raise DataError(
-            f"{file.path}: {'; '.join(wrong)}; correct that, or leave them out with --on-bad-image skip"
-        )
+        raise DataError(f"{file.path}: {'; '.join(wrong)}; correct that, or leave them out with --on-bad-image skip")
     notes += [f"{file.path}: {what}; left out" for what in wrong]
     notes += [f"{file.path}: {again:,} rows are there twice, with the same target"] if again else []
     return numbers
