@@ -91,7 +91,7 @@ def configuration() -> str:
     parts += ["## loss\n", "`loss: NAME` alone, or `--loss NAME`, is that loss at its defaults.\n"]
     for values in run["loss"]["anyOf"][1:]:
         spec = loss_specs()[values["title"]]
-        default = " (default, `auto`)" if spec.name == AUTO["loss"] else ""
+        default = _auto("loss", spec.name)
         parts += [
             f"### loss: {spec.name}{default}\n",
             f"{spec.title[0].upper()}{spec.title[1:]}: `{spec.formula}`.\n",
@@ -101,7 +101,7 @@ def configuration() -> str:
     parts += ["## network\n", "`network: NAME` alone is that network at its defaults.\n"]
     for values in run["network"]["anyOf"][1:]:
         network = network_specs()[values["title"]]
-        default = " (default, `auto`)" if network.name == AUTO["network"] else ""
+        default = _auto("network", network.name)
         parts += [f"### network: {network.name}{default}\n", f"{network.title[0].upper()}{network.title[1:]}.\n"]
         if own := list(keys(values, "network.")):
             parts += [_table(own)]
@@ -111,6 +111,12 @@ def configuration() -> str:
             parts += ["No learning rate is measured for it: set one with `--lr`.\n"]
     parts += ["## comparison\n", PLAN, _table(keys(run["comparison"], "comparison."))]
     return "\n".join(parts)
+
+
+def _auto(part: str, name: str) -> str:
+    """Return for which data `auto` is this loss or network, to print after its name; an empty text if for none."""
+    kinds = [kind for kind, chosen in AUTO[part].items() if chosen == name]
+    return f" (`auto` for {' and '.join(kinds)})" if kinds else ""
 
 
 def _table(keys: Iterable[tuple[str, Mapping[str, Any]]]) -> str:

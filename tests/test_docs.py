@@ -20,11 +20,15 @@ README = (ROOT / "README.md").read_text()
 README_COMMANDS = re.findall(r"^(?:    |\$ )(tudui .+?)(?:  .*)?$", README, flags=re.MULTILINE)
 RESULTS = (ROOT / "docs" / "results.md").read_text()
 RESULTS_COMMANDS = re.findall(r"^\| `[\w-]+` \| `(tudui train [^`]+)`", RESULTS, flags=re.MULTILINE)
+NUMBERS_COMMANDS = re.findall(r"^(tudui .+)$", (ROOT / "docs" / "numbers.md").read_text(), flags=re.MULTILINE)
 FAQ = (ROOT / "docs" / "faq.md").read_text()
 FAQ_COMMANDS = re.findall(r"(?<!`)`(tudui [^`]+)`", FAQ)
 FAQ_ERRORS = re.findall(r"^```text\n\$ tudui (.+)\n(error: [^`]+)\n```$", FAQ, flags=re.MULTILINE)
 FAQ_ALONE = [command for command in dict.fromkeys(FAQ_COMMANDS) if command not in README_COMMANDS]
-COMMANDS = [*README_COMMANDS, *RESULTS_COMMANDS, *(pytest.param(it, marks=pytest.mark.slow) for it in FAQ_ALONE)]
+COMMANDS = [
+    *README_COMMANDS, *RESULTS_COMMANDS, *NUMBERS_COMMANDS,
+    *(pytest.param(it, marks=pytest.mark.slow) for it in FAQ_ALONE),
+]  # fmt: skip
 # what a reader fills in, and settings that make a run short
 FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy",
           "COMPARISON": "compared", "FOLDER": "pictures"}  # fmt: skip
@@ -61,7 +65,7 @@ def test_the_readme_begins_with_its_two_commands():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_readme_the_results_and_the_faq(command, put, tudui, tmp_path):
+def test_every_command_of_these_pages(command, put, tudui, tmp_path):
     for word in set(re.findall(r"\w+", command)):
         put(word)
     words = shlex.split(re.sub("|".join(rf"\b{word}\b" for word in FILLED), lambda it: FILLED[it[0]], command))[1:]

@@ -2,9 +2,12 @@
 
 import csv
 import json
+import random
 import re
 import shutil
+import subprocess
 import sys
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -25,7 +28,7 @@ from tudui.data.dataset import Preparation, Split
 from tudui.errors import DataError, Interrupted, UsageError
 from tudui.exported import read_safetensors
 from tudui.run import train
-from tudui.tasks import Numbers, scores_of, task_from
+from tudui.tasks import Numbers, outliers, scores_of, task_from
 from tudui.tasks.outliers import with_outliers
 from tudui.tasks.scaling import nice_tenth, scaling
 
@@ -224,7 +227,7 @@ def test_outliers_are_nested_and_of_the_training_only(kind):
     chosen = {}
     for share in (0.1, 0.2, 0.5):
         data = settings("data.name=diabetes", f"data.outliers={share}", f"data.outlier_kind={kind}").data
-        given = with_outliers(targets, data, 0)
+        given = with_outliers(targets, {}, ("a",), data, 0)
         assert given.keys() == {"train", "validation"}
         for name, wrong in given.items():
             spoiled = (wrong != targets[name])[:, 0]
@@ -242,6 +245,38 @@ def test_outliers_are_nested_and_of_the_training_only(kind):
         assert wrong == pytest.approx(middle + 5 * (true - middle), rel=1e-3, abs=1e-4)
     else:
         assert np.isin(wrong, targets["train"].numpy()).all()
+
+
+def test_outliers_of_a_manifest_are_those_of_the_run(angles, tudui, tmp_path):
+    manifest, flags = f"{angles}/outliers.json", ("--data", "rotated-digits", "-e", "1", "-q", "--set", "log.sinks=[]")
+    by_manifest = ("--set", f"data.outlier_manifest={manifest}")
+    first, again = (
+        data_of("data.name=rotated-digits", text) for text in ("data.outliers=0.1", f"data.outlier_manifest={manifest}")
+    )
+    for name in ("train", "validation", "test"):
+        assert torch.equal(first.splits()[name].targets, again.splits()[name].targets)
+    assert tudui("train", *flags, *by_manifest, "-o", "again").code == 0
+    ours, theirs = (json.loads((tmp_path / run / "outliers.json").read_text()) for run in ("again", angles))
+    assert ours["kind"] == "manifest"
+    assert all(ours[key] == theirs[key] for key in ("index", "true", "given", "sha256"))
+    assert record(tmp_path / "again")[0]["outliers"]["spoiled"] == record(tmp_path / angles)[0]["outliers"]["spoiled"]
+
+    for change in ({"given": theirs["given"][1:]}, {"index": None}, {"format": 2}, {"targets": ["other"]}, {}):
+        damaged = {**theirs, **change} if change else []
+        Path("changed.json").write_text(json.dumps(damaged))
+        answer = tudui("train", *flags, "--set", "data.outlier_manifest=changed.json", "-o", "no")
+        assert (answer.code, "not a whole manifest of angle" in answer.err) == (3, True)
+    tested = int(first.test.index[0])
+    for change, says in (
+        ({"index": [tested, *theirs["index"][1:]]}, f"row {tested} is not one of the training and validation"),
+        ({"true": [[0.5], *theirs["true"][1:]]}, f"row {theirs['index'][0]} has another target"),
+    ):
+        damaged = {**theirs, **change}
+        Path("changed.json").write_text(json.dumps(damaged | {"sha256": outliers._digest(damaged)}))
+        answer = tudui("train", *flags, "--set", "data.outlier_manifest=changed.json", "-o", "no")
+        assert (answer.code, says in answer.err) == (3, True)
+    both = tudui("train", *flags, *by_manifest, "--set", "data.outliers=0.1", "-o", "no")
+    assert both.code == 2
 
 
 def test_outliers_change_neither_test_nor_other_draws():
@@ -636,3 +671,83 @@ def test_a_data_set_of_another_package_with_two_targets(two_columns, tudui, tmp_
     ).json()  # fmt: skip
     assert compared["metric"] == "absolute_error.=weight"
     assert (tmp_path / "out" / "report.html").exists()
+
+
+def damaged(value, rng):
+    """Return plain values with one of them replaced, removed or added, at a random place."""
+    odd = [None, -1, 0, 1e308, float("nan"), "", "a", [], {}, [[1]], True, 2**70]
+    if isinstance(value, dict) and value and rng.random() < 0.8:
+        key = rng.choice(list(value))
+        return {**value, key: damaged(value[key], rng)} if rng.random() < 0.9 else {"more": 1, **value}
+    if isinstance(value, list) and value and rng.random() < 0.8:
+        place = rng.randrange(len(value))
+        return [*value[:place], *([damaged(value[place], rng)] if rng.random() < 0.8 else []), *value[place + 1 :]]
+    return rng.choice(odd)
+
+
+def test_damaged_values_give_a_result_or_a_named_error(fitted):
+    task, outputs, targets = fitted
+    details, about, rng = task.details(outputs, targets), task.about(), random.Random(0)
+    for _ in range(2000):
+        with suppress(DataError):
+            task.check_details({**details, "residuals": damaged(details["residuals"], rng)}, "here")
+            task.check_details({**details, "worst": damaged(details["worst"], rng)}, "here")
+        with suppress(DataError):
+            key = rng.choice(list(about))
+            found = task_from({**about, key: damaged(about[key], rng)}, "here")
+            scores = scores_of(found, outputs[:, : found.outputs], targets[:, : found.outputs])
+            [metric.unit.text(scores[metric.name]) for metric in found.metrics]
+
+
+def test_runs_in_lockstep_are_those_of_single_runs(tudui, tmp_path):
+    flags = ("--data", "diabetes", "--seeds", "2", "-e", "2", "--set", "log.sinks=[]")
+    for executor in ("stacked", "local"):
+        assert tudui("compare-losses", *flags, "--executor", executor, "-o", executor, "--jobs", "2").code == 0
+    stacked, local = (
+        json.loads((tmp_path / executor / "comparison.json").read_text()) for executor in ("stacked", "local")
+    )
+    for one, other in zip(stacked["rows"], local["rows"], strict=True):
+        assert one["metrics"] == other["metrics"]
+
+
+@pytest.mark.slow
+def test_several_processes_train_the_same_network(tmp_path, tudui):
+    flags = ["train", "--data", "diabetes", "--loss", "l1", "-e", "4", "--device", "cpu", "--set", "data.outliers=0.1"]
+    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--module", "tudui"]
+    done = subprocess.run([*start, *flags, "-o", "two"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert tudui(*flags, "-o", "one").code == 0
+    one, two = (json.loads((tmp_path / name / "result.json").read_text()) for name in ("one", "two"))
+    assert two["hardware"]["processes"] == 2
+    assert two["test"] == pytest.approx(one["test"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_outliers_hurt_mse_most_huber_less_and_l1_hardly(tmp_path):
+    errors = {}
+    for loss in ("mse", "huber", "l1"):
+        config = settings("data.name=rotated-digits", f"loss={loss}", "data.outliers=0.2", "log.sinks=[]")
+        errors[loss] = train(config, tmp_path / loss).values["test"]["absolute_error"]
+    assert errors["l1"] < 6
+    assert errors["l1"] < errors["huber"] / 2
+    assert errors["huber"] < errors["mse"] / 2
+
+
+OWN = """
+import numpy as np
+
+def data():
+    images = np.random.default_rng(0).random((100, 8, 8))
+    return images, images.mean((1, 2))
+"""
+
+
+def test_data_of_the_user_with_fractions_as_labels(tudui):
+    Path("mine.py").write_text(OWN)
+    flags = ("--data", "mine.py:data", "--network", "linear", "--lr", "0.01", "-e", "2", "-b", "16")
+    answer = tudui("train", *flags, "--loss", "log_cosh", "-o", "run", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json()["task"]["kind"] == "numbers"
+    assert answer.json()["test"]["absolute_error"] < 0.2
+    refused = tudui("train", *flags, "-o", "no")
+    assert (refused.code, "ce is a loss for classes, and the targets are numbers" in refused.err) == (2, True)

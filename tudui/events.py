@@ -54,7 +54,7 @@ class WrongLabels:
 class Outliers:
     """The numbers among the targets that were spoiled on purpose, counted."""
 
-    kind: Literal["shift", "scale", "swap"]
+    kind: Literal["shift", "scale", "swap", "manifest"]
     level: Number  # the share that was asked for
     size: Number  # in interquartile ranges of the training targets
     rows: Mapping[str, Count]  # by split
@@ -66,7 +66,7 @@ class Outliers:
 
     def text(self) -> str:
         """Return the kind, the size and the share in each split, in one line."""
-        size = "" if self.kind == "swap" else f" by {self.size:g} interquartile ranges"
+        size = "" if self.kind in ("swap", "manifest") else f" by {self.size:g} interquartile ranges"
         shares = [f"{100 * self.share(name):.3g} % of {total:,} {name}" for name, total in self.rows.items()]
         return f"{self.kind}{size}: {' and '.join(shares)} targets"
 

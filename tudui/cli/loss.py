@@ -46,7 +46,7 @@ def list_command(json: JsonOption = False) -> None:
         rows = [
             ("formula", loss["formula"]),
             ("compares", loss["compares"]),
-            ("form", f"{loss['form']}; or plain, what torch.nn does on one-hot targets"),
+            *([("form", f"{loss['form']}; or plain, what torch.nn does on one-hot targets")] if loss["forms"] else []),
         ]
         for number, parameter in enumerate(loss["parameters"]):
             text = f"{parameter['name']} = {parameter['default']}: {parameter['description']}"

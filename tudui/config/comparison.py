@@ -74,7 +74,7 @@ class ComparisonConfig(Section):
         description="plain: residual losses as in torch.nn; both: compare both forms",
     )
     reach: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = Field(
-        "auto", description="validation accuracy to reach, for time to accuracy; auto: 0.9 of the baseline's last"
+        "auto", description="validation score to reach, for its time; auto: a tenth worse than the baseline's last"
     )
     reported_at: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = Field(
         (), strict=False, max_length=100, description="numbers of seeds of earlier reports; written by Tudui"

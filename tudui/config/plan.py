@@ -111,10 +111,13 @@ def _check_conflicts(base: Config, comparison: ComparisonConfig, merge: Merge) -
     tuned = comparison.lr == "tuned"
     if noise := base.data.label_noise:
         merge.problem(("data", "label_noise"), f"a comparison has its own levels; use --label-noise {noise:g}")
+    if base.data.outlier_manifest and any(comparison.outliers):
+        merge.problem(("data", "outlier_manifest"), "already defines the outliers; omit --outliers")
     if base.data.outliers:
         merge.problem(("data", "outliers"), f"a comparison has its own levels; use --outliers {base.data.outliers:g}")
     task, name = base.kind.task, "outliers" if any(comparison.outliers) else "label_noise"
-    if any(comparison.levels) and (task == "numbers") != (name == "outliers"):
+    unknown = is_own(base.data.name)  # until its code has run
+    if any(comparison.levels) and not unknown and (task == "numbers") != (name == "outliers"):
         instead = "label_noise" if name == "outliers" else "outliers"
         merge.problem(("comparison", name), f"the targets of {base.data.name} are {task}; use {instead}")
     if base.data.noise_manifest and any(comparison.label_noise):

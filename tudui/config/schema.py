@@ -110,6 +110,7 @@ class DataConfig(Section):
         "swap: take another row's target",
     )
     outlier_size: Positive = Field(5.0, description="size of outliers, see outlier_kind")
+    outlier_manifest: PathName | None = Field(None, description="outliers.json of a run, to use its outliers again")
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what to do with an unreadable image file")
     cache: bool = Field(True, description="keep decoded folders and large scaled sets in the user's cache")
 
@@ -139,7 +140,7 @@ class DataConfig(Section):
     @property
     def is_spoiled(self) -> bool:
         """Whether training and validation targets of any kind are made wrong on purpose."""
-        return self.has_wrong_labels or bool(self.outliers)
+        return self.has_wrong_labels or bool(self.outliers or self.outlier_manifest)
 
     @property
     def noise_source(self) -> Literal["symmetric", "asymmetric", "matrix", "manifest"]:
@@ -150,6 +151,8 @@ class DataConfig(Section):
     def _one_noise(self) -> "DataConfig":
         if self.noise_manifest and self.label_noise:
             raise ValueError("label_noise and noise_manifest: set only one of them")
+        if self.outlier_manifest and self.outliers:
+            raise ValueError("outliers and outlier_manifest: set only one of them")
         if self.noise_matrix and self.noise_kind != "asymmetric":
             raise ValueError("noise_matrix and noise_kind: a matrix needs data.noise_kind=asymmetric; set that too")
         return self
@@ -163,7 +166,7 @@ class TrainConfig(Section):
     drop_last: bool = Field(True, description="drop the last batch of an epoch if it is not full")
     clip: Positive | None = Field(1.0, description="maximum norm of the gradient; null: no limit")
     early_stopping: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="stop after this many epochs without better validation accuracy"
+        None, description="stop after this many epochs without a better validation score"
     )
     channels_last: bool = Field(
         True, description="memory format of images and convolutions; faster, same results up to rounding"
@@ -213,7 +216,7 @@ class CheckpointConfig(Section):
     """Which states are saved."""
 
     every: int = Field(1, ge=1, description="epochs between checkpoints")
-    best: bool = Field(True, description="also save the weights with the best validation accuracy")
+    best: bool = Field(True, description="also save the weights with the best validation score")
 
 
 class Config(Section):

@@ -177,7 +177,7 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
         )
         for name, rows in parts.items()
     }
-    task = task.fitted(splits["train"].targets, targets["train"], config.name, config)
+    task = task.fitted(splits["train"].targets, source.targets, config.name, config)
     notes += [*task.remarks(config.name), *notes_on(task.names)]
     standardize = config.normalize == "standardize"
     return Dataset(

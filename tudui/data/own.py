@@ -17,7 +17,7 @@ from tudui.data.cache import as_tensor, chunk_of, kept
 from tudui.data.dataset import Source
 from tudui.data.decoding import SIDE, fitted
 from tudui.errors import DataError
-from tudui.tasks import Classes
+from tudui.tasks import Classes, Numbers, Task
 
 PARTS = ("train", "validation", "test")
 RETURNS = "must return train, or (train, test), each (images, labels) or a torch Dataset"
@@ -37,7 +37,8 @@ def read_own(config: DataConfig) -> Source:
 
     It returns the training part, a pair (train, test), or a mapping with the keys train, validation and test. A part is
     a pair of images and labels, or a torch Dataset of (image, label). Images are Pillow's, or arrays or tensors
-    [H, W], [H, W, 3] or [3, H, W]: bytes, or floats from 0 to 1. Labels are class numbers or names.
+    [H, W], [H, W, 3] or [3, H, W]: bytes, or floats from 0 to 1. Labels are class numbers or names; if some have a
+    fraction, all are numbers to predict.
     """
     make = own_object(config.name, config.code or "", "--data")
     returned = call_own(make, config.name, {}, None)
@@ -45,9 +46,9 @@ def read_own(config: DataConfig) -> Source:
         parts = {name: _part(part, f"{config.name}, {name}") for name, part in _parts(returned, config.name).items()}
         store, labels, sizes, notes = _read(list(parts.values()), config)
     named = next((part.classes for part in parts.values() if part.classes), None)
-    classes, targets = _classes(labels, named, config.name)
+    task, targets = _task(labels, named, config.name)
     rows = torch.arange(len(store)).split([part.length for part in parts.values()])
-    return Source(store, targets, Classes(names=classes), dict(zip(parts, rows, strict=True)), notes=notes, sizes=sizes)
+    return Source(store, targets, task, dict(zip(parts, rows, strict=True)), notes=notes, sizes=sizes)
 
 
 def _read(parts: Sequence[Part], config: DataConfig) -> tuple[Tensor, list[Any], list[tuple[int, int]], list[str]]:
@@ -147,6 +148,14 @@ def _bytes(image: Any, where: str, side: int | None) -> tuple[np.ndarray, tuple[
     return array, (height, width)
 
 
+def _task(labels: list[Any], named: tuple[str, ...] | None, name: str) -> tuple[Task, Tensor]:
+    """Return what the labels are, and the target of each."""
+    if any(type(label) is float for label in labels) and all(type(label) in (float, int) for label in labels):
+        return Numbers(names=("target",)), torch.tensor(labels, dtype=torch.float32)[:, None]
+    classes, targets = _classes(labels, named, name)
+    return Classes(names=classes), targets
+
+
 def _classes(labels: list[Any], named: tuple[str, ...] | None, name: str) -> tuple[tuple[str, ...], Tensor]:
     """Return the names of the classes, and the number of each label's class."""
     if all(isinstance(label, str) for label in labels):
@@ -154,7 +163,7 @@ def _classes(labels: list[Any], named: tuple[str, ...] | None, name: str) -> tup
         return classes, torch.tensor([classes.index(label) for label in labels])
     if not all(type(label) is int and label >= 0 for label in labels):
         odd = next(label for label in labels if type(label) is not int or label < 0)
-        raise DataError(f"{name}: labels must be all names, or all whole numbers from 0 (got {odd!r})")
+        raise DataError(f"{name}: labels must be all names, all whole numbers from 0, or all numbers (got {odd!r})")
     number = max(labels) + 1
     return named if named and len(named) >= number else tuple(map(str, range(number))), torch.tensor(labels)
 

@@ -27,7 +27,7 @@ MAX_ROWS = 100  # of the table of classes; with more, only the LEAST accurate
 LEAST = 20
 MAX_WARNINGS = 20
 # the card shows their names only
-PATHS = ("train.init_from", "data.labels", "data.noise_matrix", "data.noise_manifest")
+PATHS = ("train.init_from", "data.labels", "data.noise_matrix", "data.noise_manifest", "data.outlier_manifest")
 LEFT_OUT = ("log.", "checkpoint.", "device", "expect", "data.name", "data.dir", "data.cache", "data.on_bad_image")
 
 Lines = Iterator[str]

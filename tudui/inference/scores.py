@@ -17,7 +17,14 @@ from tudui.weights import Weights, read_weights
 
 EVERY = "all"  # the name of all images as a split
 STANDARDIZE = {"normalize": "standardize"}
-CLEAN = {"label_noise": 0.0, "noise_kind": "symmetric", "noise_matrix": None, "noise_manifest": None, "outliers": 0.0}
+CLEAN = {
+    "label_noise": 0.0,
+    "noise_kind": "symmetric",
+    "noise_matrix": None,
+    "noise_manifest": None,
+    "outliers": 0.0,
+    "outlier_manifest": None,
+}
 UNPREPARED = "pixels in [0, 1], as in the course's scripts; other weights may need --normalize standardize"
 
 

@@ -75,7 +75,7 @@ def describe_losses() -> list[dict[str, Any]]:
             "formula": spec.formula,
             "compares": _compares(spec),
             "form": spec.parameters.model_fields["form"].default,
-            "forms": ["recipe", "plain"],
+            "forms": ["recipe", "plain"] if spec.fits("classes") else [],
             "tasks": list(spec.tasks),
             "parameters": [
                 {"name": name, "default": field.get_default(), "description": field.description}

@@ -198,7 +198,7 @@ class Classes:
         """Return the labels: every class gives the same share to every split."""
         return targets
 
-    def fitted(self, targets: "Tensor", clean: "Tensor", where: str, data: "DataConfig") -> "Classes":
+    def fitted(self, targets: "Tensor", every: "Tensor", where: str, data: "DataConfig") -> "Classes":
         """Return the task with the number of training labels [N] of each class; DataError if a class has none."""
         counts = tuple(targets.bincount(minlength=self.outputs).tolist())
         if empty := [name for name, count in zip(self.names, counts, strict=True) if not count]:
@@ -222,7 +222,7 @@ class Classes:
         """Return labels of training and validation with the label noise that `data` asks for; {} without."""
         from tudui.tasks.label_noise import wrong_labels
 
-        if data.outliers:
+        if data.outliers or data.outlier_manifest:
             raise UsageError("data.outliers: is for numbers, and these targets are classes; use data.label_noise")
         return wrong_labels(targets, index, self.names, data, seed)
 

@@ -87,7 +87,7 @@ def counted(
     if config.noise_matrix and number <= MOST_CLASSES:
         path = Path(config.noise_matrix)
         matrix = tuple(map(tuple, _rows(path, names)))
-        sha256 = hashlib.sha256(_text(path, str(path)).encode()).hexdigest()
+        sha256 = hashlib.sha256(text_of(path, str(path)).encode()).hexdigest()
     return WrongLabels(
         kind=config.noise_source,
         level=config.label_noise,
@@ -125,7 +125,7 @@ def _rows(path: Path, classes: tuple[str, ...]) -> list[list[float]]:
     """Return the confusion matrix of a CSV file (row: true class, column: label given)."""
     number, where = len(classes), f"data.noise_matrix {path}"
     try:
-        rows = [[float(cell) for cell in row] for row in csv.reader(_text(path, where).splitlines()) if row]
+        rows = [[float(cell) for cell in row] for row in csv.reader(text_of(path, where).splitlines()) if row]
     except (ValueError, csv.Error) as error:  # UnicodeDecodeError is a ValueError
         problem = "must be numbers separated by commas, without names"
         raise DataError(f"{where}: {problem}: {in_a_line(error)}") from None
@@ -138,7 +138,7 @@ def _rows(path: Path, classes: tuple[str, ...]) -> list[list[float]]:
     return rows
 
 
-def _text(path: Path, where: str) -> str:
+def text_of(path: Path, where: str) -> str:
     """Return the text of a file; DataError if it is too long or cannot be read, ValueError if it is not UTF-8."""
     try:
         with opened(path, "r", encoding="utf-8") as file:
@@ -185,7 +185,7 @@ def _read_manifest(
     """Return the wrong label by image number; DataError if the file is damaged or belongs to other images."""
     where = f"data.noise_manifest {path}"
     try:
-        values = json.loads(_text(path, where))
+        values = json.loads(text_of(path, where))
     except (ValueError, RecursionError):
         raise DataError(f"{where}: not JSON; give the label_noise.json of a run folder") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:

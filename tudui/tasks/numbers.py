@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import FailFast, Field, ValidationError
 
+from tudui.config.parts import LARGEST
 from tudui.errors import DataError, UsageError
 from tudui.tasks.details import Details, pairs_counted, residuals_counted
 from tudui.tasks.metric import PERCENT, PLAIN, Figure, Metric, Unit, of_each
@@ -26,7 +27,7 @@ FEWEST_ROWS = 20  # of a source
 STRATA = 10  # groups of targets by size, which give the same share to every split
 PER_STRATUM = 10  # targets at least, on average
 WORST = 16  # samples that are named
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Positive = Annotated[float, Field(gt=0, le=LARGEST)]
 SAME = 1e-4  # outputs that differ by less, on the scale of the targets, are the same
 
 
@@ -36,7 +37,7 @@ class Numbers:
 
     names: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_COLUMNS), FailFast()]  # of the columns
     units: tuple[str, ...] = ()  # of each column; () or empty: not known
-    location: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()  # of the training targets
+    location: tuple[Annotated[float, Field(ge=-LARGEST, le=LARGEST)], ...] = ()  # of the training targets
     scale: tuple[_Positive, ...] = ()
     tolerance: tuple[_Positive, ...] = ()  # the largest error that counts as right, in each column's unit
 
@@ -216,12 +217,15 @@ class Numbers:
         ranks = targets[:, 0].argsort(stable=True).argsort()
         return torch.div(ranks * groups, max(len(targets), 1), rounding_mode="floor")
 
-    def fitted(self, targets: "Tensor", clean: "Tensor", where: str, data: "DataConfig") -> "Numbers":
-        """Return the task with location and scale of training targets [N, K], and a tolerance by the clean ones."""
+    def fitted(self, targets: "Tensor", every: "Tensor", where: str, data: "DataConfig") -> "Numbers":
+        """Return the task with location and scale of training targets [N, K], and a tolerance by all of the source.
+
+        So the tolerance, which is part of a score, is the same for every seed and share of outliers.
+        """
         location, scale = scaling(targets, data.target_scale)
-        _, spreads = scaling(clean, "robust")
-        if not all((*scale, *spreads)):
+        if not all(scaling(targets, "robust")[1]):
             raise DataError(f"{where}: a target is the same in every training row; choose another target")
+        _, spreads = scaling(every, "robust")
         tolerance = tuple(map(nice_tenth, spreads)) if data.tolerance is None else (data.tolerance,) * self.outputs
         return replace(self, location=location, scale=scale, tolerance=tolerance)
 
@@ -237,7 +241,7 @@ class Numbers:
 
         if data.has_wrong_labels:
             raise UsageError("data.label_noise: is for classes, and these targets are numbers; use data.outliers")
-        return with_outliers(targets, data, seed)
+        return with_outliers(targets, index, self.names, data, seed)
 
     # Results
 

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,16 +13,23 @@ from tudui.config.schema import DataConfig
 from tudui.errors import DataError
 from tudui.events import Outliers
 from tudui.seeding import derive_seed, sub_seed
+from tudui.tasks.label_noise import text_of
 from tudui.tasks.scaling import scaling
 
 FORMAT = 1
 
 
-def with_outliers(targets: Mapping[str, Tensor], config: DataConfig, seed: int) -> dict[str, Tensor]:
+def with_outliers(
+    targets: Mapping[str, Tensor], index: Mapping[str, Tensor], names: tuple[str, ...], config: DataConfig, seed: int
+) -> dict[str, Tensor]:
     """Return targets [N, K] of training and validation, some of them wrong; {} without outliers; DataError.
 
-    Rows are ranked once per seed and split, so the outliers of a lower share are also among those of a higher one.
+    Both mappings are by split; `index` contains the numbers of the rows in their source. Rows are ranked once per seed
+    and split, so the outliers of a lower share are also among those of a higher one.
     """
+    if config.outlier_manifest:
+        pool = {name: targets[name] for name in ("train", "validation") if name in targets}
+        return _of_manifest(Path(config.outlier_manifest), names, pool, index)
     if not config.outliers:
         return {}
     location, scale = (torch.tensor(values) for values in scaling(targets["train"], "robust"))
@@ -52,7 +60,7 @@ def with_outliers(targets: Mapping[str, Tensor], config: DataConfig, seed: int) 
 def counted(spoiled: Mapping[str, tuple[Tensor, Tensor, Tensor]], config: DataConfig) -> Outliers:
     """Return how many targets are outliers, by split; `spoiled` as in `manifest`."""
     return Outliers(
-        kind=config.outlier_kind,
+        kind=_source(config),
         level=config.outliers,
         size=config.outlier_size,
         rows={name: len(index) for name, (index, _, _) in spoiled.items()},
@@ -76,7 +84,7 @@ def manifest(
         "format": FORMAT,
         "data": config.name,
         "targets": list(names),
-        "kind": config.outlier_kind,
+        "kind": _source(config),
         "share": config.outliers,
         "size": config.outlier_size,
         "seed": sub_seed(config.noise_seed, seed),
@@ -85,5 +93,40 @@ def manifest(
         "true": [true for _, true, _ in rows],
         "given": [given for _, _, given in rows],
     }
+    return values | {"sha256": _digest(values)}
+
+
+def _source(config: DataConfig) -> Literal["shift", "scale", "swap", "manifest"]:
+    return "manifest" if config.outlier_manifest else config.outlier_kind
+
+
+def _digest(values: Mapping[str, Any]) -> str:
     content = {name: values[name] for name in ("targets", "index", "true", "given")}
-    return values | {"sha256": hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()}
+    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+def _of_manifest(
+    path: Path, names: tuple[str, ...], pool: Mapping[str, Tensor], index: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the targets with the outliers of a file; DataError if it is damaged or belongs to other rows."""
+    where, another = f"data.outlier_manifest {path}", "give the outliers.json of a run folder on these rows"
+    try:
+        values = json.loads(text_of(path, where))
+        rows = zip(values["index"], values["true"], values["given"], strict=True)
+        listed = {int(number): (torch.tensor(true), torch.tensor(given)) for number, true, given in rows}
+        whole = values["format"] == FORMAT and values["targets"] == list(names) and _digest(values) == values["sha256"]
+    except (ValueError, TypeError, KeyError, RuntimeError, OverflowError, RecursionError):
+        whole = False
+    if not whole:
+        raise DataError(f"{where}: not a whole manifest of {', '.join(names)}; {another}")
+    spoiled = {name: true.clone() for name, true in pool.items()}
+    for name, given in spoiled.items():
+        for row, number in enumerate(index[name].tolist()):
+            if number in listed:
+                true, wrong = listed.pop(number)
+                if true.shape != wrong.shape or not torch.equal(true, given[row]) or not wrong.isfinite().all():
+                    raise DataError(f"{where}: row {number} has another target; {another}")
+                given[row] = wrong
+    if listed:
+        raise DataError(f"{where}: row {next(iter(listed))} is not one of the training and validation; {another}")
+    return spoiled

@@ -52,10 +52,10 @@ class Task(Protocol):
     def strata(self, targets: "Tensor") -> "Tensor":
         """Return int64 [N], the group of each sample; each group gives the same share to every split."""
 
-    def fitted(self, targets: "Tensor", clean: "Tensor", where: str, data: "DataConfig") -> Self:
+    def fitted(self, targets: "Tensor", every: "Tensor", where: str, data: "DataConfig") -> Self:
         """Return the task with facts from training targets [N, ...]; DataError if they cannot be trained on.
 
-        `clean` are the same without those that were made wrong on purpose.
+        `every` are all targets of the source, none of them made wrong on purpose.
         """
 
     def remarks(self, where: str) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from tudui.tasks import Numbers
 
 # settings that are no hyper-parameters: computation, checkpoints, log, and the folder of the images
 NO_HPARAMS = re.compile(
-    r"log\.|checkpoint\.|data\.(dir|cache|on_bad_image|noise_matrix|noise_manifest)$|train\.(threads|channels_last)$|"
+    r"log\.|checkpoint\.|data\.(dir|cache|on_bad_image|noise_matrix|noise_manifest|outlier_manifest)$|train\.(threads|channels_last)$|"
     r"(device|deterministic|expect)$"
 )
 MAX_CLASSES_SHOWN = 100
