@@ -29,7 +29,7 @@ from rich.table import Table
 
 READERS = [
     "tudui.config", "tudui.weights", "tudui.training.checkpoint", "tudui.record", "tudui.comparison.done", "tudui.data",
-    "tudui.inference.runs", "tudui.lab.reading", "tudui.lab.line_fit.data",
+    "tudui.inference.runs", "tudui.lab.reading", "tudui.csv_file", "tudui.lab.line_fit.data",
 ]  # fmt: skip
 
 with atheris.instrument_imports(include=READERS):

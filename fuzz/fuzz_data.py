@@ -7,6 +7,7 @@ import struct
 import warnings
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import fuzz_damage as damage
@@ -16,6 +17,7 @@ from fuzz_case import Target
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from tudui.config.data_sets import kind_of
 from tudui.config.schema import DataConfig
 from tudui.data import dataset_of, read_source
 from tudui.data.cache import cache_folder
@@ -179,3 +181,95 @@ def noise_manifest(folder: Path) -> Target:
         assert torch.equal(again.train.targets, data.train.targets), "other wrong labels than the file was made with"
 
     return Target([json.dumps(listed).encode()], damage.json_damage, read)
+
+
+def csv_damage(content: bytes, random: Random) -> bytes:
+    """Damage cells as text, or what a CSV file is made of: separators, quotes, line ends, other encodings."""
+    if random.random() < 0.5:
+        return damage.text_damage(content, random)
+    marks = (
+        b",",
+        b";",
+        b"\t",
+        b'"',
+        b'""',
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\xff\xfe",
+        b"\xef\xbb\xbf",
+        b"\x00",
+        b"=1+1,",
+        b"\x1b[31m",
+    )
+    for _ in range(random.choice((1, 1, 2, 8))):
+        place, mark = random.randrange(len(content) + 1), random.choice(marks)
+        end = place + random.choice((0, 0, 1, 5, 200))
+        content = content[:place] + mark * random.choice((1, 1, 1, 40)) + content[end:]
+    if random.random() < 0.1:
+        text = content.decode(errors="replace")
+        content = text.encode(random.choice(("utf-16", "utf-16-le", "gbk", "cp1252")), errors="replace")
+    return content
+
+
+def _rows(*columns: list[Any], head: str, separator: str = ",") -> bytes:
+    lines = [separator.join(map(str, row)) for row in zip(*columns, strict=True)]
+    return "\n".join([head, *lines, ""]).encode()
+
+
+def table(folder: Path) -> Target:
+    """A CSV file as a data set: with numbers or texts as targets, and each way to treat missing values."""
+    path = folder / "table.csv"
+    random = Random(0)
+    numbers = [round(random.gauss(5, 2), 2) for _ in range(60)]
+    commas = [str(number).replace(".", ",") for number in numbers]
+    cities = [random.choice(("Rome", "Köln", '"Paris, F"')) for _ in range(60)]
+    dates = [f"2024-01-{day % 28 + 1:02}" for day in range(60)]
+    seeds = [
+        _rows(numbers, cities, numbers[::-1], head="size,city,target"),
+        _rows(commas, list(range(60)), dates, commas[::-1], head="size;id;day;target", separator=";"),
+        _rows(numbers, [*numbers[:30], *[""] * 30], cities, head="size,age,target"),
+    ]
+    # so that it is read with the median
+    seeds[2] += b"\n" * next(count for count in range(3) if (sum(seeds[2]) + count * ord("\n")) % 3 == 2)
+    about = {"name": f"table:{path}", "target": ("target",)}
+    keys = [DataConfig(**about, on_missing=how) for how in ("refuse", "drop", "median")]
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        _check_read(keys[sum(content) % 3])
+
+    return Target(seeds, csv_damage, read)
+
+
+def labels(folder: Path) -> Target:
+    """A CSV file with the targets of images."""
+    root, path = folder / "flat", folder / "labels.csv"
+    root.mkdir(exist_ok=True)
+    names = [f"{number:03}.png" for number in range(24)]
+    for number, name in enumerate(names):
+        Image.fromarray(load_digits().images[number].astype(np.uint8) * 15).save(root / name)
+    kinds = ["odd" if number % 2 else "even" for number in range(24)]
+    angles = [number * 1.5 for number in range(24)]
+    seeds = [
+        _rows(names, kinds, head="file,target"),
+        _rows([name[:3] for name in names], angles, ["train"] * 20 + ["test"] * 4, head="id,target,split"),
+    ]
+    about = {"name": f"folder:{root}", "labels": str(path), "target": ("target",), "cache": False, "size": 8}
+    keys = [DataConfig(**about, on_bad_image=how) for how in ("refuse", "skip")]
+
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        _check_read(keys[len(content) % 2])
+
+    return Target(seeds, csv_damage, read)
+
+
+def _check_read(config: DataConfig) -> None:
+    """Read a data set of a CSV file, which must then be whole."""
+    source = read_source(config)
+    assert kind_of(dict(config)).task == source.task.kind
+    data = dataset_of(source, config, seed=0)
+    assert sum(map(len, data.splits().values())) == len(source.store) == len(source.targets)
+    assert torch.isfinite(data.preparation(data.train.images)).all()
+    assert all(name.isprintable() for name in (*source.features, *source.task.names))

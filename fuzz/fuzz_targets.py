@@ -120,5 +120,7 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "numbers": _numbers,
     "noise-matrix": fuzz_data.noise_matrix,
     "noise-manifest": fuzz_data.noise_manifest,
+    "table": fuzz_data.table,
+    "labels": fuzz_data.labels,
     "places": fuzz_places.places,
 }

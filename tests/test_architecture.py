@@ -15,7 +15,7 @@ PACKAGE = ROOT / "tudui"
 ENTRANCES = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}  # above every floor
 FLOORS = [
     {"errors", "invocation", "output", "seeding", "style", "text"},
-    {"config", "events", "files", "record", "signals"},
+    {"config", "csv_file", "events", "files", "record", "signals"},
     {"tasks", "losses", "networks", "data", "run_folder", "distributed"},
     {"sinks", "training", "exported"},
     {"weights"},

@@ -283,6 +283,20 @@ def test_numbers_in_files_of_gigabytes_are_bounded(name, tmp_path):
         refused(ended, 2, name)
 
 
+@pytest.mark.parametrize("part", [b"1,2,", b"words ", b"1,2\n", b"\0"])
+def test_csv_files_of_gigabytes_are_bounded(part, class_folders, tmp_path):
+    with (tmp_path / "x.csv").open("wb") as file:
+        file.write(b'x,y\n1,2\n3,"' if part == b"1,2\n" else b"x,y\n1,2\n")
+        for _ in range(512 if part != b"\0" else 0):
+            file.write(part * (2**20 // len(part)))
+    if part == b"\0":
+        os.truncate(tmp_path / "x.csv", 3 * 2**29)  # sparse
+    for name in (("table:x.csv",), (f"folder:{class_folders}", "--labels", "x.csv")):
+        ended = command("train", "--data", *name, "--target", "y", "--lr", "0.1")
+        assert ended.megabytes < MEGABYTES
+        refused(ended, 3, "x.csv:3: ")
+
+
 def test_the_predictions_of_many_runs_are_bounded_together(compared, tmp_path, monkeypatch):
     from tudui.comparison import compare, done
 
@@ -969,6 +983,7 @@ def test_bounds_in_the_document_are_those_of_the_code():
     from tudui.cli.commands import MAX_PROBLEMS
     from tudui.comparison.done import MAX_PREDICTIONS
     from tudui.config import yaml_file
+    from tudui.csv_file import MAX_LINE
     from tudui.data import decoding
     from tudui.exported import MAX_HEADER
     from tudui.networks.course_files import MAX_CLASSES
@@ -980,6 +995,6 @@ def test_bounds_in_the_document_are_those_of_the_code():
         f"{MAX_PROBLEMS} lines", f"{exported.MAX_BYTES // 2**20} MiB", f"{MAX_CLASSES:,} classes",
         f"{MAX_PREDICTIONS // 2**20} MiB", f"{label_noise.MAX_BYTES // 2**20} MiB",
         f"{MAX_HEADER // 2**20} MiB of header", f"{decoding.MAX_PIXELS // 10**6} million",
-        f"{decoding.MAX_DECODED // 10**6} million",
+        f"{decoding.MAX_DECODED // 10**6} million", f"{MAX_LINE // 10**6} million characters a line",
     ):  # fmt: skip
         assert bound in text, bound

@@ -55,6 +55,8 @@ def what_examples_name(trained, compared, class_folders, tmp_path):
     torch.save(course_network(), "tudui_9.pth")
     photograph(7).save("seven.png")
     Path("mine.yaml").write_text("loss: huber\n")
+    rows = [f"{number},{number % 7},{('iris', 'rose')[number % 2]}\n" for number in range(40)]
+    Path("flowers.csv").write_text("".join(["height,petals,species\n", *rows]))
 
 
 @pytest.mark.slow

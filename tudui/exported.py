@@ -21,12 +21,11 @@ from tudui.config.describe import shorten
 from tudui.config.network_spec import MAX_FEATURES, InputSize
 from tudui.config.parts import LARGEST
 from tudui.data import Preparation
-from tudui.data.layout import shown_as_it_is
 from tudui.errors import DataError, WeightsError
 from tudui.files import opened
 from tudui.networks.course import IMAGE_SHAPE
 from tudui.tasks import Classes, Task, task_from
-from tudui.text import in_a_line
+from tudui.text import in_a_line, shown_as_it_is
 
 KEY, SUM = "tudui", "tudui.sha256"  # safetensors has no checksums of its own
 FORMAT = 1
@@ -45,18 +44,19 @@ class Channels(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     mean: Annotated[tuple[_Mean, ...], Field(min_length=1, max_length=MAX_FEATURES), FailFast()]
+    fill: Annotated[tuple[_Mean, ...], Field(max_length=MAX_FEATURES), FailFast()] = ()  # for missing values
     std: Annotated[tuple[_Deviation, ...], Field(min_length=1, max_length=MAX_FEATURES), FailFast()]
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:
-        if len(self.mean) != len(self.std):
-            raise ValueError("mean and std must have the same length")
+        if len(self.mean) != len(self.std) or len(self.fill) not in (0, len(self.mean)):
+            raise ValueError("mean and std must have the same length, and fill, unless it is empty")
         return self
 
     @property
     def preparation(self) -> Preparation:
         """How bytes become the inputs of the network."""
-        return Preparation(self.mean, self.std)
+        return Preparation(self.mean, self.std, self.fill)
 
 
 class Description(Channels):

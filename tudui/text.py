@@ -1,6 +1,7 @@
 """Make text from files and libraries safe for a terminal, one line, Markdown, LaTeX or CSV."""
 
 import re
+import unicodedata
 
 # control characters but tab and line feed, other line ends, marks of the writing direction, halves of surrogate pairs
 STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -17,8 +18,17 @@ def printable(text: str) -> str:
     return STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def shown_as_it_is(name: str) -> bool:
+    """Return whether a name has no line break, control character or change of the writing direction."""
+    joiners = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # needed by some languages and emoji
+    return all(unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") or c in joiners for c in name)
+
+
 def encoding_of(data: bytes) -> str | None:
-    """Return the likely encoding of text that is not UTF-8: UTF-16 or GBK; None if it is another."""
+    """Return the likely encoding of text that is not UTF-8: UTF-16 or GBK; None if it is another.
+
+    In GBK, most Chinese text is GB2312. Of another encoding, for example of `München` in Windows-1252, little is.
+    """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "UTF-16"
     if data[:2].count(0) == 1:  # UTF-16 without its mark: a zero beside each ASCII character
@@ -27,15 +37,9 @@ def encoding_of(data: bytes) -> str | None:
         text = data.decode("gbk")
     except UnicodeDecodeError:
         return None
-    return "GBK" if any("一" <= character <= "鿿" for character in text) else None
-
-
-def decoded(data: bytes) -> str:
-    """Return text in UTF-8 or in what `encoding_of` finds, without a mark; UnicodeDecodeError if it is in neither."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode(encoding_of(data) or "utf-8").removeprefix("\ufeff")
+    others = [character for character in text if character > "\x7f"]
+    common = sum("一" <= one <= "鿿" and one.encode("gb2312", errors="ignore") != b"" for one in others)
+    return "GBK" if 2 * common > len(others) else None
 
 
 def one_line(text: str) -> str:

@@ -1,20 +1,34 @@
 """Check a data set."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import fspath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tudui.api.configs import Named
-from tudui.config import Override, load_config
-from tudui.config.data_sets import FOLDER, data_sets
+from tudui.config import Override, config_from
+from tudui.config.data_sets import FOLDER, TABLE, data_sets, path_in
 from tudui.config.own_code import is_own
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tudui.data import Dataset, Source
 
 
 Spread = tuple[int, int, int]  # minimum, median, maximum
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values of a feature of a table."""
+
+    name: str
+    minimum: float
+    median: float
+    maximum: float
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,7 @@ class CheckedData:
     data: "Dataset"
     source: "Source"
     sizes: "Sizes | None"  # None: a table
+    features: tuple[Values, ...] = ()  # of a table
 
     @property
     def targets(self) -> dict[str, dict[str, dict[str, float]]]:
@@ -65,22 +80,55 @@ class CheckedData:
         }
 
 
-def check_data(name: Named, *, data_dir: Named | None = None, size: int | None = None) -> CheckedData:
-    """Read a data set, or a folder of images by its path; DataError if it cannot be used at all."""
+def check_data(
+    name: Named,
+    *,
+    target: str | Sequence[str] = (),
+    labels: Named | None = None,
+    on_missing: Literal["refuse", "drop", "median"] | None = None,
+    data_dir: Named | None = None,
+    size: int | None = None,
+) -> CheckedData:
+    """Read a data set, or a folder of images or a CSV file by its path; DataError if it cannot be used at all.
+
+    `target` and `labels` are those of training.
+    """
     name = fspath(name)
-    known = name in data_sets() or is_own(name) or name.startswith(FOLDER)
-    if not known and ("/" in name or Path(name).is_dir()):
+    known = name in data_sets() or is_own(name) or path_in(name)[0]
+    if not known and Path(name).is_file():
+        name = f"{TABLE}{name}"
+    elif not known and ("/" in name or Path(name).is_dir()):
         name = f"{FOLDER}{name}"
-    overrides = [Override("data.name", name, f"data {name}"), Override("data.on_bad_image", "skip", "data check")]
+    where = None if labels is None else fspath(labels)
+    names = [target] if isinstance(target, str) else list(target)
+    given = {"target": names or None, "labels": where, "on_missing": on_missing}
+    overrides = [
+        Override(f"data.{key}", value, f"--{key} {value}") for key, value in given.items() if value is not None
+    ]
+    overrides += [Override("data.name", name, f"data {name}"), Override("data.on_bad_image", "skip", "data check")]
     if data_dir is not None:
         overrides.append(Override("data.dir", fspath(data_dir), f"--data-dir {fspath(data_dir)}"))
     if size is not None:
         overrides.append(Override("data.size", size, f"--size {size}"))
-    config = load_config(None, overrides).config
+    config = config_from({}, "data check", overrides)
     from tudui.data import dataset_of, read_source
 
     source = read_source(config.data)
-    return CheckedData(name, dataset_of(source, config.data, config.seed), source, sizes_of(source))
+    data = dataset_of(source, config.data, config.seed)
+    return CheckedData(name, data, source, sizes_of(source), _values_of(source.features, source.store))
+
+
+def _values_of(names: Sequence[str], values: "Tensor") -> tuple[Values, ...]:
+    """Return the range of each column of values [N, K]; NaN is missing."""
+    found = []
+    for place, name in enumerate(names):
+        column = values[:, place]
+        there = column[~column.isnan()]
+        if not len(there):
+            there = column[:1]  # NaN
+        low, middle, high = (float(one) for one in (there.min(), there.median(), there.max()))
+        found.append(Values(name, low, middle, high, int(column.isnan().sum())))
+    return tuple(found)
 
 
 def sizes_of(source: "Source") -> Sizes | None:

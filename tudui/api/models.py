@@ -1,6 +1,6 @@
 """Trained weights: `tudui.evaluate`, `tudui.predict`, `tudui.export`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from os import fspath
 from pathlib import Path
 from typing import Literal, get_args
@@ -12,7 +12,7 @@ from tudui.errors import UsageError
 from tudui.files import refuse_overwriting
 from tudui.inference.export import Export, card_of, export_model, place_of
 from tudui.inference.predict import Prediction as Prediction
-from tudui.inference.predict import Predictions, find_images, predict_files, predict_split
+from tudui.inference.predict import Predictions, find_images, predict_files, predict_rows, predict_split
 from tudui.inference.predict import Unreadable as Unreadable
 from tudui.inference.scores import UNPREPARED, evaluate_weights
 from tudui.inference.scores import Scored as Scored
@@ -27,9 +27,12 @@ def evaluate(
     weights: Named | RunResult,
     data: str | None = None,
     *,
+    target: str | Sequence[str] = (),
+    labels: Named | None = None,
     split: SplitName = "test",
     data_dir: Named | None = None,
     on_bad_image: Literal["refuse", "skip"] | None = None,
+    on_missing: Literal["refuse", "drop", "median"] | None = None,
     normalize: Normalize = None,
     best: bool = False,
     network: str | None = None,
@@ -37,6 +40,7 @@ def evaluate(
 ) -> Scored:
     """Score a run, or a weights file of any script, on a split (`all`: all images) of its own data or another data set.
 
+    A CSV file is read with the columns and classes of the training; by default, `target` and `labels` are the run's.
     `normalize` None prepares pixels as in training, or not at all if the file does not say how. In `evaluated` of the
     result, accuracies are fractions and NLL is in nats. `network` and `loss` name the run's own code again,
     FILE.py:NAME. WeightsError and DataError say what cannot be used.
@@ -46,9 +50,11 @@ def evaluate(
     one_of("normalize", normalize, ("standardize", "none"))
     where = None if data_dir is None else fspath(data_dir)
     one_of("on_bad_image", on_bad_image, ("refuse", "skip"))
+    one_of("on_missing", on_missing, ("refuse", "drop", "median"))
     scored = evaluate_weights(
-        _path(weights), data=data, data_dir=where, split=split, on_bad_image=on_bad_image, normalize=normalize,
-        best=best,
+        _path(weights), data=data, target=[target] if isinstance(target, str) else target,
+        labels=None if labels is None else fspath(labels), data_dir=where, split=split, on_bad_image=on_bad_image,
+        on_missing=on_missing, normalize=normalize, best=best,
     )  # fmt: skip
     note(*scored.notes)
     return scored
@@ -67,6 +73,8 @@ def predict(
 ) -> Predictions:
     """Return the likeliest classes of image files, and of all images below folders, computed during iteration.
 
+    For a network that was trained on a table, of the rows of CSV files; for numbers, their values.
+
     With `split` instead of files, of that split of the run's own data, with the true classes. `normalize` as in
     `evaluate`. An image that cannot be read gives an Unreadable. `network` and `data` name the run's own code again.
     """
@@ -74,11 +82,16 @@ def predict(
     one_of("normalize", normalize, ("standardize", "none"))
     images = list(images)
     if bool(images) == (split is not None):
-        raise UsageError("predict: name images or folders, or a split of the run's own data with --split, and not both")
+        raise UsageError(
+            "predict: name images or CSV files, or a split of the run's own data with --split, and not both"
+        )
     one_of("split", split, get_args(SplitName))
     read = read_weights(_path(weights), best=best)
     if split is not None:
         return predict_split(read, split, top=top, normalize=normalize)
+    if read.features:
+        paths = [Path(path) for path in images]
+        return Predictions(read, paths, lambda: predict_rows(read, paths, top=top, normalize=normalize))
     files = find_images(map(Path, images))
     if read.preparation is None and normalize is None:
         note(UNPREPARED)

@@ -35,7 +35,7 @@ MAX_CONFUSION = 20
 SORTED_BY = "name, status, loss, data, seed, epochs, planned, validation, test, seconds, differs, metric or unit."
 
 
-@configured("data.name", "data.dir", "data.on_bad_image", file=False)
+@configured("data.name", "data.target", "data.labels", "data.dir", "data.on_bad_image", "data.on_missing", file=False)
 def evaluate_command(
     weights: WeightsArgument,
     asked: Asked,
@@ -57,7 +57,8 @@ def evaluate_command(
     data, data_dir = asked.value("data.name"), asked.value("data.dir")
     bad = asked.value("data.on_bad_image")
     scored = evaluate(
-        weights, data, data_dir=data_dir, split=split, on_bad_image=bad, normalize=normalize, best=best,
+        weights, data, target=asked.value("data.target") or (), labels=asked.value("data.labels"), data_dir=data_dir,
+        split=split, on_bad_image=bad, on_missing=asked.value("data.on_missing"), normalize=normalize, best=best,
         network=network, loss=loss,
     )  # fmt: skip
     if json:

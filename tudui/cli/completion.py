@@ -52,13 +52,16 @@ def several_losses(incomplete: str) -> list[str]:
 
 @_offered
 def data_sets(incomplete: str) -> list[str]:
-    """Return the matching data sets, or `folder:` with the matching folders."""
-    from tudui.config.data_sets import FOLDER
+    """Return the matching data sets, `folder:` with matching folders, or `table:` with matching CSV files."""
+    from tudui.config.data_sets import FOLDER, TABLE
     from tudui.config.data_sets import data_sets as known
 
     if incomplete.startswith(FOLDER):
         return [f"{FOLDER}{path}" for path in _folders(incomplete.removeprefix(FOLDER))]
-    return _matching(incomplete, {*known(), FOLDER})
+    if incomplete.startswith(TABLE):
+        path = incomplete.removeprefix(TABLE)
+        return [f"{TABLE}{found}" for found in (*_matching(path, _files(path, "*.csv")), *_folders(path))]
+    return _matching(incomplete, {*known(), FOLDER, TABLE})
 
 
 @_offered
@@ -109,5 +112,9 @@ def _with_file(name: str, incomplete: str) -> list[str]:
 
 
 def _folders(incomplete: str) -> list[str]:
+    return _matching(incomplete, {path for path in _files(incomplete, "*/") if Path(path).is_dir()})
+
+
+def _files(incomplete: str, pattern: str) -> set[str]:
     top = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
-    return _matching(incomplete, {path.as_posix() for path in top.glob("*/") if path.is_dir()})
+    return {path.as_posix() for path in top.glob(pattern)}

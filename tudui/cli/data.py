@@ -1,7 +1,7 @@
 """`tudui data`: list, check."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +12,10 @@ from tudui.cli.flags import Asked, JsonOption, argument, configured
 from tudui.cli.printing import print_json, print_line, print_table
 from tudui.errors import DataError
 from tudui.invocation import tudui_command
+from tudui.text import printable
 
 if TYPE_CHECKING:
-    from tudui.api.data import CheckedData, Sizes
+    from tudui.api.data import CheckedData, Sizes, Values
 
 app = Commands(help="Look at data sets before training on them.")
 
@@ -28,7 +29,9 @@ SETS = {
     "rotated-digits": ("1,797", "numbers", "the digits, each turned; the target is the angle; comes with Tudui"),
     "diabetes": ("442", "numbers", "a table of 10 measurements and the progression of a disease; comes with Tudui"),
     "folder:PATH": ("any", "any", "your own images: PATH/CLASS/*.jpg, or PATH/train/CLASS/*.jpg"),
+    "table:FILE.csv": ("any", "any", "your own table; a column of targets is named with --target"),
 }
+MOST = 100  # features in a table
 
 
 @app.command("list")
@@ -50,28 +53,32 @@ def list_command() -> None:
 
 
 @app.command()
-@configured("data.dir", "data.size", file=False)
+@configured("data.target", "data.labels", "data.on_missing", "data.dir", "data.size", file=False)
 def check(
-    name: Annotated[str, argument("NAME|PATH", "Data set, or a folder of images.", completion.data_sets)],
+    name: Annotated[str, argument("NAME|PATH", "Data set, folder of images, or CSV file.", completion.data_sets)],
     asked: Asked,
     json: JsonOption = False,
 ) -> None:
     """Read a data set and report what it contains, its sizes, and which images cannot be read.
 
     Examples:
-      tudui data check digits
       tudui data check my-images/ --size 64
+      tudui data check flowers.csv --target species
     """
     from tudui.api.data import check_data
     from tudui.data.folder import some_of
 
-    found = check_data(name, data_dir=asked.value("data.dir"), size=asked.value("data.size"))
+    found = check_data(
+        name, target=asked.value("data.target") or (), labels=asked.value("data.labels"),
+        on_missing=asked.value("data.on_missing"), data_dir=asked.value("data.dir"), size=asked.value("data.size"),
+    )  # fmt: skip
     data, counts, bad = found.data, found.counts, found.source.unreadable
     if json:
         mean, std = data.preparation.mean, data.preparation.std
         about = {"name": data.name, "images": counts, "mean": mean, "std": std, "notes": data.notes}
         sizes = found.sizes and asdict(found.sizes)
-        print_json(about | {"targets": found.targets, "sizes": sizes, "unreadable": dict(bad)})
+        features = {"features": [asdict(one) for one in found.features]} if found.features else {}
+        print_json(about | features | {"targets": found.targets, "sizes": sizes, "unreadable": dict(bad)})
     else:
         print_line(data.name)
         if found.targets:
@@ -80,6 +87,8 @@ def check(
             rows = [(label, *(f"{split[label]:,}" for split in counts.values())) for label in data.task.names]
             total = ("all", *(f"{sum(split.values()):,}" for split in counts.values()))
             print_table(("class", *counts), rows, total=total)
+        if found.features:
+            _print_features(found.features)
         for line in _about(found.sizes) if found.sizes else ():
             print_line(line)
         note(*(text for text in data.notes if not (bad and some_of(bad) in text)))  # the error below names them
@@ -89,6 +98,18 @@ def check(
             f"{found.name}: {len(bad):,} of {len(bad) + len(found.source.store):,} images cannot be read: "
             f"{some_of(bad)}; fix or delete them, or skip them with: {skip}"
         )
+
+
+def _print_features(values: "Sequence[Values]") -> None:
+    """Print the range of each feature of a table."""
+    lacking = any(one.missing for one in values)
+    rows = []
+    for one in values[:MOST]:
+        shown = [f"{value:.5g}" for value in (one.minimum, one.median, one.maximum)]
+        rows.append((printable(one.name), *shown, *([f"{one.missing:,}"] if lacking else [])))
+    print_table(("feature", "minimum", "median", "maximum", *(["missing"] if lacking else [])), rows)
+    if len(values) > MOST:
+        print_line(f"and {len(values) - MOST:,} more")
 
 
 def _print_targets(found: "CheckedData") -> None:

@@ -11,6 +11,8 @@ NAMES = {
     "loss": "criterion loss-fn loss-function objective",
     "network": "model net arch architecture backbone cnn",
     "data.name": "dataset data-set",
+    "data.target": "label y target-column label-column response column",
+    "data.labels": "labels-file label-file annotations csv",
     "data.dir": "root data-path data-root dataroot data-directory",
     "data.size": "size image-size img-size resize imgsz",
     "data.validation": "val val-split validation-split",

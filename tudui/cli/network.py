@@ -32,7 +32,7 @@ def list_command(json: JsonOption = False) -> None:
 
 
 @app.command("show")
-@configured("data.name", "data.dir", "data.size", "train.batch_size", "device")
+@configured("data.name", "data.target", "data.labels", "data.dir", "data.size", "train.batch_size", "device")
 def show_command(
     name: Annotated[str, argument("NAME", "Network, as in tudui network list.", completion.networks)],
     asked: Asked,

@@ -37,7 +37,7 @@ BAD = "For an unreadable image; refuse: exit code 3 after all images, and --out 
 def predict_command(
     weights: WeightsArgument,
     images: Annotated[
-        list[Path] | None, argument("IMAGE|FOLDER...", "Image files, or folders with all images below them.")
+        list[Path] | None, argument("IMAGE|FOLDER...", "Image files, folders with all images below them, or CSV files.")
     ] = None,
     split: Annotated[Literal["train", "validation", "test", "all"] | None, how(None, SPLIT)] = None,
     top: Annotated[int, show(None, "Classes per image, likeliest first.", min=1, max=1000)] = 3,
@@ -51,10 +51,11 @@ def predict_command(
     data: OwnDataOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Predict the likeliest classes of each image, or its numbers in the target's unit.
+    """Predict the likeliest classes of each image or row, or its numbers in the target's unit.
 
-    If folders are named after classes, accuracy is printed at the end. A CSV file also has the true class, if it is
-    known, and the split; one with other than English letters begins with a mark (BOM), so that Excel shows them.
+    A network for a table takes CSV files with its columns. If classes are known, as those of folders that are named
+    after them, accuracy is printed at the end. --out also has the true class, if it is known, and the split; a file
+    with other than English letters begins with a mark (BOM), so that Excel shows them.
 
     Examples:
       tudui predict runs/digits-ce-seed0 seven.png
@@ -77,6 +78,7 @@ def predict_command(
     unreadable: list[Unreadable] = []
     right: list[bool] = []
     predictions = _readable(shown, unreadable, right)
+    of_rows = bool(found.weights.features)
     columns, skip = min(top, found.weights.number_of_classes), on_bad_image == "skip"
     units = found.units
     if out:
@@ -84,7 +86,7 @@ def predict_command(
             if not "".join([*found.weights.class_names, *map(str, found.paths)]).isascii():
                 file.write(codecs.BOM_UTF8)
             _write_csv(codecs.getwriter("utf-8")(file), predictions, columns, units)
-            _report(unreadable, right, skip=skip, split=split)  # an error leaves the file unwritten
+            _report(unreadable, right, skip=skip, split=split, of_rows=of_rows)  # an error leaves the file unwritten
         print_line(f"wrote {out}")
         return
     if as_csv:
@@ -101,7 +103,7 @@ def predict_command(
         print_json({"predictions": rows})
     else:
         _print_table(list(predictions), columns, units)
-    _report(unreadable, right, skip=skip, split=split)
+    _report(unreadable, right, skip=skip, split=split, of_rows=of_rows)
 
 
 def _readable(
@@ -119,14 +121,12 @@ def _readable(
         yield one
 
 
-def _report(unreadable: "list[Unreadable]", right: list[bool], *, skip: bool, split: str | None) -> None:
+def _report(unreadable: "list[Unreadable]", right: list[bool], *, skip: bool, split: str | None, of_rows: bool) -> None:
     """Print the accuracy, and name the unreadable images; DataError unless these are skipped."""
     if right:
-        which = (
-            f"images, split {split})"
-            if split
-            else "images in folders named after a class); training images are no test"
-        )
+        where = "rows with their class" if of_rows else "images in folders named after a class"
+        what = "rows" if of_rows else "images"
+        which = f"{what}, split {split})" if split else f"{where}); training {what} are no test"
         note(f"accuracy {100 * sum(right) / len(right):.2f} % ({sum(right):,} of {len(right):,} {which}")
     lines = [f"{one.path}: cannot be read: {one.why}" for one in unreadable[:SHOWN]]
     if len(unreadable) > SHOWN:

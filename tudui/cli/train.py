@@ -23,8 +23,9 @@ FEW = 1_000  # test images: with fewer, an accuracy is one number of many that c
 
 
 @configured(
-    "loss", "network", "data.name", "data.dir", "data.size", "train.init_from", "train.epochs", "train.batch_size",
-    "optimizer.lr", "seed", "device", "precision", "data.on_bad_image", "data.cache", "log.sinks",
+    "loss", "network", "data.name", "data.target", "data.labels", "data.dir", "data.size", "train.init_from",
+    "train.epochs", "train.batch_size", "optimizer.lr", "seed", "device", "precision", "data.on_bad_image",
+    "data.on_missing", "data.cache", "log.sinks",
 )  # fmt: skip
 def train_command(
     asked: Asked,

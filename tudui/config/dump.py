@@ -10,7 +10,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from tudui.config.comparison import DEFAULT_LOSSES, ComparisonConfig
-from tudui.config.data_sets import FOLDER, data_sets
+from tudui.config.data_sets import FOLDER, TABLE, data_sets
 from tudui.config.loss_spec import ALIASES, LossSpec, loss_specs
 from tudui.config.network_spec import NetworkSpec, network_specs
 from tudui.config.schema import AUTO, Config
@@ -84,7 +84,7 @@ def json_schema() -> dict[str, Any]:
     schema["$defs"] = definitions
     schema["properties"]["loss"] = loss = _section("loss", loss_specs(), definitions)
     schema["properties"]["network"] = _section("network", network_specs(), definitions)
-    own, others = {"enum": list(data_sets())}, {"type": "string", "pattern": f"^{FOLDER}."}
+    own, others = {"enum": list(data_sets())}, {"type": "string", "pattern": f"^({FOLDER}|{TABLE})."}
     data = definitions["DataConfig"]["properties"]["name"]
     del data["type"]
     data["anyOf"] = [own, others, {"type": "array", "items": {"anyOf": [own, others]}}]

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tudui.config.data_sets import FOLDER, Kind, kind_of
+from tudui.config.data_sets import Kind, kind_of, path_in
 from tudui.config.describe import describe, shorten
 from tudui.config.loss_spec import LossParameters, LossSpec, does_not_fit, loss_section, loss_spec
 from tudui.config.network_spec import NetworkSpec, network_spec, recipe_name, recipe_rate
@@ -23,7 +23,7 @@ DEFAULT = "default"
 PARTS: dict[str, Callable[[str], LossSpec | NetworkSpec]] = {"loss": loss_spec, "network": network_spec}
 CHOSEN_BY_NAME = ("loss", "network", "optimizer", "schedule")  # a new name replaces the whole section
 INSIDE_THE_BAND = ("seed", "device", "data.dir", "data.cache", "log.", "checkpoint.")  # do not change accuracy
-DATA_PATHS = ("dir", "noise_matrix", "noise_manifest", "outlier_manifest")
+DATA_PATHS = ("dir", "labels", "noise_matrix", "noise_manifest", "outlier_manifest")
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,15 @@ class Merge:
     @property
     def kind(self) -> Kind:
         """What targets and inputs of the data set are."""
+        return self._kind()
+
+    def check_kind(self) -> None:
+        """Raise TuduiError if the kind is not known, because a CSV file with the targets cannot be read."""
+        self._kind(sure=True)
+
+    def _kind(self, *, sure: bool = False) -> Kind:
         data = self.values.get("data")
-        return kind_of(data if isinstance(data, dict) else {})
+        return kind_of(data if isinstance(data, dict) else {}, sure=sure)
 
     def problem(self, key: Key, what: str) -> None:
         """Note a problem of a key."""
@@ -187,6 +194,7 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
         measured = recipe_rate(config.network, config.loss, config.optimizer.name, task)
         rate = measured or config.optimizer.usual_rate
         if rate is None:
+            merge.check_kind()
             place = merge.place(("optimizer", "name"), ("loss", "name"), ("network", "name"))
             raise ConfigError([f"{place}: optimizer.lr: no recipe for {recipe}; set a rate, for example --lr 0.05"])
         of_any = f"{config.optimizer.name} for any loss"
@@ -214,7 +222,10 @@ def fits_or_problem(loss: LossParameters, merge: Merge) -> str | None:
     spec, task = loss_spec(loss.name), merge.kind.task
     data = merge.values.get("data")
     unknown = isinstance(data, dict) and is_own(data.get("name"))  # until its code has run
-    return None if unknown or spec.fits(task) else does_not_fit(spec, task)
+    if unknown or spec.fits(task):
+        return None
+    merge.check_kind()
+    return does_not_fit(spec, task)
 
 
 def config_from(values: Mapping[str, Any], source: str, overrides: Sequence[Override] = ()) -> Config:
@@ -233,8 +244,9 @@ def flatten(config: Config) -> dict[str, Any]:
 def located(config: Config) -> Config:
     """Return the config with absolute paths, so that it means the same files in another working directory."""
     data = {key: path and str(Path(path).absolute()) for key, path in config.data if key in DATA_PATHS}
-    if config.data.name.startswith(FOLDER):
-        data["name"] = f"{FOLDER}{Path(config.data.name.removeprefix(FOLDER)).absolute()}"
+    kind, place = path_in(config.data.name)
+    if kind:
+        data["name"] = f"{kind}{Path(place).absolute()}"
     begin = config.train.init_from and str(Path(config.train.init_from).absolute())
     train = config.train.model_copy(update={"init_from": begin})
     return config.model_copy(update={"data": config.data.model_copy(update=data), "train": train})

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
 
-from tudui.config.data_sets import FOLDER, Kind, data_sets, kind_of
+from tudui.config.data_sets import FOLDER, TABLE, Kind, data_sets, kind_of, path_in
 from tudui.config.loss_spec import LossParameters
 from tudui.config.network_spec import NetworkParameters
 from tudui.config.optimizing import OneCycleConfig, OptimizerConfig, ScheduleConfig, SgdConfig
@@ -19,6 +19,9 @@ from tudui.errors import did_you_mean
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 _at_home = os.path.expanduser  # leaves ~ as it is if there is no home folder, which Path.expanduser does not
 PathName = Annotated[str, Field(min_length=1), AfterValidator(_at_home)]  # ~ is the home folder
+
+# a single name need not be in a list
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda names: (names,) if isinstance(names, str) else names)]
 
 # the meaning of `auto`, by what targets and inputs are (`kind_of`)
 AUTO = {"loss": {"classes": "ce", "numbers": "huber"}, "network": {"images": "tudui", "table": "mlp"}}
@@ -51,11 +54,24 @@ class DataConfig(Section):
     """The images, their splits and preparation."""
 
     name: str = Field(
-        "digits", description=f"a name from `tudui data list`, {FOLDER}PATH for your own images, or FILE.py:NAME"
+        "digits",
+        description=f"a name from `tudui data list`, {FOLDER}PATH, {TABLE}FILE.csv, or FILE.py:NAME",
     )
     code: str | None = Field(None, description="sha256 of the file, if the name is FILE.py:NAME; set by Tudui")
     size: Annotated[int, Field(ge=8, le=512)] | None = Field(
         None, description="height and width of the images in pixels; null: 32, for your own arrays theirs"
+    )
+    target: Names = Field(
+        (), strict=False, description="column with the targets in a table or in data.labels; or several"
+    )
+    labels: PathName | None = Field(
+        None, description=f"CSV file with a column of files and the targets of the images in {FOLDER}PATH"
+    )
+    text: Names = Field((), strict=False, description="columns of a table whose numbers are texts, for example codes")
+    ignore: Names = Field((), strict=False, description="columns of a table to leave out")
+    on_missing: Literal["refuse", "drop", "median"] = Field(
+        "refuse",
+        description="what to do with a missing value in a table; drop: leave out the row; median: of the training rows",
     )
     dir: PathName | None = Field(
         None, description="folder with the data set, or for its download; null: the user's cache"
@@ -101,12 +117,14 @@ class DataConfig(Section):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name.startswith(FOLDER) and name != FOLDER:
-            return FOLDER + _at_home(name.removeprefix(FOLDER))
+        kind, path = path_in(name)
+        if kind and path:
+            return kind + _at_home(path)
         if is_own(name) or name in data_sets():
             return name
-        hint = f"; did you mean '{FOLDER}{name}'?" if Path(name).is_dir() else did_you_mean(name, data_sets())
-        raise ValueError(f"must be one of {', '.join(data_sets())}, {FOLDER}PATH{hint}")
+        kind = FOLDER if Path(name).is_dir() else TABLE if Path(name).is_file() else ""
+        hint = f"; did you mean '{kind}{name}'?" if kind else did_you_mean(name, data_sets())
+        raise ValueError(f"must be one of {', '.join(data_sets())}, {FOLDER}PATH, {TABLE}FILE{hint}")
 
     @model_validator(mode="after")
     def _own(self) -> "DataConfig":

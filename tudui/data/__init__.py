@@ -9,27 +9,38 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tudui.config.data_sets import FOLDER, data_sets
+from tudui.config.data_sets import FOLDER, TABLE, data_sets
 from tudui.config.network_spec import MAX_FEATURES
 from tudui.config.own_code import is_own
 from tudui.config.plug_ins import place
 from tudui.config.schema import AugmentConfig, DataConfig
 from tudui.data.cache import LARGE, as_tensor, chunk_of, kept, read_cached
-from tudui.data.dataset import Dataset, Preparation, Source, Split
+from tudui.data.dataset import Dataset, Known, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
 from tudui.data.split import stratified
 from tudui.errors import DataError, UsageError
 from tudui.seeding import sub_seed
 from tudui.style import notes_on
 
-__all__ = ["Dataset", "EpochDraw", "Preparation", "Source", "Split", "draw_epoch", "load_data", "load_whole"]
+__all__ = ["Dataset", "EpochDraw", "Known", "Preparation", "Source", "Split", "draw_epoch", "load_data", "load_whole"]
 
 TEST_SHARE = 0.2  # of a source without test images
 SHIPPED = ("diabetes", "digits", "rotated-digits")  # whose rows never change
 
 
-def read_source(config: DataConfig) -> Source:
-    """Return the images of a source before they are split; DataError if they are missing or unreadable."""
+def read_source(config: DataConfig, known: Known | None = None) -> Source:
+    """Return the images or rows of a source before they are split; DataError if they are missing or unreadable.
+
+    With `known`, the columns and classes of a CSV file are those of a trained network.
+    """
+    if config.name.startswith(TABLE):
+        from tudui.data.table import read_table
+
+        return _scaled(_checked(read_table(config, known), config.name, known), config)
+    if config.name.startswith(FOLDER) and config.labels:
+        from tudui.data.labels import read_labelled
+
+        return _checked(read_labelled(Path(config.name.removeprefix(FOLDER)), config, known), config.name, known)
     if config.name.startswith(FOLDER):
         from tudui.data.folder import read_folder
 
@@ -77,7 +88,7 @@ def _scaled(source: Source, config: DataConfig) -> Source:
     return replace(source, store=as_tensor(images), notes=[*source.notes, *notes])
 
 
-def _checked(source: Source, where: str) -> Source:
+def _checked(source: Source, where: str, known: Known | None = None) -> Source:
     """Return the source; DataError if the loop cannot use its images, targets or parts."""
     if not isinstance(source, Source):
         raise DataError(f"{where}: must return a tudui.data.Source (got {type(source).__name__})")
@@ -90,7 +101,8 @@ def _checked(source: Source, where: str) -> Source:
             raise DataError(f"{where}: {len(source.features):,} features are too many; {MAX_FEATURES:,} are allowed")
     elif store.dtype != torch.uint8 or store.dim() != 4 or store.shape[1] != 3 or not store[0:1].numel():
         raise DataError(f"{where}: images must be uint8 [N, 3, H, W] {found}")
-    source.task.check(targets, where)
+    if known is None:  # targets to be scored only may be few, or all the same
+        source.task.check(targets, where)
     if len(targets) != len(store):
         raise DataError(f"{where}: must have one target per image (got {len(targets)} for {len(store)} images)")
     rows = torch.cat([torch.empty(0, dtype=torch.int64), *source.parts.values()])
@@ -100,18 +112,18 @@ def _checked(source: Source, where: str) -> Source:
     return source
 
 
-def load_data(config: DataConfig, seed: int) -> Dataset:
-    """Return train, validation and test; DataError if images are missing or unreadable.
+def load_data(config: DataConfig, seed: int, known: Known | None = None) -> Dataset:
+    """Return train, validation and test; DataError if images are missing or unreadable. `known`: see `read_source`.
 
     The test split never depends on the seed: runs of different seeds are scored on the same images.
     """
-    return dataset_of(read_source(config), config, seed)
+    return dataset_of(read_source(config, known), config, seed)
 
 
-def load_whole(config: DataConfig, seed: int) -> Dataset:
+def load_whole(config: DataConfig, seed: int, known: Known | None = None) -> Dataset:
     """Return a data set whose only split, train and test at once, has all images, with their own labels."""
     del seed  # nothing is drawn
-    source = read_source(config)
+    source = read_source(config, known)
     rows = torch.cat(list(source.parts.values())).sort().values
     every = Split(source.store, rows, source.targets[rows], rows, None)
     preparation = Preparation.standardizing(every)
@@ -174,7 +186,7 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
         train=splits["train"],
         validation=splits.get("validation"),
         test=splits["test"],
-        preparation=Preparation.standardizing(splits["train"]) if standardize else Preparation.leaving(source.store),
+        preparation=Preparation.standardizing(splits["train"]) if standardize else Preparation.leaving(splits["train"]),
         notes=tuple(notes),
         files=source.files,
         features=source.features,

@@ -70,19 +70,24 @@ class Preparation:
 
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    fill: tuple[float, ...] = ()  # of each feature, the value for one that is missing (NaN); (): none is missing
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return float32 [B, 3, H, W] from uint8 [B, 3, H, W], or [B, F] from float32 [B, F], on the same device."""
         if images.dtype != torch.uint8:
-            mean, std = _of_features(self, images.device)
+            mean, std, fill = _of_features(self, images.device)
+            images = images if fill is None else torch.where(images.isnan(), fill, images)
             return (images - mean) / std
         factor, offset = _constants(self, images.device)
         return images.float().mul_(factor).add_(offset)
 
     @classmethod
-    def leaving(cls, store: Tensor) -> "Preparation":
+    def leaving(cls, split: Split) -> "Preparation":
         """Return the preparation that leaves pixels in [0, 1], and features as they are."""
-        return cls() if store.dtype == torch.uint8 else cls((0.0,) * store.shape[1], (1.0,) * store.shape[1])
+        if split.store.dtype == torch.uint8:
+            return cls()
+        features = split.store.shape[1]
+        return cls((0.0,) * features, (1.0,) * features, _medians(split))
 
     @classmethod
     def standardizing(cls, split: Split) -> "Preparation":
@@ -107,11 +112,13 @@ class Preparation:
 
     @classmethod
     def _of_table(cls, split: Split) -> "Preparation":
+        fill = _medians(split)
         total = squares = torch.zeros(split.store.shape[1], dtype=torch.float64)
         of_01 = torch.ones(split.store.shape[1], dtype=torch.bool)
-        shift = split.store[split.rows[0]].double()  # against cancellation
+        shift = split.store[split.rows[0]].double().nan_to_num()  # against cancellation
         for rows in split.rows.split(rows_of(split.store)):
             values = split.store[rows]
+            values = torch.where(values.isnan(), torch.tensor(fill), values) if fill else values
             of_01 &= ((values == 0) | (values == 1)).all(0)
             values = values.double() - shift
             total, squares = total + values.sum(0), squares + values.square().sum(0)
@@ -119,14 +126,24 @@ class Preparation:
         std = (squares / len(split) - mean.square()).clamp(min=0).sqrt()
         std = torch.where(std > 1e-9 * (mean + shift).abs(), std, 1.0)  # of a constant feature 1
         mean, std = torch.where(of_01, 0.0, mean + shift), torch.where(of_01, 1.0, std)
-        return cls(tuple(mean.tolist()), tuple(std.tolist()))
+        return cls(tuple(mean.tolist()), tuple(std.tolist()), fill)
+
+
+def _medians(split: Split) -> tuple[float, ...]:
+    """Return the median of each feature of a split; () if no row of the store lacks one."""
+    store = split.store
+    if not any(bool(some.isnan().any()) for some in store.split(rows_of(store))):
+        return ()
+    return tuple(float(store[split.rows, place].nanmedian().nan_to_num()) for place in range(store.shape[1]))
 
 
 @cache
-def _of_features(preparation: Preparation, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation [F], once per device."""
-    mean, std = (torch.tensor(values, device=device) for values in (preparation.mean, preparation.std))
-    return mean, std
+def _of_features(preparation: Preparation, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return mean, standard deviation and fill [F], once per device."""
+    mean, std, fill = (
+        torch.tensor(values, device=device) for values in (preparation.mean, preparation.std, preparation.fill)
+    )
+    return mean, std, fill if preparation.fill else None
 
 
 @cache
@@ -200,3 +217,11 @@ class Source:
     files: tuple[str, ...] = ()  # of each row of the store; () if images have no files of their own
     sizes: Sequence[tuple[int, int]] = ()  # heights and widths before scaling, of each image or one of all; (): files'
     features: tuple[str, ...] = ()  # names of a table's columns; () for images
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a trained network takes and gives; a file of the user's is then read for it."""
+
+    task: Task
+    features: tuple[str, ...] = ()  # of a table

@@ -70,27 +70,32 @@ def remarks_on(remarks: Mapping[str, str], where: str) -> list[str]:
 def read_folder(root: Path, config: DataConfig) -> Source:
     """Return the images of a folder, each scaled to a shorter side of `data.size` and cropped to its centre."""
     found = find_classes(root)
-    files, notes = [ImageFile(*file, version=_version(file[0])) for file in found.files], found.notes
-    images, bad = _decode_or_recall(root, files, config, notes)
-    if bad:
-        notes.append(_refuse(root, bad, len(files), config))
+    files, notes = [ImageFile(*file, version=version_of(file[0])) for file in found.files], found.notes
+    images, bad = readable_images(root, files, config, notes)
     good = [file for file in files if str(file.path.relative_to(root)) not in bad]
     classes = tuple(sorted({file.label for file in files}))
     if len(classes) < 2:
         raise DataError(f"{root}: only one class ({classes[0]}); create a folder for each of two or more classes")
     labels = torch.tensor([classes.index(file.label) for file in good], dtype=torch.int64)
-    # files are in class order; a fixed random order makes data.shuffle=false work as for other data sets
-    order = torch.randperm(len(good), generator=torch.Generator().manual_seed(derive_seed(0, "folder order")))
-    part_of = np.array([file.part for file in good])[order.numpy()]
+    parts, paths = rows_of_parts([file.part for file in good], root), tuple(str(file.path) for file in good)
+    return Source(as_tensor(images), labels, Classes(names=classes), parts, notes, bad, paths)
+
+
+def rows_of_parts(part_of_rows: list[str], root: Path) -> dict[str, torch.Tensor]:
+    """Return the rows of each part; DataError if none is for training.
+
+    Files are sorted; a fixed random order makes data.shuffle=false work as for other data sets.
+    """
+    generator = torch.Generator().manual_seed(derive_seed(0, "folder order"))
+    order = torch.randperm(len(part_of_rows), generator=generator)
+    part_of = np.array(part_of_rows)[order.numpy()]
     parts = {part: order[torch.from_numpy(part_of == part)] for part in PARTS}
     if not len(parts[TRAIN]):
         raise DataError(f"{root}: no training image can be read; put readable images there")
-    kept = {name: rows for name, rows in parts.items() if len(rows)}
-    paths = tuple(str(file.path) for file in good)
-    return Source(as_tensor(images), labels, Classes(names=classes), kept, notes, bad, paths)
+    return {name: rows for name, rows in parts.items() if len(rows)}
 
 
-def _version(path: Path) -> tuple[int, ...]:
+def version_of(path: Path) -> tuple[int, ...]:
     """Return what changes with a file; () for one that is gone, or a link that leads nowhere."""
     try:
         status = path.stat()
@@ -107,6 +112,19 @@ def _refuse(root: Path, bad: Mapping[str, str], number: int, config: DataConfig)
     if len(bad) == number:
         raise DataError(f"{listed}; put readable images there")
     return f"{listed}; skipped"
+
+
+def readable_images(
+    root: Path, files: list[ImageFile], config: DataConfig, notes: list[str]
+) -> tuple[np.ndarray, dict[str, str]]:
+    """Return the readable images as uint8 [N, 3, H, W], and the reason for each unreadable one; add notes.
+
+    DataError if some are not readable, unless `data.on_bad_image` skips them.
+    """
+    images, bad = _decode_or_recall(root, files, config, notes)
+    if bad:
+        notes.append(_refuse(root, bad, len(files), config))
+    return images, bad
 
 
 def _decode_or_recall(

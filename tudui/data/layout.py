@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tudui.config.data_sets import FOLDER
 from tudui.data.archives import unpack_hint
 from tudui.errors import DataError
-from tudui.text import printable
+from tudui.text import printable, shown_as_it_is
 
 # of the formats in FORMATS; Pillow knows which decoder by the content
 ENDINGS = {
@@ -53,10 +53,7 @@ class _Below(NamedTuple):
 
 def find_classes(root: Path) -> Found:
     """Return the images of a folder `CLASS/*.jpg` or `train/CLASS/*.jpg`; DataError for a layout that is unclear."""
-    if root.is_file():
-        raise DataError(f"{root}: is a file and not a folder{unpack_hint(root)}")
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; name where it is now with --data {FOLDER}PATH")
+    check_folder(root)
     below = _look(root)
     if not below.images:
         raise DataError(
@@ -84,15 +81,17 @@ def find_classes(root: Path) -> Found:
     return Found(files, notes)
 
 
+def check_folder(root: Path) -> None:
+    """Raise DataError if there is no folder at this path."""
+    if root.is_file():
+        raise DataError(f"{root}: is a file and not a folder{unpack_hint(root)}")
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; name where it is now with --data {FOLDER}PATH")
+
+
 def images_below(folder: Path) -> list[Path]:
     """Return the image files below a folder, sorted, by the rules for a class; DataError if it cannot be read."""
     return [folder.joinpath(*place) for place in sorted(_look(folder).images)]
-
-
-def shown_as_it_is(name: str) -> bool:
-    """Return whether a name has no line break, control character or change of the writing direction."""
-    joiners = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # needed by some languages and emoji
-    return all(unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Zl", "Zp") or c in joiners for c in name)
 
 
 def class_name(folder: str) -> str:

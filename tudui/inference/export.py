@@ -20,7 +20,7 @@ from tudui.files import disk_errors, write_text, written_aside
 from tudui.inference.history import history_of
 from tudui.inference.model_card import model_card
 from tudui.inference.onnx_file import onnx_bytes, onnx_outputs, require_onnx
-from tudui.networks import Shape
+from tudui.inference.scores import known_of
 from tudui.tasks import Numbers
 from tudui.text import printable
 from tudui.training.network import Network
@@ -87,7 +87,7 @@ def export_model(source: Path, out: Path, *, format: str, best: bool = False) ->
     weights = read_weights(source, best=best)
     description, history = describe(weights, source), history_of(source, weights)
     config = config_from(weights.config, weights.origin) if weights.config else None
-    images, of, notes = _images_to_check(config, weights.shape)
+    images, of, notes = _images_to_check(config, weights)
     notes += [weights.note] if weights.note else []
     if history.problem:
         notes.append(f"the card says nothing of accuracy, because {history.problem}")
@@ -124,7 +124,8 @@ def describe(weights: Weights, source: Path) -> Description:
     origin = f"{source.resolve().name}/checkpoints/{file}" if source.is_dir() else source.name
     values = {
         "format": FORMAT, "origin": printable(origin)[:255], "classes": weights.class_names,
-        "mean": preparation.mean, "std": preparation.std, "network": weights.network.model_dump(mode="json"),
+        "mean": preparation.mean, "std": preparation.std, "fill": preparation.fill,
+        "network": weights.network.model_dump(mode="json"),
         "image": weights.shape.input, "input": _input_words(weights), "features": weights.features,
         "task": weights.task.about() if isinstance(weights.task, Numbers) else {},
     }  # fmt: skip
@@ -147,15 +148,16 @@ def outputs_of(weights: Weights, preparation: Preparation, batches: Sequence[Ten
         return weights.task.predicted(found) if isinstance(weights.task, Numbers) else found
 
 
-def _images_to_check(config: Config | None, shape: Shape) -> tuple[Tensor, str, list[str]]:
+def _images_to_check(config: Config | None, weights: Weights) -> tuple[Tensor, str, list[str]]:
     """Return test images of the run's data with their kind; if there are none, random bytes and the reason."""
+    shape = weights.shape
     count = min(IMAGES, max(16, PIXELS // prod(shape.input[1:])))
     why = "a weights file does not say what it was trained on"
     if config is not None and would_be_fetched(config.data):
         why = f"{config.data.name} is not on this machine"
     elif config is not None:
         try:
-            test = load_data(config.data, config.seed).test
+            test = load_data(config.data, config.seed, known_of(weights)).test
             rows = test.rows[:: max(1, len(test) // count)][:count]
             kind = "images" if len(shape.input) == 3 else "rows"
             return test.store[rows], f"test {kind} of the run's own data", []

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tudui.config import Config
-from tudui.config.data_sets import FOLDER
+from tudui.config.data_sets import path_in
 from tudui.errors import DataError
 from tudui.events import Evaluated, Outliers, RunStarted, Warned, WrongLabels
 from tudui.record import Result, read_record, read_result
@@ -61,7 +61,7 @@ def history_of(source: Path, weights: Weights) -> History:
 
 def without_paths(text: str, config: Config) -> str:
     """Return a text of the run for other people, without the folders of this machine."""
-    for place in (config.data.name.removeprefix(FOLDER), config.data.dir or ""):
+    for place in (path_in(config.data.name)[1], config.data.labels or "", config.data.dir or ""):
         for written in (place.rstrip("/"), str(Path(place))):
             if (name := Path(written).name) and name != written:
                 text = text.replace(written, name)

@@ -115,6 +115,8 @@ def loading_code(format: str, name: str, weights: Weights) -> str | None:
         values = f"{make}([[{', '.join(['0.0'] * weights.shape.input[0])}]]"
         dtype = ", dtype=np.float32" if format == "onnx" else ""
         row = f'row = {values}{dtype})  # in the order of about["features"]\n'
+        if weights.preparation and weights.preparation.fill and format != "onnx":  # where the file does it
+            row += 'row = torch.where(row.isnan(), torch.tensor(about["fill"]), row)  # NaN is a missing value\n'
         code = _replaced(_PICTURE.sub(lambda _: row, code), _ROWS)
         code = code.replace("import numpy as np\n", "") if format != "onnx" else code
     else:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tudui.config import Config
-from tudui.config.data_sets import FOLDER
+from tudui.config.data_sets import path_in
 from tudui.config.load import flatten
 from tudui.config.loss_spec import loss_spec
 from tudui.config.network_spec import network_spec
@@ -26,12 +26,8 @@ from tudui.weights import Weights
 MAX_ROWS = 100  # of the table of classes; with more, only the LEAST accurate
 LEAST = 20
 MAX_WARNINGS = 20
-PATHS = (
-    "train.init_from",
-    "data.noise_matrix",
-    "data.noise_manifest",
-    "data.outlier_manifest",
-)  # the card shows their names only
+# the card shows their names only
+PATHS = ("train.init_from", "data.labels", "data.noise_matrix", "data.noise_manifest", "data.outlier_manifest")
 LEFT_OUT = ("log.", "checkpoint.", "device", "expect", "data.name", "data.dir", "data.cache", "data.on_bad_image")
 
 Lines = Iterator[str]
@@ -87,6 +83,10 @@ def _head(weights: Weights, out: Path, about_file: Sequence[str], description: D
     yield f"- mean {mean}; std {std}"
     if weights.features:
         yield f"- features, in this order: {', '.join(map(markdown_text, weights.features[:MAX_ROWS]))}"
+    if any("=" in name for name in weights.features):
+        yield "- COLUMN=TEXT is 1 in rows where the column has this text, else 0"
+    if description.fill:
+        yield f"- a missing number (NaN) becomes: {', '.join(f'{value:.4g}' for value in description.fill)}"
     if isinstance(weights.task, Numbers):
         yield from scaling_lines(weights.task, format)
     if weights.preparation is None:
@@ -97,9 +97,8 @@ def _data(weights: Weights, config: Config | None, history: History) -> Lines:
     if config is None:
         yield "**Not known**: a weights file does not say what it was trained on."
     else:
-        name = config.data.name
-        shown = f"{FOLDER}{Path(name).name}" if name.startswith(FOLDER) else name
-        yield f"- data set: {markdown_text(shown)}"
+        kind, place = path_in(config.data.name)
+        yield f"- data set: {markdown_text(kind + Path(place).name if kind else place)}"
         if history.images:
             yield f"- images: {', '.join(f'{count:,} {split}' for split, count in history.images.items())}"
         yield f"- fingerprint (sha256 of classes, labels and about 500 images of each split): {weights.data}"
@@ -230,17 +229,18 @@ def _limits(weights: Weights, config: Config | None, history: History) -> Lines:
         if history.outliers:
             yield "- Some training targets were wrong on purpose: use it to compare losses, not in practice."
         return
-    _, height, width = weights.shape.input
-    yield f"- Its input is {width} x {height} pixels: images are scaled to cover them, and the centre is cut out."
-    yield "- It knows its classes only. It assigns an image of anything else to one of them, often with a high"
-    yield "  probability, and cannot detect such an image."
-    yield "- Its accuracy is for images like those of the test. Measure it again for other cameras, sizes or crops."
+    if len(weights.shape.input) == 3:
+        _, height, width = weights.shape.input
+        yield f"- Its input is {width} x {height} pixels: images are scaled to cover them, and the centre is cut out."
+        yield "- Its accuracy is for images like those of the test. Measure it again for other cameras, sizes or crops."
+    yield "- It knows its classes only. It assigns an input of anything else to one of them, often with a high"
+    yield "  probability, and cannot detect such an input."
     if config is not None:
         yield "- It is one run with one seed, not the best or the mean of several."
         if config.data.has_wrong_labels:
             yield "- Some training labels were wrong on purpose: use it to compare losses, not in practice."
     if history.test and history.test.images < 1000:
-        yield f"- The test is small ({history.test.images} images): read the interval, not only the accuracy."
+        yield f"- The test is small ({history.test.images} samples): read the interval, not only the accuracy."
     yield "- The test labels were assumed to be right; most data sets contain some wrong ones."
 
 
@@ -251,7 +251,8 @@ def _loading(weights: Weights, format: str, out: Path) -> Lines:
         of_others = not network_spec(name).build.__module__.startswith("tudui.")
         package = f" and the package of the network {name}" if of_others else ""
         flag = f" --network PATH/TO/{name}" if own else ""
-        yield f"With Tudui{package}: `tudui predict FILE IMAGE{flag}`."
+        what = "TABLE.csv" if weights.features else "IMAGE"
+        yield f"With Tudui{package}: `tudui predict FILE {what}{flag}`."
         executed = f", in the folder of {name.partition(':')[0]}, which this executes" if own else ""
         yield f"Without it{executed}:\n" if code else "Without it: export the network with `--format onnx`."
     if code:

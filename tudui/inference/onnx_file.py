@@ -45,6 +45,7 @@ class _Whole(nn.Module):
 
     mean: Tensor
     std: Tensor
+    fill: Tensor
     location: Tensor
     scale: Tensor
 
@@ -54,12 +55,16 @@ class _Whole(nn.Module):
         self.divisor = 255 if len(weights.shape.input) == 3 else 1
         for name, values in (("mean", channels.mean), ("std", channels.std)):
             self.register_buffer(name, torch.tensor(values).view(-1, *[1] * (len(weights.shape.input) - 1)))
+        self.fills = bool(channels.fill)
+        self.register_buffer("fill", torch.tensor(channels.fill or 0.0))
         self.of_numbers = isinstance(weights.task, Numbers)
         if isinstance(weights.task, Numbers):
             for name, values in (("location", weights.task.location), ("scale", weights.task.scale)):
                 self.register_buffer(name, torch.tensor(values))
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        if self.fills:
+            inputs = torch.where(inputs.isnan(), self.fill, inputs)
         outputs = self.network((inputs.float() / self.divisor - self.mean) / self.std)
         return (outputs * self.scale + self.location,) if self.of_numbers else (outputs, outputs.softmax(1))
 

@@ -4,17 +4,21 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from tudui.config import config_from
+from tudui.csv_file import open_csv
 from tudui.data import load_data, load_whole
+from tudui.data.columns import layout_of
 from tudui.data.decoding import decode_or_reason
 from tudui.data.layout import ENDINGS, class_name, images_below
 from tudui.errors import DataError, UsageError
-from tudui.inference.scores import EVERY, network_of, preparation_of, split_of, task_of
+from tudui.inference.scores import EVERY, known_of, network_of, preparation_of, split_of, task_of
 from tudui.tasks import Classes, Numbers, Unit
 from tudui.training import engine
 from tudui.weights import Weights
@@ -90,6 +94,34 @@ def predict_files(
                     yield Prediction(file.path, next(likeliest), expected)
 
 
+def predict_rows(
+    weights: Weights, paths: Sequence[Path], *, top: int = 3, normalize: str | None = None
+) -> Iterator[Prediction]:
+    """Yield the same for each row of CSV files with the columns of the training; `path` is FILE:LINE.
+
+    A file may have the target's columns, whose values are then `expected`. DataError for a column or value that is
+    missing, unless a fill for missing values was trained.
+    """
+    network = network_of(weights, preparation=preparation_of(weights, normalize, None))
+    task, fill = weights.task or Classes(names=weights.class_names), network.preparation.fill
+    names = task.names if isinstance(task, Numbers) else ((weights.config or {}).get("data") or {}).get("target", ())
+    for path in paths:
+        file = open_csv(path)
+        layout = layout_of(weights.features, file)
+        places = [file.names.index(name) for name in names if name in file.names]
+        for chunk in file.chunks():
+            features = layout.read(chunk, file, filled=bool(fill))
+            expected: Iterable[Any] = repeat(None)
+            if places and isinstance(task, Numbers) and len(places) == len(names):
+                expected = zip(*(file.numbers(chunk.columns[place]) for place in places), strict=True)
+            elif places and isinstance(task, Classes):
+                expected = (cell.strip() or None for cell in chunk.columns[places[0]])
+            with torch.inference_mode():
+                outputs = network(torch.from_numpy(features).to(network.device)).cpu()
+            for line, found, true in zip(chunk.lines, task.words(outputs, top), expected, strict=False):
+                yield Prediction(Path(f"{path}:{line}"), found, true)
+
+
 @dataclass(frozen=True)
 class Predictions:
     """Predictions; for image files, each loop computes them again."""
@@ -119,7 +151,7 @@ def predict_split(weights: Weights, name: str, *, top: int = 3, normalize: str |
         raise UsageError(f"--split {name}: {weights.origin} does not name its data; give a run, or name images")
     config = config_from(weights.config, weights.origin)
     read = load_whole if name == EVERY else load_data
-    dataset = read(config.data.model_copy(update={"normalize": "standardize"}), config.seed)
+    dataset = read(config.data.model_copy(update={"normalize": "standardize"}), config.seed, known_of(weights))
     weights.check_fits(dataset.shape)
     split = split_of(dataset, name)
     paths = [Path(dataset.files[row] if dataset.files else f"{dataset.name}/{row}") for row in split.index.tolist()]

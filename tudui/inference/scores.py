@@ -1,10 +1,11 @@
 """Score weights of any origin on any data set."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tudui.config import Config, Override, config_from
-from tudui.data import Dataset, Preparation, Split, load_data, load_whole
+from tudui.data import Dataset, Known, Preparation, Split, load_data, load_whole
 from tudui.errors import UsageError, WeightsError
 from tudui.events import Evaluated
 from tudui.losses import build_every_loss, build_loss
@@ -49,6 +50,11 @@ def network_of(weights: Weights, *, preparation: Preparation) -> Network:
     return Network.of(weights.model(), preparation, config, weights.shape.outputs)
 
 
+def known_of(weights: Weights) -> Known | None:
+    """Return what the columns and classes of a CSV file must be for weights; None if they do not say."""
+    return Known(weights.task, weights.features) if weights.task else None
+
+
 def preparation_of(weights: Weights, normalize: str | None, standardizing: Preparation | None) -> Preparation:
     """Return the preparation asked for, else that of the weights, else none; UsageError if it is not known."""
     if normalize == "standardize":
@@ -83,13 +89,21 @@ def split_of(dataset: Dataset, name: str) -> Split:
     return splits[name]
 
 
+def _targets_of(weights: Weights) -> Sequence[str]:
+    """Return the names of the target's columns that a file without its run knows."""
+    return weights.task.names if weights.config is None and isinstance(weights.task, Numbers) else ()
+
+
 def evaluate_weights(
     path: Path,
     *,
     data: str | None = None,
+    target: Sequence[str] = (),
+    labels: str | None = None,
     data_dir: str | None = None,
     split: str = "test",
     on_bad_image: str | None = None,
+    on_missing: str | None = None,
     normalize: str | None = None,
     best: bool = False,
 ) -> Scored:
@@ -102,17 +116,22 @@ def evaluate_weights(
         "--data": ("name", data),
         "the weights": ("size", height if data is not None and height == width else None),
         "--data-dir": ("dir", data_dir),
+        "--target": ("target", list(target or _targets_of(weights)) or None),
+        "--labels": ("labels", labels),
         "--on-bad-image": ("on_bad_image", on_bad_image),
+        "--on-missing": ("on_missing", on_missing),
     }
     overrides = [
         Override(f"data.{key}", value, f"{flag} {value}") for flag, (key, value) in given.items() if value is not None
     ]
+    if data is not None and labels is None:
+        overrides.append(Override("data.labels", None, f"--data {data}"))  # those of the run are of other images
     config = config_from(weights.config or {}, weights.origin, overrides)
     read = load_whole if split == EVERY else load_data
-    dataset = read(config.data.model_copy(update=STANDARDIZE), config.seed)
+    dataset = read(config.data.model_copy(update=STANDARDIZE), config.seed, known_of(weights))
     if data is not None and config.data.is_spoiled and weights.data != dataset.fingerprint():
         # other data, and not that of the run at another place: the wrong labels are not its labels
-        dataset = read(config.data.model_copy(update=STANDARDIZE | CLEAN), config.seed)
+        dataset = read(config.data.model_copy(update=STANDARDIZE | CLEAN), config.seed, known_of(weights))
     task = task_of(weights, dataset)
     weights.check_fits(dataset.shape)
     chosen = split_of(dataset, split)

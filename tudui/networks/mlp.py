@@ -33,12 +33,16 @@ def build(parameters: NetworkParameters, shape: Shape) -> "nn.Sequential":
     return nn.Sequential(*layers[:-1])
 
 
-# chosen on validation rows of diabetes and rotated-digits
+# numbers: chosen on validation rows of diabetes and rotated-digits. ce: from 0.01 to 0.2 on those of iris, wine, breast
+# cancer and digits, 10 epochs
+CLASSES = {("ce", "recipe", "sgd"): 0.1}
 MLP = NetworkSpec(
     name="mlp",
     title="linear layers with ReLU between them",
     build=build,
     parameters=MlpParameters,
-    rates=rates_of_numbers(sgd=0.05, adam=0.005),
+    rates=rates_of_numbers(sgd=0.05, adam=0.005) | CLASSES,
 )
-LINEAR = NetworkSpec(name="linear", title="one linear layer", build=build, rates=rates_of_numbers(sgd=0.02, adam=0.01))
+LINEAR = NetworkSpec(
+    name="linear", title="one linear layer", build=build, rates=rates_of_numbers(sgd=0.02, adam=0.01) | CLASSES
+)

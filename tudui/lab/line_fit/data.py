@@ -1,15 +1,14 @@
 """The points of the outlier experiment: the tutorial's, or from a CSV file."""
 
-import csv
-import io
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from tudui.errors import UsageError, did_you_mean
-from tudui.files import opened
-from tudui.text import decoded, in_a_line
+from tudui.csv_file import Chunk, CsvFile, open_csv
+from tudui.errors import DataError, UsageError, did_you_mean
+from tudui.text import in_a_line
 
 MAX_BYTES = 2**20  # of a file
 MAX_POINTS = 2_000  # with more, the solvers are slow and the picture is black
@@ -64,38 +63,25 @@ def tutorial_data(seed: int, *, points: int = 40, outliers: int = 5, shift: floa
 def csv_data(path: Path, *, x: str | None = None, y: str | None = None) -> LineData:
     """Return two columns of a file, by default x and y, or the only two; UsageError names a wrong line.
 
-    Cells are separated by commas, semicolons or tabs; between semicolons or tabs, a number may have a decimal comma.
-    The text is UTF-8, UTF-16 or GBK.
+    How it may be written, see `tudui.csv_file`.
     """
     where = f"--csv {path}"
     try:
-        with opened(path) as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise UsageError(f"{where}: too large; at most {MAX_POINTS:,} points can be fitted, take a sample")
-        text = decoded(data)
-    except OSError as error:
-        raise UsageError(f"{where}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{where}: not a text file of comma-separated values") from None
-    head = text.partition("\n")[0]
-    separator = max(",;\t", key=head.count)
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if any(row)]
-    except csv.Error:
-        raise UsageError(f"{where}: not a text file of comma-separated values") from None
-    names = [name.strip() for name in rows[0]] if rows else []
-    columns = {axis: _column(names, axis, given, where) for axis, given in (("x", x), ("y", y))}
-    found = {
-        axis: [_number(row, column, names, separator, f"{where}:{line}") for line, row in enumerate(rows[1:], start=2)]
-        for axis, column in columns.items()
-    }
+        with suppress(OSError):  # opening it says why
+            if path.stat().st_size > MAX_BYTES:
+                raise UsageError(f"{where}: too large; at most {MAX_POINTS:,} points can be fitted, take a sample")
+        file = open_csv(path)
+        chunks = list(file.chunks())
+    except DataError as error:
+        raise UsageError(f"--csv {error}") from None
+    columns = {axis: _column(list(file.names), axis, given, where) for axis, given in (("x", x), ("y", y))}
+    found = {axis: [value for chunk in chunks for value in _values(chunk, at, file)] for axis, at in columns.items()}
     number = len(found["x"])
     if number > MAX_POINTS:
         raise UsageError(f"{where}: contains {number:,} points; at most {MAX_POINTS:,} can be fitted, take a sample")
     if len(set(found["x"])) < 2:
         raise UsageError(f"{where}: a line needs at least two different x (got {len(set(found['x']))}); add points")
-    labels = {f"{axis}_name": names[column] for axis, column in columns.items()}
+    labels = {f"{axis}_name": file.names[column] for axis, column in columns.items()}
     return LineData(x=np.array(found["x"]), y=np.array(found["y"]), unshifted_y=None, scaled=True, **labels)
 
 
@@ -105,8 +91,6 @@ def _column(names: list[str], axis: str, given: str | None, where: str) -> int:
     wanted = (given or axis).strip().lower()
     if wanted in lower:
         return lower.index(wanted)
-    if any(name.replace(".", "").replace(",", "").removeprefix("-").isdigit() for name in names):
-        raise UsageError(f"{where}: its first line has numbers; put the names of the columns there, for example x,y")
     if given is None and len(names) == 2 and not {"x", "y"} & set(lower):
         return "xy".index(axis)
     got = in_a_line(", ".join(names) or "nothing")
@@ -115,15 +99,11 @@ def _column(names: list[str], axis: str, given: str | None, where: str) -> int:
     raise UsageError(f"--{axis} {given}: no such column in {where}{did_you_mean(given, names)} (columns: {got})")
 
 
-def _number(row: list[str], column: int, names: list[str], separator: str, where: str) -> float:
-    text = row[column] if column < len(row) else ""
-    plain = text.strip() if separator == "," else text.strip().replace(",", ".")
-    try:
-        value = float(plain)
-    except ValueError:
-        value = float("nan")
-    if not abs(value) <= LARGEST:
-        raise UsageError(
-            f"{where}: {in_a_line(names[column])}: must be a number from -{LARGEST:g} to {LARGEST:g} (got {text!r})"
-        )
-    return value
+def _values(chunk: Chunk, column: int, file: CsvFile) -> list[float]:
+    cells = chunk.columns[column]
+    values = file.numbers(cells)
+    for line, cell, value in zip(chunk.lines, cells, values, strict=True):
+        if not abs(value) <= LARGEST:  # also NaN
+            what = f"must be a number from -{LARGEST:g} to {LARGEST:g} (got {cell[:40]!r})"
+            raise UsageError(f"--csv {file.path}:{line}: {file.names[column]}: {what}")
+    return values
