@@ -9,6 +9,7 @@ from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import custom_scalars, histogram_raw, hparams, image, scalar, text
 
+from tudui.blocks import MANY, blocks_of, charted, norm_of, ratio_of
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.data import Dataset
@@ -17,6 +18,7 @@ from tudui.sinks import RunInfo, Sink
 from tudui.sinks.event_file import EventFile, event_file
 from tudui.sinks.graph import network_graph
 from tudui.sinks.pictures import confusion_picture, prediction_grid
+from tudui.training.gradients import layer_names
 
 # settings that are no hyper-parameters: computation, checkpoints, log, and the folder of the images
 NO_HPARAMS = re.compile(
@@ -68,28 +70,35 @@ def _start(events: EventFile, run: RunInfo) -> None:
     events.add(text("config", _verbatim(to_yaml(run.config))), 0)
     graph = network_graph(run.model, run.data.shape)
     events.write(TensorBoardEvent(graph_def=graph.SerializeToString()))
-    layers = [name for name, _ in run.model.named_parameters() if name.endswith("weight")]
+    layers = layer_names(run.model)
+    blocks, kind = charted(layers), "weights" if len(layers) <= MANY else "blocks"
+    network = run.config.network.name.rpartition("/")[2]  # runs of another network get charts of their own
     charts = {
         "loss and accuracy": {name: [f"{name}/{split}" for split in SPLITS] for name in ("loss", "accuracy")},
         "gradients": {
-            "gradient norm of the weights": [f"gradient_norm/{layer}" for layer in layers],
+            f"gradient norm of the {kind}, {network}": [f"gradient_norm/{block}" for block in blocks],
             "total gradient norm": ["gradient_norm/total"],
-            "change of the weights per step": [f"update_ratio/{layer}" for layer in layers],
+            f"change of the {kind} per step, {network}": [f"update_ratio/{block}" for block in blocks],
         },
         "learning rate": {"learning rate": ["learning_rate"]},
     }
-    layout = {row: {name: ["Multiline", tags] for name, tags in lines.items()} for row, lines in charts.items()}
+    layout = {
+        row: {name: ["Multiline", [f"{re.escape(tag)}$" for tag in tags]] for name, tags in lines.items()}
+        for row, lines in charts.items()
+    }
     events.add(custom_scalars(layout))
 
 
 def _steps(event: StepEnd) -> Iterator[Summary]:
+    blocks = blocks_of(list(event.update_ratio)).items()
     scalars = {
         "loss/train": event.loss,
         **{f"{name}/train": value for name, value in event.scores.items()},
         "learning_rate": event.learning_rate,
         "images_per_second": event.timing.images_per_second,
-        **{f"gradient_norm/{layer}": norm for layer, norm in event.gradient_norm.items()},
-        **{f"update_ratio/{layer}": ratio for layer, ratio in event.update_ratio.items()},
+        **{f"gradient_norm/{block}": norm_of(event.gradient_norm, layers) for block, layers in blocks},
+        "gradient_norm/total": event.gradient_norm["total"],
+        **{f"update_ratio/{block}": ratio_of(event.update_ratio, layers) for block, layers in blocks},
     }
     for tag, value in scalars.items():
         yield scalar(tag, value)
