@@ -261,7 +261,7 @@ def test_a_run_of_own_network_loss_and_data(tudui, file):
         refused = tudui(*words)
         assert refused.code == 2 or "last.pt" in refused.err
         assert refused.code != 0
-        assert re.search(r"add --(network|data|loss) PATH/TO/net\.py:\w+\n$", refused.err)
+        assert re.search(r"add (--(network|data|loss) PATH/TO/net\.py:\w+ ?)+\n$", refused.err)
     assert not Path("imported").exists()
     scored = tudui("evaluate", "run", *OWN, "--json").json()
     assert scored["accuracy"] == json.loads(Path("run/result.json").read_text())["test"]["accuracy"]
@@ -465,9 +465,58 @@ def test_a_run_resumes_with_the_same_file_only(tudui, file, tmp_path):
     assert tudui("train", "--resume", "run", *OWN).code == 0
 
 
+def commands_in(message: str) -> list[list[str]]:
+    """Return the commands that a message names, as words."""
+    return [shlex.split(text) for text in re.findall(r"tudui ((?:train|compare-losses) .*?)(?:; or|$)", message)]
+
+
+def test_the_commands_in_messages_name_the_own_code_again(tudui, tmp_path):
+    """With its parameters; each is typed as it is, and does what its message says."""
+    own = (*OWN, "--set", "network.width=4", "--set", "loss.amount=0.3", "--sink", "net.py:board")
+    (tmp_path / "net.py").write_text(CODE + "\n\ndef board(run):\n    return lambda event: None\n")
+
+    def stop(event):
+        if isinstance(event, StepEnd):
+            signal.raise_signal(signal.SIGINT)
+
+    config = settings("loss.amount=0.3", "log.sinks=[net.py:board]")
+    with pytest.raises(Interrupted) as stopped:
+        train(config, Path("run"), sinks=[stop])
+    (resume,) = commands_in(str(stopped.value))
+    (again,) = commands_in(tudui("train", *own, *QUICK, "--run-dir", "run").err)
+    flags = ["--network", "net.py:Odd", "--loss", "net.py:smooth", "--data", "net.py:digits", "--sink", "net.py:board"]
+    assert resume == again == ["train", "--resume", "run", *flags]
+    forget()
+    refused = tudui("train", "--resume", "run")
+    assert [word for word in refused.err.split() if word.startswith("PATH/TO/")] == [
+        f"PATH/TO/{one}" for one in flags[1::2]
+    ]
+    assert tudui(*resume).code == 0
+    (repeat,) = commands_in(tudui(*resume).err)
+    assert repeat == ["train", "--config", "run/config.yaml", *flags, "--epochs", "4"]
+    forget()
+    done = tudui(*repeat, "--run-dir", "longer")
+    assert (done.code, "replaces" in done.err) == (0, False)
+    before, after = (load_config(Path(folder) / "config.yaml").config for folder in ("run", "longer"))
+    assert (before.network, before.loss) == (after.network, after.loss)
+    Path("run/result.json").write_text("{}")
+    assert commands_in(tudui("train", *resume[1:]).err) == [resume]
+
+
 @pytest.mark.slow
 def test_the_workers_of_a_comparison_get_the_file(file, tmp_path):
-    command = [*TUDUI, "compare-losses", *NETWORK, *DATA, "--losses", "ce,mse", "--seeds", "2", "--jobs", "2"]
+    command = [
+        *TUDUI,
+        "compare-losses",
+        *NETWORK,
+        *DATA,
+        "--losses",
+        "ce,net.py:smooth:amount=0.3",
+        "--seeds",
+        "2",
+        "--jobs",
+        "2",
+    ]
     command += ["--lr", "same", "--set", "optimizer.lr=0.05", *QUICK_FLAGS, "--out", "compared"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -486,6 +535,12 @@ def test_the_workers_of_a_comparison_get_the_file(file, tmp_path):
     )
     assert again.returncode == 2
     assert not Path("imported").exists()
+    runs[0].joinpath("result.json").unlink()
+    unfinished = subprocess.run([*TUDUI, "report", "compared"], capture_output=True, text=True, check=False)
+    (words,) = commands_in(unfinished.stderr)
+    assert f"    tudui {shlex.join(words)}\n" in Path("compared/report.md").read_text()
+    Path("elsewhere.py").rename(file)
+    assert subprocess.run([*TUDUI, *words], capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize(

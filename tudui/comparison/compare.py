@@ -18,13 +18,14 @@ from tudui.comparison.runs import PlannedRun, Rates, given_rates, reported_runs
 from tudui.comparison.tuning import Search
 from tudui.comparison.variance import Explained, explain, runs_of_sources
 from tudui.comparison.verdict import OPEN
+from tudui.config.again import PLAN, check_allowed, comparing
 from tudui.config.own_code import OwnCode, own_object
 from tudui.config.plan import Plan, load_plan, plan_yaml
 from tudui.data import load_data
 from tudui.errors import ConfigError, Interrupted, TuduiError, UsageError
 from tudui.files import check_writable, disk_errors, locked, refuse_links, remove_left, write_text
 from tudui.losses import build_loss
-from tudui.run_folder import COMPARISON_LOCK, PLAN, comparing, default_name, is_comparison
+from tudui.run_folder import COMPARISON_LOCK, default_name, is_comparison
 from tudui.tasks import metric_named
 
 RUNS, TUNING, VARIANCE, TENSORBOARD = "runs", "tuning", "variance", "tensorboard"
@@ -148,6 +149,7 @@ def run_events(name: str) -> Path:
 
 def check_data(plan: Plan) -> None:
     """Raise UsageError if runs of the plan could not be done or compared; DataError if its data cannot be read."""
+    check_allowed(plan.base, plan)
     data = load_data(plan.base.data, plan.base.seed)
     metric = metric_named(data.task.metrics, plan.comparison.metric, figures=data.task.figures)
     margin = plan.comparison.margin

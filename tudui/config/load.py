@@ -84,6 +84,11 @@ class Merge:
 
     def _choose(self, section: str, override: Override) -> None:
         old, value = self.values.get(section), override.value
+        if is_own(value) and isinstance(old, dict) and "code" in old:  # named again, as the file of a run asks for it
+            named = with_code({"name": value})
+            if named["name"] == old.get("name"):
+                self._set(section, {**old, **named}, override.origin)
+                return
         dropped = [f"{section}.{name}" for name in old if name != "name"] if isinstance(old, dict) else []
         if dropped:
             self.notes.append(

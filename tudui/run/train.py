@@ -1,6 +1,5 @@
 """`train`: connects config, data, loop, checkpoints and sinks."""
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tudui.config import Config
+from tudui.config.again import check_allowed, resuming
 from tudui.config.dump import to_yaml
 from tudui.config.load import located
 from tudui.data import read_source
@@ -15,7 +15,7 @@ from tudui.data.cache import check_cached
 from tudui.distributed import World, check_shares, connect
 from tudui.errors import Interrupted
 from tudui.files import write_text
-from tudui.invocation import speaks_for_its_machine, training_command
+from tudui.invocation import speaks_for_its_machine
 from tudui.run.prepare import load_datasets, prepare
 from tudui.run.stages import Run
 from tudui.run_folder import RunFolder, RunResult
@@ -91,6 +91,7 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
             stack.enter_context(folder.claimed(config, resume=job.resume, restart=job.restart))
             if not folder.config.exists():
                 write_text(folder.config, to_yaml(config, {**(job.provenance or {}), **reasons}))
+        check_allowed(config)
     datasets = load_datasets([config for _, _, config, _ in resolved])
     runs: list[Run] = []
     for (job, folder, config, reasons), data in zip(resolved, datasets, strict=True):
@@ -114,6 +115,6 @@ def _interrupted(runs: Sequence[Run], signal_number: int) -> Interrupted:
     first = runs[0]
     text = (
         f"stopped at step {first.state.progress.step} of {first.state.steps_planned}, everything saved; "
-        f"resume with: {training_command()} --resume {shlex.quote(str(first.folder.root))}"
+        f"resume with: {resuming(first.folder.root)}"
     )
     return Interrupted(text if first.world.is_first else "", signal_number=signal_number)
