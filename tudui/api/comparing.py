@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tudui.api.configs import NOTHING, Named, PlanSource, Settings, one_of
 from tudui.api.configs import plan as load_plan
@@ -25,6 +25,7 @@ from tudui.errors import UsageError
 from tudui.files import locked
 from tudui.losses import registered_here
 from tudui.report import Report, write_report
+from tudui.run.disk import beside_free, check_space
 from tudui.run.estimate import START_UP, estimate
 from tudui.run_folder import COMPARISON_LOCK
 from tudui.sinks.printable import lasting
@@ -33,6 +34,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 ExecutorName = Literal["auto", "local", "stacked", "ray"]
+
+
+class Forecast(NamedTuple):
+    """What the runs of a comparison take."""
+
+    seconds: float
+    rates: dict[str, tuple[float, ...]]  # of each variant
+    bytes: int
+    disk: str  # the same in words, and what is free
 
 
 @dataclass(frozen=True)
@@ -51,8 +61,8 @@ class Arrangement:
             return f"{runs}, on Ray"
         return f"{runs}, {min(self.jobs, self.runs)} {'in lockstep' if self.executor == 'stacked' else 'at a time'}"
 
-    def estimate(self, plan: Plan) -> tuple[float, dict[str, tuple[float, ...]]]:
-        """Return about how many seconds it takes, and the learning rates of each variant; nothing is written.
+    def estimate(self, plan: Plan) -> Forecast:
+        """Return about how long it takes and what it writes; DiskError if the disk is certainly too small for it.
 
         The rates are those of the first noise level, or all candidates if they are tuned.
         """
@@ -66,7 +76,12 @@ class Arrangement:
             runs = list(reported_runs(plan, given))
             rates = {name: (given[name, comparison.label_noise[0]],) for name in comparison.variants}
         first = runs[: self.jobs] if self.executor == "stacked" else runs[:1]
-        return estimate([run.config for run in first]).whole * math.ceil(self.runs / self.jobs) + START_UP, rates
+        found = estimate([run.config for run in first])
+        if not self.folder.exists():
+            check_space(found.disk, self.folder, len(runs))
+        seconds = found.whole * math.ceil(self.runs / self.jobs) + START_UP
+        size = found.disk.of_all(self.runs)
+        return Forecast(seconds, rates, size, beside_free(found.disk, self.folder, self.runs))
 
 
 def arrange(

@@ -79,7 +79,7 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
     from tudui.api.comparing import duration, looks_of
     from tudui.report.words import listed
 
-    seconds, rates = way.estimate(plan)
+    found = way.estimate(plan)
     comparison, base = plan.comparison, plan.base
     lines = []
     for variant, parameters in comparison.variants.items():
@@ -88,7 +88,7 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
         shown = ", ".join(f"{name} {value}" for name, value in settings.items())
         lines.append(
             f"{variant}: {parameters.name}, {parameters.form} form{f' ({shown})' if shown else ''}, "
-            f"learning rate {tuned}{', '.join(f'{rate:g}' for rate in rates[variant])}"
+            f"learning rate {tuned}{', '.join(f'{rate:g}' for rate in found.rates[variant])}"
         )
     looks = looks_of(comparison)
     seeds = f"seeds {base.seed} to {base.seed + looks[-1] - 1}"
@@ -102,13 +102,14 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
     one_by_one = ", one after another" if way.executor == "ray" else ""
     lines += [
         f"{base.data.name}, {base.train.epochs} epochs, {seeds}, wrong labels {noise}",
-        f"{way}, in {way.folder}: {'at most ' if len(looks) > 1 else ''}about {duration(seconds)}{one_by_one}",
+        f"{way}, in {way.folder}: {'at most ' if len(looks) > 1 else ''}about {duration(found.seconds)}{one_by_one}",
+        f"disk: {found.disk}",
         "dry run: nothing was written",
     ]
     for line in lines:
         console.print(line, markup=False)
     if json:
-        print_json({**asdict(way), "folder": str(way.folder), "seconds": seconds})
+        print_json({**asdict(way), "folder": str(way.folder), "seconds": found.seconds, "bytes": found.bytes})
 
 
 @configured("comparison.metric", "comparison.margin", "comparison.family", file=False)

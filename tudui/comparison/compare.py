@@ -21,12 +21,15 @@ from tudui.comparison.verdict import OPEN
 from tudui.config.again import PLAN, check_allowed, comparing
 from tudui.config.own_code import OwnCode, own_object
 from tudui.config.plan import Plan, load_plan, plan_yaml
-from tudui.data import load_data
+from tudui.data import Dataset, load_data
 from tudui.errors import ConfigError, Interrupted, TuduiError, UsageError
 from tudui.files import check_writable, disk_errors, locked, refuse_links, remove_left, write_text
 from tudui.losses import build_loss
+from tudui.run.disk import check_space, disk_need
 from tudui.run_folder import COMPARISON_LOCK, default_name, is_comparison
 from tudui.tasks import metric_named
+from tudui.training.device import resolve_machine
+from tudui.training.state import new_state
 
 RUNS, TUNING, VARIANCE, TENSORBOARD = "runs", "tuning", "variance", "tensorboard"
 
@@ -47,9 +50,12 @@ def compare(
     """
     search = Search(plan, folder / TUNING)
     check_folder(folder)
-    waiting = any(_waiting(runs, place) for runs, place in _stages(search, folder))
+    waiting = next(filter(None, (_waiting(runs, place) for runs, place in _stages(search, folder))), [])
     if waiting or plan.comparison.metric is not None or plan.comparison.margin is not None:
-        check_data(plan)
+        data = check_data(plan)
+        if waiting:
+            config, _ = resolve_machine(waiting[0].config.model_copy(update={"device": "cpu"}))
+            check_space(disk_need(config, new_state(config, data), data, whole=False), folder, len(waiting))
     is_new = not folder.exists()
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -147,8 +153,8 @@ def run_events(name: str) -> Path:
     return Path("..", RUNS, name, TENSORBOARD)
 
 
-def check_data(plan: Plan) -> None:
-    """Raise UsageError if runs of the plan could not be done or compared; DataError if its data cannot be read."""
+def check_data(plan: Plan) -> Dataset:
+    """Return the plan's data; UsageError if its runs could not be done or compared, DataError if it cannot be read."""
     check_allowed(plan.base, plan)
     data = load_data(plan.base.data, plan.base.seed)
     metric = metric_named(data.task.metrics, plan.comparison.metric, figures=data.task.figures)
@@ -164,6 +170,7 @@ def check_data(plan: Plan) -> None:
         own_object(name, code, "--sink")
     if plan.comparison.lr == "tuned" and data.validation is None:
         raise UsageError(f"{data.name}: too few images for a validation split, which --lr tuned needs")
+    return data
 
 
 def _waiting(runs: Sequence[PlannedRun], folder: Path) -> list[PlannedRun]:

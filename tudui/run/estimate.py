@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tudui.config import Config
 from tudui.data import draw_epoch
+from tudui.run.disk import DiskNeed, disk_need
 from tudui.run.prepare import load_datasets, prepare, uncached
 from tudui.training.device import resolve_machine
 from tudui.training.engine import predict
@@ -22,6 +23,7 @@ class Estimate:
 
     epoch: float  # the steps of one epoch, and its evaluation
     whole: float  # loading, every step and every evaluation
+    disk: DiskNeed  # of one run
 
 
 def estimate(configs: Sequence[Config]) -> Estimate:
@@ -47,4 +49,5 @@ def estimate(configs: Sequence[Config]) -> Estimate:
     per_image = (time.perf_counter() - began) / len(data.test) * len(configs)
     epoch = state.steps_per_epoch * statistics.median(steps[WARM_UP:]) + per_image * len(data.validation or ())
     last = len(data.test) + len(data.validation or ()) + (len(data.train) if data.train.clean is not None else 0)
-    return Estimate(epoch, loading + config.train.epochs * epoch + per_image * last)
+    disk = disk_need(config, state, data)
+    return Estimate(epoch, loading + config.train.epochs * epoch + per_image * last, disk)

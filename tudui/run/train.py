@@ -16,6 +16,7 @@ from tudui.distributed import World, check_shares, connect
 from tudui.errors import Interrupted
 from tudui.files import write_text
 from tudui.invocation import speaks_for_its_machine
+from tudui.run.disk import check_space, disk_need
 from tudui.run.prepare import load_datasets, prepare
 from tudui.run.stages import Run
 from tudui.run_folder import RunFolder, RunResult
@@ -103,6 +104,7 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
             if job.resume:
                 run.restore(restart=job.restart)
             else:
+                check_space(disk_need(config, training.state, data, whole=False), folder.root)
                 run.initialise()
             record = stack.enter_context(jsonl_sink(folder.record))
             run.emit = Sinks([record], run.open_sinks(stack), job.sinks)

@@ -32,27 +32,31 @@ SPLITS = ("train", "validation", "test")
 @contextmanager
 def open_sink(run: RunInfo) -> Iterator[Sink]:
     """Write events to the folder; TensorBoard discards events of an earlier process after the last step."""
-    data = run.data
     with event_file(run.folder, purge_step=run.last_step + 1 if run.last_step else None) as events:
+        yield emitter(events, run)
 
-        def emit(event: Event) -> None:
-            match event:
-                case RunStarted():
-                    _start(events, run)
-                case StepEnd():
-                    events.add(_steps(event), event.step)
-                case Evaluated(weights="last"):
-                    detailed = event.split == "test" or event.epoch % run.config.log.details_every == 0
-                    events.add(_scores(event, data, detailed=detailed), event.step)
-                case Warned():
-                    events.add(text("warnings", _verbatim(event.message)), event.step)
-                case RunEnded():
-                    for name, scores in (event.result["train"] or {}).items():
-                        if scores["accuracy"] is not None:
-                            events.add(scalar(f"accuracy/train_{name}", scores["accuracy"]), event.step)
-                    events.add(hparams({}, {})[2])  # the end of the session
 
-        yield emit
+def emitter(events: EventFile, run: RunInfo) -> Sink:
+    """Return the sink that writes to an open event file."""
+
+    def emit(event: Event) -> None:
+        match event:
+            case RunStarted():
+                _start(events, run)
+            case StepEnd():
+                events.add(_steps(event), event.step)
+            case Evaluated(weights="last"):
+                detailed = event.split == "test" or event.epoch % run.config.log.details_every == 0
+                events.add(_scores(event, run.data, detailed=detailed), event.step)
+            case Warned():
+                events.add(text("warnings", _verbatim(event.message)), event.step)
+            case RunEnded():
+                for name, scores in (event.result["train"] or {}).items():
+                    if scores["accuracy"] is not None:
+                        events.add(scalar(f"accuracy/train_{name}", scores["accuracy"]), event.step)
+                events.add(hparams({}, {})[2])  # the end of the session
+
+    return emit
 
 
 def _verbatim(shown: str) -> str:
