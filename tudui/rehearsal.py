@@ -8,12 +8,13 @@ import torch
 
 from tudui.config import Config
 from tudui.data import EpochDraw, draw_epoch
+from tudui.data.cache import only_read
 from tudui.distributed import check_shares
 from tudui.files import check_writable
 from tudui.run import Run
 from tudui.run.disk import beside_free, check_space, disk_need
 from tudui.run.outcome import wrong_labels_of
-from tudui.run.prepare import load_datasets, prepare, uncached
+from tudui.run.prepare import load_datasets, prepare
 from tudui.run_folder import RUNS, RunFolder
 from tudui.training.device import resolve_machine
 from tudui.training.engine import fit
@@ -41,7 +42,8 @@ def check(config: Config, folder: Path | None = None, *, resume: bool = False, r
         check_writable(RUNS)
     every_step = config.log.model_copy(update={"every": 1})
     asked = config
-    run, draw, reasons = _unwritten(uncached(config).model_copy(update={"log": every_step}), folder or Path())
+    with only_read():
+        run, draw, reasons = _unwritten(config.model_copy(update={"log": every_step}), folder or Path())
     config, data = run.config, run.data
     images, _ = draw.batch(data.train, 0, config.train.batch_size)
     first = next(fit(run.state, data, run.loss, config))

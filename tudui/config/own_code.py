@@ -195,8 +195,14 @@ def _module(file: OwnFile) -> ModuleType:
         sys.modules[module.__name__] = module  # dataclasses and pickle look it up
         if (folder := str(Path(file.path).parent)) not in sys.path:
             sys.path.append(folder)  # for the user's modules beside it; last, so that they replace nothing
-        with own_errors(file.path):
-            exec(compile(file.source, file.path, "exec", dont_inherit=True), module.__dict__)
+        try:
+            with own_errors(file.path):
+                exec(compile(file.source, file.path, "exec", dont_inherit=True), module.__dict__)
+        except UsageError as error:
+            if "ModuleNotFoundError" in str(error) and not Path(folder).is_dir():  # a node of Ray
+                hint = f"put it into {file.name}, or copy {folder} to this machine"
+                raise UsageError(f"{error}; modules beside a file do not travel with it: {hint}") from None
+            raise
         _modules[file.sha256] = module
     return _modules[file.sha256]
 

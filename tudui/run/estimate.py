@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from tudui.config import Config
 from tudui.data import draw_epoch
+from tudui.data.cache import only_read
 from tudui.run.disk import DiskNeed, disk_need
-from tudui.run.prepare import load_datasets, prepare, uncached
+from tudui.run.prepare import load_datasets, prepare
 from tudui.training.device import resolve_machine
 from tudui.training.engine import predict
 from tudui.training.step import Lockstep
@@ -28,9 +29,10 @@ class Estimate:
 
 def estimate(configs: Sequence[Config]) -> Estimate:
     """Return the seconds that runs of these configs take in lockstep; on a GPU, the step's capture is not included."""
-    configs = [uncached(resolve_machine(config)[0]) for config in configs]
+    configs = [resolve_machine(config)[0] for config in configs]
     began = time.perf_counter()
-    trainings = [prepare(config, data) for config, data in zip(configs, load_datasets(configs), strict=True)]
+    with only_read():
+        trainings = [prepare(config, data) for config, data in zip(configs, load_datasets(configs), strict=True)]
     loading = time.perf_counter() - began
     config, state, data = configs[0], trainings[0].state, trainings[0].data
     lockstep = Lockstep(trainings)

@@ -14,7 +14,8 @@ from tudui.data import read_source
 from tudui.data.cache import check_cached
 from tudui.distributed import World, check_shares, connect
 from tudui.errors import Interrupted
-from tudui.files import write_text
+from tudui.events import Warned
+from tudui.files import json_text, opened, write_text
 from tudui.invocation import speaks_for_its_machine
 from tudui.run.disk import check_space, disk_need
 from tudui.run.prepare import load_datasets, prepare
@@ -67,6 +68,7 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
         request = request or stack.enter_context(stop_on_signal())
         for run in runs:
             run.begin()
+            _warn_of_more_processes(run)
         for events in fit_together([run.training for run in runs]):
             check_cached()
             active = [(number, runs[number], event) for number, event in enumerate(events) if event]
@@ -109,6 +111,16 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
             record = stack.enter_context(jsonl_sink(folder.record))
             run.emit = Sinks([record], run.open_sinks(stack), job.sinks)
     return runs
+
+
+def _warn_of_more_processes(run: Run) -> None:
+    """Warn in a resumed run that began with fewer processes, if they normalise apart; its record says so only once."""
+    if run.state.progress.step and run.world.is_first:
+        for message in normalised_apart(run.state.network, run.world):
+            with opened(run.folder.record) as lines:
+                known = any(json_text(message).encode() in line for line in lines if b'"Warned"' in line)
+            if not known:
+                run.emit(Warned(step=run.state.progress.step, message=message))
 
 
 def _interrupted(runs: Sequence[Run], signal_number: int) -> Interrupted:
