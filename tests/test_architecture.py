@@ -14,7 +14,7 @@ from tests.conftest import ROOT, TUDUI
 PACKAGE = ROOT / "tudui"
 ENTRANCES = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}  # above every floor
 FLOORS = [
-    {"errors", "invocation", "output", "seeding", "style", "text"},
+    {"blocks", "errors", "invocation", "output", "seeding", "style", "text"},
     {"config", "csv_file", "events", "files", "record", "signals"},
     {"tasks", "losses", "networks", "data", "run_folder", "distributed"},
     {"sinks", "training", "exported"},

@@ -663,6 +663,7 @@ def test_a_dry_run_as_json(tudui, tmp_path):
     values = answer.json()
     assert (values["folder"], values["executor"], values["runs"]) == ("out", "local", 20)
     assert values["seconds"] > 0
+    assert 20 * 3 * 1_100_000 < values["bytes"] < 20 * 8_000_000
     assert not (tmp_path / "out").exists()
 
 

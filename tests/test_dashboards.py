@@ -122,8 +122,8 @@ def test_scalars_are_grouped_and_overlay_the_runs(runs):
 def test_custom_scalars_show_loss_and_gradients_of_all_layers(runs):
     runs.open("custom_scalars", height=1150)
     curves = {
-        "loss": 6, "accuracy": 6, "gradient norm of the weights": 10, "total gradient norm": 2,
-        "change of the weights per step": 10, "learning rate": 2,
+        "loss": 6, "accuracy": 6, "gradient norm of the weights, tudui": 10, "total gradient norm": 2,
+        "change of the weights per step, tudui": 10, "learning rate": 2,
     }  # fmt: skip
     runs.wait(curves, runs.curves)
     two = dict.fromkeys(curves, 2)

@@ -20,10 +20,15 @@ import pytest
 from tests.conftest import TUDUI, command_after, quick_config, record, served, wait_for
 from tests.test_run import assert_same_run, cut_at, start, wait_for_lines
 from tests.test_tensorboard import check_scalars, read
+from tudui.data import load_data
 from tudui.errors import Interrupted
+from tudui.events import Event, RunStarted
 from tudui.files import DiskError, locked
 from tudui.run import train
+from tudui.run.disk import disk_need
 from tudui.training.checkpoint import load_checkpoint
+from tudui.training.device import resolve_machine
+from tudui.training.state import new_state
 
 pytestmark = pytest.mark.slow
 
@@ -69,19 +74,57 @@ def uncut(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("size", ["16k", "64k", "200k", "700k", "1500k", "2600k", "3700k", "4000k"])
+@pytest.mark.parametrize("size", ["1300k", "1500k", "2000k", "2600k", "3700k", "4000k"])
 def test_a_full_disk_is_one_line_and_a_resume_when_there_is_room(size, small_disk, tudui, uncut):
-    run = small_disk(f"size={size}") / "run"
-    answer = tudui("train", "-o", run, *FLAGS)
-    assert answer.code == 6
-    assert answer.err.count("\n") == 1
-    assert answer.err.startswith(f"error: {run}")
-    assert "No space left on device; " in answer.err
+    """The disk has room when the run begins, and becomes full later."""
+    run = small_disk("size=40m") / "run"
+
+    def shrink(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            small_disk(f"size={size}")
+
+    with pytest.raises(DiskError, match="No space left on device; ") as full:
+        train(quick_config("train.epochs=2"), run, sinks=[shrink])
+    assert str(full.value).startswith(str(run))
+    assert "\n" not in str(full.value)
     small_disk("size=40m")
-    again = ("--resume", run) if (run / "config.yaml").exists() else ("-o", run, *FLAGS)
-    assert tudui("train", *again).code == 0
+    assert tudui("train", "--resume", run).code == 0
     assert_same_run(run, uncut)
     check_scalars(run)
+
+
+@pytest.mark.parametrize("size", ["16k", "64k", "700k", "3000k"])
+@pytest.mark.parametrize("command", ["train", "compare-losses"])
+def test_a_disk_that_is_certainly_too_small_is_refused_before_training(command, size, small_disk, tudui):
+    run = small_disk(f"size={size}") / "run"
+    short = ("--epochs", "2") if command == "train" else ("--seeds", "2")
+    for dry in ((), ("--dry-run",)):
+        answer = tudui(command, "-o", run, *short, *dry)
+        assert answer.code == 6
+        errors = [line for line in answer.err.splitlines() if line.startswith("error:")]
+        assert len(errors) == 1
+        assert errors[0].startswith(f"error: {run}")
+    assert not list(run.rglob("*.pt"))
+    small_disk("size=300m")
+    assert tudui("train", "-o", run, *FLAGS).code == 0
+
+
+@pytest.mark.parametrize("network", ["tudui", "resnet20", "torchvision:squeezenet1_1"])
+def test_the_need_of_a_run_is_known_before_it(network, tmp_path):
+    """Within 20 %, each of its parts; checkpoints within 5 %."""
+    size = "data.size=32" if network == "tudui" else "data.size=20"
+    given = (f"network={network}", "optimizer.lr=0.01", size, "train.epochs=4", "log.every=2", "log.details_every=2")
+    config, _ = resolve_machine(quick_config(*given))
+    data = load_data(config.data, config.seed)
+    need = disk_need(config, new_state(config, data), data)
+    train(config, tmp_path / "run")
+    files = {file: file.stat().st_size for file in (tmp_path / "run").rglob("*") if file.is_file()}
+    checkpoints = [size for file, size in files.items() if file.suffix == ".pt"]
+    assert len(checkpoints) == need.kept
+    assert checkpoints == pytest.approx([need.checkpoint] * need.kept, rel=0.05)
+    assert files[tmp_path / "run" / "metrics.jsonl"] == pytest.approx(need.record, rel=0.2)
+    events = sum(size for file, size in files.items() if "tfevents" in file.name)
+    assert events == pytest.approx(need.events, rel=0.2)
 
 
 def test_a_read_only_folder(small_disk, tudui):

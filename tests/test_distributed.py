@@ -326,6 +326,18 @@ class Net(nn.Module):
 """
 
 
+def assert_warned_once_after_more_processes(own):
+    """A run of one process, resumed with two and again with two."""
+    flags = (*TRAIN, *own, "--lr", "0.01", "--set", "schedule=constant", "-o", "grown")
+    alone = [sys.executable, *flags, "-e", "1"]
+    subprocess.run(alone, check=True, env=os.environ | {"WHERE": "grown", "RANK": "0"}, capture_output=True)
+    for epochs in ("2", "3"):
+        finish(launch("-m", "tudui", "train", "--resume", "grown", *own, "--epochs", epochs))
+    warned = [event for event in record(Path("grown")) if event["event"] == "Warned"]
+    (apart,) = [event for event in warned if "normalises its own share" in event["message"]]
+    assert apart["step"] > 0
+
+
 @pytest.mark.slow
 def test_running_means_are_the_first_processs_and_a_cut_run_resumes_bit_for_bit(tmp_path, monkeypatch):
     Path("net.py").write_text(NORMALISED)
@@ -340,6 +352,7 @@ def test_running_means_are_the_first_processs_and_a_cut_run_resumes_bit_for_bit(
         assert torch.equal(tensor, weights[f"norm.{name}"])
     warned = [event["message"] for event in record(Path("whole")) if event["event"] == "Warned"]
     assert sum("2 processes normalises its own share of a batch (norm)" in message for message in warned) == 1
+    assert_warned_once_after_more_processes(own)
     monkeypatch.setenv("WHERE", "cut")
     process = launch(*flags, "-o", "cut")
     wait_for(lambda: Path("cut/checkpoints/last.pt").exists(), process)

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import zlib
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.conftest import DIGITS, photograph, quick_config
 from tudui.config import Override, load_config, parse_set
 from tudui.config.schema import AugmentConfig, DataConfig
 from tudui.data import Dataset, Source, Split, _scaled, draw_epoch, load_data, read_source
-from tudui.data.cache import LARGE
+from tudui.data.cache import LARGE, only_read
 from tudui.data.decoding import decode_image
 from tudui.data.digits import read_digits
 from tudui.data.stream import fits, stream
@@ -259,6 +260,8 @@ class Course(nn.Sequential):
         ("tudui", 64, "use --size 32, or another network"),
         ("fixed.py:Course", 64, "; --size 32 fits"),
         ("torchvision:squeezenet1_1", 8, "; --size 32 fits"),
+        ("torchvision:vit_b_16", 72, "; use --size 64, a multiple of its patches of 16 pixels"),
+        ("torchvision:vit_b_32", 8, "; use --size 32, a multiple of its patches of 32 pixels"),
     ],
 )
 def test_a_network_of_one_size_names_it(network, size, fits, tudui):
@@ -286,6 +289,24 @@ def many_squares(folder: Path, number: int) -> str:
         path.unlink()
     (folder / "odd" / "torn.png").write_bytes(b"no image")
     return f"folder:{folder}"
+
+
+def test_a_dry_run_reads_the_cache_and_writes_none(squares):
+    config = DataConfig(name=f"folder:{squares}", size=16)
+    with only_read():
+        fresh = read_source(config).store
+    assert not Path("cache/folders").exists()
+    stored = read_source(config).store
+    assert torch.equal(fresh, stored)
+    (folder,) = Path("cache/folders").iterdir()
+    images = np.load(folder / "images.npy")
+    images[0] ^= 255  # what is read now is from the cache
+    described = json.loads((folder / "description.json").read_text())
+    described["shape and crc32"][-1] = zlib.crc32(images.tobytes())
+    np.save(folder / "images.npy", images)
+    (folder / "description.json").write_text(json.dumps(described))
+    with only_read():
+        assert torch.equal(read_source(config).store[0], stored[0] ^ 255)
 
 
 @pytest.mark.parametrize("cache", [True, False])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from tests.conftest import QUICK_FLAGS, ROOT, TUDUI, record
 from tudui.config import load_config, own_code, parse_set
@@ -261,7 +262,7 @@ def test_a_run_of_own_network_loss_and_data(tudui, file):
         refused = tudui(*words)
         assert refused.code == 2 or "last.pt" in refused.err
         assert refused.code != 0
-        assert re.search(r"add --(network|data|loss) PATH/TO/net\.py:\w+\n$", refused.err)
+        assert re.search(r"add (--(network|data|loss) PATH/TO/net\.py:\w+ ?)+\n$", refused.err)
     assert not Path("imported").exists()
     scored = tudui("evaluate", "run", *OWN, "--json").json()
     assert scored["accuracy"] == json.loads(Path("run/result.json").read_text())["test"]["accuracy"]
@@ -465,9 +466,58 @@ def test_a_run_resumes_with_the_same_file_only(tudui, file, tmp_path):
     assert tudui("train", "--resume", "run", *OWN).code == 0
 
 
+def commands_in(message: str) -> list[list[str]]:
+    """Return the commands that a message names, as words."""
+    return [shlex.split(text) for text in re.findall(r"tudui ((?:train|compare-losses) .*?)(?:; or|$)", message)]
+
+
+def test_the_commands_in_messages_name_the_own_code_again(tudui, tmp_path):
+    """With its parameters; each is typed as it is, and does what its message says."""
+    own = (*OWN, "--set", "network.width=4", "--set", "loss.amount=0.3", "--sink", "net.py:board")
+    (tmp_path / "net.py").write_text(CODE + "\n\ndef board(run):\n    return lambda event: None\n")
+
+    def stop(event):
+        if isinstance(event, StepEnd):
+            signal.raise_signal(signal.SIGINT)
+
+    config = settings("loss.amount=0.3", "log.sinks=[net.py:board]")
+    with pytest.raises(Interrupted) as stopped:
+        train(config, Path("run"), sinks=[stop])
+    (resume,) = commands_in(str(stopped.value))
+    (again,) = commands_in(tudui("train", *own, *QUICK, "--run-dir", "run").err)
+    flags = ["--network", "net.py:Odd", "--loss", "net.py:smooth", "--data", "net.py:digits", "--sink", "net.py:board"]
+    assert resume == again == ["train", "--resume", "run", *flags]
+    forget()
+    refused = tudui("train", "--resume", "run")
+    assert [word for word in refused.err.split() if word.startswith("PATH/TO/")] == [
+        f"PATH/TO/{one}" for one in flags[1::2]
+    ]
+    assert tudui(*resume).code == 0
+    (repeat,) = commands_in(tudui(*resume).err)
+    assert repeat == ["train", "--config", "run/config.yaml", *flags, "--epochs", "4"]
+    forget()
+    done = tudui(*repeat, "--run-dir", "longer")
+    assert (done.code, "replaces" in done.err) == (0, False)
+    before, after = (load_config(Path(folder) / "config.yaml").config for folder in ("run", "longer"))
+    assert (before.network, before.loss) == (after.network, after.loss)
+    Path("run/result.json").write_text("{}")
+    assert commands_in(tudui("train", *resume[1:]).err) == [resume]
+
+
 @pytest.mark.slow
 def test_the_workers_of_a_comparison_get_the_file(file, tmp_path):
-    command = [*TUDUI, "compare-losses", *NETWORK, *DATA, "--losses", "ce,mse", "--seeds", "2", "--jobs", "2"]
+    command = [
+        *TUDUI,
+        "compare-losses",
+        *NETWORK,
+        *DATA,
+        "--losses",
+        "ce,net.py:smooth:amount=0.3",
+        "--seeds",
+        "2",
+        "--jobs",
+        "2",
+    ]
     command += ["--lr", "same", "--set", "optimizer.lr=0.05", *QUICK_FLAGS, "--out", "compared"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -486,6 +536,46 @@ def test_the_workers_of_a_comparison_get_the_file(file, tmp_path):
     )
     assert again.returncode == 2
     assert not Path("imported").exists()
+    runs[0].joinpath("result.json").unlink()
+    unfinished = subprocess.run([*TUDUI, "report", "compared"], capture_output=True, text=True, check=False)
+    (words,) = commands_in(unfinished.stderr)
+    assert f"    tudui {shlex.join(words)}\n" in Path("compared/report.md").read_text()
+    Path("elsewhere.py").rename(file)
+    assert subprocess.run([*TUDUI, *words], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_module_beside_the_file_is_imported_by_workers_too(tmp_path):
+    """From another working directory; a worker imports it from the file's folder."""
+    folder, elsewhere = tmp_path / "mine", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (folder / "layers.py").write_text("from torch import nn\n\n\nclass Last(nn.Linear):\n    pass\n")
+    (folder / "beside.py").write_text(
+        "import os\nfrom pathlib import Path\n\nfrom torch import nn\n\nfrom layers import Last\n\n"
+        "(Path(__file__).parent / f'process-{os.getpid()}').touch()\n\n\n"
+        "def net():\n    return nn.Sequential(nn.Flatten(), Last(3072, 10))\n"
+    )
+    command = [*TUDUI, "compare-losses", "--network", "../mine/beside.py:net", "--losses", "ce,mse", "--seeds", "2"]
+    command += ["--jobs", "2", "--lr", "same", "--set", "optimizer.lr=0.05", *QUICK_FLAGS, "--out", "compared"]
+    done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list(elsewhere.rglob("result.json"))) == 4
+    assert len(list(folder.glob("process-*"))) == 3  # this command and its two workers
+
+
+def test_a_machine_without_the_folder_of_the_file_names_what_is_missing(tmp_path):
+    """As a node of a Ray cluster, which gets the content of the file only."""
+    (tmp_path / "mine").mkdir()
+    path = tmp_path / "mine" / "beside.py"
+    path.write_text("import layers_of_mine\n\n\nclass Net:\n    pass\n")
+    name, sha256 = own_code.allow(f"{path}:Net")
+    path.unlink()
+    path.parent.rmdir()
+    with pytest.raises(UsageError) as refused:
+        own_code.own_object(name, sha256, "--network")
+    assert "No module named 'layers_of_mine'; modules beside a file do not travel with it" in str(refused.value)
+    assert f"or copy {path.parent} to this machine" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -648,14 +738,15 @@ PAGE_COMMANDS = [
     line for block in re.findall(r"^```console\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
     for line in block.splitlines()
 ]  # fmt: skip
+PAGE_FILES = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+OF_DATASET = [line for line in PAGE_COMMANDS if "read_data.py" in line]
 
 
 @pytest.mark.slow
 def test_the_pages_commands_run_as_they_stand(tudui, file):
-    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
-    file.write_text(code)
-    assert len(PAGE_COMMANDS) == 15
-    for line in PAGE_COMMANDS:
+    file.write_text(PAGE_FILES[0])
+    assert len(PAGE_COMMANDS) == 17
+    for line in [line for line in PAGE_COMMANDS if line not in OF_DATASET]:
         words = shlex.split(line)[1:]
         short = ["-e", "1"] if words[0] == "train" else ["-e", "1", "--seeds", "2"] if "compare" in words[0] else []
         if "RUN" in words:
@@ -664,6 +755,129 @@ def test_the_pages_commands_run_as_they_stand(tudui, file):
             continue
         answer = tudui(*words, *short)
         assert answer.code == 0, f"{line}\n{answer.err}"
+
+
+@pytest.fixture
+def ants_and_bees(cifar_folder):
+    """Two classes of real images under the names of the tutorial, some in other sizes and modes."""
+    for part, ours in (("train", "train"), ("test", "val")):
+        for name, label in (("cat", "ants"), ("dog", "bees")):
+            target = Path("dataset") / ours / label
+            target.mkdir(parents=True)
+            for number, path in enumerate(sorted((cifar_folder / part / name).iterdir())):
+                with Image.open(path) as image:
+                    side = 32 + number % 3 * 20
+                    mode = ("RGB", "RGB", "L", "CMYK")[number % 4]
+                    image.convert(mode).resize((side, side + number % 2)).save(target / f"{number}.jpg")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ants_and_bees")
+def test_the_tutorials_dataset_of_ants_and_bees_is_trained_as_it_is(tudui):
+    Path("read_data.py").write_text(PAGE_FILES[1])
+    for line in OF_DATASET:
+        answer = tudui(*shlex.split(line)[1:], "-e", "2", "-b", "32")
+        assert answer.code == 0, f"{line}\n{answer.err}"
+    shown = tudui("data", "check", "read_data.py:both", "--size", "48", "--json").json()
+    assert list(shown["images"]["train"]) == ["ants", "bees"]
+    answers = [json.loads(Path(f"runs/{name}/result.json").read_text()) for name in ("ants", "bees")]
+    assert [sum(answer["images"].values()) for answer in answers] == [400, 500]
+    assert answers[1]["images"]["test"] == 100
+
+
+ITEMS = """
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import Dataset
+
+
+class Items(Dataset):
+    classes = ["left", "right"]
+
+    def __init__(self, image, label):
+        self.image, self.label = image, label
+
+    def __getitem__(self, index):
+        return self.image(index), self.label(index)
+
+    def __len__(self):
+        return 60
+
+
+def pixels(index, kind=np.uint8):
+    return (np.random.default_rng(index).random((40, 30 + index % 3, 3)) * 255).astype(kind)
+
+
+def pillow(index):
+    return Image.fromarray(pixels(index))
+
+
+def grey(index):
+    return Image.fromarray(pixels(index)[:, :, 0]).convert("P" if index % 2 else "L")
+
+
+def tensor(index):
+    return torch.tensor(pixels(index)).permute(2, 0, 1) / 255
+
+
+def half(index):
+    return index % 2
+
+
+good = {
+    "names": Items(pillow, lambda index: ["left", "right"][index % 2]),
+    "modes": Items(grey, half),
+    "arrays": Items(pixels, lambda index: np.int64(half(index))),
+    "tensors": Items(tensor, lambda index: torch.tensor(half(index))),
+    "arrays of one": Items(tensor, lambda index: np.array([half(index)])),
+    "truth": Items(tensor, lambda index: bool(half(index))),
+}
+bad = {
+    "one-hot": Items(pillow, lambda index: torch.eye(2)[half(index)]),
+    "floats": Items(pillow, lambda index: half(index) + 0.5),
+    "both": Items(pillow, lambda index: half(index) if index < 30 else "right"),
+    "path": Items(lambda index: "image.jpg", half),
+    "normalised": Items(lambda index: tensor(index) * 2 - 1, half),
+    "numbers": Items(lambda index: pixels(index, np.int64), half),
+    "six": Items(lambda index: torch.zeros(6, 8, 8), half),
+    "no file": Items(lambda index: Image.open("nothing.jpg"), half),
+}
+globals().update({name.replace(" ", "_").replace("-", "_"): items for name, items in (good | bad).items()})
+"""
+
+
+@pytest.mark.parametrize("name", ["names", "modes", "arrays", "tensors", "arrays_of_one", "truth"])
+def test_items_of_any_common_kind(name, tudui):
+    Path("items.py").write_text(ITEMS)
+    found = tudui("data", "check", "items.py:" + name, "--size", "16", "--json").json()
+    assert list(found["images"]["train"]) == ["left", "right"]
+    assert sum(sum(part.values()) for part in found["images"].values()) == 60
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("one_hot", r"a label must be one number or name \(got Tensor \[2\]\); return its argmax\(\)"),
+        ("floats", r"labels must be all names, or all whole numbers from 0 \(got 0\.5\)"),
+        ("both", r"labels must be all names, or all whole numbers from 0 \(got 'right'\)"),
+        ("path", r"an image must be Pillow's, an array or a tensor \(got str of 9\)"),
+        ("normalised", r"floats must be from 0 to 1 .*leave Normalize out"),
+        ("numbers", r"images must be bytes, or floats from 0 to 1 \(got int64\)"),
+        ("six", r"an image must be \[H, W\], \[H, W, 3\] or \[3, H, W\] \(got \[6, 8, 8\]\)"),
+        ("no_file", r"items\.py:\d+: FileNotFoundError: .*nothing\.jpg"),
+        ("Items", r"Items needs image, label; give a default"),
+        ("half", r"half needs index; give a default"),
+        ("good", r"must be a class or a function \(got dict\)"),
+    ],
+)
+def test_items_that_cannot_be_used_are_one_line(name, says, tudui):
+    Path("items.py").write_text(ITEMS)
+    answer = tudui("train", "--data", "items.py:" + name, "--size", "16", "--network", "linear", "--lr", "0.1")
+    assert answer.code in (2, 3)
+    lines = [line for line in answer.err.splitlines() if not line.startswith("note:")]
+    assert len(lines) == 1, answer.err
+    assert re.search(says, lines[0]), lines
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import re
 import shutil
 import threading
 import time
@@ -21,7 +22,9 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 
 from tests.conftest import LAYERS, quick_config, record, served, tudui_network
 from tests.test_run import cut_at
+from tudui.blocks import blocks_of
 from tudui.errors import Interrupted
+from tudui.networks import Shape, build_network
 from tudui.run import train
 from tudui.sinks.pictures import confusion_picture, prediction_grid
 
@@ -116,8 +119,54 @@ def test_hparams_and_layout_lie_in_the_same_run(trained):
         assert no_hparam not in start.hparams
     assert "_hparams_/session_end_info" in plugin
     layout = layout_pb2.Layout.FromString(found.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
-    wanted = {tag for category in layout.category for chart in category.chart for tag in chart.multiline.tag}
-    assert {"loss/train", "accuracy/validation", "gradient_norm/conv1.weight"} <= wanted <= set(found.Tags()["scalars"])
+    wanted = [tag for category in layout.category for chart in category.chart for tag in chart.multiline.tag]
+    drawn = {tag: [one for one in found.Tags()["scalars"] if re.match(tag, one)] for tag in wanted}  # as the page does
+    assert [len(tags) for tags in drawn.values()] == [1] * len(wanted)
+    assert {"loss/train", "accuracy/validation", "gradient_norm/conv1.weight"} <= {tag for (tag,) in drawn.values()}
+
+
+def test_a_network_of_many_layers_is_shown_by_block(tmp_path):
+    """As many curves and histograms as resnet20 has blocks; the record keeps every parameter."""
+    config = quick_config("network.name=resnet20", "data.size=8", "train.epochs=1", "optimizer.lr=0.1")
+    train(config, tmp_path / "run")
+    found, blocks = read(tmp_path / "run"), {"conv", "bn", "stage1", "stage2", "stage3", "linear"}
+    tags, (first, *_) = found.Tags(), (event for event in record(tmp_path / "run") if event["event"] == "StepEnd")
+    by_kind = {}
+    for tag in tags["scalars"] + tags["histograms"]:
+        kind, _, name = tag.partition("/")
+        by_kind.setdefault(kind, set()).add(name)
+    assert by_kind["gradient_norm"] == {"total", *blocks}
+    assert by_kind["update_ratio"] == by_kind["gradient"] == by_kind["weight"] == blocks
+    assert len(first["gradient_norm"]) == 1 + len(first["update_ratio"]) == 60
+    inside = [norm for name, norm in first["gradient_norm"].items() if name.startswith("stage2.")]
+    written = found.Scalars("gradient_norm/stage2")[0].value
+    assert written == pytest.approx(sum(norm**2 for norm in inside) ** 0.5, rel=1e-6)
+    ratios = sorted(ratio for name, ratio in first["update_ratio"].items() if name.startswith("bn."))
+    assert found.Scalars("update_ratio/bn")[0].value == pytest.approx(sum(ratios) / 2, rel=1e-6)  # of 2, the median
+    counted = found.Histograms("weight/stage3")[-1].histogram_value
+    network = build_network(config.network, Shape((3, 8, 8), 10), seed=0)
+    assert counted.num == sum(one.numel() for one in network.stage3.parameters())
+
+
+@pytest.mark.parametrize(
+    ("layers", "blocks"),
+    [
+        ([f"conv{number}.weight" for number in range(20)], [f"conv{number}.weight" for number in range(20)]),
+        (["stem.weight", *(f"body.{number}.bias" for number in range(20))],
+         ["stem-body.0", *(f"body.{2 * n + 1}-body.{2 * n + 2}" for n in range(9)), "body.19"]),
+        ([f"model.features.{block}.{part}.w" for block in range(3) for part in range(9)],
+         [f"model.features.{block}" for block in range(3)]),
+        ([f"model.head.{part}.w" for part in range(9)] + [f"model.body.{part}.w" for part in range(16)],
+         ["model.head", *(f"model.body.{part}" for part in range(16))]),
+        ([f"w{number}" for number in range(50)],
+         [f"w{n}-w{min(n + 2, 49)}" for n in range(0, 50, 3)]),
+    ],
+    ids=["few", "flat", "one block", "a large one", "no blocks"],
+)  # fmt: skip
+def test_blocks_are_the_top_level_and_at_most_20(layers, blocks):
+    found = blocks_of(layers)
+    assert list(found) == blocks
+    assert [layer for inside in found.values() for layer in inside] == layers
 
 
 @pytest.mark.parametrize("number", [3, 4, 6], ids=["within an epoch", "at its end", "in the second"])

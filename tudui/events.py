@@ -133,7 +133,7 @@ class StepEnd:
     gradient_norm: Mapping[str, Number]  # mean over the steps since the last event; "total" and each layer
     update_ratio: Mapping[str, Number]  # norm of the last step's change / norm of the weights, each layer
     epoch_done: bool
-    histograms: Mapping[str, Histogram] = field(default_factory=dict)  # gradient/<layer> and weight/<layer>
+    histograms: Mapping[str, Histogram] = field(default_factory=dict)  # gradient/<block> and weight/<block>
     diverged: Divergence | None = None
     timing: Timing = Timing()
 

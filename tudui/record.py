@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 
+from tudui.config.again import resuming
 from tudui.config.describe import shorten
 from tudui.errors import DataError
 from tudui.events import FORMAT, Count, Evaluated, Event, RunEnded, RunStarted, StepEnd, Warned
 from tudui.files import opened
-from tudui.invocation import tudui_command
 
 NotNegative = Annotated[float, Field(ge=0)]
 Scores = dict[str, float | None]
@@ -86,7 +86,7 @@ def read_result(path: Path) -> Result:
     try:
         return Result.model_validate_json(b"".join(_lines(path, MAX_RESULT, MAX_VALUES)))
     except ValidationError as error:
-        again = f"delete it and finish the run again: {tudui_command()} train --resume {path.parent}"
+        again = f"delete it and finish the run again: {resuming(path.parent)}"
         raise DataError(f"{path}: damaged: {_first(error)}; {again}") from None
 
 

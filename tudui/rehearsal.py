@@ -8,13 +8,15 @@ import torch
 
 from tudui.config import Config
 from tudui.data import EpochDraw, draw_epoch
+from tudui.data.cache import only_read
 from tudui.distributed import check_shares
 from tudui.events import Outliers, WrongLabels
 from tudui.files import check_writable
 from tudui.losses import in_unit
 from tudui.run import Run
+from tudui.run.disk import beside_free, check_space, disk_need
 from tudui.run.outcome import spoiled_of
-from tudui.run.prepare import load_datasets, prepare, uncached
+from tudui.run.prepare import load_datasets, prepare
 from tudui.run_folder import RUNS, RunFolder
 from tudui.training.device import resolve_machine
 from tudui.training.engine import fit
@@ -41,12 +43,16 @@ def check(config: Config, folder: Path | None = None, *, resume: bool = False, r
     else:
         check_writable(RUNS)
     every_step = config.log.model_copy(update={"every": 1})
-    run, draw, reasons = _unwritten(uncached(config).model_copy(update={"log": every_step}), folder or Path())
+    asked = config
+    with only_read():
+        run, draw, reasons = _unwritten(config.model_copy(update={"log": every_step}), folder or Path())
     config, data = run.config, run.data
     images, _ = draw.batch(data.train, 0, config.train.batch_size)
     first = next(fit(run.state, data, run.loss, config))
-    wrong = spoiled_of(data, config.data)
+    wrong, need = spoiled_of(data, config.data), disk_need(asked, run.state, data)
     counts = ", ".join(f"{len(split):,} {name}" for name, split in data.splits().items())
+    if not resume:
+        check_space(need, folder or RUNS)
     if resume:
         run.restore(restart=restart, write=False)
     return {
@@ -62,6 +68,7 @@ def check(config: Config, folder: Path | None = None, *, resume: bool = False, r
         "gradient_norm": first.gradient_norm["total"],
         "learning_rate": config.optimizer.lr,
         "steps": run.state.steps_planned,
+        "disk": beside_free(need, folder or RUNS),
         "machine": f"{config.device}, {config.precision}, {config.train.threads} threads",
         "notes": [*reasons, *run.cautions, *config.loss.warnings(), *data.notes],
     }

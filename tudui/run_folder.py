@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tudui.config import Config, Loaded, Override, load_config
+from tudui.config.again import CONFIG, comparing, repeating, resuming
 from tudui.config.data_sets import default_name
 from tudui.config.load import flatten, located
 from tudui.config.own_code import allow, is_own
@@ -33,7 +33,7 @@ OURS = ".tudui"  # in the names of files that grow in the folder of a sink; user
 PICTURES = [
     f"{name}.{form}" for name in ("curves", "confusion", "predicted-over-true", "worst") for form in ("png", "svg")
 ]
-COMPARISON_LOCK, PLAN = "comparison.lock", "plan.yaml"  # of the folder above the runs of a comparison
+COMPARISON_LOCK = "comparison.lock"  # of the folder above the runs of a comparison
 PROBLEMS_LOCK = "problems.lock"  # of the folder above the comparisons of a grid of problems, which has a plan too
 
 
@@ -42,7 +42,7 @@ class RunFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.config = root / "config.yaml"  # the resolved config, written before anything is built
+        self.config = root / CONFIG  # the resolved config, written before anything is built
         self.record = root / "metrics.jsonl"  # one event per line
         self.result = root / "result.json"  # written last, by a run that finished or diverged
         self.predictions = root / "predictions.npz"  # test images or rows: index, target, prediction, metrics
@@ -89,18 +89,17 @@ class RunFolder:
         """Refuse a folder with another run, or with a finished one unless it begins again; name the alternatives."""
         if not self.config.exists():
             return
-        root, train = shlex.quote(str(self.root)), f"{tudui_command()} train"
         if not resume:
             state, way = "finished", ""
             if not self.result.exists():
-                state, way = "unfinished", f"resume it with: {train} --resume {root}; or "
+                state, way = "unfinished", f"resume it with: {resuming(self.root)}; or "
             raise UsageError(f"{self.root}: already contains a run ({state}); {way}choose another --run-dir")
         if self.extends(config):
             return
         self.check_same(config, free=MOVED)
         if restart or not self.result.exists():
             return
-        new_run = f"{train} --config {shlex.quote(str(self.config))}"
+        new_run = repeating(self.root)
         longer = f"--epochs {2 * config.train.epochs}"
         result = read_result(self.result)
         if result.status == "diverged":
@@ -110,7 +109,7 @@ class RunFolder:
                 f"{self.root}: early stopping ended this run after epoch {result.epochs}; "
                 f"train longer in a new run with: {new_run} --set train.early_stopping=null"
             )
-        way = f"train it further with: {train} --resume {root} {longer}"
+        way = f"train it further with: {resuming(self.root)} {longer}"
         if config.schedule.name != "constant":
             way = (
                 f"only a constant schedule can be extended, not {config.schedule.name}; "
@@ -192,7 +191,7 @@ class RunFolder:
         if left:
             raise WeightsError(
                 f"{self.checkpoints}: last.pt and previous.pt are missing; copy them here, or discard the run "
-                f"and train it again with: {tudui_command()} train --resume {shlex.quote(str(self.root))} --restart"
+                f"and train it again with: {resuming(self.root)} --restart"
             )
 
     def check_lengths(self, lengths: dict[str, int]) -> None:
@@ -273,11 +272,6 @@ def new_run_folder(config: Config) -> Iterator[Path]:
 def is_comparison(root: Path) -> bool:
     """Return whether a folder contains a comparison, with its runs in folders below."""
     return (root / COMPARISON_LOCK).exists()
-
-
-def comparing(root: Path) -> str:
-    """Return the command that runs or resumes the comparison in a folder by its plan."""
-    return shlex.join(["tudui", "compare-losses", "--config", str(root / PLAN), "--out", str(root)])
 
 
 def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:

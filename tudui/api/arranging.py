@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tudui.api.configs import Named, one_of
 from tudui.comparison import compare as comparisons
@@ -17,9 +17,19 @@ from tudui.config.plan import Plan
 from tudui.config.problems import Grid
 from tudui.errors import UsageError
 from tudui.losses import registered_here
+from tudui.run.disk import beside_free, check_space
 from tudui.run.estimate import START_UP, estimate
 
 ExecutorName = Literal["auto", "local", "stacked", "ray"]
+
+
+class Forecast(NamedTuple):
+    """What the runs of a comparison take."""
+
+    seconds: float
+    rates: dict[str, tuple[float, ...]]  # of each variant
+    bytes: int
+    disk: str  # the same in words, and what is free
 
 
 @dataclass(frozen=True)
@@ -38,8 +48,8 @@ class Arrangement:
             return f"{runs}, on Ray"
         return f"{runs}, {min(self.jobs, self.runs)} {'in lockstep' if self.executor == 'stacked' else 'at a time'}"
 
-    def estimate(self, plan: Plan) -> tuple[float, dict[str, tuple[float, ...]]]:
-        """Return about how many seconds it takes, and the learning rates of each variant; nothing is written.
+    def estimate(self, plan: Plan) -> Forecast:
+        """Return about how long it takes and what it writes; DiskError if the disk is certainly too small for it.
 
         The rates are those of the first noise level, or all candidates if they are tuned.
         """
@@ -53,7 +63,12 @@ class Arrangement:
             runs = list(reported_runs(plan, given))
             rates = {name: (given[name, comparison.levels[0]],) for name in comparison.variants}
         first = runs[: self.jobs] if self.executor == "stacked" else runs[:1]
-        return estimate([run.config for run in first]).whole * math.ceil(self.runs / self.jobs) + START_UP, rates
+        found = estimate([run.config for run in first])
+        if not self.folder.exists():
+            check_space(found.disk, self.folder, len(runs))
+        seconds = found.whole * math.ceil(self.runs / self.jobs) + START_UP
+        size = found.disk.of_all(self.runs)
+        return Forecast(seconds, rates, size, beside_free(found.disk, self.folder, self.runs))
 
 
 def arrange(
@@ -88,8 +103,8 @@ class GridArrangement:
         """The number of runs of all problems."""
         return sum(way.runs for way in self.ways.values())
 
-    def estimate(self, grid: Grid) -> dict[str, tuple[float, dict[str, tuple[float, ...]]]]:
-        """Return for each problem about how many seconds it takes, and the learning rates of each variant."""
+    def estimate(self, grid: Grid) -> dict[str, Forecast]:
+        """Return for each problem what `Arrangement.estimate` does."""
         found = {}
         for name, plan in grid.plans.items():
             with problems.naming(name):

@@ -1,7 +1,6 @@
 """`tudui.train`."""
 
 import os
-import shlex
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from tudui.api.configs import NOTHING, Named, Settings, Source, load
 from tudui.api.console import console_on
+from tudui.config.again import own_settings, resuming
 from tudui.config.dump import worth_a_comment
 from tudui.errors import Interrupted, UsageError, WorkerError
-from tudui.invocation import is_first_process, training_command
+from tudui.invocation import is_first_process
 from tudui.run import train as train_run
 from tudui.run_folder import RunResult, new_run_folder
 from tudui.sinks import Sink
@@ -63,7 +63,8 @@ def train(
             return train_run(loaded.config, folder, sinks=sinks, **options)
         except Interrupted as error:
             if is_first_process():
-                error.add_note(f"from Python: tudui.train(resume={str(folder)!r})")
+                again = "".join(f", overrides={own!r}" for own in [own_settings(loaded.config)] if own)
+                error.add_note(f"from Python: tudui.train(resume={str(folder)!r}{again})")
             raise
         except WorkerError as error:
             raise WorkerError(f"{error}; {_next_step(folder)}") from None
@@ -77,5 +78,4 @@ def _next_step(folder: Path) -> str:
         return "torchrun restarts the job"
     if is_first_process() and not any((folder / "checkpoints").glob("*.pt")):
         return "no checkpoint was saved yet"
-    run = shlex.quote(str(folder)) if is_first_process() else "RUN"
-    return f"resume from its last checkpoint with: {training_command()} --resume {run}"
+    return f"resume from its last checkpoint with: {resuming(folder if is_first_process() else Path('RUN'))}"

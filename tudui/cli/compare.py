@@ -101,22 +101,23 @@ def _show_estimates(grid: "Grid", way: "GridArrangement", console: "Console", *,
 
     estimates, base, comparison = way.estimate(grid), grid.first.base, grid.first.comparison
     tuned = comparison.lr == "tuned"
-    for name, (seconds, rates) in estimates.items():
-        each = ", ".join(f"{variant} {rate:g}" for variant, (rate, *_) in rates.items())
+    for name, found in estimates.items():
+        each = ", ".join(f"{variant} {rate:g}" for variant, (rate, *_) in found.rates.items())
         shown = "" if tuned else f"; learning rates {each}"
-        console.print(f"{name}: {way.ways[name].runs} runs, about {duration(seconds)}{shown}", markup=False)
-    noise = ", ".join(f"{100 * level:g} %" for level in comparison.label_noise)
+        console.print(f"{name}: {way.ways[name].runs} runs, about {duration(found.seconds)}{shown}", markup=False)
+    noise = ", ".join(f"{100 * level:g} %" for level in comparison.levels)
+    wrong = "outliers" if base.kind.task == "numbers" else "wrong labels"
     equal = [
-        f"{base.train.epochs} epochs, seeds {base.seed} to {base.seed + comparison.seeds - 1}, wrong labels {noise}",
+        f"{base.train.epochs} epochs, seeds {base.seed} to {base.seed + comparison.seeds - 1}, {wrong} {noise}",
         *([f"rates tuned over {', '.join(f'{rate:g}' for rate in comparison.rates)}"] if tuned else []),
     ]
     console.print(f"equal for each problem and loss: {', '.join(equal)}", markup=False)
-    whole = sum(seconds for seconds, _ in estimates.values())
+    whole = sum(found.seconds for found in estimates.values())
     console.print(f"{way}, in {way.folder}: about {duration(whole)}", markup=False)
     console.print("dry run: nothing was written", markup=False)
     if json:
         of_problem = {
-            name: {"runs": way.ways[name].runs, "seconds": found[0], "rates": found[1]}
+            name: {"runs": way.ways[name].runs, "seconds": found.seconds, "rates": found.rates, "bytes": found.bytes}
             for name, found in estimates.items()
         }
         print_json({"folder": str(way.folder), "runs": way.runs, "seconds": whole, "problems": of_problem})
@@ -127,7 +128,7 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
     from tudui.api.comparing import duration, looks_of
     from tudui.report.words import listed
 
-    seconds, rates = way.estimate(plan)
+    found = way.estimate(plan)
     comparison, base = plan.comparison, plan.base
     lines = []
     for variant, parameters in comparison.variants.items():
@@ -136,7 +137,7 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
         shown = ", ".join(f"{name} {value}" for name, value in settings.items())
         lines.append(
             f"{variant}: {parameters.name}, {parameters.form} form{f' ({shown})' if shown else ''}, "
-            f"learning rate {tuned}{', '.join(f'{rate:g}' for rate in rates[variant])}"
+            f"learning rate {tuned}{', '.join(f'{rate:g}' for rate in found.rates[variant])}"
         )
     looks = looks_of(comparison)
     seeds = f"seeds {base.seed} to {base.seed + looks[-1] - 1}"
@@ -149,13 +150,14 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
     one_by_one = ", one after another" if way.executor == "ray" else ""
     lines += [
         f"{base.data.name}, {base.train.epochs} epochs, {seeds}, {wrong} {noise}",
-        f"{way}, in {way.folder}: {'at most ' if len(looks) > 1 else ''}about {duration(seconds)}{one_by_one}",
+        f"{way}, in {way.folder}: {'at most ' if len(looks) > 1 else ''}about {duration(found.seconds)}{one_by_one}",
+        f"disk: {found.disk}",
         "dry run: nothing was written",
     ]
     for line in lines:
         console.print(line, markup=False)
     if json:
-        print_json({**asdict(way), "folder": str(way.folder), "seconds": seconds})
+        print_json({**asdict(way), "folder": str(way.folder), "seconds": found.seconds, "bytes": found.bytes})
 
 
 @configured("comparison.metric", "comparison.margin", "comparison.family", file=False)

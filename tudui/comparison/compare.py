@@ -18,6 +18,7 @@ from tudui.comparison.runs import PlannedRun, Rates, given_rates, reported_runs
 from tudui.comparison.tuning import Search
 from tudui.comparison.variance import Explained, explain, runs_of_sources
 from tudui.comparison.verdict import OPEN
+from tudui.config.again import PLAN, check_allowed, comparing
 from tudui.config.data_sets import default_name
 from tudui.config.own_code import OwnCode, own_object
 from tudui.config.plan import Plan, load_plan, plan_yaml
@@ -25,8 +26,11 @@ from tudui.data import Dataset, load_data
 from tudui.errors import ConfigError, Interrupted, TuduiError, UsageError
 from tudui.files import check_writable, disk_errors, locked, refuse_links, remove_left, write_text
 from tudui.losses import build_loss
-from tudui.run_folder import COMPARISON_LOCK, PLAN, comparing, is_comparison
+from tudui.run.disk import check_space, disk_need
+from tudui.run_folder import COMPARISON_LOCK, is_comparison
 from tudui.tasks import metric_named
+from tudui.training.device import resolve_machine
+from tudui.training.state import new_state
 
 RUNS, TUNING, VARIANCE, TENSORBOARD = "runs", "tuning", "variance", "tensorboard"
 
@@ -46,8 +50,12 @@ def compare(
     Nothing in the folder changes if it contains something else, or runs of another config.
     """
     search = Search(plan, folder / TUNING)
-    if is_waiting(plan, folder) or plan.comparison.metric is not None or plan.comparison.margin is not None:
-        check_data(plan)
+    waiting = waiting_runs(plan, folder)
+    if waiting or plan.comparison.metric is not None or plan.comparison.margin is not None:
+        data = check_data(plan)
+        if waiting:
+            config, _ = resolve_machine(waiting[0].config.model_copy(update={"device": "cpu"}))
+            check_space(disk_need(config, new_state(config, data), data, whole=False), folder, len(waiting))
     is_new = not folder.exists()
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,10 +82,11 @@ def compare(
     return read_comparison(folder)
 
 
-def is_waiting(plan: Plan, folder: Path) -> bool:
-    """Return whether runs of the plan are missing; TuduiError if the folder has something else, or other runs."""
+def waiting_runs(plan: Plan, folder: Path) -> list[PlannedRun]:
+    """Return the runs to do next; TuduiError if the folder has something else, or other runs."""
     check_folder(folder)
-    return any(_waiting(runs, place) for runs, place in _stages(Search(plan, folder / TUNING), folder))
+    stages = _stages(Search(plan, folder / TUNING), folder)
+    return next(filter(None, (_waiting(runs, place) for runs, place in stages)), [])
 
 
 def _stages(search: Search, folder: Path) -> Iterator[tuple[Sequence[PlannedRun], Path]]:
@@ -153,6 +162,7 @@ def run_events(name: str) -> Path:
 
 def check_data(plan: Plan) -> Dataset:
     """Return the data of a plan's runs; UsageError if they could not be done, DataError for the data."""
+    check_allowed(plan.base, plan)
     data = load_data(plan.base.data, plan.base.seed)
     metric = metric_named(data.task.metrics, plan.comparison.metric, figures=data.task.figures)
     margin = plan.comparison.margin

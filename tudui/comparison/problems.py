@@ -9,17 +9,18 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from tudui.comparison.compare import TENSORBOARD, check_data, is_waiting, read_comparison, run_events
+from tudui.comparison.compare import TENSORBOARD, check_data, read_comparison, run_events, waiting_runs
 from tudui.comparison.outcome import Comparison, pair_values
 from tudui.comparison.over_problems import FEWEST_PROBLEMS, Tally, tallies
 from tudui.comparison.pairs import pairs_of_problems
+from tudui.config.again import PLAN, comparing
 from tudui.config.own_code import OwnCode, own_object
 from tudui.config.plan import Plan
 from tudui.config.problems import Grid, grid_yaml, load_plans
 from tudui.errors import Interrupted, TuduiError, UsageError
 from tudui.files import check_writable, disk_errors, locked, refuse_links, remove_left, write_text
 from tudui.networks import build_network
-from tudui.run_folder import PLAN, PROBLEMS_LOCK, comparing, is_comparison
+from tudui.run_folder import PROBLEMS_LOCK, is_comparison
 
 FORMAT = 1  # of problems.json
 
@@ -154,7 +155,7 @@ def claimed(grid: Grid, folder: Path) -> Iterator[None]:
 
 def _check_problem(plan: Plan, folder: Path) -> None:
     """Raise TuduiError if a problem has missing runs that cannot be done."""
-    if not is_waiting(plan, folder):
+    if not waiting_runs(plan, folder):
         return
     network, data = plan.base.network, plan.base.data
     if isinstance(network, OwnCode):

@@ -19,8 +19,7 @@ from tudui.config.yaml_file import Key, read_yaml
 from tudui.errors import ConfigError
 
 DEFAULT = "default"
-# the parts that packages can add
-PARTS: dict[str, Callable[[str], LossSpec | NetworkSpec]] = {"loss": loss_spec, "network": network_spec}
+PARTS: dict[str, Callable[[str], LossSpec | NetworkSpec]] = {"loss": loss_spec, "network": network_spec}  # of packages
 CHOSEN_BY_NAME = ("loss", "network", "optimizer", "schedule")  # a new name replaces the whole section
 INSIDE_THE_BAND = ("seed", "device", "data.dir", "data.cache", "log.", "checkpoint.")  # do not change accuracy
 DATA_PATHS = ("dir", "labels", "noise_matrix", "noise_manifest", "outlier_manifest")
@@ -84,8 +83,10 @@ class Merge:
 
     def _choose(self, section: str, override: Override) -> None:
         old, value = self.values.get(section), override.value
-        dropped = [f"{section}.{name}" for name in old if name != "name"] if isinstance(old, dict) else []
-        if dropped:
+        named = with_code({"name": value}) if is_own(value) and isinstance(old, dict) and "code" in old else {}
+        if named and named["name"] == old["name"]:  # again, as the file of a run asks for it
+            old, value = None, {**old, **named}
+        if dropped := [f"{section}.{name}" for name in old if name != "name"] if isinstance(old, dict) else []:
             self.notes.append(
                 f"{override.origin} replaces the whole section '{section}' of the file, without {', '.join(dropped)}"
             )

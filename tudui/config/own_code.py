@@ -113,15 +113,30 @@ def allow_again(files: Iterable[OwnFile]) -> None:
     _files.update({file.name: file for file in files})
 
 
+def is_allowed(name: str) -> bool:
+    """Return whether the user named this `FILE.py:NAME` for this process."""
+    file, _, attribute = name.rpartition(":")
+    return file in _files and attribute in _files[file].names
+
+
+def typed(name: str) -> str:
+    """Return `FILE.py:NAME` as the user can type it: with the path of its file, if this process knows it."""
+    file, _, attribute = name.rpartition(":")
+    if file not in _files:
+        return f"PATH/TO/{name}"
+    path, here = Path(_files[file].path), Path.cwd()
+    return f"{path.relative_to(here) if path.is_relative_to(here) else path}:{attribute}"
+
+
 def own_object(name: str, sha256: str, flag: str) -> Any:
     """Return what `FILE.py:NAME` names. UsageError unless the user gave this name, of a file with this content.
 
     The file is executed once per process.
     """
-    file_name, _, attribute = name.rpartition(":")
-    file = _files.get(file_name)
-    if file is None or attribute not in file.names:
+    if not is_allowed(name):
         raise UsageError(f"{name}: is code in a file, which Tudui runs only if you name it; add {flag} PATH/TO/{name}")
+    file_name, _, attribute = name.rpartition(":")
+    file = _files[file_name]
     if file.sha256 != sha256:
         raise UsageError(
             f"{file.path}: has changed since it was recorded (sha256 {sha256[:12]}, now {file.sha256[:12]}); "
@@ -180,8 +195,14 @@ def _module(file: OwnFile) -> ModuleType:
         sys.modules[module.__name__] = module  # dataclasses and pickle look it up
         if (folder := str(Path(file.path).parent)) not in sys.path:
             sys.path.append(folder)  # for the user's modules beside it; last, so that they replace nothing
-        with own_errors(file.path):
-            exec(compile(file.source, file.path, "exec", dont_inherit=True), module.__dict__)
+        try:
+            with own_errors(file.path):
+                exec(compile(file.source, file.path, "exec", dont_inherit=True), module.__dict__)
+        except UsageError as error:
+            if "ModuleNotFoundError" in str(error) and not Path(folder).is_dir():  # a node of Ray
+                hint = f"put it into {file.name}, or copy {folder} to this machine"
+                raise UsageError(f"{error}; modules beside a file do not travel with it: {hint}") from None
+            raise
         _modules[file.sha256] = module
     return _modules[file.sha256]
 

@@ -10,7 +10,8 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,6 +26,7 @@ from tudui.text import printable
 LARGE = 2**28  # bytes of images; more are written to a file chunk by chunk, and mapped
 CHUNK = 2**26  # bytes that are read or made at once
 ABANDONED = 24 * 3600  # seconds after which a file that nobody wrote to was left by a killed process
+_writes = ContextVar("whether images are written to the cache", default=True)
 _mapped: dict[Path, int] = {}  # files whose images this process reads from the disk -> their length in bytes
 
 
@@ -98,6 +100,7 @@ def kept(
     Without a key, nothing is cached. More than LARGE bytes are mapped from a file: that of the cache or, if there is
     none, one without a name in the system's folder for temporary files. DiskError if neither disk has enough space.
     """
+    key = key if _writes.get() else None
     need, notes = math.prod(size), list[str]()
     if need <= LARGE:
         images, number = np.empty(size, dtype=np.uint8), 0
@@ -121,6 +124,16 @@ def kept(
             return np.memmap(file, np.uint8, "r", start, (number, *size[1:])), notes
     except OSError as error:
         raise DiskError(f"{folder}: {error.strerror or error}; set TMPDIR to another folder") from None
+
+
+@contextmanager
+def only_read() -> Iterator[None]:
+    """Read images from the cache if they are there, and write none to it."""
+    before = _writes.set(False)
+    try:
+        yield
+    finally:
+        _writes.reset(before)
 
 
 def write_cached(

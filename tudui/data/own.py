@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
+from tudui.config.describe import shorten
 from tudui.config.own_code import call_own, own_errors, own_object, path_of
 from tudui.config.schema import DataConfig
 from tudui.data.cache import as_tensor, chunk_of, kept
@@ -33,15 +34,15 @@ class Part(NamedTuple):
 
 
 def read_own(config: DataConfig) -> Source:
-    """Return the images of the user's function or class, which is called without arguments.
+    """Return the images of the user's function or class, which is called without arguments, or of a Dataset of theirs.
 
     It returns the training part, a pair (train, test), or a mapping with the keys train, validation and test. A part is
     a pair of images and labels, or a torch Dataset of (image, label). Images are Pillow's, or arrays or tensors
     [H, W], [H, W, 3] or [3, H, W]: bytes, or floats from 0 to 1. Labels are class numbers or names; if some have a
     fraction, all are numbers to predict.
     """
-    make = own_object(config.name, config.code or "", "--data")
-    returned = call_own(make, config.name, {}, None)
+    made = own_object(config.name, config.code or "", "--data")
+    returned = made if isinstance(made, TorchDataset) else call_own(made, config.name, {}, None)
     with own_errors(path_of(config.name)):
         parts = {name: _part(part, f"{config.name}, {name}") for name, part in _parts(returned, config.name).items()}
         store, labels, sizes, notes = _read(list(parts.values()), config)
@@ -59,7 +60,7 @@ def _read(parts: Sequence[Part], config: DataConfig) -> tuple[Tensor, list[Any],
     def images() -> Iterator[np.ndarray]:
         for part in parts:
             for image, label in part.items():
-                labels.append(label.item() if isinstance(label, Tensor | np.generic) else label)
+                labels.append(_label(label, part.where))
                 pixels, size = _bytes(image, part.where, config.size)
                 sizes.append(size)
                 yield pixels
@@ -116,16 +117,33 @@ def _part(part: Any, where: str) -> Part:
         for index in range(len(part)):
             item = part[index]
             if not (isinstance(item, tuple | list) and len(item) == 2):
-                raise DataError(f"{where}: an item must be a pair (image, label)")
+                raise DataError(f"{where}: an item must be a pair (image, label) (got {_what(item)})")
             yield item[0], item[1]
 
     return Part(where, len(part), items, known)
+
+
+def _what(value: Any) -> str:
+    """Return the kind of a value, and its shape or length if it has one."""
+    size = list(value.shape) if hasattr(value, "shape") else f"of {len(value)}" if hasattr(value, "__len__") else ""
+    return f"{type(value).__name__} {size}".rstrip()
+
+
+def _label(label: Any, where: str) -> Any:
+    """Return a class number or name as a plain value."""
+    if isinstance(label, Tensor | np.ndarray | np.generic):
+        if label.size != 1 if isinstance(label, np.ndarray) else isinstance(label, Tensor) and label.numel() != 1:
+            raise DataError(f"{where}: a label must be one number or name (got {_what(label)}); return its argmax()")
+        label = label.item()
+    return int(label) if isinstance(label, bool) else label
 
 
 def _bytes(image: Any, where: str, side: int | None) -> tuple[np.ndarray, tuple[int, int]]:
     """Return an image as uint8 [3, H, W], scaled as those in folders, and its height and width before."""
     if isinstance(image, Image.Image):
         return fitted(image, (side or SIDE, side or SIDE)).pixels, (image.height, image.width)
+    if not isinstance(image, Tensor | np.ndarray | list | tuple):
+        raise DataError(f"{where}: an image must be Pillow's, an array or a tensor (got {_what(image)})")
     array = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image)
     if array.ndim == 2:
         array = np.broadcast_to(array, (3, *array.shape))
@@ -163,7 +181,9 @@ def _classes(labels: list[Any], named: tuple[str, ...] | None, name: str) -> tup
         return classes, torch.tensor([classes.index(label) for label in labels])
     if not all(type(label) is int and label >= 0 for label in labels):
         odd = next(label for label in labels if type(label) is not int or label < 0)
-        raise DataError(f"{name}: labels must be all names, all whole numbers from 0, or all numbers (got {odd!r})")
+        raise DataError(
+            f"{name}: labels must be all names, all whole numbers from 0, or all numbers (got {shorten(odd)})"
+        )
     number = max(labels) + 1
     return named if named and len(named) >= number else tuple(map(str, range(number))), torch.tensor(labels)
 

@@ -1,5 +1,6 @@
 """Networks of other libraries, by name: `torchvision:resnet18`, `timm:resnet18`. The last layer has the task's size."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -42,8 +43,8 @@ def build_torchvision(parameters: FamilyParameters, shape: Shape) -> "nn.Module"
                 _begin_with(model, trained.get_state_dict(progress=False, check_hash=True))
     except OSError as error:
         raise DataError(_not_reached(parameters.name, error)) from None
-    except (RuntimeError, ValueError) as error:
-        raise UsageError(f"network {parameters.name}: {in_a_line(error)}; choose another --size or network") from None
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise UsageError(f"network {parameters.name}: {in_a_line(error)}; {_another(name, shape)}") from None
     return model
 
 
@@ -66,8 +67,17 @@ def build_timm(parameters: FamilyParameters, shape: Shape) -> "nn.Module":
     except OSError as error:
         raise DataError(_not_reached(parameters.name, error)) from None
     except (RuntimeError, ValueError, AssertionError) as error:
-        raise UsageError(f"network {parameters.name}: {in_a_line(error)}; choose another --size or network") from None
+        raise UsageError(f"network {parameters.name}: {in_a_line(error)}; {_another(name, shape)}") from None
     return model
+
+
+def _another(name: str, shape: Shape) -> str:
+    """Return what to choose for a model that cannot be built: a transformer needs a multiple of its patches."""
+    patch = re.search("patch([0-9]+)", name) or re.fullmatch("vit_._([0-9]+)", name)
+    side, step = shape.input[1], int(patch[1]) if patch else 1
+    if side % step == 0:
+        return "choose another --size or network"
+    return f"use --size {max(1, round(side / step)) * step}, a multiple of its patches of {step} pixels"
 
 
 def _known(full: str, known: Iterable[str], is_tagged: Callable[[str], bool] = lambda _: False) -> str:

@@ -8,11 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, StrMethodFormatter
 
+from tudui import blocks
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.runs import cell_name
 from tudui.report import drawing
 from tudui.report.document import Picture
-from tudui.report.drawing import MANY, Style, axis_title, label_ends, new_picture, png, styles_of
+from tudui.report.drawing import LONGEST_NAME, MANY, Style, axis_title, label_ends, new_picture, png, styles_of
 from tudui.report.words import noise_words
 from tudui.style import LABEL, PANEL, TICKS, TITLE, finish
 
@@ -124,22 +125,21 @@ def learning_picture(comparison: Comparison, noise: float) -> Picture | None:
 
 
 def gradient_picture(comparison: Comparison, noise: float) -> Picture | None:
-    """Return the gradient's norm over the epochs, a panel per layer; None if it was never finite."""
+    """Return the gradient's norm over the epochs, a panel per layer or block; None if it was never finite."""
     rows, styles = comparison.rows_at(noise), styles_of(comparison.plan.comparison.variants)
-    layers = [
-        layer for layer in rows[0].runs[0].training[0].gradient_norm if layer == "total" or layer.endswith(".weight")
-    ]
-    lines, band = -(-len(layers) // 2), len(rows) <= MANY
+    layers = [layer for layer in rows[0].runs[0].training[0].gradient_norm if layer != "total"]
+    shown = {"whole gradient": ["total"], **blocks.charted(layers)}
+    lines, band = -(-len(shown) // 2), len(rows) <= MANY
     figure = drawing.empty_picture(1.15 * PANEL, 0.6 + 2.3 * lines)
-    panels = [figure.add_subplot(lines, 2, place + 1) for place in range(len(layers))]
-    for axes, layer in zip(panels, layers, strict=True):
+    panels = [figure.add_subplot(lines, 2, place + 1) for place in range(len(shown))]
+    for axes, (block, inside) in zip(panels, shown.items(), strict=True):
         for row in rows:
             style = styles[row.variant]
             norms = [
                 {
                     step.step / step.steps_planned * step.epochs_planned: norm
                     for step in run.training
-                    if math.isfinite(norm := step.gradient_norm[layer])
+                    if math.isfinite(norm := blocks.norm_of(step.gradient_norm, inside))
                 }
                 for run in row.finished or row.runs
             ]
@@ -150,20 +150,22 @@ def gradient_picture(comparison: Comparison, noise: float) -> Picture | None:
         _use_decades(axes)
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        finish(axes, title="whole gradient" if layer == "total" else layer.removesuffix(".weight"), x="", y="")
+        name = block.removesuffix(".weight")
+        finish(axes, title=name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}", x="", y="")
         axes.tick_params(labelsize=TICKS - 2)
     if not panels[0].lines:  # every run diverged before its first finite norm
         return None
     for axes in panels[-2:]:
         axes.set_xlabel("epoch", fontsize=LABEL)
     title = noise_words(comparison, noise)
+    parts = "each layer's weights (biases left out)" if len(layers) <= blocks.MANY else "each block of layers"
     figure.suptitle(title, fontsize=TITLE)
     figure.supylabel("norm of the gradient, before clipping", fontsize=LABEL)
     drawing.legend_below(figure, panels[0])
     return Picture(
         cell_name("gradients", noise),
-        f"Gradient norm of each layer's weights over the epochs, with {title}, a line per loss.",
-        f"Norm of the gradient with {title}, of the whole network and of each layer's weights (biases left out): mean "
+        f"Norm of the gradient over the epochs, with {title}, a line per loss.",
+        f"Norm of the gradient with {title}, of the whole network and of {parts}: mean "
         f"over the seeds{BAND if band else ''}. Logarithmic, as losses differ in scale.",
         png(figure),
     )

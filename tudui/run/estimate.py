@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from tudui.config import Config
 from tudui.data import draw_epoch
-from tudui.run.prepare import load_datasets, prepare, uncached
+from tudui.data.cache import only_read
+from tudui.run.disk import DiskNeed, disk_need
+from tudui.run.prepare import load_datasets, prepare
 from tudui.training.device import resolve_machine
 from tudui.training.engine import predict
 from tudui.training.step import Lockstep
@@ -22,13 +24,15 @@ class Estimate:
 
     epoch: float  # the steps of one epoch, and its evaluation
     whole: float  # loading, every step and every evaluation
+    disk: DiskNeed  # of one run
 
 
 def estimate(configs: Sequence[Config]) -> Estimate:
     """Return the seconds that runs of these configs take in lockstep; on a GPU, the step's capture is not included."""
-    configs = [uncached(resolve_machine(config)[0]) for config in configs]
+    configs = [resolve_machine(config)[0] for config in configs]
     began = time.perf_counter()
-    trainings = [prepare(config, data) for config, data in zip(configs, load_datasets(configs), strict=True)]
+    with only_read():
+        trainings = [prepare(config, data) for config, data in zip(configs, load_datasets(configs), strict=True)]
     loading = time.perf_counter() - began
     config, state, data = configs[0], trainings[0].state, trainings[0].data
     lockstep = Lockstep(trainings)
@@ -47,4 +51,5 @@ def estimate(configs: Sequence[Config]) -> Estimate:
     per_image = (time.perf_counter() - began) / len(data.test) * len(configs)
     epoch = state.steps_per_epoch * statistics.median(steps[WARM_UP:]) + per_image * len(data.validation or ())
     last = len(data.test) + len(data.validation or ()) + (len(data.train) if data.train.clean is not None else 0)
-    return Estimate(epoch, loading + config.train.epochs * epoch + per_image * last)
+    disk = disk_need(config, state, data)
+    return Estimate(epoch, loading + config.train.epochs * epoch + per_image * last, disk)

@@ -33,11 +33,6 @@ def load_datasets(configs: Sequence[Config]) -> list[Dataset]:
     return [dataset_of(source, config.data, config.seed).to(device, store) for config in configs]
 
 
-def uncached(config: Config) -> Config:
-    """Return the config without the cache of decoded images."""
-    return config.model_copy(update={"data": config.data.model_copy(update={"cache": False})})
-
-
 def prepare(config: Config, data: Dataset, world: World = ALONE) -> Training:
     """Return a run before its first step.
 

@@ -1,6 +1,5 @@
 """`train`: connects config, data, loop, checkpoints and sinks."""
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from tudui.config import Config
+from tudui.config.again import check_allowed, resuming
 from tudui.config.dump import to_yaml
 from tudui.config.load import located
 from tudui.data import read_source
 from tudui.data.cache import check_cached
 from tudui.distributed import World, check_shares, connect
 from tudui.errors import Interrupted
-from tudui.files import write_text
-from tudui.invocation import speaks_for_its_machine, training_command
+from tudui.events import Warned
+from tudui.files import json_text, opened, write_text
+from tudui.invocation import speaks_for_its_machine
+from tudui.run.disk import check_space, disk_need
 from tudui.run.prepare import load_datasets, prepare
 from tudui.run.stages import Run
 from tudui.run_folder import RunFolder, RunResult
@@ -67,6 +69,7 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
         request = request or stack.enter_context(stop_on_signal())
         for run in runs:
             run.begin()
+            _warn_of_more_processes(run)
         for events in fit_together([run.training for run in runs]):
             check_cached()
             active = [(number, runs[number], event) for number, event in enumerate(events) if event]
@@ -92,6 +95,7 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
             stack.enter_context(folder.claimed(config, resume=job.resume, restart=job.restart))
             if not folder.config.exists():
                 write_text(folder.config, to_yaml(config, {**(job.provenance or {}), **reasons}))
+        check_allowed(config)
     datasets = load_datasets([config for _, _, config, _ in resolved])
     runs: list[Run] = []
     for (job, folder, config, reasons), data in zip(resolved, datasets, strict=True):
@@ -105,10 +109,21 @@ def _set_up(jobs: Sequence[Job], world: World, stack: ExitStack) -> list[Run]:
             if job.resume:
                 run.restore(restart=job.restart)
             else:
+                check_space(disk_need(config, training.state, data, whole=False), folder.root)
                 run.initialise()
             record = stack.enter_context(jsonl_sink(folder.record))
             run.emit = Sinks([record], run.open_sinks(stack), job.sinks)
     return runs
+
+
+def _warn_of_more_processes(run: Run) -> None:
+    """Warn in a resumed run that began with fewer processes, if they normalise apart; its record says so only once."""
+    if run.state.progress.step and run.world.is_first:
+        for message in normalised_apart(run.state.network, run.world):
+            with opened(run.folder.record) as lines:
+                known = any(json_text(message).encode() in line for line in lines if b'"Warned"' in line)
+            if not known:
+                run.emit(Warned(step=run.state.progress.step, message=message))
 
 
 def _interrupted(runs: Sequence[Run], signal_number: int) -> Interrupted:
@@ -117,6 +132,6 @@ def _interrupted(runs: Sequence[Run], signal_number: int) -> Interrupted:
     first = runs[0]
     text = (
         f"stopped at step {first.state.progress.step} of {first.state.steps_planned}, everything saved; "
-        f"resume with: {training_command()} --resume {shlex.quote(str(first.folder.root))}"
+        f"resume with: {resuming(first.folder.root)}"
     )
     return Interrupted(text if first.world.is_first else "", signal_number=signal_number)

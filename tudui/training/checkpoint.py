@@ -13,13 +13,13 @@ from typing import Annotated, Any
 import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, ValidationInfo
 
+from tudui.config.again import repeating
 from tudui.config.describe import shorten
 from tudui.config.network_spec import InputSize
 from tudui.data import Dataset, Preparation
 from tudui.errors import DataError, WeightsError
 from tudui.exported import MAX_BYTES, Channels, check_size
 from tudui.files import opened, written_aside
-from tudui.invocation import tudui_command
 from tudui.networks.course import IMAGE_SHAPE
 from tudui.tasks import Task, task_from
 from tudui.text import in_a_line
@@ -169,7 +169,7 @@ def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, str | None]:
                 return checkpoint, f"{problems[0]}; resuming from {folder / name}" if problems else None
     if not problems:
         return None, None
-    again = f"{tudui_command()} train --config {shlex.quote(str(folder.parent / 'config.yaml'))}"
+    again = repeating(folder.parent)
     with suppress(WeightsError):
         load_checkpoint(folder / BEST)
         again += f" --init-from {shlex.quote(str(folder / BEST))}"

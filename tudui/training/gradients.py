@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from tudui.blocks import blocks_of
 from tudui.events import Histogram
 
 BINS = 64
@@ -68,8 +69,14 @@ def histogram(values: Tensor) -> Histogram | None:
 
 
 def histograms(model: nn.Module) -> dict[str, Histogram]:
-    """Return `gradient/<layer>` and `weight/<layer>` of every parameter."""
-    tensors: dict[str, Tensor | None] = {}
-    for name, parameter in model.named_parameters():
-        tensors |= {f"gradient/{name}": parameter.grad, f"weight/{name}": parameter}
-    return {name: found for name, one in tensors.items() if one is not None and (found := histogram(one))}
+    """Return `gradient/<block>` and `weight/<block>` of every block of `blocks_of`, by default a parameter."""
+    parameters, tensors = dict(model.named_parameters()), dict[str, list[Tensor]]()
+    for block, layers in blocks_of(list(parameters)).items():
+        inside = [parameters[layer].detach() for layer in layers]
+        gradients = [gradient for layer in layers if (gradient := parameters[layer].grad) is not None]
+        tensors |= {f"gradient/{block}": gradients, f"weight/{block}": inside}
+    return {
+        name: found
+        for name, parts in tensors.items()
+        if parts and (found := histogram(torch.cat([part.flatten() for part in parts])))
+    }

@@ -11,6 +11,7 @@ from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import custom_scalars, histogram_raw, hparams, image, scalar, text
 
+from tudui.blocks import MANY, blocks_of, charted, norm_of, ratio_of
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.data import Dataset
@@ -21,6 +22,7 @@ from tudui.sinks.graph import network_graph
 from tudui.sinks.number_pictures import pairs_picture, values_grid
 from tudui.sinks.pictures import confusion_picture, prediction_grid
 from tudui.tasks import Numbers
+from tudui.training.gradients import layer_names
 
 # settings that are no hyper-parameters: computation, checkpoints, log, and the folder of the images
 NO_HPARAMS = re.compile(
@@ -34,27 +36,32 @@ SPLITS = ("train", "validation", "test")
 @contextmanager
 def open_sink(run: RunInfo) -> Iterator[Sink]:
     """Write events to the folder; TensorBoard discards events of an earlier process after the last step."""
-    data, first = run.data, run.data.task.metrics[0].name
     with event_file(run.folder, purge_step=run.last_step + 1 if run.last_step else None) as events:
+        yield emitter(events, run)
 
-        def emit(event: Event) -> None:
-            match event:
-                case RunStarted():
-                    _start(events, run)
-                case StepEnd():
-                    events.add(_steps(event), event.step)
-                case Evaluated(weights="last"):
-                    detailed = event.split == "test" or event.epoch % run.config.log.details_every == 0
-                    events.add(_scores(event, data, detailed=detailed), event.step)
-                case Warned():
-                    events.add(text("warnings", _verbatim(event.message)), event.step)
-                case RunEnded():
-                    for name, scores in (event.result["train"] or {}).items():
-                        if scores[first] is not None:
-                            events.add(scalar(f"{first}/train_{name}", scores[first]), event.step)
-                    events.add(hparams({}, {})[2])  # the end of the session
 
-        yield emit
+def emitter(events: EventFile, run: RunInfo) -> Sink:
+    """Return the sink that writes to an open event file."""
+    first = run.data.task.metrics[0].name
+
+    def emit(event: Event) -> None:
+        match event:
+            case RunStarted():
+                _start(events, run)
+            case StepEnd():
+                events.add(_steps(event), event.step)
+            case Evaluated(weights="last"):
+                detailed = event.split == "test" or event.epoch % run.config.log.details_every == 0
+                events.add(_scores(event, run.data, detailed=detailed), event.step)
+            case Warned():
+                events.add(text("warnings", _verbatim(event.message)), event.step)
+            case RunEnded():
+                for name, scores in (event.result["train"] or {}).items():
+                    if scores[first] is not None:
+                        events.add(scalar(f"{first}/train_{name}", scores[first]), event.step)
+                events.add(hparams({}, {})[2])  # the end of the session
+
+    return emit
 
 
 def _verbatim(shown: str) -> str:
@@ -72,7 +79,9 @@ def _start(events: EventFile, run: RunInfo) -> None:
     events.add(text("config", _verbatim(to_yaml(run.config))), 0)
     graph = network_graph(run.model, run.data.shape)
     events.write(TensorBoardEvent(graph_def=graph.SerializeToString()))
-    layers = [name for name, _ in run.model.named_parameters() if name.endswith("weight")]
+    layers = layer_names(run.model)
+    blocks, kind = charted(layers), "weights" if len(layers) <= MANY else "blocks"
+    network = run.config.network.name.rpartition("/")[2]  # runs of another network get charts of their own
     first = run.data.task.metrics[0]
     shown_first = {"loss": "loss", first.name: first.title}
     charts = {
@@ -80,24 +89,29 @@ def _start(events: EventFile, run: RunInfo) -> None:
             title: [f"{name}/{split}" for split in SPLITS] for name, title in shown_first.items()
         },
         "gradients": {
-            "gradient norm of the weights": [f"gradient_norm/{layer}" for layer in layers],
+            f"gradient norm of the {kind}, {network}": [f"gradient_norm/{block}" for block in blocks],
             "total gradient norm": ["gradient_norm/total"],
-            "change of the weights per step": [f"update_ratio/{layer}" for layer in layers],
+            f"change of the {kind} per step, {network}": [f"update_ratio/{block}" for block in blocks],
         },
         "learning rate": {"learning rate": ["learning_rate"]},
     }
-    layout = {row: {name: ["Multiline", tags] for name, tags in lines.items()} for row, lines in charts.items()}
+    layout = {
+        row: {name: ["Multiline", [f"{re.escape(tag)}$" for tag in tags]] for name, tags in lines.items()}
+        for row, lines in charts.items()
+    }
     events.add(custom_scalars(layout))
 
 
 def _steps(event: StepEnd) -> Iterator[Summary]:
+    blocks = blocks_of(list(event.update_ratio)).items()
     scalars = {
         "loss/train": event.loss,
         **{f"{name}/train": value for name, value in event.scores.items()},
         "learning_rate": event.learning_rate,
         "images_per_second": event.timing.images_per_second,
-        **{f"gradient_norm/{layer}": norm for layer, norm in event.gradient_norm.items()},
-        **{f"update_ratio/{layer}": ratio for layer, ratio in event.update_ratio.items()},
+        **{f"gradient_norm/{block}": norm_of(event.gradient_norm, layers) for block, layers in blocks},
+        "gradient_norm/total": event.gradient_norm["total"],
+        **{f"update_ratio/{block}": ratio_of(event.update_ratio, layers) for block, layers in blocks},
     }
     for tag, value in scalars.items():
         yield scalar(tag, value)
