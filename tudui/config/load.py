@@ -84,7 +84,7 @@ class Merge:
     def _choose(self, section: str, override: Override) -> None:
         old, value = self.values.get(section), override.value
         named = with_code({"name": value}) if is_own(value) and isinstance(old, dict) and "code" in old else {}
-        if named and named["name"] == old["name"]:  # again, as the file of a run asks for it
+        if old and named and named["name"] == old["name"]:  # again, as the file of a run asks for it
             old, value = None, {**old, **named}
         if dropped := [f"{section}.{name}" for name in old if name != "name"] if isinstance(old, dict) else []:
             self.notes.append(
