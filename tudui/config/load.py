@@ -85,7 +85,7 @@ class Merge:
         old, value = self.values.get(section), override.value
         named = with_code({"name": value}) if is_own(value) and isinstance(old, dict) and "code" in old else {}
         if old and named and named["name"] == old["name"]:  # again, as the file of a run asks for it
-            old, value = None, {**old, **named}
+            value, old = {**old, **named}, None
         if dropped := [f"{section}.{name}" for name in old if name != "name"] if isinstance(old, dict) else []:
             self.notes.append(
                 f"{override.origin} replaces the whole section '{section}' of the file, without {', '.join(dropped)}"
