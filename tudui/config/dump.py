@@ -89,9 +89,9 @@ def json_schema() -> dict[str, Any]:
     del data["type"]
     data["anyOf"] = [own, others, {"type": "array", "items": {"anyOf": [own, others]}}]
     # lists are for plans: a grid of problems
-    section = {"$ref": schema["properties"]["data"]["$ref"]}
-    several = {"type": "array", "items": {"anyOf": [own, others, section]}}
-    schema["properties"]["data"] = {"anyOf": [section, several]}
+    sections = {"$ref": schema["properties"]["data"]["$ref"]}
+    several = {"type": "array", "items": {"anyOf": [own, others, sections]}}
+    schema["properties"]["data"] = {"anyOf": [sections, several]}
     network = schema["properties"]["network"]["anyOf"]
     network.append({"type": "array", "items": {"anyOf": [*network]}})
     for section in ("optimizer", "schedule"):  # a name alone is a section, too
