@@ -17,7 +17,8 @@ from fuzz_case import Target
 
 from tudui.config import load_config, parse_set
 from tudui.config.dump import to_yaml
-from tudui.config.plan import load_plan, plan_yaml
+from tudui.config.plan import Plan, plan_yaml
+from tudui.config.problems import grid_yaml, load_plans
 from tudui.config.shipped import shipped_configs, shipped_plans
 from tudui.lab.choice import choose_loss
 from tudui.lab.line_fit.data import csv_data
@@ -43,9 +44,15 @@ def _plan(folder: Path) -> Target:
 
     def read(content: bytes) -> None:
         path.write_bytes(content)
-        plan = load_plan(path)
-        path.write_text(plan_yaml(plan))
-        assert load_plan(path).comparison == plan.comparison
+        plan = load_plans(path)
+        path.write_text(plan_yaml(plan) if isinstance(plan, Plan) else grid_yaml(plan))
+        again = load_plans(path)
+        if isinstance(plan, Plan):
+            assert again.comparison == plan.comparison
+        else:
+            assert {name: one.comparison for name, one in again.plans.items()} == {
+                name: one.comparison for name, one in plan.plans.items()
+            }
 
     return Target([path.read_bytes() for path in shipped_plans().values()], damage.text_damage, read)
 

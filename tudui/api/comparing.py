@@ -57,22 +57,25 @@ def compare(
     what is wrong; Interrupted, after Ctrl-C, means that everything is saved: the same call resumes.
     """
     loaded = load_plan(plan, overrides)
-    if command is None:
-        shown = fspath(plan) if isinstance(plan, PathLike) else plan
-        command = f"tudui.compare({shown!r}, {overrides!r}, folder={{folder!r}})"
     if not isinstance(loaded, Grid):
         way = arrange(loaded, folder=folder, executor=executor, jobs=jobs)
-        command = command.replace("{folder!r}", repr(str(way.folder)))
+        command = command or _call(plan, overrides, way.folder)
         with _shown(way, progress) as listener:
             found = _done(loaded, way, listener, command, ray_address)
         return _reported(found)
     ways = arrange_grid(loaded, folder=folder, executor=executor, jobs=jobs)
-    command = command.replace("{folder!r}", repr(str(ways.folder)))
+    command = command or _call(plan, overrides, ways.folder)
     with _shown(ways, progress) as listener, problems.claimed(loaded, ways.folder):
         for name, one in loaded.plans.items():
             with problems.naming(name):
                 _reported(_done(one, ways.ways[name], _inside(name, listener), command, ray_address))
         return _reported_problems(problems.read_problems(ways.folder))
+
+
+def _call(plan: PlanSource, overrides: Settings, folder: Path) -> str:
+    """Return the call that resumes a comparison from Python."""
+    shown = fspath(plan) if isinstance(plan, PathLike) else plan
+    return f"tudui.compare({shown!r}, {overrides!r}, folder={str(folder)!r})"
 
 
 @contextmanager

@@ -128,7 +128,7 @@ def _name(runs: Path) -> str:
 def _is_under_way(runs: Path) -> bool:
     """Return whether a run or comparison below is unfinished; its event files may not exist yet."""
     return any(
-        not any((lock.parent / result).exists() for result in ("result.json", "comparison.json"))
+        not any((lock.parent / result).exists() for result in ("result.json", "comparison.json", "problems.json"))
         for lock in files_below(runs)
         if lock.suffix == ".lock"
     )

@@ -71,10 +71,14 @@ def mean_difference(differences: Sequence[float], variances: Sequence[float | No
     )
 
 
+def have_one_metric(comparisons: Sequence[Comparison]) -> bool:
+    """Return whether the differences of comparisons may be averaged: their metric has one name and one unit."""
+    return len({(one.metric.name, one.metric.unit) for one in comparisons}) == 1
+
+
 def tallies(comparisons: Sequence[Comparison]) -> list[Tally]:
-    """Return the tally of each variant and noise level; the comparisons have the same, and one metric for a mean."""
-    first, same = comparisons[0], len({(one.metric.name, one.metric.unit) for one in comparisons}) == 1
-    enough = same and len(comparisons) >= FEWEST_PROBLEMS
+    """Return the tally of each variant and noise level, of which the comparisons have the same."""
+    first, enough = comparisons[0], have_one_metric(comparisons) and len(comparisons) >= FEWEST_PROBLEMS
     found = []
     for noise in first.noise_levels:
         ranks = [_ranks(one, noise) for one in comparisons]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from tudui.comparison.outcome import Comparison
-from tudui.comparison.over_problems import FEWEST_PROBLEMS, Tally
+from tudui.comparison.over_problems import FEWEST_PROBLEMS, Tally, have_one_metric
 from tudui.comparison.problems import Problems, steps_of
 from tudui.comparison.verdict import Verdict
 from tudui.report import words
@@ -48,7 +48,7 @@ def report_of_problems(problems: Problems) -> list[Block]:
             else "The name of a problem leads to its own report, with the same verdicts."
         ),
         *(verdict_table(problems, noise) for noise in levels),
-        *(Gallery([_picture(problems, noise)]) for noise in levels if len(problems.metrics) == 1),
+        *_pictures(problems),
         Heading("Protocol"),
         problem_table(problems),
         Bullets(list(protocol_of_problems(problems))),
@@ -94,8 +94,8 @@ def _mean(problems: Problems, tally: Tally) -> str:
 def why_no_mean(problems: Problems) -> Iterator[str]:
     """Yield in one sentence why there is no mean difference and no rank, if there is none."""
     number = len(problems.comparisons)
-    if len(problems.metrics) > 1:
-        yield f"There is no mean over problems: their metrics differ ({', '.join(problems.metrics)})."
+    if not have_one_metric(list(problems.comparisons.values())):
+        yield f"There is no mean over problems: the metrics of their verdicts differ ({', '.join(problems.metrics)})."
     elif number < FEWEST_PROBLEMS:
         yield (
             f"There is no mean over {counted(number, 'problem')}: with fewer than {FEWEST_PROBLEMS}, its 95 % interval "
@@ -215,6 +215,12 @@ def _all_in_one(problems: Problems) -> Comparison:
     """Return a comparison with the pairs of all problems."""
     pairs = tuple(pair for one in problems.comparisons.values() for pair in one.pairs)
     return replace(problems.first, pairs=pairs)
+
+
+def _pictures(problems: Problems) -> Iterator[Block]:
+    """Yield the differences of each noise level, if there are any and they have one scale."""
+    if any(one.pairs for one in problems.comparisons.values()) and have_one_metric([*problems.comparisons.values()]):
+        yield Gallery([_picture(problems, noise) for noise in problems.first.noise_levels])
 
 
 def _picture(problems: Problems, noise: float) -> Picture:
