@@ -38,8 +38,8 @@ def report_of_problems(problems: Problems) -> list[Block]:
         Bullets(conclusions(problems)),
         *(Paragraph(text) for text in why_no_mean(problems)),
         Code(problems.command),
-        Heading("In how many problems"),
-        *(tally_table(problems, noise) for noise in levels),
+        *([Heading("In how many problems")] if are_compared(problems) else []),
+        *tally_tables(problems),
         Heading("Problem by problem"),
         Paragraph(
             "The name of a problem leads to its own report. Verdicts there are corrected for the comparisons of that "
@@ -57,8 +57,16 @@ def report_of_problems(problems: Problems) -> list[Block]:
 
 def summary_of_problems(problems: Problems) -> list[Block]:
     """Return the answer and the main tables."""
-    tables = [tally_table(problems, noise) for noise in problems.first.noise_levels]
-    return [Bullets(conclusions(problems)), *(Paragraph(text) for text in why_no_mean(problems)), *tables]
+    return [
+        Bullets(conclusions(problems)),
+        *(Paragraph(text) for text in why_no_mean(problems)),
+        *tally_tables(problems),
+    ]
+
+
+def are_compared(problems: Problems) -> bool:
+    """Return whether there is a variant to compare with the baseline."""
+    return any(one.pairs for one in problems.comparisons.values())
 
 
 def _variants(problems: Problems) -> list[str]:
@@ -94,6 +102,8 @@ def _mean(problems: Problems, tally: Tally) -> str:
 def why_no_mean(problems: Problems) -> Iterator[str]:
     """Yield in one sentence why there is no mean difference and no rank, if there is none."""
     number = len(problems.comparisons)
+    if not are_compared(problems):
+        return
     if not have_one_metric(list(problems.comparisons.values())):
         yield f"There is no mean over problems: the metrics of their verdicts differ ({', '.join(problems.metrics)})."
     elif number < FEWEST_PROBLEMS:
@@ -103,7 +113,12 @@ def why_no_mean(problems: Problems) -> Iterator[str]:
         )
 
 
-def tally_table(problems: Problems, noise: float) -> Table:
+def tally_tables(problems: Problems) -> list[Table]:
+    """Return a table for each noise level, if variants are compared."""
+    return [_tally_table(problems, noise) for noise in problems.first.noise_levels if are_compared(problems)]
+
+
+def _tally_table(problems: Problems, noise: float) -> Table:
     """Return in how many problems each variant has which verdict; with enough problems, mean difference and rank."""
     unit, with_mean = problems.first.metric.unit, not list(why_no_mean(problems))
     head = ["loss", *map(words.verdict_name, SHOWN)]
@@ -200,7 +215,7 @@ def protocol_of_problems(problems: Problems) -> Iterator[str]:
         yield words.rule(_all_in_one(problems), level="noise level of a problem")
     if first.metric.better == "less":
         yield f"Lower {first.metric.title} is better."
-    if not list(why_no_mean(problems)):
+    if are_compared(problems) and not list(why_no_mean(problems)):
         yield (
             "The mean gives each problem the same weight. Its 95 % interval (Hartung and Knapp, t with one degree of "
             "freedom less than problems) covers other problems of this kind. It is too short if problems share a "
@@ -219,7 +234,7 @@ def _all_in_one(problems: Problems) -> Comparison:
 
 def _pictures(problems: Problems) -> Iterator[Block]:
     """Yield the differences of each noise level, if there are any and they have one scale."""
-    if any(one.pairs for one in problems.comparisons.values()) and have_one_metric([*problems.comparisons.values()]):
+    if are_compared(problems) and have_one_metric(list(problems.comparisons.values())):
         yield Gallery([_picture(problems, noise) for noise in problems.first.noise_levels])
 
 

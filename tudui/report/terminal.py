@@ -17,7 +17,7 @@ from tudui.report.problems import (
     RARE,
     conclusions,
     protocol_of_problems,
-    tally_table,
+    tally_tables,
     verdict_table,
     why_no_mean,
 )
@@ -150,12 +150,10 @@ def _differing(first: Comparison, second: Comparison) -> str:
 
 def terminal_of_problems(problems: Problems, console: Console) -> None:
     """Print the verdicts by problem, their numbers, and the conclusions in words."""
-    levels = problems.first.noise_levels
-    for noise in levels:
+    for noise in problems.first.noise_levels:
         console.print(_verdicts(problems, noise))
         console.print()
-    for noise in levels:
-        found = tally_table(problems, noise)
+    for found in tally_tables(problems):
         empty = {name for name in RARE if {row[found.head.index(name)] for row in found.rows} <= {"0", UNKNOWN}}
         places = [place for place, name in enumerate(found.head) if name not in {*empty, *MEANS}]
         heads = [found.head[place].replace(" ", "\n") for place in places]
