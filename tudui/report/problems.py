@@ -133,8 +133,8 @@ def _tally_table(problems: Problems, noise: float) -> Table:
             cells += [words.between(mean.interval if mean else None, unit, signed=True)]
             cells += [words.number(mean.between if mean else None, unit), UNKNOWN if rank is None else f"{rank:.1f}"]
         rows.append([tally.variant, *cells])
-    start = f"Number of problems with each verdict against {problems.first.baseline}"
-    return Table(f"{start}, {noise_words(problems.first, noise)}", head, rows, words=("loss",))
+    caption = f"Number of problems with each verdict against {problems.first.baseline}"
+    return Table(f"{caption}, {noise_words(problems.first, noise)}", head, rows, words=("loss",))
 
 
 def verdict_table(problems: Problems, noise: float) -> Table:
@@ -211,6 +211,10 @@ def protocol_of_problems(problems: Problems) -> Iterator[str]:
         yield rates_words(first)
     unequal = {name: one for name, one in problems.comparisons.items() if one.unequal}
     yield from (f"{name}: {held_equal(one)}" for name, one in unequal.items())
+    if are_compared(problems):
+        units = sorted({one.metric.unit.difference for one in comparisons} - {""})
+        inside = f" in {listed(units)}" if units else ""
+        yield f"Differences are variant minus baseline{inside}, paired by seed and image."
     if any(pair.n > 1 for one in comparisons for pair in one.pairs):
         yield words.rule(_all_in_one(problems), level="noise level of a problem")
     if first.metric.better == "less":
