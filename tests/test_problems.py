@@ -16,6 +16,7 @@ from scipy import stats
 
 from experiments.simulate_problems import SETTINGS, Setting, measure, paule_mandel
 from tests.conftest import ROOT, TUDUI, wait_for, without
+from tests.test_browser import show
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.over_problems import hartung_knapp, mean_difference, tallies
 from tudui.comparison.problems import Problems, read_problems
@@ -500,3 +501,18 @@ def test_side_by_side_takes_a_problem_and_not_a_grid(grid, tudui):
     assert answer.code == 2
     assert "grid of problems" in answer.err
     assert tudui("report", grid / "tudui-digits", grid / "linear-digits").code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "height", "phone"), [(1280, 900, False), (390, 844, True)])
+def test_the_page_in_a_browser(browser, grid, width, height, phone):
+    show(browser, grid / "report.html", width, height, phone)
+    assert browser.title == "Losses compared on 2 problems: ce, mse and l1"
+    assert browser.get_log("browser") == []
+    page, window = browser.execute_script(
+        "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
+    )
+    assert page == window
+    browser.execute_script("document.querySelector('tbody a').click()")
+    assert browser.current_url == (grid / "tudui-digits" / "report.html").as_uri()
+    assert browser.title == "Losses compared on digits: ce, mse and l1"

@@ -111,6 +111,10 @@ def _grid(plans: Sequence[Plan]) -> Grid:
     names = [f"{folder_name(plan.base.network.name)}-{default_name(plan.base.data.name)}" for plan in plans]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ConfigError([f"network and data: two problems would both be called {twice[0]}; name each once"])
+    if len(plans) < len({plan.base.network for plan in plans}) * len({plan.base.data for plan in plans}):
+        raise ConfigError(["network: auto is another network for tables than for images; name the networks"])
+    if len(tasks := {plan.base.kind.task for plan in plans}) > 1:
+        raise ConfigError([f"data: problems must have the same kind of targets, not {' and '.join(sorted(tasks))}"])
     comparison = plans[0].comparison
     if comparison.until_decided:
         raise ConfigError(

@@ -226,6 +226,8 @@ def protocol_of_problems(problems: Problems) -> Iterator[str]:
             "network or a data set and so go the same way; no verdict follows from it. Rank 1 is the best loss of a "
             "problem."
         )
+    if first.plan.comparison.explain_variance:
+        yield "What the scores vary with is in the report of each problem."
     for name, one in problems.comparisons.items():
         yield from (f"Warning, {name}: {text}." for text in one.warnings)
 

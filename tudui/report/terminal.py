@@ -172,8 +172,8 @@ def _verdicts(problems: Problems, noise: float) -> Table:
     before = ""
     for name, loss, _, _, score, difference, ends, p, verdict in verdict_table(problems, noise).rows:
         both = difference if ends == UNKNOWN else f"{difference}\n({ends})"
-        told = fill(verdict, len("distinguishable"), break_long_words=False)
-        cells = ["" if name == before else name, loss, score, both, p, told]
+        words_of_verdict = fill(verdict, len("distinguishable"), break_long_words=False)
+        cells = ["" if name == before else name, loss, score, both, p, words_of_verdict]
         table.add_row(*(Group(*map(Text, cell.split("\n"))) for cell in cells))
         before = name
     return table
