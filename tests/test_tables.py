@@ -264,6 +264,7 @@ def test_a_bad_file_is_refused_with_its_line(prices, tmp_path, kind):
     ("content", "said"),
     [
         (b"", "is empty"),
+        (b"\0", "NUL byte"),
         (b"\n\n", "is empty"),
         (b"a,price\n", "no rows"),
         (b"a,price\n" + b"1,2\n3,4\n" * 9, "only 18 complete rows"),
