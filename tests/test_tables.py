@@ -182,10 +182,11 @@ def test_few_whole_numbers_are_numbers_until_the_user_says_that_they_are_classes
     assert source.targets.tolist() == [number % 3 for number in range(60)]
 
 
-def test_a_column_that_gives_the_class_is_pointed_out(iris):
+@pytest.mark.parametrize("form", ["{}", "kind {}"])
+def test_a_column_that_gives_the_class_is_pointed_out(iris, form):
     text = iris.read_text().replace("species", "code,species")
     for number, name in enumerate(IRIS.target_names):
-        text = text.replace(f",{name}\n", f",{7 - number},{name}\n")
+        text = text.replace(f",{name}\n", f",{form.format(7 - number)},{name}\n")
     iris.write_text(text)
     assert any("alone give the target: code" in note for note in read(iris, "species").notes)
 
@@ -263,6 +264,7 @@ def test_a_bad_file_is_refused_with_its_line(prices, tmp_path, kind):
     ("content", "said"),
     [
         (b"", "is empty"),
+        (b"\0", "NUL byte"),
         (b"\n\n", "is empty"),
         (b"a,price\n", "no rows"),
         (b"a,price\n" + b"1,2\n3,4\n" * 9, "only 18 complete rows"),

@@ -229,8 +229,8 @@ def _encoding(path: Path) -> str:
         with opened(path) as file:
             if (start := file.read(4)).startswith((b"PK\3\4", b"\xd0\xcf\x11\xe0")):
                 raise DataError(f"{path}: a spreadsheet or an archive, not text; save the table as CSV (UTF-8)")
-            if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or start[:2].count(0) == 1:
-                return str(encoding_of(start))
+            if (found := encoding_of(start)) and found.startswith("UTF-16"):
+                return found
             file.seek(0)
             return _first_other(file, decoder)
     except OSError as error:

@@ -31,7 +31,7 @@ def encoding_of(data: bytes) -> str | None:
     """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "UTF-16"
-    if data[:2].count(0) == 1:  # UTF-16 without its mark: a zero beside each ASCII character
+    if len(data) > 1 and data[:2].count(0) == 1:  # UTF-16 without its mark: a zero beside each ASCII character
         return "UTF-16-LE" if data[1] == 0 else "UTF-16-BE"
     try:
         text = data.decode("gbk")

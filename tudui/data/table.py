@@ -164,15 +164,20 @@ def _source(blocks: list[np.ndarray], columns: _Columns, layout: Layout, file: C
 
 
 def _equal(store: np.ndarray, targets: Tensor, layout: Layout, file: CsvFile) -> list[str]:
-    """Return a note if a feature alone gives the target: then there is nothing to learn."""
+    """Return a note if a column alone gives the target: then there is nothing to learn."""
     answers = targets.numpy() if targets.ndim == 2 else targets.numpy()[:, None]
     of_classes = targets.ndim == 1
 
     def gives(feature: np.ndarray, answer: np.ndarray) -> bool:
         return all(_determines(feature[:some], answer[:some], of_classes) for some in (1000, len(feature)))
 
-    features = zip(layout.names, store.T, strict=True)
-    same = [name for name, feature in features if any(gives(feature, answer) for answer in answers.T)]
+    values = {column.name: store[:, place] for place, column in enumerate(layout.numbers)}
+    start = len(layout.numbers)
+    for column in layout.texts:
+        stop = start + len(column.texts)
+        values[column.name] = store[:, start:stop].argmax(1) + store[:, start:stop].max(1)  # 0: missing
+        start = stop
+    same = [name for name, column in values.items() if any(gives(column, answer) for answer in answers.T)]
     return [f"{file.path}: these columns alone give the target: {listed(same)}; {left_out_by(same[0])}"] if same else []
 
 
