@@ -16,6 +16,7 @@ from tudui.config.overrides import Override
 from tudui.config.own_code import NAMED, is_own
 from tudui.config.plan import SEVERAL, Plan, load_plan, names_in_list, plan_values
 from tudui.config.plug_ins import folder_name
+from tudui.config.schema import AUTO
 from tudui.config.yaml_file import read_yaml
 from tudui.errors import ConfigError
 
@@ -111,8 +112,8 @@ def _grid(plans: Sequence[Plan]) -> Grid:
     names = [f"{folder_name(plan.base.network.name)}-{default_name(plan.base.data.name)}" for plan in plans]
     if twice := [name for name in names if names.count(name) > 1]:
         raise ConfigError([f"network and data: two problems would both be called {twice[0]}; name each once"])
-    if len(plans) < len({plan.base.network for plan in plans}) * len({plan.base.data for plan in plans}):
-        raise ConfigError(["network: auto is another network for tables than for images; name the networks"])
+    if not (_is_product(plans) or all(_is_automatic(plan) for plan in plans)):
+        raise ConfigError(["network: auto is another network for tables than for images; name all networks, or none"])
     if len(tasks := {plan.base.kind.task for plan in plans}) > 1:
         raise ConfigError([f"data: problems must have the same kind of targets, not {' and '.join(sorted(tasks))}"])
     comparison = plans[0].comparison
@@ -125,9 +126,23 @@ def _grid(plans: Sequence[Plan]) -> Grid:
     return Grid(dict(zip(names, plans, strict=True)))
 
 
+def _is_product(plans: Sequence[Plan]) -> bool:
+    """Return whether each network is trained on each data set."""
+    networks, data_sets = ([one for at, one in enumerate(all_) if one not in all_[:at]] for all_ in (
+        [plan.base.network for plan in plans], [plan.base.data for plan in plans]))  # fmt: skip
+    return len(plans) == len(networks) * len(data_sets)
+
+
+def _is_automatic(plan: Plan) -> bool:
+    """Return whether the network is the one that `auto` is for this data."""
+    return plan.base.network.model_dump(exclude_defaults=True) == {"name": AUTO["network"][plan.base.kind.input]}
+
+
 def grid_yaml(grid: Grid) -> str:
     """Return the grid as YAML that `load_plans` reads."""
     found = [plan_values(plan) for plan in grid.plans.values()]
     lists = {section: [values[section] for values in found] for section in SEVERAL}
     unique = {section: [one for at, one in enumerate(all_) if one not in all_[:at]] for section, all_ in lists.items()}
+    if not _is_product(list(grid.plans.values())):
+        unique["network"] = ["auto"]
     return yaml_text({**found[0], **unique})
