@@ -105,7 +105,8 @@ def why_no_mean(problems: Problems) -> Iterator[str]:
     if not are_compared(problems):
         return
     if not have_one_metric(list(problems.comparisons.values())):
-        yield f"There is no mean over problems: the metrics of their verdicts differ ({', '.join(problems.metrics)})."
+        metrics = {words.with_unit(one.metric.title, one.metric.unit) for one in problems.comparisons.values()}
+        yield f"There is no mean over problems: the metrics of their verdicts differ ({', '.join(sorted(metrics))})."
     elif number < FEWEST_PROBLEMS:
         yield (
             f"There is no mean over {counted(number, 'problem')}: with fewer than {FEWEST_PROBLEMS}, its 95 % interval "
