@@ -209,3 +209,26 @@ def test_settings_beside_a_checked_config_are_refused(function, name):
     assert function(checked) is checked
     with pytest.raises(UsageError):
         function(checked, {"train.epochs": 1})
+
+
+@pytest.mark.parametrize("data", ["digits", "rotated-digits", "diabetes"])
+def test_a_loaded_network_gives_the_predictions_of_its_run(data):
+    from tudui.config import load_config
+    from tudui.data import load_data
+
+    run = tudui.train({"data": {"name": data}}, QUICK | {"log.pictures": "none"}, progress=False)
+    network = tudui.load(run)
+    assert not network.training
+    config = load_config(run.run_dir / "config.yaml").config
+    test = load_data(config.data, config.seed).test
+    with torch.inference_mode():
+        outputs = network(test.images)
+    saved = np.load(run.run_dir / "predictions.npz")["predicted"]
+    found = outputs.argmax(1) if data == "digits" else outputs
+    np.testing.assert_allclose(found.numpy(), saved, rtol=1e-4, atol=1e-3)
+    assert list(network.names) == [str(digit) for digit in range(10)] if data == "digits" else len(network.names) == 1
+
+
+def test_what_python_shows_of_the_package_is_public():
+    assert {name for name in dir(tudui) if not name.startswith("__")} == set(tudui.__all__)
+    assert all(getattr(tudui, name) for name in tudui.__all__)

@@ -1,6 +1,6 @@
 """Tudui: understand and compare loss functions on an image classifier.
 
-From Python: `tudui.train("digits", {"loss": "huber"})`, `tudui.compare()`, `tudui.evaluate(run)`,
+From Python: `tudui.train("digits", {"loss": "huber"})`, `tudui.compare()`, `tudui.evaluate(run)`, `tudui.load(run)`,
 `tudui.losses.get("huber", delta=2)`; `tudui.api` has the functions of the other commands. Slow modules are imported
 when they are used.
 """
@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tudui import losses
     from tudui.api.comparing import compare
-    from tudui.api.models import evaluate, export, predict
+    from tudui.api.models import evaluate, export, load, predict
     from tudui.api.training import train
     from tudui.errors import TuduiError
 
 __version__ = "0.2.0"
-__all__ = ["TuduiError", "compare", "evaluate", "export", "losses", "predict", "train"]
+__all__ = ["TuduiError", "compare", "evaluate", "export", "load", "losses", "predict", "train"]
 
 _MODULES = {
     "train": "tudui.api.training",
     "compare": "tudui.api.comparing",
-    **dict.fromkeys(("evaluate", "predict", "export"), "tudui.api.models"),
+    **dict.fromkeys(("evaluate", "predict", "load", "export"), "tudui.api.models"),
     "TuduiError": "tudui.errors",
 }
 
@@ -35,4 +35,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__version__"])

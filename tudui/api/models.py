@@ -1,4 +1,4 @@
-"""Trained weights: `tudui.evaluate`, `tudui.predict`, `tudui.export`."""
+"""Trained weights: `tudui.evaluate`, `tudui.predict`, `tudui.load`, `tudui.export`."""
 
 from collections.abc import Iterable, Sequence
 from os import fspath
@@ -14,7 +14,8 @@ from tudui.inference.export import Export, card_of, export_model, place_of
 from tudui.inference.predict import Prediction as Prediction
 from tudui.inference.predict import Predictions, find_images, predict_files, predict_rows, predict_split
 from tudui.inference.predict import Unreadable as Unreadable
-from tudui.inference.scores import UNPREPARED, evaluate_weights
+from tudui.inference.prepared import Prepared
+from tudui.inference.scores import UNPREPARED, evaluate_weights, preparation_of
 from tudui.inference.scores import Scored as Scored
 from tudui.run_folder import RunResult
 from tudui.weights import read_weights
@@ -99,6 +100,23 @@ def predict(
     return Predictions(
         read, [file.path for file in files], lambda: predict_files(read, files, top=top, normalize=normalize)
     )
+
+
+def load(
+    weights: Named | RunResult, *, best: bool = False, normalize: Normalize = None, network: str | None = None
+) -> Prepared:
+    """Return the trained network as a torch module, with the preparation inside, on the CPU and in evaluation mode.
+
+    It takes images uint8 [N, 3, H, W] or rows float32 [N, F], and returns logits [N, K], or for numbers values [N, K]
+    in the unit of the target; its `names` are the classes or columns. `normalize` as in `evaluate`. `network` names
+    the run's own code again, FILE.py:NAME.
+    """
+    allow_named(network=network)
+    one_of("normalize", normalize, ("standardize", "none"))
+    read = read_weights(_path(weights), best=best)
+    if read.preparation is None and normalize is None:
+        note(UNPREPARED)
+    return Prepared(read, preparation_of(read, normalize, None))
 
 
 def export(

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from tudui.config.own_code import allowed
 from tudui.errors import UsageError
-from tudui.exported import KEY, Channels, Description
-from tudui.tasks import Numbers
+from tudui.exported import KEY, Description
+from tudui.inference.prepared import Prepared
 from tudui.text import in_a_line
 from tudui.weights import Weights
 
@@ -38,35 +38,15 @@ def require_onnx() -> tuple[ModuleType, ModuleType]:
 
 
 class _Whole(nn.Module):
-    """A network with its preparation, and the scale of its targets.
+    """A prepared network that gives probabilities beside its logits."""
 
-    Images uint8 [N, 3, H, W] or rows float32 [N, F] to logits and probabilities, or to values, float32 [N, K].
-    """
-
-    mean: Tensor
-    std: Tensor
-    fill: Tensor
-    location: Tensor
-    scale: Tensor
-
-    def __init__(self, weights: Weights, channels: Channels) -> None:
+    def __init__(self, prepared: Prepared) -> None:
         super().__init__()
-        self.network = weights.model()
-        self.divisor = 255 if len(weights.shape.input) == 3 else 1
-        for name, values in (("mean", channels.mean), ("std", channels.std)):
-            self.register_buffer(name, torch.tensor(values).view(-1, *[1] * (len(weights.shape.input) - 1)))
-        self.fills = bool(channels.fill)
-        self.register_buffer("fill", torch.tensor(channels.fill or 0.0))
-        self.of_numbers = isinstance(weights.task, Numbers)
-        if isinstance(weights.task, Numbers):
-            for name, values in (("location", weights.task.location), ("scale", weights.task.scale)):
-                self.register_buffer(name, torch.tensor(values))
+        self.prepared = prepared
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        if self.fills:
-            inputs = torch.where(inputs.isnan(), self.fill, inputs)
-        outputs = self.network((inputs.float() / self.divisor - self.mean) / self.std)
-        return (outputs * self.scale + self.location,) if self.of_numbers else (outputs, outputs.softmax(1))
+        outputs = self.prepared(inputs)
+        return (outputs,) if self.prepared.of_numbers else (outputs, outputs.softmax(1))
 
 
 def _names(weights: Weights) -> tuple[str, list[str]]:
@@ -87,8 +67,8 @@ def onnx_bytes(weights: Weights, description: Description) -> bytes:
     try:
         with _quiet():
             program = torch.onnx.export(
-                _Whole(weights, description).eval(), (example,), dynamo=True, verbose=False, opset_version=OPSET,
-                input_names=[inputs], output_names=outputs,
+                _Whole(Prepared(weights, description.preparation)).eval(), (example,), dynamo=True, verbose=False,
+                opset_version=OPSET, input_names=[inputs], output_names=outputs,
                 dynamic_shapes=({0: torch.export.Dim(BATCH)},),
             )  # fmt: skip
         assert program is not None
