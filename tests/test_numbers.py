@@ -730,7 +730,7 @@ def test_outliers_hurt_mse_most_huber_less_and_l1_hardly(tmp_path):
         errors[loss] = train(config, tmp_path / loss).values["test"]["absolute_error"]
     assert errors["l1"] < 6
     assert errors["l1"] < errors["huber"] / 2
-    assert errors["huber"] < errors["mse"] / 2
+    assert errors["huber"] < errors["mse"] / 1.5
 
 
 OWN = """

@@ -66,5 +66,7 @@ TUDUI = NetworkSpec(
         for optimizer, rate in (("sgd", sgd), ("adam", adam), ("adamw", adam))
         if rate is not None
     }
-    | rates_of_numbers(sgd=0.02, adam=0.001),  # chosen on validation images of rotated-digits
+    # chosen on validation images of rotated-digits; SGD at 0.1 and 0.2 gains up to 0.6 degrees on right targets, but
+    # with 20 % outliers huber's test error at 0.1 is 23 instead of 16 degrees
+    | rates_of_numbers(sgd=0.05, adam=0.002),
 )

@@ -101,7 +101,8 @@ def side_by_side(first: Comparison, second: Comparison, console: Console) -> Non
     metric = first.metric
     rows = [{(row.variant, row.label_noise): row for row in side.rows} for side in (first, second)]
     title = words.with_unit(f"test {metric.title}", metric.unit)
-    table = plain_table("loss", "labels", "first", "second", "second minus first", left=2, title=title)
+    targets = "labels" if first.task.kind == "classes" else "targets"
+    table = plain_table("loss", targets, "first", "second", "second minus first", left=2, title=title)
     for variant, noise in sorted(rows[0] | rows[1], key=lambda key: key[1]):
         found = [side.get((variant, noise)) for side in rows]
         scores = [row.metrics.get(metric.name) if row else None for row in found]
