@@ -232,3 +232,21 @@ def test_a_loaded_network_gives_the_predictions_of_its_run(data):
 def test_what_python_shows_of_the_package_is_public():
     assert {name for name in dir(tudui) if not name.startswith("__")} == set(tudui.__all__)
     assert all(getattr(tudui, name) for name in tudui.__all__)
+
+
+@pytest.mark.parametrize("step", [5, 12, 20, 33])
+def test_a_sink_can_end_its_run(step):
+    """At a log point in an epoch or at its end; the weights that are scored are those that are saved."""
+    seen = []
+
+    def stop(event):
+        seen.append(event)
+        if type(event).__name__ == "StepEnd" and event.step >= step:
+            raise tudui.StopTraining
+
+    run = tudui.train("digits", QUICK | {"train.epochs": 4}, sinks=[stop], progress=False)
+    assert run.status == "finished"
+    assert run.values["steps"] == -(-step // 5) * 5
+    assert type(seen[-1]).__name__ == "RunEnded"
+    assert "dropped_sinks" not in run.values
+    assert tudui.evaluate(run).evaluated.scores["accuracy"] == run.test_accuracy

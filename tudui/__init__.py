@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from tudui.api.comparing import compare
     from tudui.api.models import evaluate, export, load, predict
     from tudui.api.training import train
-    from tudui.errors import TuduiError
+    from tudui.errors import StopTraining, TuduiError
 
 __version__ = "0.2.0"
-__all__ = ["TuduiError", "compare", "evaluate", "export", "load", "losses", "predict", "train"]
+__all__ = ["StopTraining", "TuduiError", "compare", "evaluate", "export", "load", "losses", "predict", "train"]
 
 _MODULES = {
     "train": "tudui.api.training",
     "compare": "tudui.api.comparing",
     **dict.fromkeys(("evaluate", "predict", "load", "export"), "tudui.api.models"),
-    "TuduiError": "tudui.errors",
+    **dict.fromkeys(("StopTraining", "TuduiError"), "tudui.errors"),
 }
 
 

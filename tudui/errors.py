@@ -63,6 +63,10 @@ class WorkerError(TuduiError):
     exit_code = 7
 
 
+class StopTraining(Exception):  # no error: a sink's request
+    """Raised by a sink to end its run here, as early stopping does: it is saved, scored and reported."""
+
+
 class Interrupted(TuduiError):
     """Ctrl-C (exit code 130), SIGTERM (143) or a closed terminal (129) ended the run after its state was saved."""
 

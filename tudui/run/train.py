@@ -80,7 +80,9 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
                     run.end_epoch(event)
             stopped_by = world.largest(request.signal_number or 0)  # the same answer in all processes
             for number, run, _ in active:
-                if run.diverged or (not stopped_by and run.is_over()):
+                stopped = world.largest(int(run.emit.stopped))  # by a sink, which only the first process has
+                if run.diverged or (not stopped_by and (stopped or run.is_over())):
+                    run.save(LAST)
                     results[number] = run.end()
             if stopped_by and len(results) < len(runs):
                 raise _interrupted([run for n, run in enumerate(runs) if n not in results], stopped_by)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from tudui.errors import TuduiError
+from tudui.errors import StopTraining, TuduiError
 from tudui.events import Event, RunEnded, Warned
 from tudui.sinks import Sink
 from tudui.text import in_a_line
@@ -18,6 +18,7 @@ class Sinks:
         self.record, self.listeners = list(record), list(listeners)
         self.others = [*named, *self.listeners]
         self.dropped: list[str] = []  # what went wrong in each sink that raised
+        self.stopped = False  # whether one has raised StopTraining
 
     def __call__(self, event: Event) -> None:
         """Send an event to every sink."""
@@ -38,6 +39,8 @@ class Sinks:
         for sink in [sink for sink in sinks if sink in self.others]:
             try:
                 sink(event)
+            except StopTraining:
+                self.stopped = True
             except TuduiError:
                 raise
             except Exception as error:
