@@ -10,7 +10,8 @@ from tudui.comparison.over_problems import FEWEST_PROBLEMS, Tally, have_one_metr
 from tudui.comparison.problems import Problems, steps_of
 from tudui.comparison.verdict import Verdict
 from tudui.report import words
-from tudui.report.document import Block, Bullets, Code, Gallery, Heading, Link, Paragraph, Picture, Table
+from tudui.report.answer import forest
+from tudui.report.document import Block, Bullets, Code, Gallery, Heading, Lead, Link, Paragraph, Picture, Table
 from tudui.report.drawing import axis_title, legend_below, new_picture, png, styles_of
 from tudui.report.protocol import held_equal, rates_words
 from tudui.report.words import UNKNOWN, counted, listed, noise_words
@@ -35,11 +36,14 @@ def report_of_problems(problems: Problems) -> list[Block]:
     first, levels = problems.first, problems.first.noise_levels
     return [
         Heading(title_of_problems(problems), 1),
-        Bullets(conclusions(problems)),
-        *(Paragraph(text) for text in why_no_mean(problems)),
-        Code(problems.command),
-        *([Heading("In how many problems")] if are_compared(problems) else []),
+        *(Lead(text) for text in conclusions(problems)),
         *tally_tables(problems),
+        *(Paragraph(text) for text in why_no_mean(problems)),
+        *(
+            forest(one, noise)._replace(caption=f"{name}, {noise_words(one, noise)}")
+            for noise in levels
+            for name, one in problems.comparisons.items()
+        ),
         Heading("Problem by problem"),
         Paragraph(
             "The name of a problem leads to its own report. Verdicts there are corrected for the comparisons of that "
@@ -50,6 +54,7 @@ def report_of_problems(problems: Problems) -> list[Block]:
         *(verdict_table(problems, noise) for noise in levels),
         *_pictures(problems),
         Heading("Protocol"),
+        Code(problems.command),
         problem_table(problems),
         Bullets(list(protocol_of_problems(problems))),
     ]

@@ -1,12 +1,11 @@
 """Comparisons on the terminal."""
 
 from collections.abc import Mapping
-from textwrap import fill
+from textwrap import wrap
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from tudui.comparison.outcome import Comparison
@@ -14,14 +13,12 @@ from tudui.comparison.problems import Problems
 from tudui.report import words
 from tudui.report.answer import advice as which_to_use
 from tudui.report.answer import forest
-from tudui.report.document import Forest
 from tudui.report.problems import (
     MEANS,
     RARE,
     conclusions,
     protocol_of_problems,
     tally_tables,
-    verdict_table,
     why_no_mean,
 )
 from tudui.report.protocol import held_equal
@@ -29,18 +26,14 @@ from tudui.report.variance import advice, variance_table
 from tudui.report.words import UNKNOWN, mean_sd, noise_words
 from tudui.sinks.printable import plain_table
 
-WIDE = 100  # columns
+WIDE, NARROW = 100, 14  # columns
 COLOURS = {"better": "green", "worse": "red", "equivalent": "blue", "identical": "blue", "unstable": "yellow"}
 
 
 def terminal(comparison: Comparison, console: Console) -> None:
     """Print a table per noise level, and its conclusions in words."""
     for noise in comparison.noise_levels:
-        found = forest(comparison, noise)
-        console.print(_table(comparison, noise, found, gap=1 if console.width < WIDE else 2))
-        for claim in found.claims:
-            if claim.notes:
-                console.print(escape(f"{claim.name}: {'; '.join(claim.notes)}"), style="dim")
+        _print_verdicts(comparison, noise, console)
         for figure in comparison.task.beside:
             scores = [
                 f"{row.variant} {mean_sd(row.figures.get(figure.name), figure.unit)}"
@@ -79,19 +72,46 @@ def _print_variance(comparison: Comparison, console: Console) -> None:
         console.print(escape(text))
 
 
-def _table(comparison: Comparison, noise: float, found: Forest, *, gap: int) -> Table:
+def _print_verdicts(comparison: Comparison, noise: float, console: Console, *, above: str = "") -> None:
+    """Print a table with a row per variant, and what else is to be known of each."""
+    found = forest(comparison, noise)
     verdict, loss, difference, mean = found.head
-    table = plain_table(title=escape(found.caption), gap=gap)
+    title = escape(above + found.caption[0].lower() + found.caption[1:] if above else found.caption)
+    table = plain_table(title=title, gap=1 if console.width < WIDE else 2)
     table.add_column(verdict, no_wrap=True)
     table.add_column(loss, overflow="fold", min_width=6)
-    for head in (difference, "p Holm", mean, "rate"):
+    for head in (difference, "p Holm", "\n".join(wrap(mean, NARROW)), "rate"):
         table.add_column(escape(head), justify="right", no_wrap=True)
     for row, claim in zip(comparison.rows_at(noise), found.claims, strict=True):
         pair = comparison.pair_of(row)
         p = words.p_value(pair.p_holm) if pair else ""
         cells = (claim.name, claim.difference, p, claim.mean, f"{row.learning_rate:g}")
         table.add_row(Text(claim.verdict, COLOURS.get(claim.kind, "")), *map(Text, cells))
-    return table
+    console.print(table)
+    for claim in found.claims:
+        if claim.notes:
+            console.print(escape(f"{claim.name}: {'; '.join(claim.notes)}"), style="dim")
+
+
+def terminal_of_problems(problems: Problems, console: Console) -> None:
+    """Print the verdicts by problem, their numbers, and the conclusions in words."""
+    for noise in problems.first.noise_levels:
+        for name, comparison in problems.comparisons.items():
+            _print_verdicts(comparison, noise, console, above=f"{name}, ")
+            console.print()
+    for found in tally_tables(problems):
+        empty = {name for name in RARE if {row[found.head.index(name)] for row in found.rows} <= {"0", UNKNOWN}}
+        places = [place for place, name in enumerate(found.head) if name not in {*empty, *MEANS}]
+        heads = [found.head[place].replace(" ", "\n") for place in places]
+        table = plain_table(*heads, title=escape(found.caption), gap=1 if console.width < WIDE else 2)
+        for row in found.rows:
+            table.add_row(*(escape(row[place]) for place in places))
+        console.print(table)
+        console.print()
+    for text in conclusions(problems):
+        console.print(escape(text), style="bold")
+    for text in (*why_no_mean(problems), *protocol_of_problems(problems)):
+        console.print(escape(text), style="dim")
 
 
 def side_by_side(first: Comparison, second: Comparison, console: Console) -> None:
@@ -140,41 +160,3 @@ def _differing(first: Comparison, second: Comparison) -> str:
     if differing:
         return f"What differs: {'; '.join(differing)}."
     return "The two plans are the same." if one.keys() == two.keys() else "The two plans differ only in their variants."
-
-
-def terminal_of_problems(problems: Problems, console: Console) -> None:
-    """Print the verdicts by problem, their numbers, and the conclusions in words."""
-    for noise in problems.first.noise_levels:
-        console.print(_verdicts(problems, noise))
-        console.print()
-    for found in tally_tables(problems):
-        empty = {name for name in RARE if {row[found.head.index(name)] for row in found.rows} <= {"0", UNKNOWN}}
-        places = [place for place, name in enumerate(found.head) if name not in {*empty, *MEANS}]
-        heads = [found.head[place].replace(" ", "\n") for place in places]
-        table = plain_table(*heads, title=escape(found.caption), gap=1 if console.width < WIDE else 2)
-        for row in found.rows:
-            table.add_row(*(escape(row[place]) for place in places))
-        console.print(table)
-        console.print()
-    for text in (*why_no_mean(problems), *protocol_of_problems(problems)):
-        console.print(escape(text), style="dim")
-    for text in conclusions(problems):
-        console.print(escape(text))
-
-
-def _verdicts(problems: Problems, noise: float) -> Table:
-    """Return the table of scores and verdicts; long cells have two lines."""
-    table = plain_table(title=escape(noise_words(problems.first, noise)), gap=1)
-    for head in ("problem", "loss"):
-        table.add_column(head, overflow="fold")
-    for head in ("score", f"minus {problems.first.baseline}", "p\nHolm"):
-        table.add_column(escape(head), justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    before = ""
-    for name, loss, _, _, score, difference, ends, p, verdict in verdict_table(problems, noise).rows:
-        both = difference if ends == UNKNOWN else f"{difference}\n({ends})"
-        words_of_verdict = fill(verdict, len("distinguishable"), break_long_words=False)
-        cells = ["" if name == before else name, loss, score, both, p, words_of_verdict]
-        table.add_row(*(Group(*map(Text, cell.split("\n"))) for cell in cells))
-        before = name
-    return table
