@@ -18,6 +18,7 @@ from tudui.comparison.collect import collect
 from tudui.comparison.compare import RUNS, compare, read_comparison
 from tudui.comparison.done import read_run
 from tudui.config import load_config, parse_set
+from tudui.config.again import PLAN
 from tudui.config.plan import load_plan
 from tudui.data import dataset_of
 from tudui.files import json_text
@@ -28,7 +29,7 @@ from tudui.networks import NetworkParameters, Shape, build_network
 from tudui.report import terminal
 from tudui.run.prepare import prepare
 from tudui.run.stages import Run
-from tudui.run_folder import PLAN, RunFolder
+from tudui.run_folder import RunFolder
 from tudui.training.checkpoint import LAST, newest_checkpoint
 from tudui.training.device import resolve_machine
 from tudui.weights import Weights, read_weights

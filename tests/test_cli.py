@@ -251,7 +251,7 @@ def test_data_check_counts_classes(tudui):
 def test_config_list_names_every_shipped_config(tudui):
     answer = tudui("config", "list")
     assert {line.split()[0] for line in answer.out.splitlines()[1:]} == {
-        "cifar10", "cifar10-long", "course", "digits", "compare", "compare-cifar10", "problems",
+        "cifar10", "cifar10-long", "course", "digits", "compare", "compare-cifar10", "problems", "regression",
     }  # fmt: skip
 
 

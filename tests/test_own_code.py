@@ -835,7 +835,6 @@ good = {
 }
 bad = {
     "one-hot": Items(pillow, lambda index: torch.eye(2)[half(index)]),
-    "floats": Items(pillow, lambda index: half(index) + 0.5),
     "both": Items(pillow, lambda index: half(index) if index < 30 else "right"),
     "path": Items(lambda index: "image.jpg", half),
     "normalised": Items(lambda index: tensor(index) * 2 - 1, half),
@@ -859,8 +858,7 @@ def test_items_of_any_common_kind(name, tudui):
     ("name", "says"),
     [
         ("one_hot", r"a label must be one number or name \(got Tensor \[2\]\); return its argmax\(\)"),
-        ("floats", r"labels must be all names, or all whole numbers from 0 \(got 0\.5\)"),
-        ("both", r"labels must be all names, or all whole numbers from 0 \(got 'right'\)"),
+        ("both", r"labels must be all names, all whole numbers from 0, or all numbers \(got 'right'\)"),
         ("path", r"an image must be Pillow's, an array or a tensor \(got str of 9\)"),
         ("normalised", r"floats must be from 0 to 1 .*leave Normalize out"),
         ("numbers", r"images must be bytes, or floats from 0 to 1 \(got int64\)"),

@@ -200,7 +200,7 @@ def test_a_plan_never_imports(variants, place, tudui, file, tmp_path):
     Path("plan.yaml").write_text(f"comparison:\n  lr: same\n  variants: {text}\noptimizer:\n  lr: 0.05\n")
     for words in (("--dry-run",), ("--out", "c")):
         answer = tudui("compare-losses", "--config", "plan.yaml", *words)
-        assert (answer.code, "--losses" in answer.err) == (2, True), answer.err
+        assert (answer.code, "--set 'comparison.variants=" in answer.err or "--losses" in answer.err) == (2, True)
     tudui("config", "validate", "plan.yaml")
     assert not list(tmp_path.rglob("imported"))
 
@@ -238,7 +238,7 @@ def test_a_sink_of_a_run_that_resumes(tudui, file):
                   ("tensorboard", "run", "--help")):  # fmt: skip
         assert tudui(*words).code == 0  # none needs the sink
     refused = tudui("train", "--resume", "run", "--epochs", "2")
-    assert (refused.code, "--sink PATH/TO/own.py:lines" in refused.err) == (2, True)
+    assert (refused.code, "PATH/TO/own.py:lines" in refused.err) == (2, True)
     refused = tudui("train", "--config", "run/config.yaml", "--run-dir", "new")
     assert (refused.code, Path("new").exists()) == (2, False)
     assert not Path("imported").exists()

@@ -58,7 +58,6 @@ def compare_losses_command(
     names after --network or --data, between commas, are a grid of problems: a comparison for each, and a summary.
 
     Examples:
-      tudui compare-losses
       tudui compare-losses --network tudui,linear --data digits,folder:PICTURES --lr tuned
       tudui compare-losses --losses ce,probability_mae,gce --label-noise 0,0.4 --seeds 3
     """
@@ -176,7 +175,6 @@ def report_command(
     Examples:
       tudui report COMPARISON
       tudui report COMPARISON OTHER
-      tudui report COMPARISON --latex > table.tex
     """
     from tudui.api.comparing import read_comparison, report
     from tudui.report import FORMS, side_by_side

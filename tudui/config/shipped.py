@@ -5,7 +5,7 @@ from pathlib import Path
 from tudui.errors import ConfigError, did_you_mean
 
 PACKAGE = Path(__file__).parent.parent
-PLANS = ("compare", "problems")  # how the names of plans begin
+PLANS = ("compare", "problems", "regression")  # how the names of plans begin
 
 
 def shipped_configs() -> dict[str, Path]:
