@@ -142,6 +142,8 @@ def test_every_shipped_plan_runs_and_opens_with_command_and_time(name, cifar_cop
     small = ("--data-dir", "copy", "-s", "train.batch_size=16", "--losses", "ce,gce", "--label-noise", "0.4")
     if name == "problems":
         small += ("--lr", "same", "-s", "optimizer.lr=0.02")  # tuning for each problem takes minutes
+    if name == "regression":
+        small = ("--losses", "mse,l1", "--outliers", "0,0.2")
     answer = tudui("compare-losses", "--config", name, *small, *SHORT_COMPARISON, "-o", "shipped")
     assert answer.code == 0, answer.err
     assert Path("shipped/report.html").exists()
