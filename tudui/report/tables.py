@@ -149,7 +149,7 @@ def hashes_table(comparison: Comparison) -> Table:
         for place, hashes in found.items()
     ]
     return Table(
-        "sha256 of every loss's initial state, by noise level and seed (first 8 digits)",
+        f"sha256 of every loss's initial state, by {words.level_name(comparison)} and seed (first 8 digits)",
         ["runs", *(name.replace("_", " ") for name in names)],
         rows,
         words=("runs",),
