@@ -21,8 +21,8 @@ ENDS = (0.005, 0.995)  # quantiles of the predictions between which they are dra
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 POINTS = 401  # of a line of sorted differences
 JUDGED = (
-    "Squared error favours mse, which is made for it, as absolute error favours l1; so no loss is ranked by its own "
-    "value, and all are judged by the same metric on {test}."
+    "Squared error favours mse and absolute error favours l1, as each is made for its own; so no loss is ranked by its "
+    "own value, and all are judged by the same metric on {test}."
 )
 
 

@@ -46,7 +46,8 @@ def rates_words(comparison: Comparison) -> str:
     if plan.lr == "recipe":
         return _words(comparison, f"{start} Each loss has its recipe's, chosen beforehand on validation images.")
     grid, seeds = _rates(plan.rates), counted(plan.tuning_seeds, "unreported seed")
-    words = f"{start} Each loss and {level_name(comparison)} has the best of {grid} by validation {first.title}, on {seeds} each."
+    level = level_name(comparison)
+    words = f"{start} Each loss and {level} has the best of {grid} by validation {first.title}, on {seeds} each."
     if further := sorted({rate for curve in comparison.tuning for rate in curve.rates} - {*plan.rates}):
         words += (
             f" If the best was at an end, rates past it were tried too ({_rates(further)}; the pictures show which)."
