@@ -198,4 +198,4 @@ def _predicted(row: Row, column: int) -> np.ndarray:
 def _name(what: str, comparison: Comparison, noise: float, column: int) -> str:
     """Return the name of a picture's file; columns by number, as a name may contain anything."""
     of_column = f"{what}-column{column}" if comparison.task.outputs > 1 else what
-    return cell_name(of_column, noise, "outliers")
+    return cell_name(of_column, noise)
