@@ -40,7 +40,7 @@ def second_tables(comparison: Comparison) -> Iterator[Block]:
     yield Heading(f"The same models by {title}", 3)
     yield Paragraph(judged(comparison))
     if any(pair.found for pair in comparison.second.pairs):
-        yield Paragraph(f"By {title}: {words.rule(comparison.second)}")
+        yield Paragraph(words.rule(comparison.second))
     yield from (main_table(comparison.second, noise) for noise in comparison.noise_levels)
 
 
