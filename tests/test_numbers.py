@@ -574,8 +574,7 @@ def test_a_comparison_with_outliers(tudui, tmp_path):
     assert float(rows[0]["absolute_error_mean"]) == row["metrics"]["absolute_error"]["mean"]
     text = (tmp_path / "out/report.md").read_text()
     assert "20 % outliers" in text
-    assert "label noise" not in text
-    assert "labels wrong" not in text
+    assert "label" not in text.partition("Settings of every run")[0]
 
 
 def test_the_same_loss_twice_is_identical(tudui):
@@ -731,7 +730,7 @@ def test_outliers_hurt_mse_most_huber_less_and_l1_hardly(tmp_path):
         errors[loss] = train(config, tmp_path / loss).values["test"]["absolute_error"]
     assert errors["l1"] < 6
     assert errors["l1"] < errors["huber"] / 2
-    assert errors["huber"] < errors["mse"] / 1.5
+    assert errors["huber"] < errors["mse"] / 2
 
 
 OWN = """

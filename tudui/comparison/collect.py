@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -17,6 +18,7 @@ from tudui.events import Evaluated
 from tudui.tasks import Metric, metric_named
 from tudui.tasks.classes import confusion_from, confusion_rows
 
+SECOND = {"absolute_error": "squared_error", "squared_error": "absolute_error"}  # metric, and the one beside it
 LABELS = ("clean", "flipped")  # of training images: right ones, and those made wrong on purpose
 FEWEST_OF_CLASS = 10  # test images
 
@@ -28,7 +30,7 @@ def collect(
     first = records[0]
     metric = metric_named(first.task.metrics, plan.comparison.metric, figures=first.task.figures)
     rows = tuple(_rows(plan, records))
-    return Comparison(
+    found = Comparison(
         plan=plan,
         folder=folder,
         command=command,
@@ -42,6 +44,15 @@ def collect(
         pairs=tuple(pairs_of(plan.comparison, rows, metric)),
         tuning=tuple(tuning),
     )
+    return replace(found, second=_by_second_metric(found)) if metric.name in SECOND else found
+
+
+def _by_second_metric(found: Comparison) -> Comparison:
+    """Return a comparison by its second metric; its margin is 5 %, as one in another unit cannot be used."""
+    metric = metric_named(found.task.metrics, SECOND[found.metric.name])
+    settings = found.plan.comparison.model_copy(update={"metric": metric.name, "margin": None})
+    pairs = tuple(pairs_of(settings, found.rows, metric))
+    return replace(found, plan=replace(found.plan, comparison=settings), metric=metric, pairs=pairs)
 
 
 def _warnings(records: Sequence[RunRecord]) -> list[str]:

@@ -134,6 +134,7 @@ class Comparison:
     pairs: tuple[Pair, ...]
     tuning: tuple[Curve, ...]
     explained: tuple[Explained, ...] = ()  # with --explain-variance
+    second: "Comparison | None" = None  # of numbers: the same runs by squared error, or by absolute error
 
     @property
     def test_images(self) -> int | None:
@@ -214,6 +215,7 @@ class Comparison:
             },
             "rows": [self._with_level(_row(row)) for row in self.rows],
             "pairs": [self._with_level(pair_values(pair)) for pair in self.pairs],
+            **({"second_metric": self.second._second_values} if self.second else {}),
             "tuning": [self._with_level(_curve(curve, self.task.metrics[0].name)) for curve in self.tuning],
             "variance": [self._with_level(asdict(one)) for one in self.explained],
             "timing": {
@@ -228,6 +230,12 @@ class Comparison:
                 ],
             },
         }
+
+    @property
+    def _second_values(self) -> dict[str, Any]:
+        """The verdicts by the second metric, as plain values."""
+        pairs = [self._with_level(pair_values(pair)) for pair in self.pairs]
+        return {"metric": self.metric.name, "pairs": pairs}
 
     def _with_level(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return plain values with the noise level under the key of the task."""

@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tudui.comparison.outcome import Comparison, Pair, Row
 from tudui.comparison.verdict import Verdict
-from tudui.report import words
+from tudui.report import for_numbers, words
 from tudui.report.document import Axis, Best, Block, Claim, Forest, Lead, Near, Notice, Paragraph, Table
 from tudui.report.paper import table_of
 from tudui.report.words import UNKNOWN, noise_words
@@ -18,9 +18,14 @@ MOST_ZOOM = 4  # a level whose differences are smaller than the others' by this 
 def answer(comparison: Comparison) -> Iterator[Block]:
     """Yield the advice, the verdicts of each noise level, warnings, and the table of losses by label noise."""
     yield Lead(advice(comparison))
-    yield from (forest(comparison, noise) for noise in comparison.noise_levels)
+    for noise in comparison.noise_levels:
+        yield forest(comparison, noise)
+        if text := words.second_verdicts(comparison, noise):
+            yield Paragraph(text)
     if any(pair.found for pair in comparison.pairs):
         yield Paragraph(words.rule(comparison))
+    if comparison.second:
+        yield Paragraph(for_numbers.judged(comparison))
     yield from (Notice(f"Warning: {text}.") for text in comparison.warnings)
     if len(comparison.noise_levels) > 1:
         yield paper_table(comparison)

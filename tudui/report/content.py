@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from tudui.comparison.outcome import Comparison
-from tudui.report import for_classes
+from tudui.report import for_classes, for_numbers
 from tudui.report.answer import answer
 from tudui.report.document import Block, Bullets, Code, Folded, Gallery, Heading, Paragraph, gallery
 from tudui.report.pictures import gradient_picture, learning_picture, noise_picture, score_picture, tuning_picture
@@ -12,7 +12,7 @@ from tudui.report.protocol import held_equal, protocol, rates_words
 from tudui.report.tables import failures_table, losses_tables, main_table, scores_table
 from tudui.report.variance import variance_section
 from tudui.report.words import counted, listed, needed, noise_words, number_of_seeds
-from tudui.tasks import Classes
+from tudui.tasks import Classes, Numbers
 
 MOST_NAMES = 8  # in a title
 
@@ -26,7 +26,8 @@ def title_of(comparison: Comparison) -> str:
 
 def report_of(comparison: Comparison) -> list[Block]:
     """Return the whole report: the answer, pictures, then details to unfold."""
-    classes = isinstance(comparison.task, Classes) and any(row.finished for row in comparison.rows)
+    finished = any(row.finished for row in comparison.rows)
+    classes, numbers = (isinstance(comparison.task, task) and finished for task in (Classes, Numbers))
     details = [
         *_tables(comparison),
         *(for_classes.wrong_labels(comparison) if classes else ()),
@@ -34,6 +35,7 @@ def report_of(comparison: Comparison) -> list[Block]:
         *losses_tables(comparison),
         *(for_classes.classes(comparison) if classes else ()),
         *(for_classes.pictures(comparison) if classes else ()),
+        *(for_numbers.pictures(comparison) if numbers else ()),
         *protocol(comparison),
     ]
     return [
@@ -100,12 +102,7 @@ def _tables(comparison: Comparison) -> Iterator[Block]:
             "A run lost a class if it never predicts a class that other runs of the same loss predict. The interval of "
             "the rate is exact (Clopper and Pearson)."
         )
-    if comparison.task.kind == "numbers":
-        yield Paragraph(
-            "Every loss is judged by the same score, on test targets without outliers. MSE is made for squared error "
-            "and L1 for absolute error, so the tables below show the other one too; `tudui report --metric` gives its "
-            "verdicts."
-        )
+    yield from for_numbers.second_tables(comparison)
     yield Heading("Other scores")
     yield Paragraph(
         f"Epochs and seconds until the validation {comparison.task.metrics[0].title} first reached this value: means "

@@ -112,7 +112,7 @@ def _caption(comparison: Comparison) -> str:
     base, metric, tested = comparison.plan.base, comparison.metric, comparison.test_images
     score = f"{metric.title} / {metric.unit.value}".removesuffix(" / ")
     network, data, baseline = map(latex_text, (base.network.name, base.data.name, comparison.baseline))
-    images = f" and {tested:,} test images" if tested else ""
+    images = f" and {tested:,} test {comparison.samples}" if tested else ""
     verdicts = {pair.verdict for pair in comparison.pairs}
     marks = [f"${{}}^{{{mark}}}$ {words}" for verdict, (mark, words) in MARKS.items() if verdict in verdicts]
     against = f" {', '.join(marks)} {baseline}; no mark: not decided." if marks else ""
@@ -120,7 +120,7 @@ def _caption(comparison: Comparison) -> str:
         f"Test {latex_text(score)} of {network} on {data} after {counted(base.train.epochs, 'epoch')}, with "
         rf"{number_of_seeds(comparison)}{images}: mean $\pm$ standard deviation over the seeds. Bold: best mean; "
         f"underlined: not distinguishable from it.{against} "
-        f"Tests at level 0.05 over seeds and test images, corrected by Holm's method."
+        f"Tests at level 0.05 over seeds and test {comparison.samples}, corrected by Holm's method."
     )
 
 

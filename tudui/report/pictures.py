@@ -18,6 +18,7 @@ from tudui.report.words import noise_words
 from tudui.style import LABEL, PANEL, TICKS, TITLE, finish
 
 FEW_POINTS = 12
+FEW_DECADES = 10  # values that differ by a larger factor have a logarithmic axis
 BAND = ", the band from the lowest to the highest"
 
 
@@ -63,6 +64,8 @@ def noise_picture(comparison: Comparison) -> Picture:
     figure, axes = new_picture()
     step = min(b - a for a, b in pairwise(sorted(wrong.values())))
     ends, intervals = {}, len(styles) <= MANY
+    means = [score.mean for row in comparison.rows if (score := row.metrics.get(metric.name))]
+    decades = not metric.proportion and 0 < FEW_DECADES * min(means, default=0) < max(means, default=0)
     for index, (variant, style) in enumerate(styles.items()):
         rows = {row.label_noise: row.metrics.get(metric.name) for row in comparison.rows if row.variant == variant}
         known = [(level, score) for level in levels if (score := rows[level])]
@@ -77,6 +80,8 @@ def noise_picture(comparison: Comparison) -> Picture:
             low, high = np.transpose([scale * np.array(score.interval or (np.nan, np.nan)) for _, score in known])
             axes.vlines(x, low, high, color=style.colour, linewidth=1.2, alpha=0.6)
         ends[style] = (x[-1], y[-1])
+    if decades:
+        _use_decades(axes)
     axes.set_xticks(shown := [100 * share for share in wrong.values()], [f"{share:.3g}" for share in shown])
     y_title = axis_title(f"test {metric.title}", metric.unit)
     over, x_title, wrong_targets = "label noise", "training labels made wrong / %", "wrong labels"
@@ -92,7 +97,8 @@ def noise_picture(comparison: Comparison) -> Picture:
             f"; the vertical lines are the 95 % intervals over seeds and test {comparison.samples}."
             if intervals
             else "."
-        ),
+        )
+        + (" Logarithmic, as losses differ by more than a factor of 10." if decades else ""),
         png(figure),
     )
 

@@ -6,7 +6,7 @@ from tudui.comparison.outcome import Comparison, settings_of_every_run
 from tudui.config.dump import yaml_text
 from tudui.report.document import Block, Bullets, Code, Folded, Heading, Paragraph
 from tudui.report.tables import differing_table, hashes_table
-from tudui.report.words import counted, listed
+from tudui.report.words import counted, level_name, listed
 
 SHARED = {
     "initial_weights": "initial weights",
@@ -30,8 +30,11 @@ def held_equal(comparison: Comparison) -> str:
 
 def _words(comparison: Comparison, text: str) -> str:
     """Return a text on images and labels in the words of the comparison's data."""
-    text = text.replace("images", comparison.samples)
-    return text.replace("labels", "targets") if comparison.task.kind == "numbers" else text
+    if comparison.samples == "rows":
+        text = text.replace("order and augmentation of the images", "order of the rows").replace("image", "row")
+    if comparison.task.kind == "numbers":
+        text = text.replace("labels (the wrong ones too)", "targets (the outliers too)").replace("labels", "targets")
+    return text
 
 
 def rates_words(comparison: Comparison) -> str:
@@ -43,7 +46,8 @@ def rates_words(comparison: Comparison) -> str:
     if plan.lr == "recipe":
         return _words(comparison, f"{start} Each loss has its recipe's, chosen beforehand on validation images.")
     grid, seeds = _rates(plan.rates), counted(plan.tuning_seeds, "unreported seed")
-    words = f"{start} Each loss and noise level has the best of {grid} by validation {first.title}, on {seeds} each."
+    level = level_name(comparison)
+    words = f"{start} Each loss and {level} has the best of {grid} by validation {first.title}, on {seeds} each."
     if further := sorted({rate for curve in comparison.tuning for rate in curve.rates} - {*plan.rates}):
         words += (
             f" If the best was at an end, rates past it were tried too ({_rates(further)}; the pictures show which)."
@@ -101,6 +105,7 @@ def _reading(comparison: Comparison) -> Iterator[str]:
         f"p belongs to that interval: an interval of 1 − p instead of 95 % would just touch 0. p Holm is p corrected "
         f"for {_family(comparison)}. No interval is corrected."
     )
+    lost = "; or some of fewer than 10 runs lost a class" if comparison.task.kind == "classes" else ""
     if metric.better == "less":
         yield f"Lower {metric.title} is better."
     yield (
@@ -109,8 +114,8 @@ def _reading(comparison: Comparison) -> Iterator[str]:
         "test image in every seed. “Not distinguishable” is none of these: the data cannot decide."
     )
     yield (
-        "“Unstable”: runs diverged, and the difference would not be certain if they scored as a network whose outputs "
-        "are all equal; or some of fewer than 10 runs lost a class. The difference is that of the runs that finished."
+        f"“Unstable”: runs diverged, and the difference would not be certain if they scored as a network whose outputs "
+        f"are all equal{lost}. The difference is that of the runs that finished."
     )
     yield "± is the standard deviation over seeds; with one seed there is neither deviation nor interval."
     yield "Diverged runs are excluded from means and intervals; the seeds column shows how many."
@@ -119,6 +124,10 @@ def _reading(comparison: Comparison) -> Iterator[str]:
 def _family(comparison: Comparison) -> str:
     """Return for what p is corrected."""
     per_level = comparison.plan.comparison.family == "level"
-    family = "the variants of one noise level, not across levels" if per_level else "all comparisons of this report"
+    family = (
+        f"the variants of one {level_name(comparison)}, not across levels"
+        if per_level
+        else "all comparisons of this report"
+    )
     looks = listed([str(look) for look in comparison.looks])
     return f"{family}, and for verdicts looked at after {looks} seeds" if len(comparison.looks) > 1 else family

@@ -142,15 +142,18 @@ def differing_table(comparison: Comparison) -> Table:
 
 def hashes_table(comparison: Comparison) -> Table:
     """Return the hashes of the initial state of each noise level's and seed's runs."""
-    names = list(next(iter(comparison.hashes.values())))
+    names, numbers = list(next(iter(comparison.hashes.values()))), comparison.task.kind == "numbers"
     found = {place: [hashes[name] for name in names] for place, hashes in comparison.hashes.items()}
     rows = [
-        [place, *(Short(one) if isinstance(one, str) else f"{len(one)} different ones" for one in hashes)]
+        [
+            place.replace("noise", "outliers") if numbers else place,
+            *(Short(one) if isinstance(one, str) else f"{len(one)} different ones" for one in hashes),
+        ]
         for place, hashes in found.items()
     ]
     return Table(
-        "sha256 of every loss's initial state, by noise level and seed (first 8 digits)",
-        ["runs", *(name.replace("_", " ") for name in names)],
+        f"sha256 of every loss's initial state, by {words.level_name(comparison)} and seed (first 8 digits)",
+        ["runs", *("targets" if numbers and name == "labels" else name.replace("_", " ") for name in names)],
         rows,
         words=("runs",),
     )

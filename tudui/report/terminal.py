@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.problems import Problems
-from tudui.report import words
+from tudui.report import for_numbers, words
 from tudui.report.answer import advice as which_to_use
 from tudui.report.answer import forest
 from tudui.report.problems import (
@@ -40,6 +40,8 @@ def terminal(comparison: Comparison, console: Console) -> None:
                 for row in comparison.rows_at(noise)
             ]
             console.print(escape(f"{words.with_unit(figure.title, figure.unit)}: {', '.join(scores)}"))
+        if text := words.second_verdicts(comparison, noise):
+            console.print(escape(text))
         console.print()
     console.print(escape(which_to_use(comparison)), style="bold")
     images, metric = comparison.test_images, comparison.metric
@@ -51,6 +53,8 @@ def terminal(comparison: Comparison, console: Console) -> None:
     console.print(f"Test {metric.title} of the last weights{inside}, {over}{on}.{less}", style="dim")
     if several:
         console.print(words.rule(comparison), style="dim")
+    if comparison.second:
+        console.print(for_numbers.judged(comparison), style="dim")
     for text in comparison.warnings:
         console.print(f"[yellow]warning:[/] {escape(text)}")
     if comparison.unequal:

@@ -73,6 +73,11 @@ def level_words(comparison: Comparison) -> str:
     return "share of outliers" if comparison.task.kind == "numbers" else "level of label noise"
 
 
+def level_name(comparison: Comparison) -> str:
+    """Return what the levels of a comparison are called in a text on method."""
+    return "share of outliers" if comparison.task.kind == "numbers" else "noise level"
+
+
 def noise_words(comparison: Comparison, noise: float) -> str:
     """Return the description of a noise level, to be read after `with`."""
     if comparison.task.kind == "numbers":
@@ -104,20 +109,32 @@ def margin_words(comparison: Comparison, margin: float) -> str:
     return f"{size} {word}".rstrip()
 
 
-def rule(comparison: Comparison, *, level: str = "noise level") -> str:
+def rule(comparison: Comparison, *, level: str | None = None) -> str:
     """Return what the verdicts of this report need."""
     plan, pairs = comparison.plan.comparison, [pair for pair in comparison.pairs if pair.found]
     margins = sorted({pair.found.margin for pair in pairs if pair.found})
     if plan.family == "report":
         family = f"the {counted(len(pairs), 'comparison')} of this report"
     else:
-        family = f"the comparisons of each {level}"
+        family = f"the comparisons of each {level or level_name(comparison)}"
     looks = f" and for looks at {listed(list(map(str, comparison.looks)))} seeds" if len(comparison.looks) > 1 else ""
     margin = " to ".join(margin_words(comparison, one) for one in dict.fromkeys((margins[0], margins[-1])))
     return (
         f"Better or worse: p below 0.05, corrected for {family} (Holm){looks}. "
         f"Equivalent: surely less than {margin} apart."
     )
+
+
+def second_verdicts(comparison: Comparison, noise: float) -> str:
+    """Return the verdicts of one level by the second metric, for example `By squared error: l1 worse.`; else ``."""
+    second = comparison.second
+    if second is None or not second.pairs_at(noise):
+        return ""
+    found = [
+        " ".join([pair.variant, ", ".join([verdict_name(pair.verdict), *small(second, pair)])])
+        for pair in second.pairs_at(noise)
+    ]
+    return f"By {second.metric.title}: {'; '.join(found)}."
 
 
 def verdict_words(comparison: Comparison, pair: Pair) -> str:

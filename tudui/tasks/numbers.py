@@ -58,10 +58,10 @@ class Numbers:
         """K, the number of columns."""
         return len(self.names)
 
-    def unit_of(self, column: int) -> Unit:
-        """Return how a value of a column is written."""
-        word = self.units[column] if self.units else ""
-        digits = 2 - math.floor(math.log10(self.tolerance[column])) if self.tolerance else 3
+    def unit_of(self, column: int, *, power: int = 1) -> Unit:
+        """Return how a value of a column, or its square, is written: with hundredths of the tolerance."""
+        word = self.units[column] + "²" * (power - 1) if self.units and self.units[column] else ""
+        digits = 2 - math.floor(power * math.log10(self.tolerance[column])) if self.tolerance else 3
         return Unit(value=word, difference=word, digits=min(max(digits, 1), 12))
 
     @property
@@ -72,8 +72,7 @@ class Numbers:
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
         """Absolute error first; with several columns, of each column too. Means over columns are in scaled units."""
-        word = self.unit.value
-        squared = replace(self.unit, value=word and f"{word}²", difference=word and f"{word}²")
+        squared = self.unit_of(0, power=2) if self.outputs == 1 else PLAIN
         about: dict[str, Any] = {"better": "less"}
         columns = [
             Metric(name=name, title=f"absolute error of {column}", of=self._error_of(k), unit=self.unit_of(k), **about)

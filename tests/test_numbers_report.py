@@ -1,0 +1,204 @@
+"""The report of a comparison on numbers: both metrics, and its pictures; from real runs, and in a real browser."""
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import TUDUI
+from tests.test_browser import SIZES, show
+from tudui.comparison.compare import read_comparison
+from tudui.report import Report, for_numbers, write_report
+from tudui.report.content import report_of
+from tudui.report.document import Paragraph, pictures_of
+from tudui.report.pictures import noise_picture
+
+METRICS = ["absolute_error", "squared_error"]
+
+
+def compare(*flags: str) -> Callable[[Path], None]:
+    """Return a function that compares losses in a folder, in two epochs."""
+
+    def fill(folder: Path) -> None:
+        command = [*TUDUI, "compare-losses", *flags, "--seeds", "2", "-e", "2", "--set", "log.sinks=[]", "-o", "out"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        (folder / "terminal.txt").write_text(done.stdout)
+
+    return fill
+
+
+@pytest.fixture(scope="session")
+def angles(once) -> Path:
+    return once("angles", compare("--losses", "mse,l1", "--data", "rotated-digits", "--outliers", "0,0.2")) / "out"
+
+
+@pytest.fixture(scope="session")
+def rows(once) -> Path:
+    return once("rows", compare("--losses", "mse,l1,huber", "--data", "diabetes")) / "out"
+
+
+def predictions(folder: Path, run: str) -> dict[str, np.ndarray]:
+    with np.load(folder / "runs" / run / "predictions.npz") as found:
+        return dict(found)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("data", ["angles", "rows"])
+def test_the_second_metric_has_the_verdicts_that_it_has_as_the_first(data, metric, request):
+    folder = request.getfixturevalue(data)
+    found = read_comparison(folder, metric=metric).values
+    (other,) = {*METRICS} - {metric}
+    assert found["metric"] == metric
+    assert found["second_metric"]["metric"] == other
+    expected = read_comparison(folder, metric=other).values["pairs"]
+    assert found["second_metric"]["pairs"] == expected
+    assert {pair["metric"] for pair in expected} == {other}
+    assert found["pairs"] != expected
+
+
+def test_a_margin_is_that_of_the_first_metric_alone(rows):
+    found = read_comparison(rows, margin=7.0).values
+    assert {pair["margin"] for pair in found["pairs"]} == {7.0}
+    second = read_comparison(rows).values["second_metric"]
+    assert found["second_metric"] == second
+
+
+def test_other_metrics_have_none_beside_them(rows, compared):
+    assert "second_metric" not in read_comparison(rows, metric="within").values
+    assert "second_metric" not in read_comparison(compared).values
+
+
+@pytest.mark.parametrize("data", ["angles", "rows"])
+def test_both_verdicts_are_on_the_terminal_and_in_the_report(data, request):
+    folder = request.getfixturevalue(data)
+    comparison = read_comparison(folder)
+    second = comparison.second
+    assert second is not None
+    lines = [
+        "By squared error: "
+        + "; ".join(
+            f"{pair.variant} {pair.verdict.replace('_', ' ')}"
+            + (", by less than" if pair.within_margin and pair.verdict in ("better", "worse") else "")
+            for pair in second.pairs_at(level)
+        )
+        for level in comparison.noise_levels
+    ]
+    shown = (folder.parent / "terminal.txt").read_text()
+    report = (folder / "report.md").read_text()
+    for text in (shown, report):
+        assert text.count("By squared error: ") == len(lines)
+        assert all(line in text for line in lines)
+    assert for_numbers.judged(comparison) in shown
+    assert report.count(for_numbers.judged(comparison)) == 2  # on the first screen, and above the second table
+    tables = report.partition("The same models by squared error")[2].partition("Other scores")[0]
+    assert tables.count("| mse |") == len(lines)
+
+
+@pytest.mark.parametrize("data", ["angles", "rows"])
+def test_no_word_for_classes_or_for_other_samples(data, request):
+    comparison = read_comparison(request.getfixturevalue(data))
+    report = (comparison.folder / "report.md").read_text()
+    text = "\n".join(line for line in report.splitlines() if not line.startswith(("    ", "![")))
+    words = {"label", "class", "noise"} | ({"image"} if data == "rows" else set())
+    assert [word for word in words if word in text.partition("Settings of every run")[0]] == []
+    assert [word for word in words if word in text.partition("How to read the numbers")[2]] == []
+
+
+def test_residual_quantiles_are_those_of_all_predictions(angles):
+    comparison = read_comparison(angles)
+    row = next(one for one in comparison.rows if (one.variant, one.label_noise) == ("l1", 0.2))
+    runs = [predictions(angles, f"l1-outliers20-seed{seed}") for seed in range(2)]
+    residuals = np.concatenate([(run["predicted"] - run["label"])[:, 0] for run in runs]).astype(np.float64)
+    found = for_numbers.residual_quantiles(row, 0)
+    assert found == pytest.approx(np.quantile(residuals, [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]), abs=1e-3)
+
+
+def test_differences_of_errors_are_paired_by_seed_and_sample(angles):
+    comparison = read_comparison(angles)
+    baseline, row = comparison.rows_at(0.2)
+    runs = {loss: [predictions(angles, f"{loss}-outliers20-seed{seed}") for seed in range(2)] for loss in ("mse", "l1")}
+    errors = {
+        loss: np.mean([np.abs(run["predicted"] - run["label"])[:, 0] for run in found], 0)
+        for loss, found in runs.items()
+    }
+    found = for_numbers.error_differences(baseline, row)
+    np.testing.assert_allclose(found, errors["l1"] - errors["mse"], atol=1e-3)
+    (pair,) = comparison.pairs_at(0.2)
+    assert pair.found is not None
+    assert found.mean() == pytest.approx(pair.found.difference, rel=1e-4)
+
+    one = replace(row, runs=row.runs[1:])  # a seed without its partner is left out
+    last = predictions(angles, "l1-outliers20-seed1"), predictions(angles, "mse-outliers20-seed1")
+    first, second = (np.abs(run["predicted"] - run["label"])[:, 0] for run in last)
+    np.testing.assert_allclose(for_numbers.error_differences(baseline, one), first - second, atol=1e-3)
+    assert len(for_numbers.error_differences(replace(baseline, runs=baseline.runs[:1]), one)) == 0
+
+
+def test_every_level_has_its_pictures(angles):
+    names = [picture.name for picture in pictures_of(report_of(read_comparison(angles)))]
+    assert len(names) == len({*names})
+    for kind in ("predicted", "residuals", "error-differences"):
+        assert [name for name in names if name.startswith(kind)] == [kind, f"{kind}-noise20"]
+        assert (angles / "pictures" / f"{kind}-noise20.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_runs_that_all_diverged_are_left_out(rows):
+    comparison = read_comparison(rows)
+    gone = [
+        replace(row, runs=tuple(replace(run, test=None, predictions={}) for run in row.runs)) for row in comparison.rows
+    ]
+    some = replace(comparison, rows=(comparison.rows[0], *gone[1:]))
+    names = [picture.name for block in [[*for_numbers.pictures(some)]] for picture in pictures_of(block)]
+    assert names == ["predicted", "residuals"]
+    blocks = [*for_numbers.pictures(replace(comparison, rows=tuple(gone)))]
+    assert pictures_of(blocks) == []
+    assert len([block for block in blocks if isinstance(block, Paragraph)]) == 2
+
+
+@pytest.mark.parametrize(("factor", "logarithmic"), [(3.0, False), (30.0, True)])
+def test_errors_over_outliers_are_logarithmic_if_they_differ_much(factor, logarithmic, angles):
+    comparison = read_comparison(angles)
+    changed = []
+    for place, row in enumerate(comparison.rows):
+        score = row.metrics["absolute_error"]
+        mean = 5.0 * (factor if place == 2 else 1)
+        changed.append(replace(row, metrics={**row.metrics, "absolute_error": replace(score, mean=mean)}))
+    caption = noise_picture(replace(comparison, rows=tuple(changed))).caption
+    assert ("ogarithmic" in caption) == logarithmic
+
+
+def test_a_notebook_shows_both_metrics(rows):
+    found = Report(**vars(read_comparison(rows)))
+    assert "By squared error: " in found._repr_html_()
+    assert "By squared error: " in repr(found)
+
+
+@pytest.mark.slow
+@SIZES
+def test_the_page_is_whole(browser, angles, tmp_path, width, height, phone):
+    """The line on the second metric is below its verdicts, no picture is missing, and only tables scroll sideways."""
+    write_report(replace(read_comparison(angles), folder=tmp_path))
+    show(browser, tmp_path / "report.html", width, height, phone)
+    forests, lines = browser.execute_script(
+        "const box = one => { const at = one.getBoundingClientRect(); return [at.left, at.right, at.top, at.bottom] };"
+        "const texts = [...document.querySelectorAll('main > p')];"
+        "const lines = texts.filter(one => /^By squared error/.test(one.innerText));"
+        "return [[...document.querySelectorAll('.forest')].map(box), lines.map(box)]"
+    )
+    assert len(forests) == len(lines) == 2
+    for forest, line in zip(forests, lines, strict=True):
+        assert 0 <= line[0] < line[1] <= width
+        assert 0 <= line[2] - forest[3] < 60  # pixels
+    assert lines[0][3] <= height
+    browser.execute_script("document.querySelectorAll('details').forEach(folded => { folded.open = true })")
+    page, window, images = browser.execute_script(
+        "const page = document.documentElement; return [page.scrollWidth, page.clientWidth,"
+        " [...document.images].map(one => [one.naturalWidth, one.alt, one.getBoundingClientRect().right])]"
+    )
+    assert page == window
+    assert len(images) >= 12
+    assert all(natural > 0 and alt and right <= width for natural, alt, right in images)

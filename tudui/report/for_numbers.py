@@ -1,0 +1,201 @@
+"""The report's parts for regression: the second metric, predicted over true values, residuals, errors by sample."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+
+from tudui.comparison.outcome import Comparison, Row
+from tudui.comparison.runs import cell_name
+from tudui.report import words
+from tudui.report.document import Block, Gallery, Heading, Paragraph, Picture, gallery
+from tudui.report.drawing import axis_title, empty_picture, label_ends, new_picture, png, styles_of
+from tudui.report.tables import main_table
+from tudui.report.words import noise_words
+from tudui.style import INK, LABEL, PANEL, TICKS, TITLE, finish
+from tudui.tasks import Numbers
+
+MOST_COLUMNS = 4  # with pictures
+BINS = 48  # of each side of predicted over true
+ENDS = (0.005, 0.995)  # quantiles of the predictions between which they are drawn in place
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+POINTS = 401  # of a line of sorted differences
+JUDGED = (
+    "Squared error favours mse and absolute error favours l1, as each is made for its own; so no loss is ranked by its "
+    "own value, and all are judged by the same metric on {test}."
+)
+
+
+def judged(comparison: Comparison) -> str:
+    """Return which metric favours which loss, and on what all losses are judged."""
+    spoiled = any(comparison.noise_levels)
+    return JUDGED.format(test="test targets without outliers" if spoiled else "the same test targets")
+
+
+def second_tables(comparison: Comparison) -> Iterator[Block]:
+    """Yield the verdicts by the second metric, if there is one."""
+    if comparison.second is None:
+        return
+    title = comparison.second.metric.title
+    yield Heading(f"The same models by {title}", 3)
+    yield Paragraph(judged(comparison))
+    if any(pair.found for pair in comparison.second.pairs):
+        yield Paragraph(words.rule(comparison.second))
+    yield from (main_table(comparison.second, noise) for noise in comparison.noise_levels)
+
+
+def pictures(comparison: Comparison) -> Iterator[Block]:
+    """Yield predicted over true values, residuals, and the differences of each sample's error to the baseline."""
+    task, levels = comparison.task, comparison.noise_levels
+    assert isinstance(task, Numbers)
+    columns = range(min(task.outputs, MOST_COLUMNS))
+    yield Heading("Predicted over true values")
+    if task.outputs > MOST_COLUMNS:
+        yield Paragraph(f"Pictures show the first {MOST_COLUMNS} of {task.outputs} columns.")
+    drawn = [predicted_picture(comparison, noise, column) for noise in levels for column in columns]
+    yield gallery(drawn, otherwise="No run finished.")
+    yield Heading("Residuals")
+    drawn = [residual_picture(comparison, noise, column) for noise in levels for column in columns]
+    yield gallery(drawn, otherwise="No run finished.")
+    if shown := [one for noise in levels if (one := difference_picture(comparison, noise))]:
+        yield Heading(f"Absolute error of each test {comparison.samples[:-1]}, minus {comparison.baseline}")
+        yield Gallery(shown)
+
+
+def predicted_picture(comparison: Comparison, noise: float, column: int) -> Picture | None:
+    """Return a panel per loss with the density of predicted over true values; None if no run finished."""
+    task, rows = comparison.task, _finished(comparison, noise)
+    assert isinstance(task, Numbers)
+    if not rows:
+        return None
+    styles, unit = styles_of(comparison.plan.comparison.variants), task.unit_of(column)
+    true = rows[0].finished[0].predictions["label"][:, column].astype(np.float64)
+    by_row = [_predicted(row, column) for row in rows]
+    low, high = float(true.min()), float(true.max())
+    bottom, top = (float(end) for end in np.quantile(np.concatenate(by_row), ENDS))
+    ends = min(low, bottom), max(high, top)
+    lines, across = -(-len(rows) // 2), min(len(rows), 2)
+    figure = empty_picture(1.15 * PANEL, 0.9 + 2.9 * lines)
+    for place, (row, predicted) in enumerate(zip(rows, by_row, strict=True)):
+        axes, style = figure.add_subplot(lines, across, place + 1), styles[row.variant]
+        x, y = np.tile(true, len(row.finished)), np.clip(predicted, *ends)
+        counts, x_edges, y_edges = np.histogram2d(x, y, bins=BINS, range=((low, high), ends))
+        shades = LinearSegmentedColormap.from_list(style.label, ["white", style.colour])
+        shown = np.ma.masked_equal(0.25 + 0.75 * counts.T / max(counts.max(), 1), 0.25)
+        axes.pcolormesh(x_edges, y_edges, shown, cmap=shades, vmin=0, vmax=1)
+        axes.plot([low, high], [low, high], color=INK, linewidth=1)
+        finish(axes, title=style.label, x="", y="")
+        axes.tick_params(labelsize=TICKS - 2)
+    title, name = noise_words(comparison, noise), task.names[column]
+    figure.suptitle(title, fontsize=TITLE)
+    figure.supxlabel(axis_title(f"true {name}", unit), fontsize=LABEL)
+    figure.supylabel(axis_title(f"predicted {name}", unit), fontsize=LABEL)
+    return Picture(
+        _name("predicted", comparison, noise, column),
+        f"Predicted over true {name} with {title}, a panel per loss: {', '.join(row.variant for row in rows)}.",
+        f"Predicted over true {name} of the last weights with {title}, all seeds pooled: the darker, the more test "
+        f"{comparison.samples}. On the black line a prediction is right. The 1 % of predictions farthest out may be "
+        f"drawn at the edge.",
+        png(figure),
+    )
+
+
+def residual_picture(comparison: Comparison, noise: float, column: int) -> Picture | None:
+    """Return quantiles of the residuals, a line per loss; None if no run finished."""
+    task, rows = comparison.task, _finished(comparison, noise)
+    assert isinstance(task, Numbers)
+    if not rows:
+        return None
+    styles, unit, name = styles_of(comparison.plan.comparison.variants), task.unit_of(column), task.names[column]
+    figure, axes = new_picture(1.3 + 0.55 * len(rows))
+    axes.axvline(0, color=INK, linewidth=1)
+    medians = []
+    for place, row in enumerate(rows):
+        found, colour = residual_quantiles(row, column), styles[row.variant].colour
+        first, low, start, middle, end, high, last = found
+        axes.plot([low, high], [place] * 2, color=colour, linewidth=2)
+        axes.plot([start, end], [place] * 2, color=colour, linewidth=10, alpha=0.45, solid_capstyle="butt")
+        axes.plot([middle] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2.4, zorder=3)
+        axes.plot([first, last], [place] * 2, "o", color=colour, markersize=4)
+        medians.append(f"{row.variant} {unit.text(middle)}")
+    axes.set_yticks(range(len(rows)), [styles[row.variant].label for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    title = noise_words(comparison, noise)
+    finish(axes, title=title, x=axis_title(f"predicted minus true {name}", unit), y="")
+    return Picture(
+        _name("residuals", comparison, noise, column),
+        f"Quantiles of predicted minus true {name} with {title}; medians: {', '.join(medians)}.",
+        f"Predicted minus true {name} with {title}, all seeds pooled: the bar contains half of the residuals, the line "
+        f"90 %, the dots 98 %; the tick is the median.",
+        png(figure),
+    )
+
+
+def residual_quantiles(row: Row, column: int) -> list[float]:
+    """Return the QUANTILES of predicted minus true values of a column, all seeds of a row pooled."""
+    true = [run.predictions["label"][:, column].astype(np.float64) for run in row.finished]
+    found: list[float] = np.quantile(_predicted(row, column) - np.concatenate(true), QUANTILES).tolist()
+    return found
+
+
+def difference_picture(comparison: Comparison, noise: float) -> Picture | None:
+    """Return each sample's difference of the absolute error to the baseline, in order, a line per loss."""
+    metric, styles = comparison.task.metrics[0], styles_of(comparison.plan.comparison.variants)
+    baseline, *_ = [row for row in comparison.rows_at(noise) if row.variant == comparison.baseline]
+    found = {
+        row.variant: differences
+        for row in comparison.rows_at(noise)
+        if row is not baseline and len(differences := error_differences(baseline, row))
+    }
+    if not found:
+        return None
+    figure, axes = new_picture()
+    axes.axhline(0, color=INK, linewidth=1)
+    ends, better = {}, []
+    shares = np.linspace(0, 1, POINTS)
+    for variant, differences in found.items():
+        style, line = styles[variant], np.quantile(differences, shares)
+        axes.plot(100 * shares, line, **style.line)
+        ends[style] = (100.0, float(line[-1]))
+        better.append(f"{variant} {100 * np.mean(differences < 0):.0f} %")
+    axes.set_xlim(0, 100)
+    title, samples = noise_words(comparison, noise), comparison.samples
+    finish(
+        axes,
+        title=title,
+        x=f"test {samples}, sorted by difference / %",
+        y=axis_title(f"{metric.title} minus {comparison.baseline}", metric.unit),
+    )
+    label_ends(axes, ends)
+    return Picture(
+        cell_name("error-differences", noise),
+        f"Absolute error minus that of {comparison.baseline} for each test sample in order, with {title}.",
+        f"{metric.title.capitalize()} minus that of {comparison.baseline} for each of the test {samples} with {title}, "
+        f"mean over the seeds that finished in both, sorted for each loss. Below the black line the loss is better: "
+        f"{', '.join(better)} of the {samples}.",
+        png(figure),
+    )
+
+
+def error_differences(baseline: Row, row: Row) -> np.ndarray:
+    """Return the absolute error of each test sample minus the baseline's [N], mean over the shared seeds; else [0]."""
+    name = row.runs[0].task.metrics[0].name
+    sides = [{run.planned.seed: run.predictions[name].astype(np.float64) for run in side.finished}
+             for side in (row, baseline)]  # fmt: skip
+    shared = sorted(sides[0].keys() & sides[1].keys())
+    return np.mean([sides[0][seed] - sides[1][seed] for seed in shared], axis=0) if shared else np.zeros(0)
+
+
+def _finished(comparison: Comparison, noise: float) -> Sequence[Row]:
+    return [row for row in comparison.rows_at(noise) if row.finished]
+
+
+def _predicted(row: Row, column: int) -> np.ndarray:
+    """Return the predicted values [S N] of a column, seed after seed."""
+    return np.concatenate([run.predictions["predicted"][:, column].astype(np.float64) for run in row.finished])
+
+
+def _name(what: str, comparison: Comparison, noise: float, column: int) -> str:
+    """Return the name of a picture's file; columns by number, as a name may contain anything."""
+    of_column = f"{what}-column{column}" if comparison.task.outputs > 1 else what
+    return cell_name(of_column, noise)
