@@ -453,7 +453,7 @@ def test_tuned_rates_are_chosen_on_validation_and_the_curve_is_kept(tmp_path, tu
 )
 def test_the_best_rate_and_the_next_one_past_an_end(scores, chosen, beyond):
     curve = _curve("ce", 0.0, scores, ACCURACY)
-    assert (curve.chosen, _beyond(curve)[0] if curve.at_the_edge else None) == (chosen, beyond)
+    assert (curve.chosen, _beyond(curve) if curve.at_the_edge else None) == (chosen, beyond)
 
 
 def test_json_is_one_object(compared, tudui):

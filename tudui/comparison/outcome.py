@@ -1,6 +1,6 @@
 """The results of a comparison: a row per variant, a pair per comparison with the baseline; and comparison.json."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -9,7 +9,7 @@ from typing import Any
 from tudui.comparison.done import RunRecord
 from tudui.comparison.looks import looks_of
 from tudui.comparison.power import Needed
-from tudui.comparison.runs import cell_name
+from tudui.comparison.runs import Parameters, cell_name
 from tudui.comparison.statistics import Difference, Rate, Spread, Summary, failure_rate
 from tudui.comparison.variance import Explained
 from tudui.comparison.verdict import Flag, Verdict
@@ -51,6 +51,11 @@ class Row:
     def learning_rate(self) -> float:
         """The peak learning rate of its runs."""
         return self.runs[0].planned.rate
+
+    def parameters(self, names: Iterable[str]) -> dict[str, float]:
+        """Return these settings of the loss, as far as it has them."""
+        loss = self.runs[0].planned.config.loss
+        return {name: getattr(loss, name) for name in names if name in type(loss).model_fields}
 
     @property
     def seeds(self) -> list[int]:
@@ -102,14 +107,28 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """The scores of one variant over a setting of its loss, at the rate that was the best before."""
+
+    name: str  # of the setting
+    rate: float
+    values: Sequence[float]  # ascending
+    scores: Sequence[Sequence[float]]  # first metric on validation, of each value's tuning seeds
+    chosen: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Curve:
-    """The search for one variant's learning rate at one noise level."""
+    """The search for one variant's learning rate at one noise level, and for tuned settings of its loss."""
 
     variant: str
     label_noise: float
-    rates: Sequence[float]  # ascending
+    rates: Sequence[float]  # ascending; those tried with the chosen settings of the loss
     scores: Sequence[Sequence[float]]  # first metric on validation, of each rate's tuning seeds
     chosen: float
+    parameters: Parameters = ()  # the chosen settings of the loss
+    runs: int = 0  # of the whole search
+    over: Sequence[Sensitivity] = ()  # one for each of `parameters`
 
     @property
     def at_the_edge(self) -> bool:
@@ -286,7 +305,9 @@ def pair_values(pair: Pair) -> dict[str, Any]:
 
 
 def _curve(curve: Curve, first: str) -> dict[str, Any]:
-    values = asdict(curve)
+    values = asdict(curve) | {"parameters": dict(curve.parameters)}
     scores = values.pop("scores")
+    for one in values["over"]:
+        one[f"validation_{first}"] = one.pop("scores")
     more = {"name": cell_name(curve.variant, curve.label_noise), "at_the_edge": curve.at_the_edge}
     return values | more | {f"validation_{first}": scores}
