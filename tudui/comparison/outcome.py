@@ -6,10 +6,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tudui.comparison.curve import Curve, curve_values
 from tudui.comparison.done import RunRecord
 from tudui.comparison.looks import looks_of
 from tudui.comparison.power import Needed
-from tudui.comparison.runs import Parameters, cell_name
+from tudui.comparison.runs import cell_name
 from tudui.comparison.statistics import Difference, Rate, Spread, Summary, failure_rate
 from tudui.comparison.variance import Explained
 from tudui.comparison.verdict import Flag, Verdict
@@ -104,36 +105,6 @@ class Pair:
     def n(self) -> int:
         """The number of seeds."""
         return self.found.n if self.found else 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sensitivity:
-    """The scores of one variant over a setting of its loss, at the rate that was the best before."""
-
-    name: str  # of the setting
-    rate: float
-    values: Sequence[float]  # ascending
-    scores: Sequence[Sequence[float]]  # first metric on validation, of each value's tuning seeds
-    chosen: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Curve:
-    """The search for one variant's learning rate at one noise level, and for tuned settings of its loss."""
-
-    variant: str
-    label_noise: float
-    rates: Sequence[float]  # ascending; those tried with the chosen settings of the loss
-    scores: Sequence[Sequence[float]]  # first metric on validation, of each rate's tuning seeds
-    chosen: float
-    parameters: Parameters = ()  # the chosen settings of the loss
-    runs: int = 0  # of the whole search
-    over: Sequence[Sensitivity] = ()  # one for each of `parameters`
-
-    @property
-    def at_the_edge(self) -> bool:
-        """Whether the chosen rate is the lowest or highest, so that one beyond the grid may be better."""
-        return self.chosen in (self.rates[0], self.rates[-1])
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -233,7 +204,7 @@ class Comparison:
             },
             "rows": [self._with_level(_row(row)) for row in self.rows],
             "pairs": [self._with_level(pair_values(pair)) for pair in self.pairs],
-            "tuning": [self._with_level(_curve(curve, self.task.metrics[0].name)) for curve in self.tuning],
+            "tuning": [self._with_level(curve_values(curve, self.task.metrics[0].name)) for curve in self.tuning],
             "variance": [self._with_level(asdict(one)) for one in self.explained],
             "timing": {
                 "loop_seconds": sum(run.result.timing.seconds for row in self.rows for run in row.runs),
@@ -302,12 +273,3 @@ def pair_values(pair: Pair) -> dict[str, Any]:
     values = asdict(pair) | {"flags": list(pair.flags), "needed": [asdict(one) for one in pair.needed]}
     found: dict[str, Any] | None = values.pop("found")
     return values | (found or {"difference": None, "n": 0})
-
-
-def _curve(curve: Curve, first: str) -> dict[str, Any]:
-    values = asdict(curve) | {"parameters": dict(curve.parameters)}
-    scores = values.pop("scores")
-    for one in values["over"]:
-        one[f"validation_{first}"] = one.pop("scores")
-    more = {"name": cell_name(curve.variant, curve.label_noise), "at_the_edge": curve.at_the_edge}
-    return values | more | {f"validation_{first}": scores}

@@ -10,7 +10,6 @@ from tudui.config.network_spec import recipe_name, recipe_rate
 from tudui.config.plan import Plan
 from tudui.errors import ConfigError
 
-
 Cell = tuple[str, float]  # variant and noise level
 Rates = Mapping[Cell, float]
 Parameters = tuple[tuple[str, float], ...]  # tuned settings of a loss, by name
@@ -53,7 +52,12 @@ def reported_runs(
     seeds = seeds or dict.fromkeys(rates, looks_of(plan.comparison)[-1])
     runs = tuple(
         planned_run(
-            plan, variant, noise, seed=first + number, rate=rates[variant, noise], rate_in_name=tuned,
+            plan,
+            variant,
+            noise,
+            seed=first + number,
+            rate=rates[variant, noise],
+            rate_in_name=tuned,
             parameters=parameters.get((variant, noise), ()),
         )  # fmt: skip
         for number in range(max(seeds.values()))

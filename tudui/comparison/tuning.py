@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import fmean, median_low
 from typing import NamedTuple, TypeVar
 
+from tudui.comparison.curve import Curve, Sensitivity
 from tudui.comparison.done import read_task
-from tudui.comparison.outcome import Curve, Sensitivity
 from tudui.comparison.runs import Cell, Parameters, PlannedRun, planned_run
 from tudui.config.comparison import MOST_BEYOND
 from tudui.config.plan import TUNING_SEED, Plan
@@ -80,7 +80,9 @@ class Search:
 
     def _round(self, waiting: Mapping[Cell, Sequence[Setting]]) -> Round:
         """Yield the runs of settings, and read their scores."""
-        planned = [(cell, one, run) for cell, tries in waiting.items() for one in tries for run in self._runs(cell, one)]
+        planned = [
+            (cell, one, run) for cell, tries in waiting.items() for one in tries for run in self._runs(cell, one)
+        ]
         if not planned:
             return
         yield [run for _, _, run in planned]

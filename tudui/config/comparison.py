@@ -133,7 +133,9 @@ class ComparisonConfig(Section):
         if wrong := [key for key in self.tune if key != "lr" and not key.startswith(OF_LOSS)]:
             raise ValueError(f"tune: {wrong[0]} cannot be tuned; use lr, or loss.NAME, for example lr,loss.delta")
         if self.tune and "lr" not in self.tune:
-            raise ValueError(f"tune: the rate is tuned too, because it depends on the loss; use lr,{','.join(self.tune)}")
+            raise ValueError(
+                f"tune: the rate is tuned too, because it depends on the loss; use lr,{','.join(self.tune)}"
+            )
         if unused := [name for name in self.tune_values if name not in self.tuned_parameters]:
             raise ValueError(f"tune_values: {unused[0]} is not tuned; use tune: [lr, loss.{unused[0]}]")
         return self

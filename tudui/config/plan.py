@@ -17,6 +17,7 @@ from tudui.config.overrides import Override
 from tudui.config.own_code import is_own
 from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
 from tudui.config.schema import Config
+from tudui.config.tuned import problems_of_tuning
 from tudui.errors import ConfigError
 
 VARIANTS = ("comparison", "variants")
@@ -205,39 +206,9 @@ def _comparison(given: Any, merge: Merge) -> ComparisonConfig | None:
     if comparison.baseline not in comparison.variants:
         known = ", ".join(comparison.variants)
         merge.problem(("comparison", "baseline"), f"no variant '{comparison.baseline}'; variants: {known}")
-    for name in comparison.tuned_parameters:
-        _check_tuned(name, comparison, merge)
+    for key, problem in problems_of_tuning(comparison):
+        merge.problem(("comparison", *key), problem)
     return comparison
-
-
-def _check_tuned(name: str, comparison: ComparisonConfig, merge: Merge) -> None:
-    """Note a problem if a setting that is to be tuned is one of no loss, no number, or if a value is not allowed."""
-    place, variants = ("comparison", "tune"), comparison.variants.items()
-    having = {variant: loss for variant, loss in variants if name in type(loss).model_fields}
-    if not having:
-        known = sorted({key for _, loss in variants for key, value in loss.model_dump().items() if is_number(value)})
-        hint = f"; these have: {', '.join(f'loss.{one}' for one in known)}" if known else "; use --lr tuned"
-        merge.problem(place, f"no loss of {', '.join(comparison.variants)} has {name}{hint}")
-    for variant, loss in having.items():
-        if not is_number(value := getattr(loss, name)):
-            merge.problem(place, f"loss.{name} of {variant} is not a number (it is {shorten(value)})")
-            return
-        if name not in comparison.tune_values and name not in loss.in_scaled_units:
-            asked = f"--set comparison.tune_values.{name}=[{value:g}]"
-            merge.problem(place, f"which values of loss.{name}? name them: {asked}")
-            return
-        for one in comparison.values_to_try(name):
-            try:
-                type(loss).model_validate(loss.model_dump() | {name: one})
-            except ValidationError as error:
-                problem = error.errors()[0]["msg"].removeprefix("Value error, ")
-                merge.problem(("comparison", "tune_values", name), f"{one:g} for {variant}: {problem}")
-                return
-
-
-def is_number(value: object) -> bool:
-    """Return whether a setting can be tuned."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def variant_name(loss: str) -> str:

@@ -7,7 +7,14 @@ from tudui.comparison.outcome import Comparison
 from tudui.report import for_classes
 from tudui.report.answer import answer
 from tudui.report.document import Block, Bullets, Code, Folded, Gallery, Heading, Paragraph, gallery
-from tudui.report.pictures import gradient_picture, learning_picture, noise_picture, score_picture, tuning_picture
+from tudui.report.pictures import (
+    gradient_picture,
+    learning_picture,
+    noise_picture,
+    score_picture,
+    sensitivity_picture,
+    tuning_picture,
+)
 from tudui.report.protocol import held_equal, protocol, rates_words
 from tudui.report.tables import failures_table, losses_tables, main_table, scores_table
 from tudui.report.variance import variance_section
@@ -141,3 +148,6 @@ def _pictures(comparison: Comparison) -> Iterator[Block]:
     if edges:
         yield Paragraph(f"Chosen at the edge of the grid, so that a rate beyond it may be better: {'; '.join(edges)}.")
     yield Gallery([tuning_picture(comparison, noise) for noise in levels])
+    for name in comparison.plan.comparison.tuned_parameters:
+        yield Heading(f"Sensitivity to {name}")
+        yield Gallery([sensitivity_picture(comparison, noise, name) for noise in levels])
