@@ -42,9 +42,9 @@ OUT = "Folder for runs and report.  [default: below runs/, the same for the same
 @configured(
     "comparison.variants", "network", "data.name", "data.target", "data.labels", "data.dir", "data.size",
     "comparison.seeds", "comparison.until_decided", "comparison.max_seeds", "comparison.label_noise",
-    "comparison.outliers", "comparison.lr", "comparison.tune", "comparison.forms", "comparison.baseline", "comparison.metric",
-    "comparison.margin", "comparison.family", "comparison.explain_variance", "train.epochs", "data.on_bad_image",
-    "data.on_missing", "log.sinks",
+    "comparison.outliers", "comparison.lr", "comparison.tune", "comparison.forms", "comparison.baseline",
+    "comparison.metric", "comparison.margin", "comparison.family", "comparison.explain_variance", "train.epochs",
+    "data.on_bad_image", "data.on_missing", "log.sinks",
 )  # fmt: skip
 def compare_losses_command(
     asked: Asked,

@@ -59,7 +59,7 @@ def reported_runs(
             rate=rates[variant, noise],
             rate_in_name=tuned,
             parameters=parameters.get((variant, noise), ()),
-        )  # fmt: skip
+        )
         for number in range(max(seeds.values()))
         for noise in plan.comparison.levels
         for variant in plan.comparison.variants

@@ -28,8 +28,8 @@ def _problem_of(name: str, comparison: ComparisonConfig) -> str | None:
         if not _is_number(value := getattr(loss, name)):
             return f"{OF_LOSS}{name} of {variant} is not a number (it is {shorten(value)})"
         if name not in comparison.tune_values and name not in loss.in_scaled_units:
-            asked = f"--set comparison.tune_values.{name}=[{value:g}, ...]"
-            return f"{OF_LOSS}{name} has no values to try; name them: {asked}"
+            asked = f"--set comparison.tune_values.{name}=[{value / 2:g},{value:g}]"
+            return f"{OF_LOSS}{name} has no values to try; name them, for example {asked}"
     return None
 
 

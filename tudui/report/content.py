@@ -150,4 +150,13 @@ def _pictures(comparison: Comparison) -> Iterator[Block]:
     yield Gallery([tuning_picture(comparison, noise) for noise in levels])
     for name in comparison.plan.comparison.tuned_parameters:
         yield Heading(f"Sensitivity to {name}")
+        ends = [
+            f"{curve.variant} ({noise_words(comparison, curve.label_noise)}): {one.chosen:g}"
+            for curve in comparison.tuning
+            for one in curve.over
+            if one.name == name and one.chosen in (one.values[0], one.values[-1])
+        ]
+        if ends:
+            advice = f"try more values: comparison.tune_values.{name}"
+            yield Paragraph(f"At an end of the values that were tried, so {advice}. {'; '.join(ends)}.")
         yield Gallery([sensitivity_picture(comparison, noise, name) for noise in levels])

@@ -233,8 +233,8 @@ def _search_picture(
     return Picture(
         cell_name(name, noise),
         f"Validation {first.title} over the {what} with {title}; chosen: {all_chosen}.",
-        f"{what[0].upper()}{what[1:]}{'s' if kind == 'rate' else ''} with {title}: a dot is a tuning seed, the line their "
-        f"mean, the diamond the chosen {kind}. "
+        f"{what[0].upper()}{what[1:]}{'s' if kind == 'rate' else ''} with {title}: a dot is a tuning seed, the line "
+        f"their mean, the diamond the chosen {kind}. "
         + ("A run that diverged counts as 0." if first.better == "more" else "Runs that diverged are not drawn.")
         + more,
         png(figure),

@@ -59,9 +59,9 @@ def _tuned_words(comparison: Comparison) -> str:
     plan = comparison.plan.comparison
     values = listed([f"{name} ({_rates(plan.values_to_try(name))})" for name in plan.tuned_parameters])
     return (
-        f"A rate past an end of the grid was tried up to {MOST_BEYOND} times, then at the best rate {values} of the losses "
-        f"that have it. Each loss and noise level had {comparison.tuning[0].runs} tuning runs: what was left of them, more for a loss without such a "
-        f"setting, tried rates near its best one."
+        f"A rate past an end of the grid was tried up to {MOST_BEYOND} times, then at the best rate {values}, for the "
+        f"losses that have it. Each loss and noise level had {comparison.tuning[0].runs} tuning runs: those that were "
+        f"left, more for a loss without such a setting, tried rates near its best one."
     )
 
 
