@@ -531,7 +531,8 @@ def test_tune_lr_is_lr_tuned():
     ],
 )
 def test_what_cannot_be_tuned_is_one_line(settings, named, tudui):
-    flags = [part for setting in re.split(r" (?=(?:variants|tune_values|lr)[.=])", settings) for part in ("--set", f"comparison.{setting}")]
+    starts = r" (?=(?:variants|tune_values|lr)[.=])"
+    flags = [part for setting in re.split(starts, settings) for part in ("--set", f"comparison.{setting}")]
     answer = tudui("compare-losses", "--dry-run", *flags)
     assert answer.code == 2
     assert len(answer.err.splitlines()) == 1
