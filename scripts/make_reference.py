@@ -161,7 +161,8 @@ def _type(values: Mapping[str, Any]) -> str:
         inner = values["prefixItems"][0] if "prefixItems" in values else values["items"]
         return f"{'two' if 'prefixItems' in values else 'list'} of: {_type(inner)}"
     if values["type"] == "object":
-        return "section of: name and loss"
+        of_each = values.get("additionalProperties")
+        return f"section of: name and {'values' if isinstance(of_each, dict) and 'items' in of_each else 'loss'}"
     name = {
         "boolean": "`true`, `false`",
         "integer": "whole number",

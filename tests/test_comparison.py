@@ -453,7 +453,90 @@ def test_tuned_rates_are_chosen_on_validation_and_the_curve_is_kept(tmp_path, tu
 )
 def test_the_best_rate_and_the_next_one_past_an_end(scores, chosen, beyond):
     curve = _curve("ce", 0.0, scores, ACCURACY)
-    assert (curve.chosen, _beyond(curve)[0] if curve.at_the_edge else None) == (chosen, beyond)
+    assert (curve.chosen, _beyond(curve) if curve.at_the_edge else None) == (chosen, beyond)
+
+
+TUNE = (
+    "compare-losses", "--data", "rotated-digits", "--network", "linear", "--losses", "mse,huber,quantile", "--seeds", 2,
+    "--tune", "lr,loss.delta,loss.tau", "--outliers", "0,0.2", "--set", "comparison.rates=[0.02, 0.05]",
+    "--set", "comparison.tune_values={delta: [0.2, 1], tau: [0.4, 0.6, 0.5]}", *QUICK, *IN_THIS_PROCESS,
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_settings_of_losses_are_tuned_with_as_many_runs_for_each(tmp_path, tudui):
+    """Two rates, three past an end, and 2 + 3 values: 10 settings for each loss, also for mse, which has none."""
+    answer = tudui(*TUNE, "-o", "out")
+    assert answer.code == 0, answer.err
+    values = values_of(Path("out"))
+    names = {path.name for path in Path("out/tuning").iterdir()}
+    scores = {}
+    for name in names:
+        scores.setdefault(name.rpartition("-seed")[0], []).append(
+            json.loads(Path("out/tuning", name, "result.json").read_text())["validation"]["absolute_error"]
+        )
+    for curve, row in zip(values["tuning"], values["rows"], strict=True):
+        mine = {name: found for name, found in scores.items() if name.split("-lr")[0] == row["name"]}
+        assert (curve["runs"], len(mine), {len(found) for found in mine.values()}) == (20, 10, {2})
+        parameter = {"mse": None, "huber": "delta", "quantile": "tau"}[row["variant"]]
+        ending = f"-{parameter}{row['loss'][parameter]:g}" if parameter else ""
+        means = {name: sum(found) for name, found in mine.items()}
+        assert means[f"{row['name']}-lr{row['learning_rate']:.10g}{ending}"] == min(means.values())
+        assert curve["parameters"] == ({parameter: row["loss"][parameter]} if parameter else {})
+        assert [one["name"] for one in curve["over"]] == [parameter] * bool(parameter)
+        for one in curve["over"]:
+            assert one["values"] == {"delta": [0.2, 1], "tau": [0.4, 0.5, 0.6]}[parameter]
+            for value, found in zip(one["values"], one["validation_absolute_error"], strict=True):
+                assert sorted(found) == sorted(mine[f"{row['name']}-lr{one['rate']:.10g}-{parameter}{value:g}"])
+    page = Path("out/report.html").read_text()
+    assert "Sensitivity to delta" in page
+    assert "20 tuning runs" in page
+
+    before = outcome(Path("out"))
+    for name in sorted(names)[::7]:  # of several rounds
+        shutil.rmtree(Path("out/tuning", name))
+    assert tudui("report", "out").code == 2
+    assert tudui(*TUNE, "-o", "out").code == 0
+    assert outcome(Path("out")) == before
+    assert {path.name for path in Path("out/tuning").iterdir()} == names
+
+
+def test_tune_lr_is_lr_tuned():
+    tuned, same = plan_of("tune=[lr]"), plan_of("lr=tuned")
+    assert tuned.comparison == same.comparison
+    assert tuned.comparison.settings_to_try == 5
+    both = plan_of("variants=[ce, huber]", "tune=[lr, loss.delta]")
+    assert (both.comparison.lr, both.comparison.settings_to_try) == ("tuned", 5 + 3 + 4)
+    Path("plan.yaml").write_text(plan_yaml(both))
+    assert load_plan(Path("plan.yaml")).comparison == both.comparison
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ("tune=[lr, loss.delta] variants=[ce, mse]", "delta"),
+        ("tune=[lr, loss.form] variants=[ce, huber]", "form"),
+        ("tune=[lr, loss.name] variants=[ce, huber]", "name"),
+        ("tune=[lr, loss.q] variants=[ce, gce]", "comparison.tune_values.q"),
+        ("tune=[lr, loss.q] variants=[ce, gce] tune_values.q=[0.5,2]", "2 for gce"),
+        ("tune=[lr, loss.delta] variants=[ce, huber] tune_values.delta=[1,1]", "twice"),
+        ("tune=[lr, loss.delta] variants=[ce, huber] tune_values.delta=[]", "tune_values"),
+        ("tune=[lr, loss.delta] variants=[ce, huber] tune_values.q=[0.5]", "tune_values: q"),
+        ("tune=[lr, loss.delta] variants=[ce, huber] tune_values=3", "tune_values"),
+        ("tune=[loss.delta] variants=[ce, huber]", "lr,loss.delta"),
+        ("tune=[lr, train.epochs]", "train.epochs"),
+        ("tune=[lr, lr]", "twice"),
+        ("tune=[lr, 3]", "tune"),
+        ("tune=[lr] lr=same", "lr is same"),
+    ],
+)
+def test_what_cannot_be_tuned_is_one_line(settings, named, tudui):
+    starts = r" (?=(?:variants|tune_values|lr)[.=])"
+    flags = [part for setting in re.split(starts, settings) for part in ("--set", f"comparison.{setting}")]
+    answer = tudui("compare-losses", "--dry-run", *flags)
+    assert answer.code == 2
+    assert len(answer.err.splitlines()) == 1
+    assert named in answer.err
 
 
 def test_json_is_one_object(compared, tudui):

@@ -17,10 +17,13 @@ from tudui.errors import UsageError
 from tudui.invocation import check_environment, number_of_processes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
     from tudui.api.comparing import Arrangement, GridArrangement
     from tudui.config import Override
+    from tudui.config.comparison import ComparisonConfig
     from tudui.config.plan import Plan
     from tudui.config.problems import Grid
     from tudui.report import ProblemsReport, Report
@@ -39,9 +42,9 @@ OUT = "Folder for runs and report.  [default: below runs/, the same for the same
 @configured(
     "comparison.variants", "network", "data.name", "data.target", "data.labels", "data.dir", "data.size",
     "comparison.seeds", "comparison.until_decided", "comparison.max_seeds", "comparison.label_noise",
-    "comparison.outliers", "comparison.lr", "comparison.forms", "comparison.baseline", "comparison.metric",
-    "comparison.margin", "comparison.family", "comparison.explain_variance", "train.epochs", "data.on_bad_image",
-    "data.on_missing", "log.sinks",
+    "comparison.outliers", "comparison.lr", "comparison.tune", "comparison.forms", "comparison.baseline",
+    "comparison.metric", "comparison.margin", "comparison.family", "comparison.explain_variance", "train.epochs",
+    "data.on_bad_image", "data.on_missing", "log.sinks",
 )  # fmt: skip
 def compare_losses_command(
     asked: Asked,
@@ -94,6 +97,19 @@ def _several(override: "Override") -> "Override":
     return replace(override, value=names_in(override.value, flag))
 
 
+def _numbers(values: "Iterable[float]") -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _tuned(comparison: "ComparisonConfig") -> list[str]:
+    """Return how settings of losses are tuned, if there are any."""
+    if not (names := comparison.tuned_parameters):
+        return []
+    values = [f"{name} tuned over {_numbers(comparison.values_to_try(name))}" for name in names]
+    runs = comparison.settings_to_try * comparison.tuning_seeds
+    return [f"{', '.join(values)}; {runs} tuning runs for each loss and noise level"]
+
+
 def _show_estimates(grid: "Grid", way: "GridArrangement", console: "Console", *, json: bool) -> None:
     """Print what would be done for each problem of a grid, and about how long it takes."""
     from tudui.api.comparing import duration
@@ -108,7 +124,8 @@ def _show_estimates(grid: "Grid", way: "GridArrangement", console: "Console", *,
     wrong = "outliers" if base.kind.task == "numbers" else "wrong labels"
     equal = [
         f"{base.train.epochs} epochs, seeds {base.seed} to {base.seed + comparison.seeds - 1}, {wrong} {noise}",
-        *([f"rates tuned over {', '.join(f'{rate:g}' for rate in comparison.rates)}"] if tuned else []),
+        *([f"rates tuned over {_numbers(comparison.rates)}"] if tuned else []),
+        *_tuned(comparison),
     ]
     console.print(f"equal for each problem and loss: {', '.join(equal)}", markup=False)
     whole = sum(found.seconds for found in estimates.values())
@@ -136,8 +153,9 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
         shown = ", ".join(f"{name} {value}" for name, value in settings.items())
         lines.append(
             f"{variant}: {parameters.name}, {parameters.form} form{f' ({shown})' if shown else ''}, "
-            f"learning rate {tuned}{', '.join(f'{rate:g}' for rate in found.rates[variant])}"
+            f"learning rate {tuned}{_numbers(found.rates[variant])}"
         )
+    lines += _tuned(comparison)
     looks = looks_of(comparison)
     seeds = f"seeds {base.seed} to {base.seed + looks[-1] - 1}"
     if len(looks) > 1:

@@ -65,6 +65,7 @@ FLAGS: Mapping[str, Flag] = {
     "comparison.label_noise": Flag(name="--label-noise", metavar="SHARES", panel=CHOICE),
     "comparison.outliers": Flag(name="--outliers", metavar="SHARES", panel=CHOICE),
     "comparison.lr": Flag(name="--lr"),
+    "comparison.tune": Flag(name="--tune", metavar="KEYS"),
     "comparison.explain_variance": Flag(name="--explain-variance", sets=True),
     "comparison.forms": Flag(name="--forms", metavar="FORMS"),
     "comparison.baseline": Flag(name="--baseline", complete=completion.losses),

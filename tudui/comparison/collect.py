@@ -9,8 +9,9 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from tudui.comparison.curve import Curve
 from tudui.comparison.done import RunRecord
-from tudui.comparison.outcome import Comparison, Curve, Means, Row
+from tudui.comparison.outcome import Comparison, Means, Row
 from tudui.comparison.pairs import pairs_of, values_of
 from tudui.comparison.statistics import Spread, summary
 from tudui.config.plan import Plan

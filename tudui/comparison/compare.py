@@ -2,7 +2,7 @@
 
 import hashlib
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from tudui.comparison.done import check_test_images, read_runs
 from tudui.comparison.executors import Executor, Listener, done_before, execute
 from tudui.comparison.looks import looks_of
 from tudui.comparison.outcome import Comparison
-from tudui.comparison.runs import PlannedRun, Rates, given_rates, reported_runs
+from tudui.comparison.runs import NOTHING_ELSE, Cell, Parameters, PlannedRun, Rates, given_rates, reported_runs
 from tudui.comparison.tuning import Search
 from tudui.comparison.variance import Explained, explain, runs_of_sources
 from tudui.comparison.verdict import OPEN
@@ -100,14 +100,16 @@ def _stages(search: Search, folder: Path) -> Iterator[tuple[Sequence[PlannedRun]
         for tried in search:
             yield tried, search.folder
     rates, reported = search.rates if tuned else given_rates(plan), tuple[PlannedRun, ...]()
-    while reported != (runs := runs_so_far(plan, rates, folder)):
+    while reported != (runs := runs_so_far(plan, rates, folder, search.parameters)):
         yield runs, folder / RUNS
         reported = runs
     if plan.comparison.explain_variance:
         yield [run for runs in runs_of_sources(plan, reported).values() for run in runs], folder / VARIANCE
 
 
-def runs_so_far(plan: Plan, rates: Rates, folder: Path) -> tuple[PlannedRun, ...]:
+def runs_so_far(
+    plan: Plan, rates: Rates, folder: Path, parameters: Mapping[Cell, Parameters] = NOTHING_ELSE
+) -> tuple[PlannedRun, ...]:
     """Return the runs to report, as far as the finished ones decide which.
 
     With `until_decided`, each comparison has the seeds of the first look that decides it, or of the last.
@@ -115,7 +117,7 @@ def runs_so_far(plan: Plan, rates: Rates, folder: Path) -> tuple[PlannedRun, ...
     looks = looks_of(plan.comparison)
     seeds = dict.fromkeys(rates, looks[0])
     for more in looks[1:]:
-        runs = reported_runs(plan, rates, seeds)
+        runs = reported_runs(plan, rates, seeds, parameters)
         if not all(done_before(run, folder / RUNS) for run in runs):
             return runs
         pairs = collect(plan, read_runs(runs, folder / RUNS), folder=folder, command="").pairs
@@ -123,7 +125,7 @@ def runs_so_far(plan: Plan, rates: Rates, folder: Path) -> tuple[PlannedRun, ...
         if not undecided:
             return runs
         seeds |= {(name, pair.label_noise): more for pair in undecided for name in (pair.variant, pair.baseline)}
-    return reported_runs(plan, rates, seeds)
+    return reported_runs(plan, rates, seeds, parameters)
 
 
 def _with_earlier_reports(plan: Plan, folder: Path) -> Plan:
@@ -203,11 +205,11 @@ def left_out(comparison: Comparison) -> list[str]:
 
 
 def number_of_runs(plan: Plan) -> int:
-    """Return the number of runs of a plan, at most, with the tuning runs of the grid, not those of rates beyond it."""
+    """Return the number of runs of a plan, at most, with tuning runs, except those of rates past the grid alone."""
     comparison = plan.comparison
     each = looks_of(comparison)[-1]
     if comparison.lr == "tuned":
-        each += len(comparison.rates) * comparison.tuning_seeds
+        each += comparison.settings_to_try * comparison.tuning_seeds
     number = len(comparison.variants) * len(comparison.levels) * each
     if comparison.explain_variance:
         any_rate = {(variant, noise): 1.0 for variant in comparison.variants for noise in comparison.levels}

@@ -1,11 +1,12 @@
 """The results of a comparison: a row per variant, a pair per comparison with the baseline; and comparison.json."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tudui.comparison.curve import Curve, curve_values
 from tudui.comparison.done import RunRecord
 from tudui.comparison.looks import looks_of
 from tudui.comparison.power import Needed
@@ -51,6 +52,11 @@ class Row:
     def learning_rate(self) -> float:
         """The peak learning rate of its runs."""
         return self.runs[0].planned.rate
+
+    def parameters(self, names: Iterable[str]) -> dict[str, float]:
+        """Return these settings of the loss, as far as it has them."""
+        loss = self.runs[0].planned.config.loss
+        return {name: getattr(loss, name) for name in names if name in type(loss).model_fields}
 
     @property
     def seeds(self) -> list[int]:
@@ -99,22 +105,6 @@ class Pair:
     def n(self) -> int:
         """The number of seeds."""
         return self.found.n if self.found else 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Curve:
-    """The search for one variant's learning rate at one noise level."""
-
-    variant: str
-    label_noise: float
-    rates: Sequence[float]  # ascending
-    scores: Sequence[Sequence[float]]  # first metric on validation, of each rate's tuning seeds
-    chosen: float
-
-    @property
-    def at_the_edge(self) -> bool:
-        """Whether the chosen rate is the lowest or highest, so that one beyond the grid may be better."""
-        return self.chosen in (self.rates[0], self.rates[-1])
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -216,7 +206,7 @@ class Comparison:
             "rows": [self._with_level(_row(row)) for row in self.rows],
             "pairs": [self._with_level(pair_values(pair)) for pair in self.pairs],
             **({"second_metric": self.second._second_values} if self.second else {}),
-            "tuning": [self._with_level(_curve(curve, self.task.metrics[0].name)) for curve in self.tuning],
+            "tuning": [self._with_level(curve_values(curve, self.task.metrics[0].name)) for curve in self.tuning],
             "variance": [self._with_level(asdict(one)) for one in self.explained],
             "timing": {
                 "loop_seconds": sum(run.result.timing.seconds for row in self.rows for run in row.runs),
@@ -291,10 +281,3 @@ def pair_values(pair: Pair) -> dict[str, Any]:
     values = asdict(pair) | {"flags": list(pair.flags), "needed": [asdict(one) for one in pair.needed]}
     found: dict[str, Any] | None = values.pop("found")
     return values | (found or {"difference": None, "n": 0})
-
-
-def _curve(curve: Curve, first: str) -> dict[str, Any]:
-    values = asdict(curve)
-    scores = values.pop("scores")
-    more = {"name": cell_name(curve.variant, curve.label_noise), "at_the_edge": curve.at_the_edge}
-    return values | more | {f"validation_{first}": scores}

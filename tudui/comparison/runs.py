@@ -10,6 +10,11 @@ from tudui.config.network_spec import recipe_name, recipe_rate
 from tudui.config.plan import Plan
 from tudui.errors import ConfigError
 
+Cell = tuple[str, float]  # variant and noise level
+Rates = Mapping[Cell, float]
+Parameters = tuple[tuple[str, float], ...]  # tuned settings of a loss, by name
+NOTHING_ELSE: Mapping[Cell, Parameters] = {}
+
 
 @dataclass(frozen=True)
 class PlannedRun:
@@ -32,19 +37,29 @@ class PlannedRun:
         return self.config.optimizer.lr
 
 
-Cell = tuple[str, float]  # variant and noise level
-Rates = Mapping[Cell, float]
+def reported_runs(
+    plan: Plan,
+    rates: Rates,
+    seeds: Mapping[Cell, int] | None = None,
+    parameters: Mapping[Cell, Parameters] = NOTHING_ELSE,
+) -> tuple[PlannedRun, ...]:
+    """Return the reported runs; their names contain what is tuned, because a larger grid may change it.
 
-
-def reported_runs(plan: Plan, rates: Rates, seeds: Mapping[Cell, int] | None = None) -> tuple[PlannedRun, ...]:
-    """Return the reported runs; their names contain a tuned rate, because a larger grid may change it.
-
-    `seeds` gives each variant and noise level a number of seeds of its own, instead of the most that the plan allows.
+    `seeds` gives each variant and noise level a number of seeds of its own, instead of the most that the plan allows;
+    `parameters` gives it tuned settings of its loss.
     """
     first, tuned = plan.base.seed, plan.comparison.lr == "tuned"
     seeds = seeds or dict.fromkeys(rates, looks_of(plan.comparison)[-1])
     runs = tuple(
-        planned_run(plan, variant, noise, seed=first + number, rate=rates[variant, noise], rate_in_name=tuned)
+        planned_run(
+            plan,
+            variant,
+            noise,
+            seed=first + number,
+            rate=rates[variant, noise],
+            rate_in_name=tuned,
+            parameters=parameters.get((variant, noise), ()),
+        )
         for number in range(max(seeds.values()))
         for noise in plan.comparison.levels
         for variant in plan.comparison.variants
@@ -89,11 +104,13 @@ def threads_of(config: Config) -> int:
     return 1 if config.train.threads == "auto" else config.train.threads
 
 
-def planned_run(plan: Plan, variant: str, noise: float, *, seed: int, rate: float, rate_in_name: bool) -> PlannedRun:
-    """Return a run of the plan."""
+def planned_run(
+    plan: Plan, variant: str, noise: float, *, seed: int, rate: float, rate_in_name: bool, parameters: Parameters = ()
+) -> PlannedRun:
+    """Return a run of the plan; `parameters` replace settings of its loss."""
     outliers = any(plan.comparison.outliers)
     settings: dict[str, Any] = {
-        "loss": plan.comparison.variants[variant].model_dump(mode="json"),
+        "loss": plan.comparison.variants[variant].model_dump(mode="json") | dict(parameters),
         "data.outliers" if outliers else "data.label_noise": noise,
         "optimizer.lr": rate,
         "seed": seed,
@@ -103,4 +120,5 @@ def planned_run(plan: Plan, variant: str, noise: float, *, seed: int, rate: floa
     overrides = [Override(key, value, "the plan") for key, value in settings.items()]
     config = config_from(plan.base.model_dump(mode="json"), "the plan", overrides)
     name = cell_name(variant, noise, "outliers" if outliers else "noise") + (f"-lr{rate:.10g}" if rate_in_name else "")
+    name += "".join(f"-{key}{value:.10g}" for key, value in parameters)
     return PlannedRun(f"{name}-seed{seed}", variant, noise, config)

@@ -1,6 +1,7 @@
 """Every setting of a comparison: type, range, default and meaning."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny, model_validator
 
@@ -11,6 +12,9 @@ DEFAULT_LOSSES = {"classes": ("ce", "mse", "l1", "huber"), "numbers": ("mse", "l
 
 
 MAX_RUNS = 10_000  # of a comparison
+MOST_BEYOND = 3  # rates tried past an end of the grid
+SCALES = (0.1, 0.3, 1.0, 3.0)  # to try for a setting of a loss that is a residual, in scaled units
+OF_LOSS = "loss."  # how a tuned setting of a loss begins
 
 
 class ComparisonConfig(Section):
@@ -64,6 +68,18 @@ class ComparisonConfig(Section):
         description="rates to try with lr: tuned",
     )
     tuning_seeds: int = Field(2, ge=2, le=100, description="runs per rate, with seeds that are not reported")
+    tune: tuple[str, ...] = Field(
+        (),
+        strict=False,
+        max_length=5,
+        description="settings to choose on validation, for example lr,loss.delta, with as many runs for each loss; "
+        "lr is the same as lr: tuned",
+    )
+    tune_values: dict[str, Annotated[tuple[float, ...], Field(strict=False, min_length=1, max_length=10)]] = Field(
+        default_factory=dict,
+        description="values to try for a setting of a loss, for example {delta: [0.5, 1]}; without, residuals such as "
+        "delta have 0.1, 0.3, 1 and 3",
+    )
     explain_variance: bool = Field(
         False, description="more runs, to report what the scores vary with: weights, order, split, wrong labels, images"
     )
@@ -84,6 +100,45 @@ class ComparisonConfig(Section):
     def levels(self) -> tuple[float, ...]:
         """The shares of wrong targets: of labels or, if there are any, of outliers."""
         return self.outliers if any(self.outliers) else self.label_noise
+
+    @property
+    def tuned_parameters(self) -> tuple[str, ...]:
+        """The settings of losses to choose on validation, without `loss.`."""
+        return tuple(key.removeprefix(OF_LOSS) for key in self.tune if key.startswith(OF_LOSS))
+
+    def values_to_try(self, parameter: str) -> tuple[float, ...]:
+        """Return the values to try for a setting of a loss."""
+        return self.tune_values.get(parameter, SCALES)
+
+    @property
+    def settings_to_try(self) -> int:
+        """How many settings are tried for each loss and noise level, without rates past an end of `rates` alone."""
+        if not self.tuned_parameters:
+            return len(self.rates)
+        return len(self.rates) + MOST_BEYOND + sum(len(self.values_to_try(name)) for name in self.tuned_parameters)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tune_of_lr(cls, values: Any) -> Any:
+        """Set `lr: tuned` for `tune: [lr, ...]`, of which `tune: [lr]` says no more."""
+        tune = values.get("tune") if isinstance(values, Mapping) else None
+        if not isinstance(tune, list | tuple) or "lr" not in tune:
+            return values
+        if (lr := values.get("lr", "tuned")) != "tuned":
+            raise ValueError(f"tune names lr, and lr is {lr}; use lr: tuned, or tune: []")
+        return {**values, "lr": "tuned", "tune": [] if list(tune) == ["lr"] else tune}
+
+    @model_validator(mode="after")
+    def _tune_is_possible(self) -> "ComparisonConfig":
+        if wrong := [key for key in self.tune if key != "lr" and not key.startswith(OF_LOSS)]:
+            raise ValueError(f"tune: {wrong[0]} cannot be tuned; use lr, or loss.NAME, for example lr,loss.delta")
+        if self.tune and "lr" not in self.tune:
+            raise ValueError(
+                f"tune: the rate is tuned too, because it depends on the loss; use lr,{','.join(self.tune)}"
+            )
+        if unused := [name for name in self.tune_values if name not in self.tuned_parameters]:
+            raise ValueError(f"tune_values: {unused[0]} is not tuned; use tune: [lr, loss.{unused[0]}]")
+        return self
 
     @model_validator(mode="after")
     def _one_kind(self) -> "ComparisonConfig":

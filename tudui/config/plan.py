@@ -17,6 +17,7 @@ from tudui.config.overrides import Override
 from tudui.config.own_code import is_own
 from tudui.config.plug_ins import SAFE_NAME, WHAT_A_NAME_IS
 from tudui.config.schema import Config
+from tudui.config.tuned import problems_of_tuning
 from tudui.errors import ConfigError
 
 VARIANTS = ("comparison", "variants")
@@ -185,7 +186,7 @@ def _comparison(given: Any, merge: Merge) -> ComparisonConfig | None:
     variants = _variants(given.get("variants", list(DEFAULT_LOSSES[merge.kind.task])), merge)
     if not variants and merge.problems:
         return None
-    lists = ("label_noise", "outliers", "rates", "forms")
+    lists = ("label_noise", "outliers", "rates", "forms", "tune")
     values = {
         name: [value] if name in lists and not isinstance(value, list) else value for name, value in given.items()
     }
@@ -205,6 +206,8 @@ def _comparison(given: Any, merge: Merge) -> ComparisonConfig | None:
     if comparison.baseline not in comparison.variants:
         known = ", ".join(comparison.variants)
         merge.problem(("comparison", "baseline"), f"no variant '{comparison.baseline}'; variants: {known}")
+    for key, problem in problems_of_tuning(comparison):
+        merge.problem(("comparison", *key), problem)
     return comparison
 
 

@@ -7,7 +7,14 @@ from tudui.comparison.outcome import Comparison
 from tudui.report import for_classes, for_numbers
 from tudui.report.answer import answer
 from tudui.report.document import Block, Bullets, Code, Folded, Gallery, Heading, Paragraph, gallery
-from tudui.report.pictures import gradient_picture, learning_picture, noise_picture, score_picture, tuning_picture
+from tudui.report.pictures import (
+    gradient_picture,
+    learning_picture,
+    noise_picture,
+    score_picture,
+    sensitivity_picture,
+    tuning_picture,
+)
 from tudui.report.protocol import held_equal, protocol, rates_words
 from tudui.report.tables import failures_table, losses_tables, main_table, scores_table
 from tudui.report.variance import variance_section
@@ -138,3 +145,15 @@ def _pictures(comparison: Comparison) -> Iterator[Block]:
     if edges:
         yield Paragraph(f"Chosen at the edge of the grid, so that a rate beyond it may be better: {'; '.join(edges)}.")
     yield Gallery([tuning_picture(comparison, noise) for noise in levels])
+    for name in comparison.plan.comparison.tuned_parameters:
+        yield Heading(f"Sensitivity to {name}")
+        ends = [
+            f"{curve.variant} ({noise_words(comparison, curve.label_noise)}): {one.chosen:g}"
+            for curve in comparison.tuning
+            for one in curve.over
+            if one.name == name and one.chosen in (one.values[0], one.values[-1])
+        ]
+        if ends:
+            advice = f"try more values: comparison.tune_values.{name}"
+            yield Paragraph(f"At an end of the values that were tried, so {advice}. {'; '.join(ends)}.")
+        yield Gallery([sensitivity_picture(comparison, noise, name) for noise in levels])

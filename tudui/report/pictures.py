@@ -179,34 +179,81 @@ def gradient_picture(comparison: Comparison, noise: float) -> Picture | None:
 
 def tuning_picture(comparison: Comparison, noise: float) -> Picture:
     """Return the validation score by the task's first metric over the learning rate, the chosen rates marked."""
+    curves = {one.variant: (one.rates, one.scores, one.chosen) for one in comparison.tuning if one.label_noise == noise}
+    return _search_picture(
+        comparison, noise, curves, name="learning-rates", what="learning rate", x="peak learning rate"
+    )
+
+
+def sensitivity_picture(comparison: Comparison, noise: float, name: str) -> Picture:
+    """Return the validation score over a tuned setting of the losses that have it, at the best rate of each."""
+    curves, rates = {}, []
+    for curve in comparison.tuning:
+        for one in curve.over:
+            if curve.label_noise == noise and one.name == name:
+                curves[curve.variant] = (one.values, one.scores, one.chosen)
+                rates.append(f"{curve.variant} {one.rate:g}")
+    residual = any(name in loss.in_scaled_units for loss in comparison.plan.comparison.variants.values())
+    x = f"{name}, scaled units" if residual and comparison.task.kind == "numbers" else name
+    more = f" At the best rate before {name} was tuned: {', '.join(rates)}."
+    return _search_picture(comparison, noise, curves, name=f"sensitivity-{name}", what=name, x=x, more=more)
+
+
+Searched = tuple[Sequence[float], Sequence[Sequence[float]], float]  # values, scores [values, seeds], the chosen value
+
+
+def _search_picture(
+    comparison: Comparison,
+    noise: float,
+    curves: Mapping[str, Searched],
+    *,
+    name: str,
+    what: str,
+    x: str,
+    more: str = "",
+) -> Picture:
+    """Return the validation score over the values that were tried of one setting, by variant."""
     first, styles = comparison.task.metrics[0], styles_of(comparison.plan.comparison.variants)
-    curves, scale = [curve for curve in comparison.tuning if curve.label_noise == noise], first.unit.scale
     figure, axes = new_picture()
     ends = {}
-    for curve in curves:
-        style, rates = styles[curve.variant], curve.rates
-        scores = scale * np.array(curve.scores)  # [rates, seeds]
+    for variant, (values, by_seed, chosen) in curves.items():
+        style = styles[variant]
+        scores = first.unit.scale * np.array(by_seed)  # [values, seeds]
         means = scores.mean(1).tolist()
-        axes.plot(rates, means, **style.line)
-        axes.plot(rates, scores, "o", markersize=4, color=style.colour)
-        best = means[rates.index(curve.chosen)]
-        axes.plot(curve.chosen, best, "D", markersize=10, markerfacecolor="none", color=style.colour, mew=2)
-        ends[style] = (rates[-1], means[-1])
-    rates = sorted({rate for curve in curves for rate in curve.rates})
-    axes.set_xscale("log")
-    axes.set_xticks(rates, [f"{rate:g}" for rate in rates], rotation=45 if len(rates) > 6 else 0)
+        axes.plot(values, means, **style.line)
+        axes.plot(values, scores, "o", markersize=4, color=style.colour)
+        best = means[values.index(chosen)]
+        axes.plot(chosen, best, "D", markersize=10, markerfacecolor="none", color=style.colour, mew=2)
+        ends[style] = (values[-1], means[-1])
+    ticks = sorted({value for values, _, _ in curves.values() for value in values})
+    if ticks[0] > 0:
+        axes.set_xscale("log")
+        ticks = _apart(ticks)
+    axes.set_xticks(ticks, [f"{value:g}" for value in ticks], rotation=45 if len(ticks) > 6 else 0)
     axes.minorticks_off()
     title = noise_words(comparison, noise)
-    finish(axes, title=title, x="peak learning rate", y=axis_title(f"validation {first.title}", first.unit))
+    finish(axes, title=title, x=x, y=axis_title(f"validation {first.title}", first.unit))
     label_ends(axes, ends)
-    chosen = ", ".join(f"{curve.variant} {curve.chosen:g}" for curve in curves)
+    all_chosen = ", ".join(f"{variant} {chosen:g}" for variant, (_, _, chosen) in curves.items())
+    kind = "rate" if what == "learning rate" else "value"
     return Picture(
-        cell_name("learning-rates", noise),
-        f"Validation {first.title} over the learning rate with {title}; chosen: {chosen}.",
-        f"Learning rates with {title}: a dot is a tuning seed, the line their mean, the diamond the chosen rate. "
-        + ("A run that diverged counts as 0." if first.better == "more" else "Runs that diverged are not drawn."),
+        cell_name(name, noise),
+        f"Validation {first.title} over the {what} with {title}; chosen: {all_chosen}.",
+        f"{what[0].upper()}{what[1:]}{'s' if kind == 'rate' else ''} with {title}: a dot is a tuning seed, the line "
+        f"their mean, the diamond the chosen {kind}. "
+        + ("A run that diverged counts as 0." if first.better == "more" else "Runs that diverged are not drawn.")
+        + more,
         png(figure),
     )
+
+
+def _apart(values: Sequence[float]) -> list[float]:
+    """Return ascending values without those within 15 % of the one before, because their labels would overlap."""
+    kept = [values[0]]
+    for value in values[1:]:
+        if value > 1.15 * kept[-1]:
+            kept.append(value)
+    return kept
 
 
 def _over_seeds(runs: Sequence[Mapping[float, float]]) -> tuple[np.ndarray, np.ndarray]:

@@ -204,7 +204,7 @@ def protocol_of_problems(problems: Problems) -> Iterator[str]:
         f"Equal for every loss and every problem: {', '.join(size)}, {base.optimizer.name}, {base.schedule.name}. "
         f"The same epochs are more steps on more images."
     )
-    if plan.lr == "tuned":
+    if plan.lr == "tuned" and not plan.tuned_parameters:
         curves = [curve for one in comparisons for curve in one.tuning]
         longer = sum({*curve.rates} > {*plan.rates} for curve in curves)
         yield (

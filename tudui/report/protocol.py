@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from tudui.comparison.outcome import Comparison, settings_of_every_run
+from tudui.config.comparison import MOST_BEYOND
 from tudui.config.dump import yaml_text
 from tudui.report.document import Block, Bullets, Code, Folded, Heading, Paragraph
 from tudui.report.tables import differing_table, hashes_table
@@ -48,11 +49,24 @@ def rates_words(comparison: Comparison) -> str:
     grid, seeds = _rates(plan.rates), counted(plan.tuning_seeds, "unreported seed")
     level = level_name(comparison)
     words = f"{start} Each loss and {level} has the best of {grid} by validation {first.title}, on {seeds} each."
+    if plan.tuned_parameters:
+        return f"{words} {_tuned_words(comparison)}"
     if further := sorted({rate for curve in comparison.tuning for rate in curve.rates} - {*plan.rates}):
         words += (
             f" If the best was at an end, rates past it were tried too ({_rates(further)}; the pictures show which)."
         )
     return words
+
+
+def _tuned_words(comparison: Comparison) -> str:
+    """Return how the settings of the losses were tuned, and that each loss had as many runs for it."""
+    plan = comparison.plan.comparison
+    values = listed([f"{name} ({_rates(plan.values_to_try(name))})" for name in plan.tuned_parameters])
+    return (
+        f"A rate past an end of the grid was tried up to {MOST_BEYOND} times, then at the best rate {values}, for the "
+        f"losses that have it. Each loss and noise level had {comparison.tuning[0].runs} tuning runs: those that were "
+        f"left, more for a loss without such a setting, tried rates near its best one."
+    )
 
 
 def _rates(rates: Iterable[float]) -> str:

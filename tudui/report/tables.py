@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
-from tudui.comparison.outcome import Comparison
+from tudui.comparison.outcome import Comparison, Row
 from tudui.losses import in_unit
 from tudui.losses.residual import PLAIN
 from tudui.report import words
@@ -16,25 +16,36 @@ from tudui.tasks.metric import PERCENT
 def main_table(comparison: Comparison, noise: float) -> Table:
     """Return the main table of one noise level: the metric of the last weights, and differences to the baseline."""
     metric, unit = comparison.metric, comparison.metric.unit
+    tuned = comparison.plan.comparison.tuned_parameters
     head = [
-        "loss", "learning rate", "seeds", with_unit(f"test {metric.title}", unit), "95 % interval",
+        "loss", "learning rate", *tuned, "seeds", with_unit(f"test {metric.title}", unit), "95 % interval",
         f"difference to {comparison.baseline}", "its 95 % interval", "over seeds only", "p", "p Holm",
         "p equivalent", "verdict",
     ]  # fmt: skip
     rows = []
     for row in comparison.rows_at(noise):
         score, pair = row.metrics.get(metric.name), comparison.pair_of(row)
-        cells = [row.variant, f"{row.learning_rate:g}", words.seeds_words(row)]
+        cells = [row.variant, f"{row.learning_rate:g}", *_tuned_cells(row, comparison), words.seeds_words(row)]
         cells += [words.mean_sd(score, unit), words.between(score.interval, unit)] if score else ["diverged", UNKNOWN]
         if pair and (found := pair.found):
             cells.append(words.difference(found.difference, unit))
             cells += [words.between(ends, unit, signed=True) for ends in (found.interval, found.interval_seeds_only)]
             cells += [words.p_value(p) for p in (found.p, pair.p_holm, pair.p_equivalent_holm)]
         else:
-            cells += [UNKNOWN] * (len(head) - 6)
+            cells += [UNKNOWN] * (len(head) - len(cells) - 1)
         rows.append([*cells, words.verdict_words(comparison, pair) if pair else "baseline"])
     caption = f"Test {metric.title} of the last weights, {noise_words(comparison, noise)}"
     return Table(f"{caption}: mean ± standard deviation over seeds", head, rows, words=("loss", "verdict"))
+
+
+def _tuned_cells(row: Row, comparison: Comparison) -> list[str]:
+    """Return the tuned settings of a row's loss, residuals with the unit of the target too."""
+    names = comparison.plan.comparison.tuned_parameters
+    found, residuals = row.parameters(names), in_unit(row.runs[0].planned.config.loss, comparison.task)
+    shown = {
+        name: f"{value:g}" + (f" ({residuals[name]})" if name in residuals else "") for name, value in found.items()
+    }
+    return [shown.get(name, UNKNOWN) for name in names]
 
 
 def failures_table(comparison: Comparison) -> Table:
@@ -121,13 +132,17 @@ def _value(value: float | None) -> str:
 
 
 def differing_table(comparison: Comparison) -> Table:
-    """Return what differs between the variants: the loss section and the learning rate."""
-    levels = comparison.noise_levels
-    rates = {(row.variant, row.label_noise): f"{row.learning_rate:g}" for row in comparison.rows}
-    head = ["variant", "loss section", *(f"learning rate, {noise_words(comparison, level)}" for level in levels)]
+    """Return what differs between the variants: the loss section, the learning rate and other tuned settings."""
+    levels, tuned = comparison.noise_levels, comparison.plan.comparison.tuned_parameters
+    chosen = {
+        (row.variant, row.label_noise): [f"{row.learning_rate:g}", *_tuned_cells(row, comparison)]
+        for row in comparison.rows
+    }
+    head = ["variant", "loss section"]
+    head += [f"{name}, {noise_words(comparison, level)}" for level in levels for name in ("learning rate", *tuned)]
     rows = []
     for name, section in comparison.plan.comparison.variants.items():
-        settings = section.model_dump(mode="json", exclude_none=True)
+        settings = section.model_dump(mode="json", exclude_none=True, exclude={*tuned})
         residuals = in_unit(section, comparison.task)  # by the scale of the first run
         if comparison.task.kind == "numbers":
             settings = {key: value for key, value in settings.items() if key not in ("form", *PLAIN)}
@@ -136,7 +151,7 @@ def differing_table(comparison: Comparison) -> Table:
             + (f" ({residuals[key]})" if key in residuals else "")
             for key, value in settings.items()
         )
-        rows.append([name, shown, *(rates[name, level] for level in levels)])
+        rows.append([name, shown, *(cell for level in levels for cell in chosen[name, level])])
     return Table("What differs between the variants", head, rows, words=("variant", "loss section"))
 
 

@@ -84,12 +84,15 @@ def _print_verdicts(comparison: Comparison, noise: float, console: Console, *, a
     table = plain_table(title=title, gap=1 if console.width < WIDE else 2)
     table.add_column(verdict, no_wrap=True)
     table.add_column(loss, overflow="fold", min_width=6)
-    for head in (difference, "p Holm", "\n".join(wrap(mean, NARROW)), "rate"):
+    tuned = comparison.plan.comparison.tuned_parameters
+    for head in (difference, "p Holm", "\n".join(wrap(mean, NARROW)), "rate", *tuned):
         table.add_column(escape(head), justify="right", no_wrap=True)
     for row, claim in zip(comparison.rows_at(noise), found.claims, strict=True):
         pair = comparison.pair_of(row)
         p = words.p_value(pair.p_holm) if pair else ""
-        cells = (claim.name, claim.difference, p, claim.mean, f"{row.learning_rate:g}")
+        settings = row.parameters(tuned)
+        shown = [f"{settings[name]:g}" if name in settings else words.UNKNOWN for name in tuned]
+        cells = (claim.name, claim.difference, p, claim.mean, f"{row.learning_rate:g}", *shown)
         table.add_row(Text(claim.verdict, COLOURS.get(claim.kind, "")), *map(Text, cells))
     console.print(table)
     for claim in found.claims:
