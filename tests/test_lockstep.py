@@ -1,6 +1,5 @@
 """Runs in lockstep are what they are alone; on a GPU, a captured step is what the eager one is."""
 
-import math
 import time
 
 import pytest
@@ -15,7 +14,7 @@ from tudui.run import Job, train, train_together
 from tudui.training.device import resolve_machine, set_up
 from tudui.training.engine import fit, fit_together
 from tudui.training.state import new_state
-from tudui.training.step import Lockstep, Training
+from tudui.training.step import Training
 
 # what a comparison varies, and what it does not
 RUNS = (
@@ -108,37 +107,6 @@ def test_optimizers_are_torchs(section, kind, settings):
         theirs.step()
     for ours, parameter in zip(optimizer.parameters, model.parameters(), strict=True):
         assert torch.allclose(ours, parameter, rtol=1e-5, atol=1e-7)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_captured_step_is_the_eager_one(precision):
-    shared = (*SHARED, "device=cuda", f"precision={precision}")
-    captured = [training(*shared, *settings) for settings in RUNS]
-    events = list(zip(*fit_together(captured), strict=True))
-    tolerance = 1e-3 if precision == "fp32" else 3e-2
-    for run, seen, settings in zip(captured, events, RUNS, strict=True):
-        eager = training(*shared, *settings)
-        lockstep = Lockstep([eager])
-        lockstep.captured = False
-        expected = list(fit_together([eager], lockstep))
-        first = [(ours.loss, theirs.loss) for ours, (theirs,) in zip(seen, expected, strict=True)][:2]
-        assert all(math.isclose(ours, theirs, rel_tol=tolerance) for ours, theirs in first)
-        assert seen[0].gradient_norm == pytest.approx(expected[0][0].gradient_norm, rel=10 * tolerance)
-        assert seen[0].update_ratio == pytest.approx(expected[0][0].update_ratio, rel=10 * tolerance)
-        spread = {name: counted.total_of_squares for name, counted in seen[-1].histograms.items() if "gradient" in name}
-        last = {name: norm for name, norm in seen[-1].gradient_norm.items() if name != "total"}
-        assert all(0 < spread[f"gradient/{name}"] < 100 * norm**2 for name, norm in last.items() if norm > 0)
-        assert seen[-1].epoch_scores["accuracy"] == pytest.approx(expected[-1][0].epoch_scores["accuracy"], abs=0.03)
-        assert run.state.progress.step == eager.state.progress.step
-
-
-@pytest.mark.gpu
-def test_deterministic_runs_on_a_gpu_are_the_same_bit_for_bit():
-    settings = (*SHARED, "device=cuda", "precision=bf16", "deterministic=true")
-    (first, events), (second, again) = alone(*settings), alone(*settings)
-    assert told(events) == told(again)
-    assert all(torch.equal(a, b) for a, b in zip(weights(first), weights(second), strict=True))
 
 
 @pytest.mark.slow

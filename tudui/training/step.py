@@ -134,8 +134,8 @@ class Lockstep:
             optimizer.rate = rate  # a view
         # a scaler reads its gradients, and several processes wait for each other, in every step
         alone = trainings[0].world.size == 1
-        # a graph repeats its random numbers, and reads from fixed addresses
-        fixed = not any(training.state.random_layers or training.data.train.streamed for training in trainings)
+        # a graph repeats its random numbers and what Python did, and reads from fixed addresses
+        fixed = not any(t.state.random_layers or t.state.own_code or t.data.train.streamed for t in trainings)
         self.captured = self.device.type == "cuda" and state.scaler is None and alone and fixed
         self.streams = [torch.cuda.Stream(self.device) for _ in self.runs] if self.captured else []
         self.pool = torch.cuda.graph_pool_handle() if self.captured else None  # one graph runs at a time
