@@ -5,30 +5,24 @@ from dataclasses import replace
 
 import numpy as np
 
-from tudui.comparison.outcome import Comparison
-from tudui.comparison.over_problems import FEWEST_PROBLEMS, Tally, have_one_metric
+from tudui.comparison.over_problems import have_one_metric
 from tudui.comparison.problems import Problems, steps_of
-from tudui.comparison.verdict import Verdict
 from tudui.report import words
 from tudui.report.answer import forest
+from tudui.report.conclusions import SHOWN, are_compared, compared, conclusions, protocol_of_problems, why_no_mean
 from tudui.report.document import Block, Bullets, Code, Gallery, Heading, Lead, Link, Paragraph, Picture, Table
 from tudui.report.drawing import axis_title, legend_below, new_picture, png, styles_of
-from tudui.report.protocol import held_equal, rates_words
-from tudui.report.words import UNKNOWN, counted, listed, noise_words
+from tudui.report.language import say, speaking_in_pictures
+from tudui.report.words import UNKNOWN, counted, listed, noise_words, title_of_score
 from tudui.style import INK, finish
 
-SHOWN = (
-    Verdict.BETTER, Verdict.EQUIVALENT, Verdict.WORSE, Verdict.NOT_DISTINGUISHABLE, Verdict.UNSTABLE, Verdict.IDENTICAL,
-    Verdict.NO_VERDICT,
-)  # fmt: skip
-MEANS = ("mean difference", "its 95 % interval", "deviation between problems")
-RARE = tuple(words.verdict_name(verdict) for verdict in SHOWN[4:])  # no column in a terminal if no problem has it
 HEIGHT = 0.32  # inches of a line in the picture
 
 
 def title_of_problems(problems: Problems) -> str:
     """Return the report's title."""
-    return f"Losses compared on {counted(len(problems.comparisons), 'problem')}: {listed(_variants(problems))}"
+    data, losses = counted(len(problems.comparisons), "problem"), listed(list(problems.first.plan.comparison.variants))
+    return say("Losses compared on {data}: {losses}", data=data, losses=losses)
 
 
 def report_of_problems(problems: Problems) -> list[Block]:
@@ -40,20 +34,22 @@ def report_of_problems(problems: Problems) -> list[Block]:
         *tally_tables(problems),
         *(Paragraph(text) for text in why_no_mean(problems)),
         *(
-            forest(one, noise)._replace(caption=f"{name}, {noise_words(one, noise)}")
+            forest(one, noise)._replace(caption=say("{name}, {noise}", name=name, noise=noise_words(one, noise)))
             for noise in levels
             for name, one in problems.comparisons.items()
         ),
-        Heading("Problem by problem"),
+        Heading(say("Problem by problem")),
         Paragraph(
-            "The name of a problem leads to its own report. Verdicts there are corrected for the comparisons of that "
-            "report, here for those of all problems, so some may differ."
-            if first.plan.comparison.family == "report"
-            else "The name of a problem leads to its own report, with the same verdicts."
+            say(
+                "The name of a problem leads to its own report. Verdicts there are corrected for the comparisons of "
+                "that report, here for those of all problems, so some may differ."
+                if first.plan.comparison.family == "report"
+                else "The name of a problem leads to its own report, with the same verdicts."
+            )
         ),
         *(verdict_table(problems, noise) for noise in levels),
         *_pictures(problems),
-        Heading("Protocol"),
+        Heading(say("Protocol")),
         Code(problems.command),
         problem_table(problems),
         Bullets(list(protocol_of_problems(problems))),
@@ -69,56 +65,6 @@ def summary_of_problems(problems: Problems) -> list[Block]:
     ]
 
 
-def are_compared(problems: Problems) -> bool:
-    """Return whether there is a variant to compare with the baseline."""
-    return any(one.pairs for one in problems.comparisons.values())
-
-
-def _variants(problems: Problems) -> list[str]:
-    return list(problems.first.plan.comparison.variants)
-
-
-def _compared(problems: Problems, noise: float) -> list[Tally]:
-    """Return the tallies of one noise level, without the baseline's."""
-    return [tally for tally in problems.tallies if tally.label_noise == noise and tally.verdicts]
-
-
-def conclusions(problems: Problems) -> list[str]:
-    """Return for each noise level and variant in how many problems it has which verdict, and the mean difference."""
-    first, number = problems.first, len(problems.comparisons)
-    found = []
-    for noise in first.noise_levels:
-        for tally in _compared(problems, noise):
-            verdicts = tally.verdicts or {}
-            counts = [f"{words.verdict_name(verdict)} in {verdicts[verdict]}" for verdict in SHOWN if verdicts[verdict]]
-            text = f"With {noise_words(first, noise)}, {tally.variant} against {first.baseline}: {listed(counts)}"
-            mean = f" Mean difference {_mean(problems, tally)}." if tally.mean else ""
-            found.append(f"{text} of {counted(number, 'problem')}.{mean}")
-    return found
-
-
-def _mean(problems: Problems, tally: Tally) -> str:
-    unit, mean = problems.first.metric.unit, tally.mean
-    assert mean is not None
-    size = f"{words.difference(mean.difference, unit)} {unit.difference}".rstrip()
-    return f"{size} ({words.between(mean.interval, unit, signed=True)}) over {mean.n} problems"
-
-
-def why_no_mean(problems: Problems) -> Iterator[str]:
-    """Yield in one sentence why there is no mean difference and no rank, if there is none."""
-    number = len(problems.comparisons)
-    if not are_compared(problems):
-        return
-    if not have_one_metric(list(problems.comparisons.values())):
-        metrics = {words.with_unit(one.metric.title, one.metric.unit) for one in problems.comparisons.values()}
-        yield f"There is no mean over problems: the metrics of their verdicts differ ({', '.join(sorted(metrics))})."
-    elif number < FEWEST_PROBLEMS:
-        yield (
-            f"There is no mean over {counted(number, 'problem')}: with fewer than {FEWEST_PROBLEMS}, its 95 % interval "
-            f"is wider than three standard deviations of the differences, so only the list says something."
-        )
-
-
 def tally_tables(problems: Problems) -> list[Table]:
     """Return a table for each noise level, if variants are compared."""
     return [_tally_table(problems, noise) for noise in problems.first.noise_levels if are_compared(problems)]
@@ -127,9 +73,9 @@ def tally_tables(problems: Problems) -> list[Table]:
 def _tally_table(problems: Problems, noise: float) -> Table:
     """Return in how many problems each variant has which verdict; with enough problems, mean difference and rank."""
     unit, with_mean = problems.first.metric.unit, not list(why_no_mean(problems))
-    head = ["loss", *map(words.verdict_name, SHOWN)]
+    head = [say("loss"), *map(words.verdict_name, SHOWN)]
     if with_mean:
-        head += [*MEANS, "mean rank"]
+        head += [*long_heads(), say("mean rank")]
     rows = []
     for tally in (one for one in problems.tallies if one.label_noise == noise):
         cells = [str(tally.verdicts[verdict]) if tally.verdicts else UNKNOWN for verdict in SHOWN]
@@ -139,16 +85,29 @@ def _tally_table(problems: Problems, noise: float) -> Table:
             cells += [words.between(mean.interval if mean else None, unit, signed=True)]
             cells += [words.number(mean.between if mean else None, unit), UNKNOWN if rank is None else f"{rank:.1f}"]
         rows.append([tally.variant, *cells])
-    caption = f"Number of problems with each verdict against {problems.first.baseline}"
-    return Table(f"{caption}, {noise_words(problems.first, noise)}", head, rows, words=("loss",))
+    caption = say(
+        "Number of problems with each verdict against {baseline}, {noise}",
+        baseline=problems.first.baseline, noise=noise_words(problems.first, noise),
+    )  # fmt: skip
+    return Table(caption, head, rows, words=head[:1])
+
+
+def long_heads() -> list[str]:
+    """Return the heads of the mean's columns, for which a terminal has no room."""
+    return [say("mean difference"), say("its 95 % interval"), say("deviation between problems")]
+
+
+def rare_heads() -> list[str]:
+    """Return the verdicts that have no column in a terminal if no problem has them."""
+    return [words.verdict_name(verdict) for verdict in SHOWN[4:]]
 
 
 def verdict_table(problems: Problems, noise: float) -> Table:
     """Return the score and the verdict of each variant in each problem."""
     baseline = problems.first.baseline
     head = [
-        "problem", "loss", "learning rate", "seeds", "test score", f"difference to {baseline}", "its 95 % interval",
-        "p Holm", "verdict",
+        say("problem"), say("loss"), say("learning rate"), say("seeds"), say("test score"),
+        say("difference to {baseline}", baseline=baseline), say("its 95 % interval"), say("p Holm"), say("verdict"),
     ]  # fmt: skip
     rows = []
     for name, comparison in problems.comparisons.items():
@@ -162,16 +121,19 @@ def verdict_table(problems: Problems, noise: float) -> Table:
                     row.variant,
                     f"{row.learning_rate:g}",
                     words.seeds_words(row),
-                    f"{words.mean_sd(score, unit)} {unit.value}".rstrip() if score else "diverged",
+                    f"{words.mean_sd(score, unit)} {say(unit.value)}".rstrip() if score else say("diverged"),
                     words.difference(found.difference if found else None, unit),
                     words.between(found.interval if found else None, unit, signed=True),
                     words.p_value(pair.p_holm if pair else None),
-                    words.verdict_words(comparison, pair) if pair else "baseline",
+                    words.verdict_words(comparison, pair) if pair else say("baseline"),
                 ]
             )
-    titles = listed(sorted({one.metric.title for one in problems.comparisons.values()}))
-    caption = f"Test {titles} of the last weights, {noise_words(problems.first, noise)}"
-    return Table(f"{caption}: mean ± standard deviation over seeds", head, rows, words=("problem", "loss", "verdict"))
+    caption = say(
+        "Test {metric} of the last weights, {noise}: mean ± standard deviation over seeds",
+        metric=listed(sorted({title_of_score(one.metric) for one in problems.comparisons.values()})),
+        noise=noise_words(problems.first, noise),
+    )
+    return Table(caption, head, rows, words=(*head[:2], head[-1]))
 
 
 def problem_table(problems: Problems) -> Table:
@@ -186,62 +148,8 @@ def problem_table(problems: Problems) -> Table:
         ]
         for name, one in problems.comparisons.items()
     ]
-    return Table(
-        "The problems",
-        ["problem", "network", "data", "test images", "steps per run"],
-        rows,
-        words=["problem", "network", "data"],
-    )
-
-
-def protocol_of_problems(problems: Problems) -> Iterator[str]:
-    """Yield what is equal in all problems and what is not, and how to read the numbers."""
-    comparisons = list(problems.comparisons.values())
-    first = comparisons[0]
-    base, plan = first.plan.base, first.plan.comparison
-    size = [counted(base.train.epochs, "epoch"), f"batches of {base.train.batch_size}", counted(plan.seeds, "seed")]
-    yield (
-        f"Equal for every loss and every problem: {', '.join(size)}, {base.optimizer.name}, {base.schedule.name}. "
-        f"The same epochs are more steps on more images."
-    )
-    if plan.lr == "tuned" and not plan.tuned_parameters:
-        curves = [curve for one in comparisons for curve in one.tuning]
-        longer = sum({*curve.rates} > {*plan.rates} for curve in curves)
-        yield (
-            f"Not held equal: the learning rate. Each loss, noise level and problem has the best of the same "
-            f"{len(plan.rates)} rates, by validation images, on {plan.tuning_seeds} unreported seeds each; in {longer} "
-            f"of {counted(len(curves), 'search').replace('searchs', 'searches')} the best was at an end, and up to 3 "
-            f"rates past it were tried."
-        )
-    else:
-        yield rates_words(first)
-    unequal = {name: one for name, one in problems.comparisons.items() if one.unequal}
-    yield from (f"{name}: {held_equal(one)}" for name, one in unequal.items())
-    if are_compared(problems):
-        units = sorted({one.metric.unit.difference for one in comparisons} - {""})
-        inside = f" in {listed(units)}" if units else ""
-        yield f"Differences are variant minus baseline{inside}, paired by seed and image."
-    if any(pair.n > 1 for one in comparisons for pair in one.pairs):
-        yield words.rule(_all_in_one(problems), level="noise level of a problem")
-    if first.metric.better == "less":
-        yield f"Lower {first.metric.title} is better."
-    if are_compared(problems) and not list(why_no_mean(problems)):
-        yield (
-            "The mean gives each problem the same weight. Its 95 % interval (Hartung and Knapp, t with one degree of "
-            "freedom less than problems) covers other problems of this kind. It is too short if problems share a "
-            "network or a data set and so go the same way; no verdict follows from it. Rank 1 is the best loss of a "
-            "problem."
-        )
-    if first.plan.comparison.explain_variance:
-        yield "What the scores vary with is in the report of each problem."
-    for name, one in problems.comparisons.items():
-        yield from (f"Warning, {name}: {text}." for text in one.warnings)
-
-
-def _all_in_one(problems: Problems) -> Comparison:
-    """Return a comparison with the pairs of all problems."""
-    pairs = tuple(pair for one in problems.comparisons.values() for pair in one.pairs)
-    return replace(problems.first, pairs=pairs)
+    head = [say(name) for name in ("problem", "network", "data", "test images", "steps per run")]
+    return Table(say("The problems"), head, rows, words=head[:3])
 
 
 def _pictures(problems: Problems) -> Iterator[Block]:
@@ -253,7 +161,7 @@ def _pictures(problems: Problems) -> Iterator[Block]:
 def _picture(problems: Problems, noise: float) -> Picture:
     """Return every difference with its interval, by problem."""
     metric, styles = problems.first.metric, styles_of(problems.first.plan.comparison.variants)
-    scale, others = metric.unit.scale, [tally.variant for tally in _compared(problems, noise)]
+    scale, others = metric.unit.scale, [tally.variant for tally in compared(problems, noise)]
     names = list(problems.comparisons)
     figure, axes = new_picture(1.8 + HEIGHT * len(names) * (len(others) + 1))
     for place, one in enumerate(problems.comparisons.values()):
@@ -273,11 +181,15 @@ def _picture(problems: Problems, noise: float) -> Picture:
     axes.axvline(0, color=INK, linewidth=1)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    title = noise_words(problems.first, noise)
-    unit = replace(metric.unit, value=metric.unit.difference)
-    finish(axes, title=title, x=axis_title(f"{metric.title} minus {problems.first.baseline}", unit), y="")
+    unit, baseline = replace(metric.unit, value=metric.unit.difference), problems.first.baseline
+    with speaking_in_pictures():
+        x = say("{metric} minus {baseline}", metric=title_of_score(metric), baseline=baseline)
+        finish(axes, title=noise_words(problems.first, noise), x=axis_title(x, unit), y="")
     if axes.get_legend_handles_labels()[1]:
         legend_below(figure, axes)
-    what = f"difference of test {metric.title} to {problems.first.baseline} in each problem, {title}"
-    caption = f"{what}: a dot is the difference, the line its 95 % interval over seeds and test images."
-    return Picture(f"problems-noise{100 * noise:g}", f"The {what}.", f"The {caption}", png(figure))
+    what = say(
+        "The difference of test {metric} to {baseline} in each problem, {noise}",
+        metric=title_of_score(metric), baseline=baseline, noise=noise_words(problems.first, noise),
+    )  # fmt: skip
+    marks = say("{what}: a dot is the difference, the line its 95 % interval over seeds and test images.", what=what)
+    return Picture(f"problems-noise{100 * noise:g}", say("{alt}.", alt=what), marks, png(figure))
