@@ -37,7 +37,7 @@ def forest(comparison: Comparison, noise: float) -> Forest:
     metric = comparison.metric
     difference = words.with_difference(say("minus {baseline}", baseline=comparison.baseline), metric.unit)
     mean = words.with_unit(words.title_of_score(metric), metric.unit)
-    head = (say("verdict"), say("loss"), f"{difference} (95 %)", mean)
+    head = (say("verdict"), say("loss"), say("{difference} (95 %)", difference=difference), mean)
     claims = [_claim(comparison, row) for row in comparison.rows_at(noise)]
     return Forest(noise_words(comparison, noise).capitalize(), head, claims, _axis(comparison, noise))
 
