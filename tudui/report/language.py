@@ -60,4 +60,5 @@ def _parts() -> dict[str, dict[str, str]]:
 
 @cache
 def _has_font() -> bool:
-    return not notes_on(["".join(chinese().values())])
+    letters = {letter for text in chinese().values() for letter in text if ord(letter) >= 0x2E80}
+    return not notes_on(["".join(sorted(letters))])  # matplotlib's own font has the other characters

@@ -47,9 +47,9 @@ def terminal(comparison: Comparison, console: Console) -> None:
     if comparison.second:
         console.print(for_numbers.judged(comparison), style="dim")
     for text in comparison.warnings:
-        console.print(f"[yellow]{say('warning:')}[/] {escape(text)}")
+        console.print(f"[yellow]{say('warning: ')}[/]{escape(text)}")
     if comparison.unequal:
-        console.print(f"[yellow]{say('warning:')}[/] {escape(held_equal(comparison))}")
+        console.print(f"[yellow]{say('warning: ')}[/]{escape(held_equal(comparison))}")
     if comparison.explained:
         _print_variance(comparison, console)
 

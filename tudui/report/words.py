@@ -61,7 +61,7 @@ def mean_sd(spread: Spread | None, unit: Unit, digits: int | None = None) -> str
 
 def with_unit(title: str, unit: Unit) -> str:
     """Return a heading of values."""
-    return f"{title} {say(unit.value)}".rstrip()
+    return say("{title} {unit}", title=title, unit=say(unit.value)) if unit.value else title
 
 
 def with_difference(title: str, unit: Unit) -> str:
@@ -76,9 +76,14 @@ def inside(unit: str) -> str:
 
 def title_of_score(score: Metric | Figure) -> str:
     """Return what a metric or a figure is called."""
-    for start in ("absolute error of ", "within "):  # a column of the user, or a tolerance with its unit
-        if score.title.startswith(start):
-            return say(start + "{rest}", rest=score.title.removeprefix(start))
+    before, _, column = score.title.partition("absolute error of ")
+    if column and not before:
+        return say("absolute error of {column}", column=column)
+    before, _, tolerance = score.title.partition("within ")
+    if tolerance and not before:
+        size, _, unit = tolerance.partition(" ")
+        sized = f"{size} {say(unit)}".rstrip() if size[0].isdigit() else say(tolerance)
+        return say("within {tolerance}", tolerance=sized)
     return say(score.title)
 
 
