@@ -71,15 +71,19 @@ def _by_size(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _sentence(comparison: Comparison, levels: list[float], what: str) -> str:
+    where = levels_words(comparison, levels)
+    text = f"{where}, {what}." if where else f"{what}."
+    return text[0].upper() + text[1:]
+
+
+def levels_words(comparison: Comparison, levels: list[float]) -> str:
+    """Return for which of the noise levels something is true; "" if there is only one level."""
     every = comparison.noise_levels
     if len(levels) == len(every):
-        where = f"At every {words.level_words(comparison)}, " if len(every) > 1 else ""
-    elif len(levels) > 1 and levels[-1] == every[-1]:
-        where = f"From {noise_words(comparison, levels[0])} on, "
-    else:
-        where = f"With {words.listed([noise_words(comparison, level) for level in levels])}, "
-    text = f"{where}{what}."
-    return text[0].upper() + text[1:]
+        return f"at every {words.level_words(comparison)}" if len(every) > 1 else ""
+    if len(levels) > 1 and levels[-1] == every[-1]:
+        return f"from {noise_words(comparison, levels[0])} on"
+    return f"with {words.listed([noise_words(comparison, level) for level in levels])}"
 
 
 def _axis(comparison: Comparison, noise: float) -> Axis | None:

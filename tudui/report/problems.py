@@ -2,20 +2,29 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-
-import numpy as np
+from itertools import groupby
 
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.over_problems import FEWEST_PROBLEMS, Tally, have_one_metric
 from tudui.comparison.problems import Problems, steps_of
 from tudui.comparison.verdict import Verdict
 from tudui.report import words
-from tudui.report.answer import forest
-from tudui.report.document import Block, Bullets, Code, Gallery, Heading, Lead, Link, Paragraph, Picture, Table
-from tudui.report.drawing import axis_title, legend_below, new_picture, png, styles_of
+from tudui.report.answer import forest, levels_words
+from tudui.report.document import (
+    Block,
+    Bullets,
+    Code,
+    Folded,
+    Heading,
+    Judged,
+    Lead,
+    Link,
+    Paragraph,
+    Table,
+)
+from tudui.report.problem_pictures import pictures_of_problems
 from tudui.report.protocol import held_equal, rates_words
 from tudui.report.words import UNKNOWN, counted, listed, noise_words
-from tudui.style import INK, finish
 
 SHOWN = (
     Verdict.BETTER, Verdict.EQUIVALENT, Verdict.WORSE, Verdict.NOT_DISTINGUISHABLE, Verdict.UNSTABLE, Verdict.IDENTICAL,
@@ -23,7 +32,6 @@ SHOWN = (
 )  # fmt: skip
 MEANS = ("mean difference", "its 95 % interval", "deviation between problems")
 RARE = tuple(words.verdict_name(verdict) for verdict in SHOWN[4:])  # no column in a terminal if no problem has it
-HEIGHT = 0.32  # inches of a line in the picture
 
 
 def title_of_problems(problems: Problems) -> str:
@@ -37,8 +45,9 @@ def report_of_problems(problems: Problems) -> list[Block]:
     return [
         Heading(title_of_problems(problems), 1),
         *(Lead(text) for text in conclusions(problems)),
-        *tally_tables(problems),
+        *verdicts_by_problem(problems),
         *(Paragraph(text) for text in why_no_mean(problems)),
+        *_tallies(problems),
         *(
             forest(one, noise)._replace(caption=f"{name}, {noise_words(one, noise)}")
             for noise in levels
@@ -52,7 +61,7 @@ def report_of_problems(problems: Problems) -> list[Block]:
             else "The name of a problem leads to its own report, with the same verdicts."
         ),
         *(verdict_table(problems, noise) for noise in levels),
-        *_pictures(problems),
+        *pictures_of_problems(problems),
         Heading("Protocol"),
         Code(problems.command),
         problem_table(problems),
@@ -64,8 +73,8 @@ def summary_of_problems(problems: Problems) -> list[Block]:
     """Return the answer and the main tables."""
     return [
         Bullets(conclusions(problems)),
+        *verdicts_by_problem(problems),
         *(Paragraph(text) for text in why_no_mean(problems)),
-        *tally_tables(problems),
     ]
 
 
@@ -84,17 +93,23 @@ def _compared(problems: Problems, noise: float) -> list[Tally]:
 
 
 def conclusions(problems: Problems) -> list[str]:
-    """Return for each noise level and variant in how many problems it has which verdict, and the mean difference."""
-    first, number = problems.first, len(problems.comparisons)
-    found = []
-    for noise in first.noise_levels:
-        for tally in _compared(problems, noise):
-            verdicts = tally.verdicts or {}
-            counts = [f"{words.verdict_name(verdict)} in {verdicts[verdict]}" for verdict in SHOWN if verdicts[verdict]]
-            text = f"With {noise_words(first, noise)}, {tally.variant} against {first.baseline}: {listed(counts)}"
-            mean = f" Mean difference {_mean(problems, tally)}." if tally.mean else ""
-            found.append(f"{text} of {counted(number, 'problem')}.{mean}")
+    """Return for each variant in how many problems it has which verdict, and the mean difference, by noise level."""
+    first, found = problems.first, []
+    for variant in _variants(problems):
+        tallies = [one for noise in first.noise_levels for one in _compared(problems, noise) if one.variant == variant]
+        ranges = groupby(tallies, lambda tally: _counts(problems, tally))
+        parts = [f"{text} {levels_words(first, [one.label_noise for one in same])}".rstrip() for text, same in ranges]
+        if parts:
+            found.append(f"{variant} against {first.baseline}: {'; '.join(parts)}.")
     return found
+
+
+def _counts(problems: Problems, tally: Tally) -> str:
+    """Return in how many problems a variant has which verdict, and the mean difference if there is one."""
+    verdicts, number = tally.verdicts or {}, len(problems.comparisons)
+    counts = [f"{words.verdict_name(verdict)} in {verdicts[verdict]}" for verdict in SHOWN if verdicts[verdict]]
+    text = f"{listed(counts)} of {counted(number, 'problem')}"
+    return f"{text} (mean difference {_mean(problems, tally)})" if tally.mean else text
 
 
 def _mean(problems: Problems, tally: Tally) -> str:
@@ -117,6 +132,40 @@ def why_no_mean(problems: Problems) -> Iterator[str]:
             f"There is no mean over {counted(number, 'problem')}: with fewer than {FEWEST_PROBLEMS}, its 95 % interval "
             f"is wider than three standard deviations of the differences, so only the list says something."
         )
+
+
+def verdicts_by_problem(problems: Problems) -> Iterator[Table]:
+    """Yield the table of every variant's verdict and difference in every problem, if variants are compared."""
+    if not are_compared(problems):
+        return
+    first, several = problems.first, len(problems.first.noise_levels) > 1
+    level = ["outliers" if first.task.kind == "numbers" else "label noise"] if several else []
+    rows = []
+    for noise in first.noise_levels:
+        for tally in _compared(problems, noise):
+            cells: list[str] = [tally.variant, *([noise_words(first, noise)] if several else [])]
+            for one in problems.comparisons.values():
+                pair, unit = (
+                    next(pair for pair in one.pairs_at(noise) if pair.variant == tally.variant),
+                    one.metric.unit,
+                )
+                difference = words.difference(pair.found.difference if pair.found else None, unit)
+                size = f"{difference} {unit.difference}".rstrip()
+                cells.append(Judged(size, words.verdict_name(pair.verdict), pair.verdict))
+            rows.append(cells)
+    heads = ["loss", *level, *problems.comparisons]
+    yield Table(f"Verdict and difference to {first.baseline} in each problem", heads, rows, words=heads)
+
+
+def _tallies(problems: Problems) -> list[Block]:
+    """Return the numbers of verdicts; folded if they say no more than the table of all verdicts."""
+    tables = tally_tables(problems)
+    return [Folded("Number of problems with each verdict", tables)] if tables and not have_mean(problems) else [*tables]
+
+
+def have_mean(problems: Problems) -> bool:
+    """Return whether there is a mean difference over problems."""
+    return are_compared(problems) and not list(why_no_mean(problems))
 
 
 def tally_tables(problems: Problems) -> list[Table]:
@@ -225,7 +274,7 @@ def protocol_of_problems(problems: Problems) -> Iterator[str]:
         yield words.rule(_all_in_one(problems), level="noise level of a problem")
     if first.metric.better == "less":
         yield f"Lower {first.metric.title} is better."
-    if are_compared(problems) and not list(why_no_mean(problems)):
+    if have_mean(problems):
         yield (
             "The mean gives each problem the same weight. Its 95 % interval (Hartung and Knapp, t with one degree of "
             "freedom less than problems) covers other problems of this kind. It is too short if problems share a "
@@ -242,42 +291,3 @@ def _all_in_one(problems: Problems) -> Comparison:
     """Return a comparison with the pairs of all problems."""
     pairs = tuple(pair for one in problems.comparisons.values() for pair in one.pairs)
     return replace(problems.first, pairs=pairs)
-
-
-def _pictures(problems: Problems) -> Iterator[Block]:
-    """Yield the differences of each noise level, if there are any and they have one scale."""
-    if are_compared(problems) and have_one_metric(list(problems.comparisons.values())):
-        yield Gallery([_picture(problems, noise) for noise in problems.first.noise_levels])
-
-
-def _picture(problems: Problems, noise: float) -> Picture:
-    """Return every difference with its interval, by problem."""
-    metric, styles = problems.first.metric, styles_of(problems.first.plan.comparison.variants)
-    scale, others = metric.unit.scale, [tally.variant for tally in _compared(problems, noise)]
-    names = list(problems.comparisons)
-    figure, axes = new_picture(1.8 + HEIGHT * len(names) * (len(others) + 1))
-    for place, one in enumerate(problems.comparisons.values()):
-        offsets = np.linspace(-0.22, 0.22, len(others)) if len(others) > 1 else [0.0]
-        for offset, variant in zip(offsets, others, strict=True):
-            pair = next(pair for pair in one.pairs_at(noise) if pair.variant == variant)
-            style = styles[variant]
-            if pair.found is None:
-                continue
-            if pair.found.interval:
-                ends = [scale * end for end in pair.found.interval]
-                axes.plot(ends, [place + offset] * 2, color=style.colour, linewidth=2)
-            label = None if axes.get_legend_handles_labels()[1].count(style.label) else style.label
-            axes.plot(
-                [scale * pair.found.difference], [place + offset], "o", markersize=7, color=style.colour, label=label
-            )
-    axes.axvline(0, color=INK, linewidth=1)
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    title = noise_words(problems.first, noise)
-    unit = replace(metric.unit, value=metric.unit.difference)
-    finish(axes, title=title, x=axis_title(f"{metric.title} minus {problems.first.baseline}", unit), y="")
-    if axes.get_legend_handles_labels()[1]:
-        legend_below(figure, axes)
-    what = f"difference of test {metric.title} to {problems.first.baseline} in each problem, {title}"
-    caption = f"{what}: a dot is the difference, the line its 95 % interval over seeds and test images."
-    return Picture(f"problems-noise{100 * noise:g}", f"The {what}.", f"The {caption}", png(figure))

@@ -17,6 +17,7 @@ from tudui.report.problems import (
     MEANS,
     RARE,
     conclusions,
+    have_mean,
     protocol_of_problems,
     tally_tables,
     why_no_mean,
@@ -106,7 +107,7 @@ def terminal_of_problems(problems: Problems, console: Console) -> None:
         for name, comparison in problems.comparisons.items():
             _print_verdicts(comparison, noise, console, above=f"{name}, ")
             console.print()
-    for found in tally_tables(problems):
+    for found in tally_tables(problems) if have_mean(problems) else ():
         empty = {name for name in RARE if {row[found.head.index(name)] for row in found.rows} <= {"0", UNKNOWN}}
         places = [place for place, name in enumerate(found.head) if name not in {*empty, *MEANS}]
         heads = [found.head[place].replace(" ", "\n") for place in places]
