@@ -165,7 +165,7 @@ def test_a_plan_is_no_config_of_a_run(tudui, sentence):
 
 def test_a_config_of_a_run_is_a_plan(tudui):
     assert list(load_plan(shipped_configs()["cifar10"]).comparison.variants) == ["ce", "mse", "l1", "huber"]
-    assert set(shipped_plans()) == {"compare", "compare-cifar10", "problems"}
+    assert set(shipped_plans()) == {"compare", "compare-cifar10", "problems", "regression"}
 
 
 def test_a_dry_run_says_what_would_be_done_and_how_long_it_takes(tudui):

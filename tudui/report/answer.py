@@ -78,17 +78,19 @@ def _by_size(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _sentence(comparison: Comparison, levels: list[float], what: str) -> str:
-    every = comparison.noise_levels
-    if len(every) == 1:
-        text = say("{advice}.", advice=what)
-    elif len(levels) == len(every):
-        text = say("At every {levels}, {advice}.", levels=words.level_words(comparison), advice=what)
-    elif len(levels) > 1 and levels[-1] == every[-1]:
-        text = say("From {noise} on, {advice}.", noise=noise_words(comparison, levels[0]), advice=what)
-    else:
-        noise = words.listed([noise_words(comparison, level) for level in levels])
-        text = say("With {noise}, {advice}.", noise=noise, advice=what)
+    where = levels_words(comparison, levels)
+    text = say("{levels}, {advice}.", levels=where, advice=what) if where else say("{advice}.", advice=what)
     return text[0].upper() + text[1:]
+
+
+def levels_words(comparison: Comparison, levels: list[float]) -> str:
+    """Return for which of the noise levels something is true; "" if there is only one level."""
+    every = comparison.noise_levels
+    if len(levels) == len(every):
+        return say("at every {level}", level=words.level_words(comparison)) if len(every) > 1 else ""
+    if len(levels) > 1 and levels[-1] == every[-1]:
+        return say("from {noise} on", noise=noise_words(comparison, levels[0]))
+    return say("with {noise}", noise=words.listed([noise_words(comparison, level) for level in levels]))
 
 
 def _axis(comparison: Comparison, noise: float) -> Axis | None:

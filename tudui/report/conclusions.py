@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import groupby
 
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.over_problems import FEWEST_PROBLEMS, Tally, have_one_metric
 from tudui.comparison.problems import Problems
 from tudui.comparison.verdict import Verdict
 from tudui.report import words
+from tudui.report.answer import levels_words
 from tudui.report.language import say
 from tudui.report.protocol import held_equal, rates_words
-from tudui.report.words import counted, listed, noise_words, title_of_score
+from tudui.report.words import counted, listed, title_of_score
 
 SHOWN = (
     Verdict.BETTER, Verdict.EQUIVALENT, Verdict.WORSE, Verdict.NOT_DISTINGUISHABLE, Verdict.UNSTABLE, Verdict.IDENTICAL,
@@ -29,35 +31,47 @@ def compared(problems: Problems, noise: float) -> list[Tally]:
 
 
 def conclusions(problems: Problems) -> list[str]:
-    """Return for each noise level and variant in how many problems it has which verdict, and the mean difference."""
-    first, number = problems.first, len(problems.comparisons)
-    found = []
-    for noise in first.noise_levels:
-        for tally in compared(problems, noise):
-            verdicts = tally.verdicts or {}
-            counts = [
-                say("{verdict} in {number}", verdict=words.verdict_name(verdict), number=verdicts[verdict])
-                for verdict in SHOWN
-                if verdicts[verdict]
-            ]
-            text = say(
-                "With {noise}, {variant} against {baseline}: {counts} of {problems}.",
-                noise=noise_words(first, noise), variant=tally.variant, baseline=first.baseline, counts=listed(counts),
-                problems=counted(number, "problem"),
-            )  # fmt: skip
-            found.append(say(" ").join([text, *_mean(problems, tally)]))
+    """Return for each variant in how many problems it has which verdict, and the mean difference, by noise level."""
+    first, found = problems.first, []
+    for variant in first.plan.comparison.variants:
+        tallies = [one for noise in first.noise_levels for one in compared(problems, noise) if one.variant == variant]
+        ranges = groupby(tallies, lambda tally: _counts(problems, tally))
+        parts = [_at(first, [one.label_noise for one in same], counts) for counts, same in ranges]
+        if parts:
+            text, verdicts = "{variant} against {baseline}: {verdicts}.", say("; ").join(parts)
+            found.append(say(text, variant=variant, baseline=first.baseline, verdicts=verdicts))
     return found
 
 
-def _mean(problems: Problems, tally: Tally) -> Iterator[str]:
-    """Yield the mean difference, if there is one."""
+def _at(comparison: Comparison, levels: list[float], counts: str) -> str:
+    """Return the verdicts of some noise levels."""
+    where = levels_words(comparison, levels)
+    return say("{counts} {levels}", counts=counts, levels=where) if where else counts
+
+
+def _counts(problems: Problems, tally: Tally) -> str:
+    """Return in how many problems a variant has which verdict, and the mean difference if there is one."""
+    verdicts, number = tally.verdicts or {}, len(problems.comparisons)
+    counts = [
+        say("{verdict} in {number}", verdict=words.verdict_name(verdict), number=verdicts[verdict])
+        for verdict in SHOWN
+        if verdicts[verdict]
+    ]
+    text = say("{counts} of {problems}", counts=listed(counts), problems=counted(number, "problem"))
+    if not tally.mean:
+        return text
+    return say("{text} (mean difference {mean})", text=text, mean=_mean(problems, tally))
+
+
+def _mean(problems: Problems, tally: Tally) -> str:
     unit, mean = problems.first.metric.unit, tally.mean
-    if mean:
-        yield say(
-            "Mean difference {size} ({interval}) over {number} problems.",
-            size=f"{words.difference(mean.difference, unit)} {say(unit.difference)}".rstrip(),
-            interval=words.between(mean.interval, unit, signed=True), number=mean.n,
-        )  # fmt: skip
+    assert mean is not None
+    return say(
+        "{size} ({interval}) over {number} problems",
+        size=f"{words.difference(mean.difference, unit)} {say(unit.difference)}".rstrip(),
+        interval=words.between(mean.interval, unit, signed=True),
+        number=mean.n,
+    )
 
 
 def why_no_mean(problems: Problems) -> Iterator[str]:
@@ -77,6 +91,11 @@ def why_no_mean(problems: Problems) -> Iterator[str]:
             "standard deviations of the differences, so only the list says something.",
             problems=counted(number, "problem"), fewest=FEWEST_PROBLEMS,
         )  # fmt: skip
+
+
+def have_mean(problems: Problems) -> bool:
+    """Return whether there is a mean difference over problems."""
+    return are_compared(problems) and not list(why_no_mean(problems))
 
 
 def protocol_of_problems(problems: Problems) -> Iterator[str]:
@@ -111,7 +130,7 @@ def protocol_of_problems(problems: Problems) -> Iterator[str]:
         yield words.rule(_all_in_one(problems), level=say("noise level of a problem"))
     if first.metric.better == "less":
         yield say("Lower {metric} is better.", metric=title_of_score(first.metric))
-    if are_compared(problems) and not list(why_no_mean(problems)):
+    if have_mean(problems):
         yield say(
             "The mean gives each problem the same weight. Its 95 % interval (Hartung and Knapp, t with one degree of "
             "freedom less than problems) covers other problems of this kind. It is too short if problems share a "

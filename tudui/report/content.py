@@ -15,9 +15,9 @@ from tudui.report.pictures import (
     noise_picture,
     score_picture,
 )
-from tudui.report.pictures_of_tuning import sensitivity_picture, tuning_picture
 from tudui.report.protocol import held_equal, protocol, rates_words
 from tudui.report.tables import failures_table, losses_tables, main_table, scores_table
+from tudui.report.tuning_pictures import sensitivity_picture, tuning_picture
 from tudui.report.variance import variance_section
 from tudui.report.words import counted, listed, needed, noise_words, number_of_seeds, test_samples, title_of_score
 from tudui.tasks import Classes, Numbers

@@ -59,6 +59,19 @@ class Near(str):
     __slots__ = ()
 
 
+class Judged(str):
+    """A difference with its verdict in words and the kind that gives its colour, as in `Claim`."""
+
+    verdict: str
+    kind: str
+
+    def __new__(cls, difference: str, verdict: str, kind: str) -> "Judged":
+        """Return the difference with its verdict."""
+        judged = super().__new__(cls, difference)
+        judged.verdict, judged.kind = verdict, kind
+        return judged
+
+
 class Link(str):
     """A text that leads to a file beside the report."""
 

@@ -52,5 +52,7 @@ def _cell(cell: str) -> str:
         return f"`{cell[:8]}`"
     if isinstance(cell, doc.Link):
         return f"[{markdown_text(cell)}]({quote(cell.to)})"
+    if isinstance(cell, doc.Judged):
+        return markdown_text(f"{cell.verdict} {cell}")
     text = markdown_text(cell)
     return f"**{text}**" if isinstance(cell, doc.Best) else f"<u>{text}</u>" if isinstance(cell, doc.Near) else text

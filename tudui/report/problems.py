@@ -1,22 +1,23 @@
 """The report of a grid of problems: a verdict for each problem, and what they say together."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-import numpy as np
-
-from tudui.comparison.over_problems import have_one_metric
 from tudui.comparison.problems import Problems, steps_of
 from tudui.report import words
 from tudui.report.answer import forest
-from tudui.report.conclusions import SHOWN, are_compared, compared, conclusions, protocol_of_problems, why_no_mean
-from tudui.report.document import Block, Bullets, Code, Gallery, Heading, Lead, Link, Paragraph, Picture, Table
-from tudui.report.drawing import axis_title, legend_below, new_picture, png, styles_of
-from tudui.report.language import say, speaking_in_pictures
+from tudui.report.conclusions import (
+    SHOWN,
+    are_compared,
+    compared,
+    conclusions,
+    have_mean,
+    protocol_of_problems,
+    why_no_mean,
+)
+from tudui.report.document import Block, Bullets, Code, Folded, Heading, Judged, Lead, Link, Paragraph, Table
+from tudui.report.language import say
+from tudui.report.problem_pictures import pictures_of_problems
 from tudui.report.words import UNKNOWN, counted, listed, noise_words, title_of_score
-from tudui.style import INK, finish
-
-HEIGHT = 0.32  # inches of a line in the picture
 
 
 def title_of_problems(problems: Problems) -> str:
@@ -31,8 +32,9 @@ def report_of_problems(problems: Problems) -> list[Block]:
     return [
         Heading(title_of_problems(problems), 1),
         *(Lead(text) for text in conclusions(problems)),
-        *tally_tables(problems),
+        *verdicts_by_problem(problems),
         *(Paragraph(text) for text in why_no_mean(problems)),
+        *_tallies(problems),
         *(
             forest(one, noise)._replace(caption=say("{name}, {noise}", name=name, noise=noise_words(one, noise)))
             for noise in levels
@@ -48,7 +50,7 @@ def report_of_problems(problems: Problems) -> list[Block]:
             )
         ),
         *(verdict_table(problems, noise) for noise in levels),
-        *_pictures(problems),
+        *pictures_of_problems(problems),
         Heading(say("Protocol")),
         Code(problems.command),
         problem_table(problems),
@@ -60,9 +62,41 @@ def summary_of_problems(problems: Problems) -> list[Block]:
     """Return the answer and the main tables."""
     return [
         Bullets(conclusions(problems)),
+        *verdicts_by_problem(problems),
         *(Paragraph(text) for text in why_no_mean(problems)),
-        *tally_tables(problems),
     ]
+
+
+def verdicts_by_problem(problems: Problems) -> Iterator[Table]:
+    """Yield the table of every variant's verdict and difference in every problem, if variants are compared."""
+    if not are_compared(problems):
+        return
+    first, several = problems.first, len(problems.first.noise_levels) > 1
+    level = [say("outliers") if first.task.kind == "numbers" else say("label noise")] if several else []
+    rows = []
+    for noise in first.noise_levels:
+        for tally in compared(problems, noise):
+            cells: list[str] = [tally.variant, *([noise_words(first, noise)] if several else [])]
+            for one in problems.comparisons.values():
+                pair, unit = (
+                    next(pair for pair in one.pairs_at(noise) if pair.variant == tally.variant),
+                    one.metric.unit,
+                )
+                difference = words.difference(pair.found.difference if pair.found else None, unit)
+                size = f"{difference} {say(unit.difference)}".rstrip()
+                cells.append(Judged(size, words.verdict_name(pair.verdict), pair.verdict))
+            rows.append(cells)
+    heads = [say("loss"), *level, *problems.comparisons]
+    caption = say("Verdict and difference to {baseline} in each problem", baseline=first.baseline)
+    yield Table(caption, heads, rows, words=heads)
+
+
+def _tallies(problems: Problems) -> list[Block]:
+    """Return the numbers of verdicts; folded if they say no more than the table of all verdicts."""
+    tables = tally_tables(problems)
+    if tables and not have_mean(problems):
+        return [Folded(say("Number of problems with each verdict"), tables)]
+    return [*tables]
 
 
 def tally_tables(problems: Problems) -> list[Table]:
@@ -150,46 +184,3 @@ def problem_table(problems: Problems) -> Table:
     ]
     head = [say(name) for name in ("problem", "network", "data", "test images", "steps per run")]
     return Table(say("The problems"), head, rows, words=head[:3])
-
-
-def _pictures(problems: Problems) -> Iterator[Block]:
-    """Yield the differences of each noise level, if there are any and they have one scale."""
-    if are_compared(problems) and have_one_metric(list(problems.comparisons.values())):
-        yield Gallery([_picture(problems, noise) for noise in problems.first.noise_levels])
-
-
-def _picture(problems: Problems, noise: float) -> Picture:
-    """Return every difference with its interval, by problem."""
-    metric, styles = problems.first.metric, styles_of(problems.first.plan.comparison.variants)
-    scale, others = metric.unit.scale, [tally.variant for tally in compared(problems, noise)]
-    names = list(problems.comparisons)
-    figure, axes = new_picture(1.8 + HEIGHT * len(names) * (len(others) + 1))
-    for place, one in enumerate(problems.comparisons.values()):
-        offsets = np.linspace(-0.22, 0.22, len(others)) if len(others) > 1 else [0.0]
-        for offset, variant in zip(offsets, others, strict=True):
-            pair = next(pair for pair in one.pairs_at(noise) if pair.variant == variant)
-            style = styles[variant]
-            if pair.found is None:
-                continue
-            if pair.found.interval:
-                ends = [scale * end for end in pair.found.interval]
-                axes.plot(ends, [place + offset] * 2, color=style.colour, linewidth=2)
-            label = None if axes.get_legend_handles_labels()[1].count(style.label) else style.label
-            axes.plot(
-                [scale * pair.found.difference], [place + offset], "o", markersize=7, color=style.colour, label=label
-            )
-    axes.axvline(0, color=INK, linewidth=1)
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    unit, baseline = replace(metric.unit, value=metric.unit.difference), problems.first.baseline
-    with speaking_in_pictures():
-        x = say("{metric} minus {baseline}", metric=title_of_score(metric), baseline=baseline)
-        finish(axes, title=noise_words(problems.first, noise), x=axis_title(x, unit), y="")
-    if axes.get_legend_handles_labels()[1]:
-        legend_below(figure, axes)
-    what = say(
-        "The difference of test {metric} to {baseline} in each problem, {noise}",
-        metric=title_of_score(metric), baseline=baseline, noise=noise_words(problems.first, noise),
-    )  # fmt: skip
-    marks = say("{what}: a dot is the difference, the line its 95 % interval over seeds and test images.", what=what)
-    return Picture(f"problems-noise{100 * noise:g}", say("{alt}.", alt=what), marks, png(figure))

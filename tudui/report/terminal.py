@@ -13,7 +13,7 @@ from tudui.comparison.problems import Problems
 from tudui.report import for_numbers, words
 from tudui.report.answer import advice as which_to_use
 from tudui.report.answer import forest
-from tudui.report.conclusions import conclusions, protocol_of_problems, why_no_mean
+from tudui.report.conclusions import conclusions, have_mean, protocol_of_problems, why_no_mean
 from tudui.report.language import say
 from tudui.report.problems import long_heads, rare_heads, tally_tables
 from tudui.report.protocol import held_equal
@@ -117,7 +117,7 @@ def terminal_of_problems(problems: Problems, console: Console) -> None:
         for name, comparison in problems.comparisons.items():
             _print_verdicts(comparison, noise, console, above=say("{name}, {noise}", name=name, noise=""))
             console.print()
-    for found in tally_tables(problems):
+    for found in tally_tables(problems) if have_mean(problems) else ():
         rare = {name for name in rare_heads() if {row[found.head.index(name)] for row in found.rows} <= {"0", UNKNOWN}}
         places = [place for place, name in enumerate(found.head) if name not in {*rare, *long_heads()}]
         heads = [found.head[place].replace(" ", "\n") for place in places]
