@@ -15,6 +15,7 @@ import pytest
 from matplotlib import font_manager
 
 from tests.conftest import ROOT
+from tests.test_browser import SIZES, show
 from tests.test_comparison_report import OPEN, PLAN, over_levels, saying  # noqa: F401  # a fixture
 from tests.test_numbers_report import angles  # noqa: F401
 from tests.test_problems import grid  # noqa: F401
@@ -25,7 +26,7 @@ from tudui.comparison.power import Needed
 from tudui.comparison.problems import read_problems
 from tudui.comparison.variance import IMAGES, REST, SUB_SEEDS, Component, Explained
 from tudui.comparison.verdict import Verdict
-from tudui.report import language
+from tudui.report import language, write_report
 from tudui.report.answer import advice, answer
 from tudui.report.content import report_of
 from tudui.report.html import html
@@ -248,6 +249,20 @@ def test_names_of_the_user_stay(angles):  # noqa: F811
         assert title_of_score(metric) == "better 的绝对误差"
         assert say("{name}") == "{name}"
         assert say("小猫 {") == "小猫 {"
+
+
+@SIZES
+def test_nothing_of_the_chinese_answer_is_outside_the_page(browser, compared, tmp_path, width, height, phone):
+    write_report(replace(read_comparison(compared), folder=tmp_path), "zh")
+    show(browser, tmp_path / "report.html", width, height, phone)
+    assert browser.title == "在 digits 上比较损失函数：ce、mse"
+    boxes = browser.execute_script(
+        "return [...document.querySelectorAll('.lead, .forest span, .forest b')]"
+        ".map(one => one.getBoundingClientRect()).filter(box => box.width).map(box => [box.left, box.right])"
+    )
+    assert len(boxes) > 20
+    assert all(0 <= left < right <= width for left, right in boxes)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
 @pytest.fixture

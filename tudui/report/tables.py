@@ -50,7 +50,8 @@ def _tuned_cells(row: Row, comparison: Comparison) -> list[str]:
     names = comparison.plan.comparison.tuned_parameters
     found, residuals = row.parameters(names), in_unit(row.runs[0].planned.config.loss, comparison.task)
     shown = {
-        name: f"{value:g}" + (f" ({residuals[name]})" if name in residuals else "") for name, value in found.items()
+        name: f"{value:g}" + (f" ({words.sized(residuals[name])})" if name in residuals else "")
+        for name, value in found.items()
     }
     return [shown.get(name, UNKNOWN) for name in names]
 
@@ -165,7 +166,7 @@ def differing_table(comparison: Comparison) -> Table:
             settings = {key: value for key, value in settings.items() if key not in ("form", *PLAIN)}
         shown = ", ".join(
             f"{key}: {f'{value:g}' if isinstance(value, float) else value}"
-            + (f" ({residuals[key]})" if key in residuals else "")
+            + (f" ({words.sized(residuals[key])})" if key in residuals else "")
             for key, value in settings.items()
         )
         rows.append([name, shown, *(cell for level in levels for cell in chosen[name, level])])

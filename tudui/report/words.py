@@ -81,10 +81,14 @@ def title_of_score(score: Metric | Figure) -> str:
         return say("absolute error of {column}", column=column)
     before, _, tolerance = score.title.partition("within ")
     if tolerance and not before:
-        size, _, unit = tolerance.partition(" ")
-        sized = f"{size} {say(unit)}".rstrip() if size[0].isdigit() else say(tolerance)
-        return say("within {tolerance}", tolerance=sized)
+        return say("within {tolerance}", tolerance=sized(tolerance) if tolerance[0].isdigit() else say(tolerance))
     return say(score.title)
+
+
+def sized(text: str) -> str:
+    """Return a number with its unit, for example `5 degrees`, that another room has written."""
+    size, _, unit = text.partition(" ")
+    return f"{size} {say(unit)}".rstrip()
 
 
 def counted(number: int, thing: str) -> str:
