@@ -37,6 +37,7 @@ from tudui.report.problems import report_of_problems
 from tudui.report.protocol import ROWS, SHARED, TARGETS
 from tudui.report.variance import variance_section
 from tudui.report.words import FAILED, title_of_score
+from tudui.sinks.pictures import NOTES
 
 REPORT = ROOT / "tudui" / "report"
 # neither names nor figures of a comparison: terms that Chinese papers write so, names of people, files and flags
@@ -92,7 +93,7 @@ def sentences() -> set[str]:
     others = {
         *(verdict.replace("_", " ") for verdict in Verdict), *FAILED.values(), *(words for _, words in MARKS.values()),
         *SHARED, *SHARED.values(), *chain(*ROWS.items(), *TARGETS.items()), *SUB_SEEDS, IMAGES, REST,
-        "symmetric", "asymmetric", "matrix", "manifest",
+        *NOTES, "symmetric", "asymmetric", "matrix", "manifest",
     }  # fmt: skip
     return written | {text.replace("_", " ") for text in others}
 
@@ -255,7 +256,7 @@ def test_names_of_the_user_stay(angles):  # noqa: F811
 def test_nothing_of_the_chinese_answer_is_outside_the_page(browser, compared, tmp_path, width, height, phone):
     write_report(replace(read_comparison(compared), folder=tmp_path), "zh")
     show(browser, tmp_path / "report.html", width, height, phone)
-    assert browser.title == "在 digits 上比较损失函数：ce、mse"
+    assert browser.title == "损失函数比较（digits）：ce、mse"
     boxes = browser.execute_script(
         "return [...document.querySelectorAll('.lead, .forest span, .forest b')]"
         ".map(one => one.getBoundingClientRect()).filter(box => box.width).map(box => [box.left, box.right])"

@@ -14,7 +14,7 @@ from tudui.report.document import Block, Code, Folded, Gallery, Heading, Paragra
 from tudui.report.drawing import HEIGHT, legend_below, new_picture, png, styles_of
 from tudui.report.language import say, speaking_in_pictures
 from tudui.report.words import UNKNOWN, noise_words, number
-from tudui.sinks.pictures import confusion_picture
+from tudui.sinks.pictures import NOTES, confusion_picture
 from tudui.style import finish
 from tudui.tasks.classes import ACCURACY
 from tudui.tasks.classes import CALIBRATION_BINS as BINS
@@ -66,7 +66,9 @@ def transitions(comparison: Comparison, noise: float, found: list[WrongLabels]) 
     for true, given, count in (cell for labels in found for cell in labels.cells):
         counts[true, given] += count
     file, title = BytesIO(), noise_words(comparison, noise)
-    Image.fromarray(confusion_picture(counts.tolist(), comparison.task.names, columns="given label")).save(file, "png")
+    with speaking_in_pictures():
+        notes = (say("rows: true class, in percent"), say("columns: given label"))
+    Image.fromarray(confusion_picture(counts.tolist(), comparison.task.names, notes)).save(file, "png")
     alt = say("Given labels of each class with {noise}.", noise=title)
     return Picture(cell_name("labels", noise), alt, say("{alt}.", alt=title), file.getvalue())
 
@@ -186,7 +188,9 @@ def confusion_pictures(comparison: Comparison, noise: float) -> list[Picture]:
         if not row.finished:
             continue
         file = BytesIO()
-        Image.fromarray(confusion_picture(row.details["confusion"], comparison.task.names)).save(file, "png")
+        with speaking_in_pictures():
+            notes = [say(note) for note in NOTES]
+        Image.fromarray(confusion_picture(row.details["confusion"], comparison.task.names, notes)).save(file, "png")
         where = say("{name}, {noise}", name=row.variant, noise=noise_words(comparison, noise))
         alt = say("Confusion matrix of {what}.", what=where)
         pictures.append(Picture(f"confusion-{row.name}", alt, say("{alt}.", alt=where), file.getvalue()))
