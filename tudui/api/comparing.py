@@ -27,7 +27,7 @@ from tudui.comparison.progress import progress_display
 from tudui.config.plan import Plan
 from tudui.config.problems import Grid
 from tudui.files import locked
-from tudui.report import ProblemsReport, Report, write_problems, write_report
+from tudui.report import Language, ProblemsReport, Report, write_problems, write_report
 from tudui.run_folder import COMPARISON_LOCK, PROBLEMS_LOCK
 from tudui.sinks.printable import lasting
 
@@ -45,12 +45,14 @@ def compare(
     ray_address: str | None = None,
     progress: "bool | Console" = True,
     command: str | None = None,
+    language: Language = "en",
 ) -> Report | ProblemsReport:
     """Compare losses: `compare(overrides={"comparison.variants": ["ce", "huber"], "comparison.seeds": 3})`.
 
     `plan` is a shipped plan's name, a YAML file, a mapping, a Plan or a Grid; the config of a run is a plan too.
     Finished runs in the folder, by default one below runs/ for the plan, are not repeated. The report is written into
-    the folder. `command` is the command that the user is shown for resuming.
+    the folder, in English (`language`: `en`) or in Chinese (`zh`). `command` is the command that the user is shown for
+    resuming.
 
     `values` of the result is the content of comparison.json; accuracies are fractions. If `network` or `data.name` is a
     list, the result is that of a grid of problems, and `values` that of problems.json. UsageError and DataError say
@@ -62,14 +64,14 @@ def compare(
         command = command or _call(plan, overrides, way.folder)
         with _shown(way, progress) as listener:
             found = _done(loaded, way, listener, command, ray_address)
-        return _reported(found)
+        return _reported(found, language)
     ways = arrange_grid(loaded, folder=folder, executor=executor, jobs=jobs)
     command = command or _call(plan, overrides, ways.folder)
     with _shown(ways, progress) as listener, problems.claimed(loaded, ways.folder):
         for name, one in loaded.plans.items():
             with problems.naming(name):
-                _reported(_done(one, ways.ways[name], _inside(name, listener), command, ray_address))
-        return _reported_problems(problems.read_problems(ways.folder))
+                _reported(_done(one, ways.ways[name], _inside(name, listener), command, ray_address), language)
+        return _reported_problems(problems.read_problems(ways.folder), language)
 
 
 def _call(plan: PlanSource, overrides: Settings, folder: Path) -> str:
@@ -117,39 +119,41 @@ def report(
     metric: str | None = None,
     margin: float | None = None,
     family: Literal["report", "level"] | None = None,
+    language: Language = "en",
 ) -> Report | ProblemsReport:
     """Write a comparison's report again, or those of a grid, without training; UsageError if runs are missing.
 
-    The verdicts use these instead of the plan's metric, margin and family.
+    The verdicts use these instead of the plan's metric, margin and family. The language is not kept in the folder: the
+    next report is in English again, unless it is asked for in Chinese (`zh`).
     """
     changed = {"metric": metric, "margin": margin, "family": family}
     if not (Path(folder) / PROBLEMS_LOCK).exists():
         comparisons.refuse_links_in(Path(folder))
-        return _reported(read_comparison(Path(folder), **changed))
+        return _reported(read_comparison(Path(folder), **changed), language)
     problems.refuse_links_in_grid(Path(folder))
     found = problems.read_problems(Path(folder), **changed)
     with locked(found.folder / PROBLEMS_LOCK, what="a comparison is"):
         for name in found.comparisons:
-            _reported(read_comparison(found.folder / name, **changed))
-        return _reported_problems(found)
+            _reported(read_comparison(found.folder / name, **changed), language)
+        return _reported_problems(found, language)
 
 
-def _reported(found: Comparison) -> Report:
+def _reported(found: Comparison, language: Language) -> Report:
     """Write the report and the dashboards of a comparison, and name the runs that are left out."""
     with locked(found.folder / COMPARISON_LOCK, what="a comparison is"):
-        write_report(found)
+        write_report(found, language)
         write_dashboards(found)
     if others := comparisons.left_out(found):
         note(
             f"not in this report: {len(others)} of the runs in {found.folder}, from earlier calls, for example "
             f"{others[0]}; name their losses and seeds too to include them"
         )
-    return Report(**vars(found))
+    return Report(**vars(found), language=language)
 
 
-def _reported_problems(found: problems.Problems) -> ProblemsReport:
+def _reported_problems(found: problems.Problems, language: Language) -> ProblemsReport:
     """Write the report of a grid that this process has locked, and name the problems that are left out."""
-    write_problems(found)
+    write_problems(found, language)
     if others := problems.left_out(found):
         note(f"not in this report: {', '.join(others)}, from earlier calls; name their networks and data sets too")
-    return ProblemsReport(folder=found.folder, command=found.command, comparisons=found.comparisons)
+    return ProblemsReport(folder=found.folder, command=found.command, comparisons=found.comparisons, language=language)

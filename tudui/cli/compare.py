@@ -36,7 +36,9 @@ EXECUTOR = (
 RAY = "Ray cluster, for example 10.0.0.1:6379.  [default: $RAY_ADDRESS, else one on this machine]"
 LATEX = "Print the table of losses by label noise in LaTeX (booktabs), and write nothing."
 CSV = "Print it as CSV: wide, a row per loss; or long, a row per loss and label noise. Nothing is written."
+LANGUAGE = "Language of the report, en or zh (Chinese); it is not kept for the next report."
 OUT = "Folder for runs and report.  [default: below runs/, the same for the same plan]"
+LanguageOption = Annotated[Literal["en", "zh"], show("en|zh", LANGUAGE, "--language")]
 
 
 @configured(
@@ -53,6 +55,7 @@ def compare_losses_command(
     ray_address: Annotated[str | None, how("ADDRESS", RAY)] = None,
     out: Annotated[Path | None, show("DIR", OUT, "--out", "-o")] = None,
     dry_run: Annotated[bool, show(None, "Print the plan and how long it takes.", "--dry-run", "-n")] = False,
+    language: LanguageOption = "en",
     json: JsonOption = False,
 ) -> None:
     """Compare losses: train the same network with each loss over several seeds and report which is better.
@@ -84,7 +87,7 @@ def compare_losses_command(
         return
     found = compare(
         plan, folder=out, executor=executor, jobs=jobs, ray_address=ray_address, progress=console,
-        command=shlex.join(["tudui", *sys.argv[1:]]),
+        command=shlex.join(["tudui", *sys.argv[1:]]), language=language,
     )  # fmt: skip
     _show_report(found, console, json=json)
 
@@ -186,6 +189,7 @@ def report_command(
     ] = None,
     latex: Annotated[bool, show(None, LATEX, "--latex")] = False,
     csv: Annotated[Literal["wide", "long"] | None, show(None, CSV, "--csv")] = None,
+    language: LanguageOption = "en",
     json: JsonOption = False,
 ) -> None:
     """Write a comparison's report again, without training; or show two comparisons side by side and write nothing.
@@ -195,7 +199,7 @@ def report_command(
       tudui report COMPARISON OTHER
     """
     from tudui.api.comparing import read_comparison, report
-    from tudui.report import FORMS, side_by_side
+    from tudui.report import FORMS, side_by_side, speaking
 
     form = "latex" if latex else csv
     if latex + bool(csv) + json > 1:
@@ -206,29 +210,32 @@ def report_command(
     console = console_on(stderr=json)
     changed = {name: asked.value(f"comparison.{name}") for name in ("metric", "margin", "family")}
     if form:
-        typer.echo(FORMS[form](read_comparison(folder, **changed)), nl=False)
+        with speaking(language):
+            typer.echo(FORMS[form](read_comparison(folder, **changed)), nl=False)
         return
     if other is None:
-        _show_report(report(folder, **changed), console, json=json)
+        _show_report(report(folder, **changed, language=language), console, json=json)
         return
     first, second = (read_comparison(one, **changed) for one in (folder, other))
     if json:
         print_json({str(folder): first.values, str(other): second.values})
     else:
-        side_by_side(first, second, console)
+        with speaking(language):
+            side_by_side(first, second, console)
 
 
 def _show_report(found: "Report | ProblemsReport", console: "Console", *, json: bool) -> None:
     """Print the result of a comparison or a grid of them, and the path of its report."""
-    from tudui.report import ProblemsReport, terminal, terminal_of_problems, where
+    from tudui.report import ProblemsReport, speaking, terminal, terminal_of_problems, where
 
     if json:
         print_json({"folder": str(found.folder), **found.values})
         return
-    if isinstance(found, ProblemsReport):
-        terminal_of_problems(found, console)
-    else:
-        terminal(found, console)
-    console.print(where(found), markup=False, soft_wrap=True)
+    with speaking(found.language):
+        if isinstance(found, ProblemsReport):
+            terminal_of_problems(found, console)
+        else:
+            terminal(found, console)
+        console.print(where(found), markup=False, soft_wrap=True)
     if (found.folder / "tensorboard").is_dir():
         show_tensorboard(found.folder, console)

@@ -1,6 +1,7 @@
 """The report of a comparison: files that need nothing else, and tables for the terminal."""
 
 import re
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tudui.files import disk_errors, json_text, opened, write_text, written_asid
 from tudui.report.content import report_of, summary_of, title_of
 from tudui.report.document import Document, Paragraph, pictures_of
 from tudui.report.html import fragment, html
+from tudui.report.language import Language, say, speaking
 from tudui.report.markdown import PICTURES, markdown
 from tudui.report.paper import latex, wide_csv
 from tudui.report.problems import report_of_problems, summary_of_problems, title_of_problems
@@ -18,27 +20,29 @@ from tudui.report.terminal import WIDE, side_by_side, terminal, terminal_of_prob
 from tudui.sinks.printable import printable_console
 
 __all__ = [
-    "FORMS", "ProblemsReport", "Report", "side_by_side", "terminal", "terminal_of_problems", "where", "write_problems",
-    "write_report",
+    "FORMS", "Language", "ProblemsReport", "Report", "side_by_side", "speaking", "terminal", "terminal_of_problems",
+    "where", "write_problems", "write_report",
 ]  # fmt: skip
 
 HTML = "report.html"
 FORMS = {"latex": latex, "wide": wide_csv, "long": csv_text}  # of a comparison as one text
 
 
-def write_report(comparison: Comparison) -> None:
+def write_report(comparison: Comparison, language: Language = "en") -> None:
     """Write comparison.json, comparison.csv, report.md and report.html with their pictures, beside the runs."""
     folder = comparison.folder
     write_text(folder / "comparison.json", json_text(comparison.values, indent=2) + "\n")
     write_text(folder / "comparison.csv", csv_text(comparison))
-    _write_document(folder, report_of(comparison), title_of(comparison))
+    with speaking(language):
+        _write_document(folder, report_of(comparison), title_of(comparison))
 
 
-def write_problems(problems: Problems) -> None:
+def write_problems(problems: Problems, language: Language = "en") -> None:
     """Write problems.json, report.md and report.html with their pictures, beside the comparisons."""
     folder = problems.folder
     write_text(folder / "problems.json", json_text(problems.values, indent=2) + "\n")
-    _write_document(folder, report_of_problems(problems), title_of_problems(problems))
+    with speaking(language):
+        _write_document(folder, report_of_problems(problems), title_of_problems(problems))
 
 
 def _write_document(folder: Path, document: Document, title: str) -> None:
@@ -62,36 +66,47 @@ def _write_document(folder: Path, document: Document, title: str) -> None:
         (pictures / f"{name}.png").unlink(missing_ok=True)
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Report(Comparison):
     """A comparison that Python prints as the command does, and a notebook as the first part of its report."""
 
+    language: Language = "en"
+
     def __repr__(self) -> str:
         console = printable_console(StringIO(), force_jupyter=False, width=WIDE, soft_wrap=False)
-        with console.capture() as shown:
-            terminal(self, console)
-        return f"{shown.get()}{where(self)}"
+        with speaking(self.language):
+            with console.capture() as shown:
+                terminal(self, console)
+            return f"{shown.get()}{where(self)}"
 
     def latex(self) -> str:
         """Return the table of losses by label noise in LaTeX; it needs the package booktabs."""
-        return latex(self)
+        with speaking(self.language):
+            return latex(self)
 
     def _repr_html_(self) -> str:
-        return fragment([*summary_of(self), Paragraph(where(self))])
+        with speaking(self.language):
+            return fragment([*summary_of(self), Paragraph(where(self))])
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ProblemsReport(Problems):
     """The comparisons of a grid, which Python prints as the command does, and a notebook as its report begins."""
 
+    language: Language = "en"
+
     def __repr__(self) -> str:
         console = printable_console(StringIO(), force_jupyter=False, width=WIDE, soft_wrap=False)
-        with console.capture() as shown:
-            terminal_of_problems(self, console)
-        return f"{shown.get()}{where(self)}"
+        with speaking(self.language):
+            with console.capture() as shown:
+                terminal_of_problems(self, console)
+            return f"{shown.get()}{where(self)}"
 
     def _repr_html_(self) -> str:
-        return fragment([*summary_of_problems(self), Paragraph(where(self))])
+        with speaking(self.language):
+            return fragment([*summary_of_problems(self), Paragraph(where(self))])
 
 
 def where(report: Comparison | Problems) -> str:
     """Return the sentence that names the report's file."""
-    return f"report: {report.folder / HTML}"
+    return say("report: {file}", file=report.folder / HTML)

@@ -9,6 +9,7 @@ from tudui.comparison.outcome import Comparison, Pair, Row
 from tudui.comparison.verdict import Verdict
 from tudui.report import for_numbers, words
 from tudui.report.document import Axis, Best, Block, Claim, Forest, Lead, Near, Notice, Paragraph, Table
+from tudui.report.language import say
 from tudui.report.paper import table_of
 from tudui.report.words import UNKNOWN, noise_words
 
@@ -26,7 +27,7 @@ def answer(comparison: Comparison) -> Iterator[Block]:
         yield Paragraph(words.rule(comparison))
     if comparison.second:
         yield Paragraph(for_numbers.judged(comparison))
-    yield from (Notice(f"Warning: {text}.") for text in comparison.warnings)
+    yield from (Notice(say("Warning: {text}.", text=text)) for text in comparison.warnings)
     if len(comparison.noise_levels) > 1:
         yield paper_table(comparison)
 
@@ -34,8 +35,9 @@ def answer(comparison: Comparison) -> Iterator[Block]:
 def forest(comparison: Comparison, noise: float) -> Forest:
     """Return the verdicts of one noise level."""
     metric = comparison.metric
-    difference = words.with_difference(f"minus {comparison.baseline}", metric.unit)
-    head = ("verdict", "loss", f"{difference} (95 %)", words.with_unit(metric.title, metric.unit))
+    difference = words.with_difference(say("minus {baseline}", baseline=comparison.baseline), metric.unit)
+    mean = words.with_unit(words.title_of_score(metric), metric.unit)
+    head = (say("verdict"), say("loss"), say("{difference} (95 %)", difference=difference), mean)
     claims = [_claim(comparison, row) for row in comparison.rows_at(noise)]
     return Forest(noise_words(comparison, noise).capitalize(), head, claims, _axis(comparison, noise))
 
@@ -43,27 +45,32 @@ def forest(comparison: Comparison, noise: float) -> Forest:
 def advice(comparison: Comparison) -> str:
     """Return which loss to use, a sentence for each range of noise levels with the same answer."""
     if not comparison.pairs:
-        return f"There is no other loss to compare {comparison.baseline} with."
+        return say("There is no other loss to compare {baseline} with.", baseline=comparison.baseline)
     if not any(pair.n for pair in comparison.pairs):
-        return f"No verdict: no seed finished with both {comparison.baseline} and another loss."
+        text = "No verdict: no seed finished with both {baseline} and another loss."
+        return say(text, baseline=comparison.baseline)
     if all(pair.n <= 1 for pair in comparison.pairs):
-        return "No verdict: one seed shows no spread. Repeat the comparison with --seeds 3 or more."
+        return say("No verdict: one seed shows no spread. Repeat the comparison with --seeds 3 or more.")
     ranges = groupby(comparison.noise_levels, lambda noise: _what_to_use(comparison, noise))
-    return " ".join(_sentence(comparison, list(levels), what) for what, levels in ranges)
+    return say(" ").join(_sentence(comparison, list(levels), what) for what, levels in ranges)
 
 
 def _what_to_use(comparison: Comparison, noise: float) -> str:
     """Return the end of a sentence."""
     pairs, baseline = comparison.pairs_at(noise), comparison.baseline
     if better := [pair.variant for pair in _by_size(pairs) if pair.verdict is Verdict.BETTER]:
-        return f"use {' or '.join(better)}: better than {baseline}"
+        return say("use {losses}: better than {baseline}", losses=say(" or ").join(better), baseline=baseline)
     found = {pair.verdict for pair in pairs}
     if found == {Verdict.WORSE}:
-        return f"keep {baseline}: {'every other loss' if len(pairs) > 1 else pairs[0].variant} is worse"
+        if len(pairs) > 1:
+            return say("keep {baseline}: every other loss is worse", baseline=baseline)
+        return say("keep {baseline}: {loss} is worse", baseline=baseline, loss=pairs[0].variant)
     if found <= {Verdict.EQUIVALENT, Verdict.IDENTICAL}:
-        names = [pair.variant for pair in pairs]
-        return f"any will do: {words.listed(names)} {'is' if len(names) == 1 else 'are'} equivalent to {baseline}"
-    return f"keep {baseline}: there is no evidence against it"
+        names = words.listed([pair.variant for pair in pairs])
+        if len(pairs) > 1:
+            return say("any will do: {losses} are equivalent to {baseline}", losses=names, baseline=baseline)
+        return say("any will do: {loss} is equivalent to {baseline}", loss=names, baseline=baseline)
+    return say("keep {baseline}: there is no evidence against it", baseline=baseline)
 
 
 def _by_size(pairs: Sequence[Pair]) -> list[Pair]:
@@ -72,7 +79,7 @@ def _by_size(pairs: Sequence[Pair]) -> list[Pair]:
 
 def _sentence(comparison: Comparison, levels: list[float], what: str) -> str:
     where = levels_words(comparison, levels)
-    text = f"{where}, {what}." if where else f"{what}."
+    text = say("{levels}, {advice}.", levels=where, advice=what) if where else say("{advice}.", advice=what)
     return text[0].upper() + text[1:]
 
 
@@ -80,10 +87,10 @@ def levels_words(comparison: Comparison, levels: list[float]) -> str:
     """Return for which of the noise levels something is true; "" if there is only one level."""
     every = comparison.noise_levels
     if len(levels) == len(every):
-        return f"at every {words.level_words(comparison)}" if len(every) > 1 else ""
+        return say("at every {level}", level=words.level_words(comparison)) if len(every) > 1 else ""
     if len(levels) > 1 and levels[-1] == every[-1]:
-        return f"from {noise_words(comparison, levels[0])} on"
-    return f"with {words.listed([noise_words(comparison, level) for level in levels])}"
+        return say("from {noise} on", noise=noise_words(comparison, levels[0]))
+    return say("with {noise}", noise=words.listed([noise_words(comparison, level) for level in levels]))
 
 
 def _axis(comparison: Comparison, noise: float) -> Axis | None:
@@ -97,11 +104,13 @@ def _axis(comparison: Comparison, noise: float) -> Axis | None:
     spare, margin = 0.04 * (high - low), found[0].margin
     low, high = low - spare, high + spare
     ticks = [float(tick) for tick in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= tick <= high]
-    unit = f" in {metric.unit.difference}" if metric.unit.difference else ""
-    side = "right" if metric.better == "more" else "left"
-    title = (
-        f"difference to {comparison.baseline}{unit}, better to the {side}; "
-        f"shaded: less than {words.margin_words(comparison, margin)}"
+    title = say(
+        "difference to {baseline}{unit}, better to the right; shaded: less than {margin}"
+        if metric.better == "more"
+        else "difference to {baseline}{unit}, better to the left; shaded: less than {margin}",
+        baseline=comparison.baseline,
+        unit=words.inside(metric.unit.difference),
+        margin=words.margin_words(comparison, margin),
     )
     texts = [f"{tick:+g}".replace("-", "−") if tick else "0" for tick in ticks]
     return Axis(low, high, scale * margin, list(zip(ticks, texts, strict=True)), title)
@@ -119,10 +128,10 @@ def _claim(comparison: Comparison, row: Row) -> Claim:
     """Return a variant's line."""
     metric, pair = comparison.metric, comparison.pair_of(row)
     unit, score = metric.unit, row.metrics.get(metric.name)
-    mean = words.mean_sd(score, unit, unit.fewer) if score else "diverged"
+    mean = words.mean_sd(score, unit, unit.fewer) if score else say("diverged")
     notes = words.failures_of(row)
     if pair is None:
-        return Claim(row.variant, "baseline", "baseline", UNKNOWN, mean, notes)
+        return Claim(row.variant, say("baseline"), "baseline", UNKNOWN, mean, notes)
     found, ends = pair.found, None
     difference = UNKNOWN
     if found:
@@ -132,7 +141,8 @@ def _claim(comparison: Comparison, row: Row) -> Claim:
             difference += f" ({words.between(found.interval, unit, unit.fewer, signed=True)})"
             low, high = found.interval
             ends = (unit.scale * low, unit.scale * found.difference, unit.scale * high)
-    notes += [*words.small(comparison, pair), *(f"to decide: {one}" for one in words.settling(comparison, pair)[:1])]
+    needed = [say("to decide: {what}", what=one) for one in words.settling(comparison, pair)[:1]]
+    notes += [*words.small(comparison, pair), *needed]
     return Claim(row.variant, words.verdict_name(pair.verdict), pair.verdict, difference, mean, notes, ends)
 
 
@@ -141,14 +151,14 @@ def paper_table(comparison: Comparison) -> Table:
     unit = comparison.metric.unit
     rows = []
     for variant, cells in table_of(comparison).items():
-        shown = [words.mean_sd(cell.score, unit) if cell.score else "diverged" for cell in cells]
+        shown = [words.mean_sd(cell.score, unit) if cell.score else say("diverged") for cell in cells]
         marked = [Best(text) if cell.is_best else Near(text) if cell.is_near else text
                   for text, cell in zip(shown, cells, strict=True)]  # fmt: skip
         rows.append([variant, *marked])
-    title = words.with_unit(f"Test {comparison.metric.title}", unit)
-    caption = (
-        f"{title}, mean ± standard deviation over seeds; bold: best; underlined: not distinguishable from the best"
+    caption = say(
+        "Test {metric}, mean ± standard deviation over seeds; bold: best; underlined: not distinguishable from the "
+        "best",
+        metric=words.with_unit(words.title_of_score(comparison.metric), unit),
     )
-    return Table(
-        caption, ["loss", *(noise_words(comparison, noise) for noise in comparison.noise_levels)], rows, ("loss",)
-    )
+    head = [say("loss"), *(noise_words(comparison, noise) for noise in comparison.noise_levels)]
+    return Table(caption, head, rows, head[:1])

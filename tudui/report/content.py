@@ -3,22 +3,23 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from tudui.comparison.curve import Curve
 from tudui.comparison.outcome import Comparison
 from tudui.report import for_classes, for_numbers
 from tudui.report.answer import answer
 from tudui.report.document import Block, Bullets, Code, Folded, Gallery, Heading, Paragraph, gallery
+from tudui.report.language import say
 from tudui.report.pictures import (
     gradient_picture,
     learning_picture,
     noise_picture,
     score_picture,
-    sensitivity_picture,
-    tuning_picture,
 )
 from tudui.report.protocol import held_equal, protocol, rates_words
 from tudui.report.tables import failures_table, losses_tables, main_table, scores_table
+from tudui.report.tuning_pictures import sensitivity_picture, tuning_picture
 from tudui.report.variance import variance_section
-from tudui.report.words import counted, listed, needed, noise_words, number_of_seeds
+from tudui.report.words import counted, listed, needed, noise_words, number_of_seeds, test_samples, title_of_score
 from tudui.tasks import Classes, Numbers
 
 MOST_NAMES = 8  # in a title
@@ -27,8 +28,8 @@ MOST_NAMES = 8  # in a title
 def title_of(comparison: Comparison) -> str:
     """Return the report's title."""
     names = list(comparison.plan.comparison.variants)
-    shown = listed(names) if len(names) <= MOST_NAMES else f"{len(names)} variants"
-    return f"Losses compared on {comparison.plan.base.data.name}: {shown}"
+    shown = listed(names) if len(names) <= MOST_NAMES else counted(len(names), "variant")
+    return say("Losses compared on {data}: {losses}", data=comparison.plan.base.data.name, losses=shown)
 
 
 def report_of(comparison: Comparison) -> list[Block]:
@@ -51,7 +52,7 @@ def report_of(comparison: Comparison) -> list[Block]:
         *_setup(comparison),
         *_pictures(comparison),
         *variance_section(comparison),
-        Heading("Details"),
+        Heading(say("Details")),
         *_folded(details),
     ]
 
@@ -74,20 +75,24 @@ def _setup(comparison: Comparison) -> Iterator[Block]:
     base, hardware, images = comparison.plan.base, comparison.hardware, comparison.test_images
     versions = ", ".join(f"{name} {version}" for name, version in comparison.versions.items())
     size = [
-        f"network {base.network.name}",
+        say("network {name}", name=base.network.name),
         base.data.name,
         counted(base.train.epochs, "epoch"),
         number_of_seeds(comparison),
-        *([f"{images:,} test {comparison.samples}"] if images else []),
+        *([test_samples(comparison, images)] if images else []),
     ]
-    yield Heading("How it was made")
+    machine = say(
+        "{versions}; {hardware}, {threads} per run, {precision}.",
+        versions=versions, hardware=hardware.gpu or hardware.cpu or hardware.device,
+        threads=counted(hardware.threads, "thread"), precision=hardware.precision,
+    )  # fmt: skip
+    yield Heading(say("How it was made"))
     yield Code(comparison.command)
     yield Bullets(
         [
-            f"{', '.join(size)}.",
-            f"{held_equal(comparison)} {rates_words(comparison)} More under Protocol.",
-            f"{versions}; {hardware.gpu or hardware.cpu or hardware.device}, "
-            f"{counted(hardware.threads, 'thread')} per run, {hardware.precision}.",
+            say("{facts}.", facts=say(", ").join(size)),
+            say(" ").join([held_equal(comparison), rates_words(comparison), say("More under Protocol.")]),
+            machine,
             *(words for noise in comparison.noise_levels if (words := _settled(comparison, noise))),
         ]
     )
@@ -96,64 +101,80 @@ def _setup(comparison: Comparison) -> Iterator[Block]:
 def _settled(comparison: Comparison, noise: float) -> str:
     words = needed(comparison, noise)
     start = noise_words(comparison, noise)
-    return f"{start[0].upper()}{start[1:]}: {words[0].lower()}{words[1:]}" if words else ""
+    if not words:
+        return ""
+    return say("{name}: {text}", name=start[0].upper() + start[1:], text=words[0].lower() + words[1:])
 
 
 def _tables(comparison: Comparison) -> Iterator[Block]:
     levels = comparison.noise_levels
-    yield Heading(f"Test {comparison.metric.title}")
+    yield Heading(say("Test {metric}", metric=title_of_score(comparison.metric)))
     yield from (main_table(comparison, noise) for noise in levels)
     if any(rate.runs for row in comparison.rows for rate in row.failures.values()):
         yield failures_table(comparison)
-        yield Paragraph(
+        text = say(
             "A run lost a class if it never predicts a class that other runs of the same loss predict. The interval of "
             "the rate is exact (Clopper and Pearson)."
         )
+        yield Paragraph(text)
     yield from for_numbers.second_tables(comparison)
-    yield Heading("Other scores")
-    yield Paragraph(
-        f"Epochs and seconds until the validation {comparison.task.metrics[0].title} first reached this value: means "
-        f"over the seeds that reached it. Seconds are those in the training loop. Other runs may have shared the "
-        f"machine, so compare seconds roughly. Scores without a note are those of the last weights on the test "
-        f"{comparison.samples}."
-        + (" ECE is the expected calibration error over 15 bins." if isinstance(comparison.task, Classes) else "")
+    yield Heading(say("Other scores"))
+    text = say(
+        "Epochs and seconds until the validation {metric} first reached this value: means over the seeds that reached "
+        "it. Seconds are those in the training loop. Other runs may have shared the machine, so compare seconds "
+        "roughly. Scores without a note are those of the last weights on the test {samples}.",
+        metric=title_of_score(comparison.task.metrics[0]),
+        samples=comparison.samples,
     )
+    if isinstance(comparison.task, Classes):
+        text += say(" ") + say("ECE is the expected calibration error over 15 bins.")
+    yield Paragraph(text)
     yield from (scores_table(comparison, noise) for noise in levels)
 
 
 def _pictures(comparison: Comparison) -> Iterator[Block]:
-    levels, title = comparison.noise_levels, comparison.metric.title
+    levels, title = comparison.noise_levels, title_of_score(comparison.metric)
     title = title[0].upper() + title[1:]
-    yield Heading(f"{title} by loss")
-    yield gallery([score_picture(comparison, noise) for noise in levels], otherwise="No run finished.")
+    yield Heading(say("{metric} by loss", metric=title))
+    yield gallery([score_picture(comparison, noise) for noise in levels], otherwise=say("No run finished."))
     if len(levels) > 1:
-        yield Heading(f"{title} over {'outliers' if comparison.task.kind == 'numbers' else 'label noise'}")
+        numbers = comparison.task.kind == "numbers"
+        yield Heading(say("{metric} over outliers" if numbers else "{metric} over label noise", metric=title))
         yield Gallery([noise_picture(comparison)])
-    yield Heading("Learning curves")
+    yield Heading(say("Learning curves"))
     curves = [learning_picture(comparison, noise) for noise in levels]
-    yield gallery(curves, otherwise="No run that finished had validation images.")
-    yield Heading("Gradient norms")
-    yield gallery([gradient_picture(comparison, noise) for noise in levels], otherwise="No norm was finite.")
-    if not comparison.tuning:
-        return
-    yield Heading("Learning rates")
-    edges = [
-        f"{curve.variant} ({noise_words(comparison, curve.label_noise)}): {curve.chosen:g}"
-        for curve in comparison.tuning
-        if curve.at_the_edge
-    ]
+    yield gallery(curves, otherwise=say("No run that finished had validation images."))
+    yield Heading(say("Gradient norms"))
+    yield gallery([gradient_picture(comparison, noise) for noise in levels], otherwise=say("No norm was finite."))
+    if comparison.tuning:
+        yield from _searches(comparison)
+
+
+def _searches(comparison: Comparison) -> Iterator[Block]:
+    """Yield how the learning rates and the tuned settings of the losses were found."""
+    levels = comparison.noise_levels
+    yield Heading(say("Learning rates"))
+    edges = [_chosen(comparison, curve, curve.chosen) for curve in comparison.tuning if curve.at_the_edge]
     if edges:
-        yield Paragraph(f"Chosen at the edge of the grid, so that a rate beyond it may be better: {'; '.join(edges)}.")
+        text = "Chosen at the edge of the grid, so that a rate beyond it may be better: {rates}."
+        yield Paragraph(say(text, rates=say("; ").join(edges)))
     yield Gallery([tuning_picture(comparison, noise) for noise in levels])
     for name in comparison.plan.comparison.tuned_parameters:
-        yield Heading(f"Sensitivity to {name}")
+        yield Heading(say("Sensitivity to {name}", name=name))
         ends = [
-            f"{curve.variant} ({noise_words(comparison, curve.label_noise)}): {one.chosen:g}"
+            _chosen(comparison, curve, one.chosen)
             for curve in comparison.tuning
             for one in curve.over
             if one.name == name and one.chosen in (one.values[0], one.values[-1])
         ]
         if ends:
-            advice = f"try more values: comparison.tune_values.{name}"
-            yield Paragraph(f"At an end of the values that were tried, so {advice}. {'; '.join(ends)}.")
+            text = "At an end of the values that were tried, so try more values: {key}. {values}."
+            key = f"comparison.tune_values.{name}"
+            yield Paragraph(say(text, key=key, values=say("; ").join(ends)))
         yield Gallery([sensitivity_picture(comparison, noise, name) for noise in levels])
+
+
+def _chosen(comparison: Comparison, curve: Curve, value: float) -> str:
+    """Return a value that was chosen, with the loss and the noise level."""
+    noise = noise_words(comparison, curve.label_noise)
+    return say("{loss} ({noise}): {value:g}", loss=curve.variant, noise=noise, value=value)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tudui.config.loss_spec import LossParameters
+from tudui.report.language import say
 from tudui.style import PANEL, TICKS, line_style, loss_places, save
 from tudui.tasks import Unit
 
@@ -58,7 +59,7 @@ def empty_picture(width: float, height: float) -> Figure:
 
 def axis_title(title: str, unit: Unit) -> str:
     """Return the title of an axis, with its unit."""
-    return f"{title} / {unit.value}" if unit.value else title
+    return f"{title} / {say(unit.value)}" if unit.value else title
 
 
 def label_ends(axes: Axes, ends: Mapping[Style, tuple[float, float]]) -> None:

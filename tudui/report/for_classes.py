@@ -12,8 +12,9 @@ from tudui.comparison.runs import cell_name
 from tudui.events import MOST_PAIRS, WrongLabels
 from tudui.report.document import Block, Code, Folded, Gallery, Heading, Paragraph, Picture, Table, gallery
 from tudui.report.drawing import HEIGHT, legend_below, new_picture, png, styles_of
+from tudui.report.language import say, speaking_in_pictures
 from tudui.report.words import UNKNOWN, noise_words, number
-from tudui.sinks.pictures import confusion_picture
+from tudui.sinks.pictures import NOTES, confusion_picture
 from tudui.style import finish
 from tudui.tasks.classes import ACCURACY
 from tudui.tasks.classes import CALIBRATION_BINS as BINS
@@ -29,31 +30,34 @@ def wrong_labels(comparison: Comparison) -> Iterator[Block]:
     if not levels:
         return
     names = comparison.task.names
-    yield Heading("Wrong labels")
-    yield Paragraph(
+    yield Heading(say("Wrong labels"))
+    text = say(
         "Labels of training and validation images were made wrong on purpose, those of test images were not. The level "
         "is the setting; the shares are counted. Pairs are the true and the given class, with the share of the true "
         "class's labels, for the first seed."
     )
-    head = ["level", "kind", "training labels wrong %", "validation labels wrong %", "pairs"]
+    yield Paragraph(text)
+    names_of_columns = ("level", "kind", "training labels wrong %", "validation labels wrong %", "pairs")
+    head = [say(name) for name in names_of_columns]
     rows = []
     for noise, found in levels.items():
         pairs = found[0].pairs(names)
-        more = f" and {len(pairs) - MOST_PAIRS} more" if len(pairs) > MOST_PAIRS else ""
+        more = say(" and {number} more", number=len(pairs) - MOST_PAIRS) if len(pairs) > MOST_PAIRS else ""
         shares = [
             number(comparison.wrong_share(noise, split), ACCURACY.unit) if split in found[0].images else UNKNOWN
             for split in ("train", "validation")
         ]
-        rows.append([f"{noise:g}", found[0].kind, *shares, ", ".join(pairs[:MOST_PAIRS]) + more])
-    yield Table("Wrong labels, means over seeds", head, rows, words=("kind", "pairs"))
+        rows.append([f"{noise:g}", say(found[0].kind), *shares, say(", ").join(pairs[:MOST_PAIRS]) + more])
+    yield Table(say("Wrong labels, means over seeds"), head, rows, words=(head[1], head[-1]))
     drawn = [transitions(comparison, noise, found) for noise, found in levels.items() if found[0].cells]
     if drawn and len(names) <= MOST_CLASSES:
-        yield Gallery(drawn) if len(drawn) <= FEW else Folded("Transition matrices", [Gallery(drawn)])
+        yield Gallery(drawn) if len(drawn) <= FEW else Folded(say("Transition matrices"), [Gallery(drawn)])
     first = next(iter(levels.values()))[0]
     if first.matrix:
         text = "\n".join(",".join(f"{cell:g}" for cell in row) for row in first.matrix)
         name = Path(comparison.plan.base.data.noise_matrix or "").name
-        yield Folded(f"The matrix {name} (sha256 {first.sha256})", [Code(text)])
+        title = say("The matrix {name} (sha256 {sha256})", name=name, sha256=first.sha256)
+        yield Folded(title, [Code(text)])
 
 
 def transitions(comparison: Comparison, noise: float, found: list[WrongLabels]) -> Picture:
@@ -62,23 +66,26 @@ def transitions(comparison: Comparison, noise: float, found: list[WrongLabels]) 
     for true, given, count in (cell for labels in found for cell in labels.cells):
         counts[true, given] += count
     file, title = BytesIO(), noise_words(comparison, noise)
-    Image.fromarray(confusion_picture(counts.tolist(), comparison.task.names, columns="given label")).save(file, "png")
-    return Picture(
-        cell_name("labels", noise), f"Given labels of each class with {title}.", f"{title}.", file.getvalue()
-    )
+    with speaking_in_pictures():
+        notes = (say("rows: true class, in percent"), say("columns: given label"))
+    Image.fromarray(confusion_picture(counts.tolist(), comparison.task.names, notes)).save(file, "png")
+    alt = say("Given labels of each class with {noise}.", noise=title)
+    return Picture(cell_name("labels", noise), alt, say("{alt}.", alt=title), file.getvalue())
 
 
 def learned(comparison: Comparison) -> Iterator[Block]:
     """Yield the section on memorised wrong labels, if there are any."""
     if not any(row.learned for row in comparison.rows):
         return
-    yield Heading("What was learned from wrong labels")
-    yield Paragraph(
+    yield Heading(say("What was learned from wrong labels"))
+    text = say(
         "Share of correctly labelled training images that are predicted correctly; share of mislabelled ones that "
         "are predicted as their wrong label, which was memorised; and share of mislabelled ones that are predicted "
         "as their true class."
     )
-    head = ["loss", "right labels predicted %", "wrong labels predicted %", "true class of these predicted %"]
+    yield Paragraph(text)
+    names = ("loss", "right labels predicted %", "wrong labels predicted %", "true class of these predicted %")
+    head = [say(name) for name in names]
     columns = (("clean", ACCURACY.name), ("flipped", ACCURACY.name), ("flipped", f"true_{ACCURACY.name}"))
     for noise in comparison.noise_levels:
         rows = [
@@ -86,47 +93,50 @@ def learned(comparison: Comparison) -> Iterator[Block]:
             for row in comparison.rows_at(noise)
             if row.learned
         ]
-        caption = f"Training images after the last epoch, {noise_words(comparison, noise)}, means over seeds"
+        text = "Training images after the last epoch, {noise}, means over seeds"
         if rows:
-            yield Table(caption, head, rows, words=("loss",))
+            yield Table(say(text, noise=noise_words(comparison, noise)), head, rows, words=head[:1])
 
 
 def pictures(comparison: Comparison) -> Iterator[Block]:
     """Yield confusion matrices and calibration."""
     levels = comparison.noise_levels
-    yield Heading("Confusion matrices")
+    yield Heading(say("Confusion matrices"))
     if too_many := _too_many(comparison):
         yield too_many
     else:
         matrices = {noise: drawn for noise in levels if (drawn := confusion_pictures(comparison, noise))}
         for noise, drawn in matrices.items():
             shown, few = Gallery(drawn), len(matrices) * len(drawn) <= FEW
-            yield shown if few else Folded(f"Confusion matrices, {noise_words(comparison, noise)}", [shown])
-    yield Heading("Calibration")
-    yield gallery([calibration_picture(comparison, noise) for noise in levels], otherwise="No run finished.")
+            title = say("Confusion matrices, {noise}", noise=noise_words(comparison, noise))
+            yield shown if few else Folded(title, [shown])
+    yield Heading(say("Calibration"))
+    yield gallery([calibration_picture(comparison, noise) for noise in levels], otherwise=say("No run finished."))
 
 
 def classes(comparison: Comparison) -> Iterator[Block]:
     """Yield the accuracy of each class."""
-    yield Heading("Accuracy of each class")
+    yield Heading(say("Accuracy of each class"))
     if too_many := _too_many(comparison):
         yield too_many
         return
     for noise in comparison.noise_levels:
         rows = [row for row in comparison.rows_at(noise) if row.finished]
-        caption = f"Test accuracy % of each class, {noise_words(comparison, noise)}, means over seeds"
+        text = "Test accuracy % of each class, {noise}, means over seeds"
+        caption = say(text, noise=noise_words(comparison, noise))
         shown = [
             [name, *(number(row.details["per_class_accuracy"][name], ACCURACY.unit, 1) for row in rows)]
             for name in comparison.task.names
         ]
         if rows:
-            yield Table(caption, ["class", *(row.variant for row in rows)], shown, words=("class",))
+            head = [say("class"), *(row.variant for row in rows)]
+            yield Table(caption, head, shown, words=head[:1])
 
 
 def _too_many(comparison: Comparison) -> Paragraph | None:
     classes = comparison.task.outputs
-    text = f"{classes} classes are too many to show here; comparison.json contains them all."
-    return Paragraph(text) if classes > MOST_CLASSES else None
+    text = "{number} classes are too many to show here; comparison.json contains them all."
+    return Paragraph(say(text, number=classes)) if classes > MOST_CLASSES else None
 
 
 def calibration_picture(comparison: Comparison, noise: float) -> Picture | None:
@@ -144,17 +154,20 @@ def calibration_picture(comparison: Comparison, noise: float) -> Picture | None:
         axes.scatter(100 * confidence, 100 * accuracy, s=10 + 180 * share, color=style.colour, alpha=0.8, clip_on=False)
     axes.set_xlim(0, 102)
     axes.set_ylim(0, 102)
-    title = noise_words(comparison, noise)
-    finish(axes, title=title, x="confidence / %", y="share that is right / %")
+    with speaking_in_pictures():
+        x, y = say("confidence / %"), say("share that is right / %")
+        finish(axes, title=noise_words(comparison, noise), x=x, y=y)
     legend_below(figure, axes)
-    return Picture(
-        cell_name("calibration", noise),
-        f"Reliability diagram of each loss with {title}: share of right predictions over their confidence.",
-        f"Calibration with {title}, all seeds pooled, {BINS} bins, without bins of fewer than {FEWEST} predictions; "
-        f"a dot's area grows with the share of predictions in its bin. Above the grey line a model is underconfident, "
-        f"below it overconfident.",
-        png(figure),
-    )
+    title = noise_words(comparison, noise)
+    text = "Reliability diagram of each loss with {noise}: share of right predictions over their confidence."
+    alt = say(text, noise=title)
+    caption = say(
+        "Calibration with {noise}, all seeds pooled, {bins} bins, without bins of fewer than {fewest} predictions; "
+        "a dot's area grows with the share of predictions in its bin. Above the grey line a model is underconfident, "
+        "below it overconfident.",
+        noise=title, bins=BINS, fewest=FEWEST,
+    )  # fmt: skip
+    return Picture(cell_name("calibration", noise), alt, caption, png(figure))
 
 
 def reliability(row: Row) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -175,7 +188,10 @@ def confusion_pictures(comparison: Comparison, noise: float) -> list[Picture]:
         if not row.finished:
             continue
         file = BytesIO()
-        Image.fromarray(confusion_picture(row.details["confusion"], comparison.task.names)).save(file, "png")
-        where = f"{row.variant}, {noise_words(comparison, noise)}"
-        pictures.append(Picture(f"confusion-{row.name}", f"Confusion matrix of {where}.", f"{where}.", file.getvalue()))
+        with speaking_in_pictures():
+            notes = [say(note) for note in NOTES]
+        Image.fromarray(confusion_picture(row.details["confusion"], comparison.task.names, notes)).save(file, "png")
+        where = say("{name}, {noise}", name=row.variant, noise=noise_words(comparison, noise))
+        alt = say("Confusion matrix of {what}.", what=where)
+        pictures.append(Picture(f"confusion-{row.name}", alt, say("{alt}.", alt=where), file.getvalue()))
     return pictures

@@ -10,8 +10,9 @@ from tudui.comparison.runs import cell_name
 from tudui.report import words
 from tudui.report.document import Block, Gallery, Heading, Paragraph, Picture, gallery
 from tudui.report.drawing import axis_title, empty_picture, label_ends, new_picture, png, styles_of
+from tudui.report.language import say, speaking_in_pictures
 from tudui.report.tables import main_table
-from tudui.report.words import noise_words
+from tudui.report.words import noise_words, title_of_score
 from tudui.style import INK, LABEL, PANEL, TICKS, TITLE, finish
 from tudui.tasks import Numbers
 
@@ -20,24 +21,24 @@ BINS = 48  # of each side of predicted over true
 ENDS = (0.005, 0.995)  # quantiles of the predictions between which they are drawn in place
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 POINTS = 401  # of a line of sorted differences
-JUDGED = (
-    "Squared error favours mse and absolute error favours l1, as each is made for its own; so no loss is ranked by its "
-    "own value, and all are judged by the same metric on {test}."
-)
 
 
 def judged(comparison: Comparison) -> str:
     """Return which metric favours which loss, and on what all losses are judged."""
     spoiled = any(comparison.noise_levels)
-    return JUDGED.format(test="test targets without outliers" if spoiled else "the same test targets")
+    return say(
+        "Squared error favours mse and absolute error favours l1, as each is made for its own; so no loss is ranked by "
+        "its own value, and all are judged by the same metric on {test}.",
+        test=say("test targets without outliers") if spoiled else say("the same test targets"),
+    )
 
 
 def second_tables(comparison: Comparison) -> Iterator[Block]:
     """Yield the verdicts by the second metric, if there is one."""
     if comparison.second is None:
         return
-    title = comparison.second.metric.title
-    yield Heading(f"The same models by {title}", 3)
+    title = title_of_score(comparison.second.metric)
+    yield Heading(say("The same models by {metric}", metric=title), 3)
     yield Paragraph(judged(comparison))
     if any(pair.found for pair in comparison.second.pairs):
         yield Paragraph(words.rule(comparison.second))
@@ -49,16 +50,18 @@ def pictures(comparison: Comparison) -> Iterator[Block]:
     task, levels = comparison.task, comparison.noise_levels
     assert isinstance(task, Numbers)
     columns = range(min(task.outputs, MOST_COLUMNS))
-    yield Heading("Predicted over true values")
+    yield Heading(say("Predicted over true values"))
     if task.outputs > MOST_COLUMNS:
-        yield Paragraph(f"Pictures show the first {MOST_COLUMNS} of {task.outputs} columns.")
+        text = "Pictures show the first {shown} of {columns} columns."
+        yield Paragraph(say(text, shown=MOST_COLUMNS, columns=task.outputs))
     drawn = [predicted_picture(comparison, noise, column) for noise in levels for column in columns]
-    yield gallery(drawn, otherwise="No run finished.")
-    yield Heading("Residuals")
+    yield gallery(drawn, otherwise=say("No run finished."))
+    yield Heading(say("Residuals"))
     drawn = [residual_picture(comparison, noise, column) for noise in levels for column in columns]
-    yield gallery(drawn, otherwise="No run finished.")
+    yield gallery(drawn, otherwise=say("No run finished."))
     if shown := [one for noise in levels if (one := difference_picture(comparison, noise))]:
-        yield Heading(f"Absolute error of each test {comparison.samples[:-1]}, minus {comparison.baseline}")
+        text = "Absolute error of each test {sample}, minus {baseline}"
+        yield Heading(say(text, sample=comparison.samples[:-1], baseline=comparison.baseline))
         yield Gallery(shown)
 
 
@@ -86,18 +89,21 @@ def predicted_picture(comparison: Comparison, noise: float, column: int) -> Pict
         axes.plot([low, high], [low, high], color=INK, linewidth=1)
         finish(axes, title=style.label, x="", y="")
         axes.tick_params(labelsize=TICKS - 2)
-    title, name = noise_words(comparison, noise), task.names[column]
-    figure.suptitle(title, fontsize=TITLE)
-    figure.supxlabel(axis_title(f"true {name}", unit), fontsize=LABEL)
-    figure.supylabel(axis_title(f"predicted {name}", unit), fontsize=LABEL)
-    return Picture(
-        _name("predicted", comparison, noise, column),
-        f"Predicted over true {name} with {title}, a panel per loss: {', '.join(row.variant for row in rows)}.",
-        f"Predicted over true {name} of the last weights with {title}, all seeds pooled: the darker, the more test "
-        f"{comparison.samples}. On the black line a prediction is right. The 1 % of predictions farthest out may be "
-        f"drawn at the edge.",
-        png(figure),
-    )
+    name = task.names[column]
+    with speaking_in_pictures():
+        figure.suptitle(noise_words(comparison, noise), fontsize=TITLE)
+        figure.supxlabel(axis_title(say("true {name}", name=name), unit), fontsize=LABEL)
+        figure.supylabel(axis_title(say("predicted {name}", name=name), unit), fontsize=LABEL)
+    title, losses = noise_words(comparison, noise), say(", ").join(row.variant for row in rows)
+    text = "Predicted over true {name} with {noise}, a panel per loss: {losses}."
+    alt = say(text, name=name, noise=title, losses=losses)
+    caption = say(
+        "Predicted over true {name} of the last weights with {noise}, all seeds pooled: the darker, the more test "
+        "{samples}. On the black line a prediction is right. The 1 % of predictions farthest out may be drawn at the "
+        "edge.",
+        name=name, noise=title, samples=comparison.samples,
+    )  # fmt: skip
+    return Picture(_name("predicted", comparison, noise, column), alt, caption, png(figure))
 
 
 def residual_picture(comparison: Comparison, noise: float, column: int) -> Picture | None:
@@ -117,18 +123,21 @@ def residual_picture(comparison: Comparison, noise: float, column: int) -> Pictu
         axes.plot([start, end], [place] * 2, color=colour, linewidth=10, alpha=0.45, solid_capstyle="butt")
         axes.plot([middle] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2.4, zorder=3)
         axes.plot([first, last], [place] * 2, "o", color=colour, markersize=4)
-        medians.append(f"{row.variant} {unit.text(middle)}")
+        medians.append(f"{row.variant} {words.value(middle, unit)}")
     axes.set_yticks(range(len(rows)), [styles[row.variant].label for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    title = noise_words(comparison, noise)
-    finish(axes, title=title, x=axis_title(f"predicted minus true {name}", unit), y="")
-    return Picture(
-        _name("residuals", comparison, noise, column),
-        f"Quantiles of predicted minus true {name} with {title}; medians: {', '.join(medians)}.",
-        f"Predicted minus true {name} with {title}, all seeds pooled: the bar contains half of the residuals, the line "
-        f"90 %, the dots 98 %; the tick is the median.",
-        png(figure),
-    )
+    with speaking_in_pictures():
+        x = axis_title(say("predicted minus true {name}", name=name), unit)
+        finish(axes, title=noise_words(comparison, noise), x=x, y="")
+    title, shown = noise_words(comparison, noise), say(", ").join(medians)
+    text = "Quantiles of predicted minus true {name} with {noise}; medians: {medians}."
+    alt = say(text, name=name, noise=title, medians=shown)
+    caption = say(
+        "Predicted minus true {name} with {noise}, all seeds pooled: the bar contains half of the residuals, the line "
+        "90 %, the dots 98 %; the tick is the median.",
+        name=name, noise=title,
+    )  # fmt: skip
+    return Picture(_name("residuals", comparison, noise, column), alt, caption, png(figure))
 
 
 def residual_quantiles(row: Row, column: int) -> list[float]:
@@ -159,22 +168,21 @@ def difference_picture(comparison: Comparison, noise: float) -> Picture | None:
         ends[style] = (100.0, float(line[-1]))
         better.append(f"{variant} {100 * np.mean(differences < 0):.0f} %")
     axes.set_xlim(0, 100)
-    title, samples = noise_words(comparison, noise), comparison.samples
-    finish(
-        axes,
-        title=title,
-        x=f"test {samples}, sorted by difference / %",
-        y=axis_title(f"{metric.title} minus {comparison.baseline}", metric.unit),
-    )
+    with speaking_in_pictures():
+        y = say("{metric} minus {baseline}", metric=title_of_score(metric), baseline=comparison.baseline)
+        x = say("test {samples}, sorted by difference / %", samples=comparison.samples)
+        finish(axes, title=noise_words(comparison, noise), x=x, y=axis_title(y, metric.unit))
     label_ends(axes, ends)
-    return Picture(
-        cell_name("error-differences", noise),
-        f"Absolute error minus that of {comparison.baseline} for each test sample in order, with {title}.",
-        f"{metric.title.capitalize()} minus that of {comparison.baseline} for each of the test {samples} with {title}, "
-        f"mean over the seeds that finished in both, sorted for each loss. Below the black line the loss is better: "
-        f"{', '.join(better)} of the {samples}.",
-        png(figure),
-    )
+    title, name = noise_words(comparison, noise), comparison.baseline
+    text = "Absolute error minus that of {baseline} for each test sample in order, with {noise}."
+    alt = say(text, baseline=name, noise=title)
+    caption = say(
+        "{metric} minus that of {baseline} for each of the test {samples} with {noise}, mean over the seeds that "
+        "finished in both, sorted for each loss. Below the black line the loss is better: {shares} of the {samples}.",
+        metric=title_of_score(metric).capitalize(), baseline=name, samples=comparison.samples, noise=title,
+        shares=say(", ").join(better),
+    )  # fmt: skip
+    return Picture(cell_name("error-differences", noise), alt, caption, png(figure))
 
 
 def error_differences(baseline: Row, row: Row) -> np.ndarray:

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from tudui.report import document as doc
+from tudui.report.language import say, tag
 
 HERE = Path(__file__).parent
 
@@ -32,7 +33,7 @@ def _template(name: str) -> Template:
     )
     filters: dict[str, Any] = {"anchor": _anchor, "base64": lambda data: b64encode(data).decode(), "size": _size}
     environment.filters |= filters | {"path": quote}
-    environment.globals["kind"] = lambda block: type(block).__name__
+    environment.globals |= {"kind": lambda block: type(block).__name__, "say": say, "language": tag()}
     return environment.get_template(name)
 
 

@@ -4,6 +4,7 @@ from typing import assert_never
 from urllib.parse import quote
 
 from tudui.report import document as doc
+from tudui.report.language import say
 from tudui.text import markdown_text, printable
 
 PICTURES = "pictures"
@@ -25,8 +26,8 @@ def _block(block: doc.Block) -> str:
         case doc.Notice(text):
             return f"> {markdown_text(text)}"
         case doc.Forest(caption, head, claims):
-            rows = [[one.verdict, one.name, one.difference, one.mean, "; ".join(one.notes)] for one in claims]
-            return _block(doc.Table(caption, [*head, "notes"], rows, words=(*head[:2], "notes")))
+            rows = [[one.verdict, one.name, one.difference, one.mean, say("; ").join(one.notes)] for one in claims]
+            return _block(doc.Table(caption, [*head, say("notes")], rows, words=(*head[:2], say("notes"))))
         case doc.Bullets(items):
             return "\n".join(f"- {markdown_text(item)}" for item in items)
         case doc.Code(text):
@@ -34,7 +35,7 @@ def _block(block: doc.Block) -> str:
         case doc.Table(caption, head, rows, words):
             cells = [[_cell(cell) for cell in row] for row in (head, *rows)]
             cells.insert(1, [":---" if name in words else "---:" for name in head])
-            return "\n".join((f"{markdown_text(caption)}:\n", *(f"| {' | '.join(row)} |" for row in cells)))
+            return "\n".join((f"{markdown_text(caption)}{say(':')}\n", *(f"| {' | '.join(row)} |" for row in cells)))
         case doc.Gallery(pictures):
             return "\n\n".join(
                 f"![{markdown_text(picture.alt)}]({PICTURES}/{picture.name}.png)\n\n*{markdown_text(picture.caption)}*"

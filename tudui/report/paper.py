@@ -10,16 +10,17 @@ from tudui.comparison.pairs import every_pair_of
 from tudui.comparison.runs import cell_name
 from tudui.comparison.statistics import Summary
 from tudui.comparison.verdict import Verdict
-from tudui.report.words import counted, number, number_of_seeds
+from tudui.report.language import say, tag
+from tudui.report.words import counted, listed, number, number_of_seeds, test_samples, title_of_score
 from tudui.text import csv_name, latex_text
 
 # what LaTeX prints for a verdict, and how the caption explains it
 MARKS = {
-    Verdict.BETTER: ("+", "better than"),
-    Verdict.WORSE: ("-", "worse than"),
-    Verdict.EQUIVALENT: (r"\approx", "equivalent to"),
-    Verdict.IDENTICAL: ("=", "identical to"),
-    Verdict.UNSTABLE: (r"\ast", "unstable (failed runs) against"),
+    Verdict.BETTER: ("+", "better than {baseline}"),
+    Verdict.WORSE: ("-", "worse than {baseline}"),
+    Verdict.EQUIVALENT: (r"\approx", "equivalent to {baseline}"),
+    Verdict.IDENTICAL: ("=", "identical to {baseline}"),
+    Verdict.UNSTABLE: (r"\ast", "unstable (failed runs) against {baseline}"),
 }
 
 
@@ -72,7 +73,7 @@ def latex(comparison: Comparison) -> str:
     """Return the table in LaTeX; it needs the package booktabs."""
     metric, levels = comparison.metric, comparison.noise_levels
     lines = [
-        r"% needs \usepackage{booktabs}",
+        r"% needs \usepackage{booktabs}" + ("" if tag() == "en" else r" and \usepackage{ctex}, for XeLaTeX"),
         r"\begin{table}",
         r"  \centering",
         rf"  \caption{{{_caption(comparison)}}}",
@@ -81,12 +82,13 @@ def latex(comparison: Comparison) -> str:
         r"    \toprule",
     ]
     shares = " & ".join(rf"{100 * comparison.wrong_share(noise):.3g}\,\%" for noise in levels)
-    spoiled = "training targets made outliers" if comparison.task.kind == "numbers" else "training labels made wrong"
+    numbers = comparison.task.kind == "numbers"
+    spoiled = say("training targets made outliers") if numbers else say("training labels made wrong")
     if len(levels) > 1:
         lines += [rf"    & \multicolumn{{{len(levels)}}}{{c}}{{{spoiled}}} \\",
-                  rf"    \cmidrule(l){{2-{len(levels) + 1}}}", rf"    loss & {shares} \\"]  # fmt: skip
+                  rf"    \cmidrule(l){{2-{len(levels) + 1}}}", rf"    {say('loss')} & {shares} \\"]  # fmt: skip
     else:
-        lines += [rf"    loss & {latex_text(metric.title)} \\"]
+        lines += [rf"    {say('loss')} & {latex_text(title_of_score(metric))} \\"]
     lines += [r"    \midrule"]
     for variant, cells in table_of(comparison).items():
         lines += [rf"    {latex_text(variant)} & {' & '.join(_latex_cell(cell, comparison) for cell in cells)} \\"]
@@ -95,7 +97,7 @@ def latex(comparison: Comparison) -> str:
 
 def _latex_cell(cell: Cell, comparison: Comparison) -> str:
     if cell.score is None:
-        return "diverged"
+        return say("diverged")
     unit = comparison.metric.unit
     text = number(cell.score.mean, unit)
     if cell.score.sd is not None:
@@ -110,18 +112,24 @@ def _latex_cell(cell: Cell, comparison: Comparison) -> str:
 
 def _caption(comparison: Comparison) -> str:
     base, metric, tested = comparison.plan.base, comparison.metric, comparison.test_images
-    score = f"{metric.title} / {metric.unit.value}".removesuffix(" / ")
+    score = f"{title_of_score(metric)} / {say(metric.unit.value)}".removesuffix(" / ")
     network, data, baseline = map(latex_text, (base.network.name, base.data.name, comparison.baseline))
-    images = f" and {tested:,} test {comparison.samples}" if tested else ""
+    size = [number_of_seeds(comparison), *([test_samples(comparison, tested)] if tested else [])]
     verdicts = {pair.verdict for pair in comparison.pairs}
-    marks = [f"${{}}^{{{mark}}}$ {words}" for verdict, (mark, words) in MARKS.items() if verdict in verdicts]
-    against = f" {', '.join(marks)} {baseline}; no mark: not decided." if marks else ""
-    return (
-        f"Test {latex_text(score)} of {network} on {data} after {counted(base.train.epochs, 'epoch')}, with "
-        rf"{number_of_seeds(comparison)}{images}: mean $\pm$ standard deviation over the seeds. Bold: best mean; "
-        f"underlined: not distinguishable from it.{against} "
-        f"Tests at level 0.05 over seeds and test {comparison.samples}, corrected by Holm's method."
-    )
+    marks = [
+        f"${{}}^{{{mark}}}$ {say(words, baseline=baseline)}"
+        for verdict, (mark, words) in MARKS.items()
+        if verdict in verdicts
+    ]
+    text = say(
+        r"Test {score} of {network} on {data} after {epochs}, with {size}: mean $\pm$ standard deviation over the "
+        "seeds. Bold: best mean; underlined: not distinguishable from it.",
+        score=latex_text(score), network=network, data=data, epochs=counted(base.train.epochs, "epoch"),
+        size=listed(size),
+    )  # fmt: skip
+    against = [say("{marks}; no mark: not decided.", marks=say(", ").join(marks))] if marks else []
+    tests = "Tests at level 0.05 over seeds and test {samples}, corrected by Holm's method."
+    return say(" ").join([text, *against, say(tests, samples=comparison.samples)])
 
 
 def wide_csv(comparison: Comparison) -> str:

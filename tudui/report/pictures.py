@@ -14,12 +14,12 @@ from tudui.comparison.runs import cell_name
 from tudui.report import drawing
 from tudui.report.document import Picture
 from tudui.report.drawing import LONGEST_NAME, MANY, Style, axis_title, label_ends, new_picture, png, styles_of
-from tudui.report.words import noise_words
+from tudui.report.language import say, speaking_in_pictures
+from tudui.report.words import noise_words, title_of_score, value
 from tudui.style import LABEL, PANEL, TICKS, TITLE, finish
 
 FEW_POINTS = 12
 FEW_DECADES = 10  # values that differ by a larger factor have a logarithmic axis
-BAND = ", the band from the lowest to the highest"
 
 
 def score_picture(comparison: Comparison, noise: float) -> Picture | None:
@@ -32,7 +32,9 @@ def score_picture(comparison: Comparison, noise: float) -> Picture | None:
     for place, row in enumerate(rows):
         style, score = styles[row.variant], row.metrics.get(metric.name)
         if score is None:
-            axes.annotate("diverged", (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=TICKS)
+            with speaking_in_pictures():
+                text = say("diverged")
+            axes.annotate(text, (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=TICKS)
             continue
         if score.interval:
             ends = [scale * end for end in score.interval]
@@ -43,16 +45,18 @@ def score_picture(comparison: Comparison, noise: float) -> Picture | None:
         axes.plot(seeds, apart, "o", markersize=6, color=style.colour, mec="white", mew=0.7)
     axes.set_yticks(range(len(rows)), [styles[row.variant].label for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    title = noise_words(comparison, noise)
-    finish(axes, title=title, x=axis_title(f"test {metric.title}", metric.unit), y="")
-    shown = [f"{row.variant} {metric.unit.text(row.metrics[metric.name].mean)}" for row in rows if row.finished]
-    return Picture(
-        cell_name(metric.name, noise),
-        f"Test {metric.title} by loss with {title}: {', '.join(shown)}.",
-        f"Test {metric.title} of the last weights with {title}: a dot is a seed, the vertical line the mean, the bar "
-        f"the 95 % interval over seeds and test {comparison.samples}.",
-        png(figure),
-    )
+    with speaking_in_pictures():
+        x = axis_title(say("test {metric}", metric=title_of_score(metric)), metric.unit)
+        finish(axes, title=noise_words(comparison, noise), x=x, y="")
+    shown = [f"{row.variant} {value(row.metrics[metric.name].mean, metric.unit)}" for row in rows if row.finished]
+    about = {"metric": title_of_score(metric), "noise": noise_words(comparison, noise)}
+    alt = say("Test {metric} by loss with {noise}: {scores}.", scores=say(", ").join(shown), **about)
+    caption = say(
+        "Test {metric} of the last weights with {noise}: a dot is a seed, the vertical line the mean, the bar the 95 % "
+        "interval over seeds and test {samples}.",
+        samples=comparison.samples, **about,
+    )  # fmt: skip
+    return Picture(cell_name(metric.name, noise), alt, caption, png(figure))
 
 
 def noise_picture(comparison: Comparison) -> Picture:
@@ -83,24 +87,30 @@ def noise_picture(comparison: Comparison) -> Picture:
     if decades:
         _use_decades(axes)
     axes.set_xticks(shown := [100 * share for share in wrong.values()], [f"{share:.3g}" for share in shown])
-    y_title = axis_title(f"test {metric.title}", metric.unit)
-    over, x_title, wrong_targets = "label noise", "training labels made wrong / %", "wrong labels"
-    if comparison.task.kind == "numbers":
-        over, x_title, wrong_targets = "outliers", "training targets made outliers / %", "outliers"
-    finish(axes, title=f"{metric.title} over {over}", x=x_title, y=y_title)
+    numbers = comparison.task.kind == "numbers"
+    with speaking_in_pictures():
+        name = title_of_score(metric)
+        title = say("{metric} over outliers" if numbers else "{metric} over label noise", metric=name)
+        x_title = say("training targets made outliers / %") if numbers else say("training labels made wrong / %")
+        finish(axes, title=title, x=x_title, y=axis_title(say("test {metric}", metric=name), metric.unit))
     label_ends(axes, ends)
-    return Picture(
-        f"{metric.name}-over-noise",
-        f"Test {metric.title} of each loss over the share of {wrong_targets}; the numbers are in the tables above.",
-        f"Mean test {metric.title} of the last weights"
-        + (
-            f"; the vertical lines are the 95 % intervals over seeds and test {comparison.samples}."
-            if intervals
-            else "."
-        )
-        + (" Logarithmic, as losses differ by more than a factor of 10." if decades else ""),
-        png(figure),
+    name = title_of_score(metric)
+    alt = say(
+        "Test {metric} of each loss over the share of outliers; the numbers are in the tables above."
+        if numbers
+        else "Test {metric} of each loss over the share of wrong labels; the numbers are in the tables above.",
+        metric=name,
     )
+    text = (
+        "Mean test {metric} of the last weights; the vertical lines are the 95 % intervals over seeds and test "
+        "{samples}."
+        if intervals
+        else "Mean test {metric} of the last weights."
+    )
+    caption = say(text, metric=name, samples=comparison.samples)
+    if decades:
+        caption += say(" ") + say("Logarithmic, as losses differ by more than a factor of 10.")
+    return Picture(f"{metric.name}-over-noise", alt, caption, png(figure))
 
 
 def learning_picture(comparison: Comparison, noise: float) -> Picture | None:
@@ -119,22 +129,29 @@ def learning_picture(comparison: Comparison, noise: float) -> Picture | None:
     for style, (epochs, scores) in curves.items():
         _draw_band(axes, style, epochs, scores, band=band)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    title, names = noise_words(comparison, noise), ", ".join(style.label for style in curves)
-    finish(axes, title=title, x="epoch", y=axis_title(f"validation {first.title}", first.unit))
+    with speaking_in_pictures():
+        y = axis_title(say("validation {metric}", metric=title_of_score(first)), first.unit)
+        finish(axes, title=noise_words(comparison, noise), x=say("epoch"), y=y)
     label_ends(axes, {style: (epochs[-1], scores[:, -1].mean()) for style, (epochs, scores) in curves.items()})
-    return Picture(
-        cell_name("learning", noise),
-        f"Learning curves with {title}: validation {first.title} over the epochs, for {names}.",
-        f"Validation {first.title} with {title}: mean over the seeds that finished{BAND if band else ''}.",
-        png(figure),
-    )
+    about = {"noise": noise_words(comparison, noise), "metric": title_of_score(first)}
+    text = "Learning curves with {noise}: validation {metric} over the epochs, for {losses}."
+    alt = say(text, losses=say(", ").join(style.label for style in curves), **about)
+    text = "Validation {metric} with {noise}: mean over the seeds that finished{band}."
+    caption = say(text, band=_about_the_band(shown=band), **about)
+    return Picture(cell_name("learning", noise), alt, caption, png(figure))
+
+
+def _about_the_band(*, shown: bool) -> str:
+    return say(", the band from the lowest to the highest") if shown else ""
 
 
 def gradient_picture(comparison: Comparison, noise: float) -> Picture | None:
     """Return the gradient's norm over the epochs, a panel per layer or block; None if it was never finite."""
     rows, styles = comparison.rows_at(noise), styles_of(comparison.plan.comparison.variants)
     layers = [layer for layer in rows[0].runs[0].training[0].gradient_norm if layer != "total"]
-    shown = {"whole gradient": ["total"], **blocks.charted(layers)}
+    with speaking_in_pictures():
+        whole, diverged, epoch = say("whole gradient"), say(" (diverged)"), say("epoch")
+    shown = {whole: ["total"], **blocks.charted(layers)}
     lines, band = -(-len(shown) // 2), len(rows) <= MANY
     figure = drawing.empty_picture(1.15 * PANEL, 0.6 + 2.3 * lines)
     panels = [figure.add_subplot(lines, 2, place + 1) for place in range(len(shown))]
@@ -151,7 +168,7 @@ def gradient_picture(comparison: Comparison, noise: float) -> Picture | None:
             ]
             epochs, found = _over_seeds(norms)
             if len(epochs):
-                label = style.label + ("" if row.finished else " (diverged)")
+                label = style.label + ("" if row.finished else diverged)
                 _draw_band(axes, style, epochs, found, band=band, label=label)
         _use_decades(axes)
         axes.set_xlim(left=0)
@@ -162,98 +179,22 @@ def gradient_picture(comparison: Comparison, noise: float) -> Picture | None:
     if not panels[0].lines:  # every run diverged before its first finite norm
         return None
     for axes in panels[-2:]:
-        axes.set_xlabel("epoch", fontsize=LABEL)
-    title = noise_words(comparison, noise)
-    parts = "each layer's weights (biases left out)" if len(layers) <= blocks.MANY else "each block of layers"
-    figure.suptitle(title, fontsize=TITLE)
-    figure.supylabel("norm of the gradient, before clipping", fontsize=LABEL)
+        axes.set_xlabel(epoch, fontsize=LABEL)
+    with speaking_in_pictures():
+        figure.suptitle(noise_words(comparison, noise), fontsize=TITLE)
+        figure.supylabel(say("norm of the gradient, before clipping"), fontsize=LABEL)
     drawing.legend_below(figure, panels[0])
-    return Picture(
-        cell_name("gradients", noise),
-        f"Norm of the gradient over the epochs, with {title}, a line per loss.",
-        f"Norm of the gradient with {title}, of the whole network and of {parts}: mean "
-        f"over the seeds{BAND if band else ''}. Logarithmic, as losses differ in scale.",
-        png(figure),
-    )
-
-
-def tuning_picture(comparison: Comparison, noise: float) -> Picture:
-    """Return the validation score by the task's first metric over the learning rate, the chosen rates marked."""
-    curves = {one.variant: (one.rates, one.scores, one.chosen) for one in comparison.tuning if one.label_noise == noise}
-    return _search_picture(
-        comparison, noise, curves, name="learning-rates", what="learning rate", x="peak learning rate"
-    )
-
-
-def sensitivity_picture(comparison: Comparison, noise: float, name: str) -> Picture:
-    """Return the validation score over a tuned setting of the losses that have it, at the best rate of each."""
-    curves, rates = {}, []
-    for curve in comparison.tuning:
-        for one in curve.over:
-            if curve.label_noise == noise and one.name == name:
-                curves[curve.variant] = (one.values, one.scores, one.chosen)
-                rates.append(f"{curve.variant} {one.rate:g}")
-    residual = any(name in loss.in_scaled_units for loss in comparison.plan.comparison.variants.values())
-    x = f"{name}, scaled units" if residual and comparison.task.kind == "numbers" else name
-    more = f" At the best rate before {name} was tuned: {', '.join(rates)}."
-    return _search_picture(comparison, noise, curves, name=f"sensitivity-{name}", what=name, x=x, more=more)
-
-
-Searched = tuple[Sequence[float], Sequence[Sequence[float]], float]  # values, scores [values, seeds], the chosen value
-
-
-def _search_picture(
-    comparison: Comparison,
-    noise: float,
-    curves: Mapping[str, Searched],
-    *,
-    name: str,
-    what: str,
-    x: str,
-    more: str = "",
-) -> Picture:
-    """Return the validation score over the values that were tried of one setting, by variant."""
-    first, styles = comparison.task.metrics[0], styles_of(comparison.plan.comparison.variants)
-    figure, axes = new_picture()
-    ends = {}
-    for variant, (values, by_seed, chosen) in curves.items():
-        style = styles[variant]
-        scores = first.unit.scale * np.array(by_seed)  # [values, seeds]
-        means = scores.mean(1).tolist()
-        axes.plot(values, means, **style.line)
-        axes.plot(values, scores, "o", markersize=4, color=style.colour)
-        best = means[values.index(chosen)]
-        axes.plot(chosen, best, "D", markersize=10, markerfacecolor="none", color=style.colour, mew=2)
-        ends[style] = (values[-1], means[-1])
-    ticks = sorted({value for values, _, _ in curves.values() for value in values})
-    if ticks[0] > 0:
-        axes.set_xscale("log")
-        ticks = _apart(ticks)
-    axes.set_xticks(ticks, [f"{value:g}" for value in ticks], rotation=45 if len(ticks) > 6 else 0)
-    axes.minorticks_off()
     title = noise_words(comparison, noise)
-    finish(axes, title=title, x=x, y=axis_title(f"validation {first.title}", first.unit))
-    label_ends(axes, ends)
-    all_chosen = ", ".join(f"{variant} {chosen:g}" for variant, (_, _, chosen) in curves.items())
-    kind = "rate" if what == "learning rate" else "value"
-    return Picture(
-        cell_name(name, noise),
-        f"Validation {first.title} over the {what} with {title}; chosen: {all_chosen}.",
-        f"{what[0].upper()}{what[1:]}{'s' if kind == 'rate' else ''} with {title}: a dot is a tuning seed, the line "
-        f"their mean, the diamond the chosen {kind}. "
-        + ("A run that diverged counts as 0." if first.better == "more" else "Runs that diverged are not drawn.")
-        + more,
-        png(figure),
-    )
-
-
-def _apart(values: Sequence[float]) -> list[float]:
-    """Return ascending values without those within 15 % of the one before, because their labels would overlap."""
-    kept = [values[0]]
-    for value in values[1:]:
-        if value > 1.15 * kept[-1]:
-            kept.append(value)
-    return kept
+    caption = say(
+        "Norm of the gradient with {noise}, of the whole network and of {parts}: mean over the seeds{band}. "
+        "Logarithmic, as losses differ in scale.",
+        noise=title, band=_about_the_band(shown=band),
+        parts=say("each layer's weights (biases left out)")
+        if len(layers) <= blocks.MANY
+        else say("each block of layers"),
+    )  # fmt: skip
+    alt = say("Norm of the gradient over the epochs, with {noise}, a line per loss.", noise=title)
+    return Picture(cell_name("gradients", noise), alt, caption, png(figure))
 
 
 def _over_seeds(runs: Sequence[Mapping[float, float]]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,8 @@ from tudui.comparison.over_problems import have_one_metric
 from tudui.comparison.problems import Problems
 from tudui.report.document import Block, Gallery, Picture
 from tudui.report.drawing import axis_title, legend_below, new_picture, png, styles_of
-from tudui.report.words import noise_words
+from tudui.report.language import say, speaking_in_pictures
+from tudui.report.words import noise_words, title_of_score
 from tudui.style import INK, finish
 
 HEIGHT = 0.32  # inches of a line in the picture
@@ -47,11 +48,17 @@ def _picture(problems: Problems, noise: float) -> Picture:
     axes.axvline(0, color=INK, linewidth=1)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    title = noise_words(problems.first, noise)
-    unit = replace(metric.unit, value=metric.unit.difference)
-    finish(axes, title=title, x=axis_title(f"{metric.title} minus {problems.first.baseline}", unit), y="")
+    unit, baseline = replace(metric.unit, value=metric.unit.difference), problems.first.baseline
+    with speaking_in_pictures():
+        x = say("{metric} minus {baseline}", metric=title_of_score(metric), baseline=baseline)
+        finish(axes, title=noise_words(problems.first, noise), x=axis_title(x, unit), y="")
     if axes.get_legend_handles_labels()[1]:
         legend_below(figure, axes)
-    what = f"difference of test {metric.title} to {problems.first.baseline} in each problem, {title}"
-    caption = f"{what}: a dot is the difference, the line its 95 % interval over seeds and test images."
-    return Picture(f"problems-noise{100 * noise:g}", f"The {what}.", f"The {caption}", png(figure))
+    what = say(
+        "The difference of test {metric} to {baseline} in each problem, {noise}",
+        metric=title_of_score(metric),
+        baseline=baseline,
+        noise=noise_words(problems.first, noise),
+    )
+    caption = say("{what}: a dot is the difference, the line its 95 % interval over seeds and test images.", what=what)
+    return Picture(f"problems-noise{100 * noise:g}", say("{alt}.", alt=what), caption, png(figure))

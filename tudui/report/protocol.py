@@ -6,8 +6,9 @@ from tudui.comparison.outcome import Comparison, settings_of_every_run
 from tudui.config.comparison import MOST_BEYOND
 from tudui.config.dump import yaml_text
 from tudui.report.document import Block, Bullets, Code, Folded, Heading, Paragraph
+from tudui.report.language import say
 from tudui.report.tables import differing_table, hashes_table
-from tudui.report.words import counted, level_name, listed
+from tudui.report.words import counted, inside, level_name, listed, title_of_score
 
 SHARED = {
     "initial_weights": "initial weights",
@@ -15,26 +16,31 @@ SHARED = {
     "labels": "labels (the wrong ones too)",
     "test": "test images",
 }
+ROWS = {"order and augmentation of the images": "order of the rows", "image": "row"}
+TARGETS = {"labels (the wrong ones too)": "targets (the outliers too)", "labels": "targets"}
 
 
 def held_equal(comparison: Comparison) -> str:
     """Return one sentence on what the runs of one seed shared, according to the hashes."""
     if comparison.unequal:
-        names = listed(
-            [_words(comparison, {**SHARED, "data": "images"}.get(name, name)) for name in comparison.unequal]
-        )
-        return f"NOT held equal, though they should be: {names} differ between losses of the same seed."
-    sets = counted(len(comparison.hashes), "set")
-    shared = _words(comparison, listed(list(SHARED.values())))
-    return f"Held equal for one seed and every loss: {shared}; sha256 confirms {sets}."
+        names = listed([_shared(comparison, name) for name in comparison.unequal])
+        text = "NOT held equal, though they should be: {names} differ between losses of the same seed."
+        return say(text, names=names)
+    text = "Held equal for one seed and every loss: {shared}; sha256 confirms {sets}."
+    shared = listed([_shared(comparison, name) for name in SHARED])
+    return say(text, shared=shared, sets=counted(len(comparison.hashes), "set"))
+
+
+def _shared(comparison: Comparison, name: str) -> str:
+    """Return what a hash is of."""
+    return _words(comparison, say({**SHARED, "data": "images"}.get(name, name)))
 
 
 def _words(comparison: Comparison, text: str) -> str:
     """Return a text on images and labels in the words of the comparison's data."""
-    if comparison.samples == "rows":
-        text = text.replace("order and augmentation of the images", "order of the rows").replace("image", "row")
-    if comparison.task.kind == "numbers":
-        text = text.replace("labels (the wrong ones too)", "targets (the outliers too)").replace("labels", "targets")
+    pairs = ROWS if comparison.samples == "rows" else {}
+    for old, new in {**pairs, **(TARGETS if comparison.task.kind == "numbers" else {})}.items():
+        text = text.replace(say(old), say(new))
     return text
 
 
@@ -42,31 +48,37 @@ def rates_words(comparison: Comparison) -> str:
     """Return in one or two sentences by which learning rates the losses were trained."""
     plan, first = comparison.plan.comparison, comparison.task.metrics[0]
     if plan.lr == "same":
-        return "Held equal as well: the learning rate, which suits some losses better than others."
-    start = "Not held equal: the learning rate."
+        return say("Held equal as well: the learning rate, which suits some losses better than others.")
+    sentences = [say("Not held equal: the learning rate.")]
     if plan.lr == "recipe":
-        return _words(comparison, f"{start} Each loss has its recipe's, chosen beforehand on validation images.")
-    grid, seeds = _rates(plan.rates), counted(plan.tuning_seeds, "unreported seed")
-    level = level_name(comparison)
-    words = f"{start} Each loss and {level} has the best of {grid} by validation {first.title}, on {seeds} each."
-    if plan.tuned_parameters:
-        return f"{words} {_tuned_words(comparison)}"
-    if further := sorted({rate for curve in comparison.tuning for rate in curve.rates} - {*plan.rates}):
-        words += (
-            f" If the best was at an end, rates past it were tried too ({_rates(further)}; the pictures show which)."
+        text = "Each loss has its recipe's, chosen beforehand on validation images."
+        return say(" ").join([*sentences, _words(comparison, say(text))])
+    text = "Each loss and {level} has the best of {rates} by validation {metric}, on {seeds} each."
+    sentences.append(
+        say(
+            text, level=level_name(comparison), rates=_rates(plan.rates), metric=title_of_score(first),
+            seeds=counted(plan.tuning_seeds, "unreported seed"),
         )
-    return words
+    )  # fmt: skip
+    further = sorted({rate for curve in comparison.tuning for rate in curve.rates} - {*plan.rates})
+    if plan.tuned_parameters:
+        sentences.append(_tuned_words(comparison))
+    elif further:
+        text = "If the best was at an end, rates past it were tried too ({rates}; the pictures show which)."
+        sentences.append(say(text, rates=_rates(further)))
+    return say(" ").join(sentences)
 
 
 def _tuned_words(comparison: Comparison) -> str:
     """Return how the settings of the losses were tuned, and that each loss had as many runs for it."""
     plan = comparison.plan.comparison
     values = listed([f"{name} ({_rates(plan.values_to_try(name))})" for name in plan.tuned_parameters])
-    return (
-        f"A rate past an end of the grid was tried up to {MOST_BEYOND} times, then at the best rate {values}, for the "
-        f"losses that have it. Each loss and noise level had {comparison.tuning[0].runs} tuning runs: those that were "
-        f"left, more for a loss without such a setting, tried rates near its best one."
-    )
+    return say(
+        "A rate past an end of the grid was tried up to {most} times, then at the best rate {values}, for the losses "
+        "that have it. Each loss and noise level had {runs} tuning runs: those that were left, more for a loss without "
+        "such a setting, tried rates near its best one.",
+        most=MOST_BEYOND, values=values, runs=comparison.tuning[0].runs,
+    )  # fmt: skip
 
 
 def _rates(rates: Iterable[float]) -> str:
@@ -76,72 +88,85 @@ def _rates(rates: Iterable[float]) -> str:
 def protocol(comparison: Comparison) -> list[Block]:
     """Return the section on the protocol."""
     return [
-        Heading("Protocol"),
-        Heading("What was held equal, and what was not", 3),
+        Heading(say("Protocol")),
+        Heading(say("What was held equal, and what was not"), 3),
         Bullets(
             [
                 held_equal(comparison),
                 rates_words(comparison),
-                "Everything else except the loss section is the same in every run: the settings below.",
+                say("Everything else except the loss section is the same in every run: the settings below."),
             ]
         ),
         differing_table(comparison),
-        Folded("Settings of every run", [Code(yaml_text(settings_of_every_run(comparison.plan)))]),
-        Folded("Hashes of the initial state of the runs", [hashes_table(comparison)]),
-        Paragraph("The hashes in full, and every number of this report, are in comparison.json."),
-        Heading("How to read the numbers", 3),
-        Bullets([_words(comparison, text) for text in _reading(comparison)]),
+        Folded(say("Settings of every run"), [Code(yaml_text(settings_of_every_run(comparison.plan)))]),
+        Folded(say("Hashes of the initial state of the runs"), [hashes_table(comparison)]),
+        Paragraph(say("The hashes in full, and every number of this report, are in comparison.json.")),
+        Heading(say("How to read the numbers"), 3),
+        Bullets(list(_reading(comparison))),
     ]
 
 
 def _reading(comparison: Comparison) -> Iterator[str]:
-    data, metric = comparison.plan.base.data, comparison.metric
-    selected = (
-        "The weights selected on validation are shown too." if data.validation else "There was no validation split."
+    yield from (_words(comparison, text) for text in (_on_the_headline(comparison), *_on_data(comparison)))
+    yield say(
+        "An interval of 95 % covers other seeds and other test {samples} of the same kind. “Over seeds only” takes "
+        "these test {samples} as given: it says what more seeds would show on them, not how the losses compare in "
+        "general.",
+        samples=comparison.samples,
     )
-    yield (
-        f"The headline is the {metric.title} of the last weights: it needs no selection, so no loss can gain from a "
-        f"lucky epoch. {selected} The test images were read once per run for the last weights and once for the "
-        f"selected ones."
+    yield say(
+        "p belongs to that interval: an interval of 1 − p instead of 95 % would just touch 0. p Holm is p corrected "
+        "for {family}. No interval is corrected.",
+        family=_family(comparison),
     )
-    if any(comparison.noise_levels) or data.noise_manifest:
-        if comparison.task.kind == "numbers":
-            yield "Validation targets have as many outliers as training targets; test targets are right."
-        else:
-            yield "Validation labels are as noisy as training labels; test labels are right."
-    unit = f" in {metric.unit.difference}" if metric.unit.difference else ""
-    yield f"Differences are variant minus baseline{unit}, paired by seed and image."
-    yield (
-        "An interval of 95 % covers other seeds and other test images of the same kind. “Over seeds only” takes these "
-        "test images as given: it says what more seeds would show on them, not how the losses compare in general."
-    )
-    yield (
-        f"p belongs to that interval: an interval of 1 − p instead of 95 % would just touch 0. p Holm is p corrected "
-        f"for {_family(comparison)}. No interval is corrected."
-    )
-    lost = "; or some of fewer than 10 runs lost a class" if comparison.task.kind == "classes" else ""
-    if metric.better == "less":
-        yield f"Lower {metric.title} is better."
-    yield (
+    if comparison.metric.better == "less":
+        yield say("Lower {metric} is better.", metric=title_of_score(comparison.metric))
+    text = say(
         "“Better” and “worse” need p Holm below 0.05. “Equivalent” means that the difference is surely smaller than "
         "the margin: p equivalent, corrected in the same way, is below 0.05. “Identical” is the same value on every "
         "test image in every seed. “Not distinguishable” is none of these: the data cannot decide."
     )
-    yield (
-        f"“Unstable”: runs diverged, and the difference would not be certain if they scored as a network whose outputs "
-        f"are all equal{lost}. The difference is that of the runs that finished."
+    yield _words(comparison, text)
+    lost = say("; or some of fewer than 10 runs lost a class") if comparison.task.kind == "classes" else ""
+    yield say(
+        "“Unstable”: runs diverged, and the difference would not be certain if they scored as a network whose outputs "
+        "are all equal{lost}. The difference is that of the runs that finished.",
+        lost=lost,
     )
-    yield "± is the standard deviation over seeds; with one seed there is neither deviation nor interval."
-    yield "Diverged runs are excluded from means and intervals; the seeds column shows how many."
+    yield say("± is the standard deviation over seeds; with one seed there is neither deviation nor interval.")
+    yield say("Diverged runs are excluded from means and intervals; the seeds column shows how many.")
+
+
+def _on_the_headline(comparison: Comparison) -> str:
+    selected = (
+        say("The weights selected on validation are shown too.")
+        if comparison.plan.base.data.validation
+        else say("There was no validation split.")
+    )
+    return say(
+        "The headline is the {metric} of the last weights: it needs no selection, so no loss can gain from a lucky "
+        "epoch. {selected} The test images were read once per run for the last weights and once for the selected ones.",
+        metric=title_of_score(comparison.metric), selected=selected,
+    )  # fmt: skip
+
+
+def _on_data(comparison: Comparison) -> Iterator[str]:
+    if any(comparison.noise_levels) or comparison.plan.base.data.noise_manifest:
+        if comparison.task.kind == "numbers":
+            yield say("Validation targets have as many outliers as training targets; test targets are right.")
+        else:
+            yield say("Validation labels are as noisy as training labels; test labels are right.")
+    unit = inside(comparison.metric.unit.difference)
+    yield say("Differences are variant minus baseline{unit}, paired by seed and image.", unit=unit)
 
 
 def _family(comparison: Comparison) -> str:
     """Return for what p is corrected."""
-    per_level = comparison.plan.comparison.family == "level"
-    family = (
-        f"the variants of one {level_name(comparison)}, not across levels"
-        if per_level
-        else "all comparisons of this report"
-    )
+    if comparison.plan.comparison.family == "level":
+        family = say("the variants of one {level}, not across levels", level=level_name(comparison))
+    else:
+        family = say("all comparisons of this report")
+    if len(comparison.looks) == 1:
+        return family
     looks = listed([str(look) for look in comparison.looks])
-    return f"{family}, and for verdicts looked at after {looks} seeds" if len(comparison.looks) > 1 else family
+    return say("{family}, and for verdicts looked at after {looks} seeds", family=family, looks=looks)

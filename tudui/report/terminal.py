@@ -13,15 +13,9 @@ from tudui.comparison.problems import Problems
 from tudui.report import for_numbers, words
 from tudui.report.answer import advice as which_to_use
 from tudui.report.answer import forest
-from tudui.report.problems import (
-    MEANS,
-    RARE,
-    conclusions,
-    have_mean,
-    protocol_of_problems,
-    tally_tables,
-    why_no_mean,
-)
+from tudui.report.conclusions import conclusions, have_mean, protocol_of_problems, why_no_mean
+from tudui.report.language import say
+from tudui.report.problems import long_heads, rare_heads, tally_tables
 from tudui.report.protocol import held_equal
 from tudui.report.variance import advice, variance_table
 from tudui.report.words import UNKNOWN, mean_sd, noise_words
@@ -40,28 +34,43 @@ def terminal(comparison: Comparison, console: Console) -> None:
                 f"{row.variant} {mean_sd(row.figures.get(figure.name), figure.unit)}"
                 for row in comparison.rows_at(noise)
             ]
-            console.print(escape(f"{words.with_unit(figure.title, figure.unit)}: {', '.join(scores)}"))
+            title = words.with_unit(words.title_of_score(figure), figure.unit)
+            console.print(escape(say("{name}: {text}", name=title, text=say(", ").join(scores))))
         if text := words.second_verdicts(comparison, noise):
             console.print(escape(text))
         console.print()
     console.print(escape(which_to_use(comparison)), style="bold")
-    images, metric = comparison.test_images, comparison.metric
     several = any(pair.n > 1 for pair in comparison.pairs)
-    inside = f" in {metric.unit.value}" if metric.unit.value else ""
-    over = f"± standard deviation over {words.number_of_seeds(comparison)}"
-    on = f"; intervals of 95 % over seeds and the {images:,} test {comparison.samples}" if several and images else ""
-    less = f" Lower {metric.title} is better." if metric.better == "less" else ""
-    console.print(f"Test {metric.title} of the last weights{inside}, {over}{on}.{less}", style="dim")
+    console.print(escape(_how_measured(comparison, several=several)), style="dim")
     if several:
         console.print(words.rule(comparison), style="dim")
     if comparison.second:
         console.print(for_numbers.judged(comparison), style="dim")
     for text in comparison.warnings:
-        console.print(f"[yellow]warning:[/] {escape(text)}")
+        console.print(f"[yellow]{say('warning: ')}[/]{escape(text)}")
     if comparison.unequal:
-        console.print(f"[yellow]warning:[/] {escape(held_equal(comparison))}")
+        console.print(f"[yellow]{say('warning: ')}[/]{escape(held_equal(comparison))}")
     if comparison.explained:
         _print_variance(comparison, console)
+
+
+def _how_measured(comparison: Comparison, *, several: bool) -> str:
+    """Return what the numbers of the tables are."""
+    images, metric = comparison.test_images, comparison.metric
+    title = words.title_of_score(metric)
+    intervals = ""
+    if several and images:
+        samples = words.test_samples(comparison, images)
+        intervals = say("; intervals of 95 % over seeds and the {samples}", samples=samples)
+    text = say(
+        "Test {metric} of the last weights{unit}, ± standard deviation over {seeds}{intervals}.",
+        metric=title,
+        unit=words.inside(metric.unit.value),
+        seeds=words.number_of_seeds(comparison),
+        intervals=intervals,
+    )
+    less = [say("Lower {metric} is better.", metric=title)] if metric.better == "less" else []
+    return say(" ").join([text, *less])
 
 
 def _print_variance(comparison: Comparison, console: Console) -> None:
@@ -86,7 +95,7 @@ def _print_verdicts(comparison: Comparison, noise: float, console: Console, *, a
     table.add_column(verdict, no_wrap=True)
     table.add_column(loss, overflow="fold", min_width=6)
     tuned = comparison.plan.comparison.tuned_parameters
-    for head in (difference, "p Holm", "\n".join(wrap(mean, NARROW)), "rate", *tuned):
+    for head in (difference, say("p Holm"), "\n".join(wrap(mean, NARROW)), say("rate"), *tuned):
         table.add_column(escape(head), justify="right", no_wrap=True)
     for row, claim in zip(comparison.rows_at(noise), found.claims, strict=True):
         pair = comparison.pair_of(row)
@@ -98,18 +107,19 @@ def _print_verdicts(comparison: Comparison, noise: float, console: Console, *, a
     console.print(table)
     for claim in found.claims:
         if claim.notes:
-            console.print(escape(f"{claim.name}: {'; '.join(claim.notes)}"), style="dim")
+            text = say("{name}: {text}", name=claim.name, text=say("; ").join(claim.notes))
+            console.print(escape(text), style="dim")
 
 
 def terminal_of_problems(problems: Problems, console: Console) -> None:
     """Print the verdicts by problem, their numbers, and the conclusions in words."""
     for noise in problems.first.noise_levels:
         for name, comparison in problems.comparisons.items():
-            _print_verdicts(comparison, noise, console, above=f"{name}, ")
+            _print_verdicts(comparison, noise, console, above=say("{name}, {noise}", name=name, noise=""))
             console.print()
     for found in tally_tables(problems) if have_mean(problems) else ():
-        empty = {name for name in RARE if {row[found.head.index(name)] for row in found.rows} <= {"0", UNKNOWN}}
-        places = [place for place, name in enumerate(found.head) if name not in {*empty, *MEANS}]
+        rare = {name for name in rare_heads() if {row[found.head.index(name)] for row in found.rows} <= {"0", UNKNOWN}}
+        places = [place for place, name in enumerate(found.head) if name not in {*rare, *long_heads()}]
         heads = [found.head[place].replace(" ", "\n") for place in places]
         table = plain_table(*heads, title=escape(found.caption), gap=1 if console.width < WIDE else 2)
         for row in found.rows:
@@ -124,18 +134,19 @@ def terminal_of_problems(problems: Problems, console: Console) -> None:
 
 def side_by_side(first: Comparison, second: Comparison, console: Console) -> None:
     """Print the scores of two comparisons and the differences of their plans; their runs are not paired."""
-    console.print(f"first:  {escape(first.command)}", soft_wrap=True)
-    console.print(f"second: {escape(second.command)}", soft_wrap=True)
+    console.print(say("first:  {command}", command=escape(first.command)), soft_wrap=True)
+    console.print(say("second: {command}", command=escape(second.command)), soft_wrap=True)
     metric = first.metric
     rows = [{(row.variant, row.label_noise): row for row in side.rows} for side in (first, second)]
-    title = words.with_unit(f"test {metric.title}", metric.unit)
-    targets = "labels" if first.task.kind == "classes" else "targets"
-    table = plain_table("loss", targets, "first", "second", "second minus first", left=2, title=title)
+    title = words.with_unit(say("test {metric}", metric=words.title_of_score(metric)), metric.unit)
+    targets = say("labels") if first.task.kind == "classes" else say("targets")
+    heads = (say("loss"), targets, say("first"), say("second"), say("second minus first"))
+    table = plain_table(*heads, left=2, title=escape(title))
     for variant, noise in sorted(rows[0] | rows[1], key=lambda key: key[1]):
         found = [side.get((variant, noise)) for side in rows]
         scores = [row.metrics.get(metric.name) if row else None for row in found]
         shown = [
-            "missing" if row is None else "diverged" if score is None else mean_sd(score, metric.unit)
+            say("missing") if row is None else say("diverged") if score is None else mean_sd(score, metric.unit)
             for row, score in zip(found, scores, strict=True)
         ]
         known = [score.mean for score in scores if score is not None]
@@ -144,7 +155,8 @@ def side_by_side(first: Comparison, second: Comparison, console: Console) -> Non
     console.print(table)
     console.print()
     console.print(escape(_differing(first, second)))
-    console.print("The runs of two comparisons are not paired, so there is no significance test.", style="dim")
+    text = say("The runs of two comparisons are not paired, so there is no significance test.")
+    console.print(text, style="dim")
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -164,7 +176,13 @@ def _differing(first: Comparison, second: Comparison) -> str:
         for key in sides[0] | sides[1]
         if sides[0].get(key) != sides[1].get(key)
     ]
-    differing += [f"variant {name}: {one[name]} → {two[name]}" for name in one if two.get(name, one[name]) != one[name]]
+    differing += [
+        say("variant {name}: {first} → {second}", name=name, first=one[name], second=two[name])
+        for name in one
+        if two.get(name, one[name]) != one[name]
+    ]
     if differing:
-        return f"What differs: {'; '.join(differing)}."
-    return "The two plans are the same." if one.keys() == two.keys() else "The two plans differ only in their variants."
+        return say("What differs: {settings}.", settings=say("; ").join(differing))
+    if one.keys() == two.keys():
+        return say("The two plans are the same.")
+    return say("The two plans differ only in their variants.")

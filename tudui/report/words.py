@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from tudui.comparison.outcome import Comparison, Pair, Row
 from tudui.comparison.statistics import Interval, Spread
 from tudui.comparison.verdict import Flag, Verdict
-from tudui.tasks import Unit
+from tudui.report.language import say
+from tudui.tasks import Figure, Metric, Unit
 
 UNKNOWN = "–"
 FAILED = {Flag.DIVERGED: "diverged", Flag.LOST_CLASS: "lost a class"}
@@ -15,6 +16,11 @@ MOST_NAMES = 3  # of variants that a sentence lists; of more it says `the others
 def number(value: float | None, unit: Unit, digits: int | None = None) -> str:
     """Return a value on its unit's scale, without the unit's word."""
     return UNKNOWN if value is None else f"{unit.scale * value:.{unit.digits if digits is None else digits}f}"
+
+
+def value(value: float, unit: Unit, digits: int | None = None) -> str:
+    """Return a value with its unit, for example `97.12 %`."""
+    return f"{number(value, unit, digits)} {say(unit.value)}".rstrip()
 
 
 def difference(value: float | None, unit: Unit, digits: int | None = None) -> str:
@@ -30,7 +36,12 @@ def difference(value: float | None, unit: Unit, digits: int | None = None) -> st
 def between(interval: Interval | None, unit: Unit, digits: int | None = None, *, signed: bool = False) -> str:
     """Return an interval of values, or, if `signed`, of differences."""
     write = difference if signed else number
-    return UNKNOWN if interval is None else " to ".join(write(end, unit, digits) for end in interval)
+    return UNKNOWN if interval is None else from_to(*(write(end, unit, digits) for end in interval))
+
+
+def from_to(low: object, high: object) -> str:
+    """Return a range in words."""
+    return say("{low} to {high}", low=low, high=high)
 
 
 def p_value(p: float | None) -> str:
@@ -50,63 +61,97 @@ def mean_sd(spread: Spread | None, unit: Unit, digits: int | None = None) -> str
 
 def with_unit(title: str, unit: Unit) -> str:
     """Return a heading of values."""
-    return f"{title} {unit.value}".rstrip()
+    return say("{title} {unit}", title=title, unit=say(unit.value)) if unit.value else title
 
 
 def with_difference(title: str, unit: Unit) -> str:
     """Return a heading of differences."""
-    return f"{title}, {unit.difference}" if unit.difference else title
+    return say("{title}, {unit}", title=title, unit=say(unit.difference)) if unit.difference else title
+
+
+def inside(unit: str) -> str:
+    """Return ` in points`, to follow what is measured in this unit; `` without a unit."""
+    return say(" in {unit}", unit=say(unit)) if unit else ""
+
+
+def title_of_score(score: Metric | Figure) -> str:
+    """Return what a metric or a figure is called."""
+    before, _, column = score.title.partition("absolute error of ")
+    if column and not before:
+        return say("absolute error of {column}", column=column)
+    before, _, tolerance = score.title.partition("within ")
+    if tolerance and not before:
+        return say("within {tolerance}", tolerance=sized(tolerance) if tolerance[0].isdigit() else say(tolerance))
+    return say(score.title)
+
+
+def sized(text: str) -> str:
+    """Return a number with its unit, for example `5 degrees`, that another room has written."""
+    size, _, unit = text.partition(" ")
+    return f"{size} {say(unit)}".rstrip()
 
 
 def counted(number: int, thing: str) -> str:
     """Return `1 seed` or `2 seeds`."""
-    return f"{number:,} {thing}" + ("" if number == 1 else "s")
+    return say(f"{{number:,}} {thing}" if number == 1 else f"{{number:,}} {thing}s", number=number)
 
 
 def listed(words: Sequence[str]) -> str:
     """Return `a, b and c`."""
-    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
+    return say(" and ").join(part for part in (say(", ").join(words[:-1]), words[-1]) if part)
 
 
 def level_words(comparison: Comparison) -> str:
     """Return what the levels of a comparison are, in the singular."""
-    return "share of outliers" if comparison.task.kind == "numbers" else "level of label noise"
+    return say("share of outliers") if comparison.task.kind == "numbers" else say("level of label noise")
 
 
 def level_name(comparison: Comparison) -> str:
     """Return what the levels of a comparison are called in a text on method."""
-    return "share of outliers" if comparison.task.kind == "numbers" else "noise level"
+    return say("share of outliers") if comparison.task.kind == "numbers" else say("noise level")
 
 
 def noise_words(comparison: Comparison, noise: float) -> str:
     """Return the description of a noise level, to be read after `with`."""
     if comparison.task.kind == "numbers":
-        return f"{100 * noise:g} % outliers" if noise else "no outliers"
+        return say("{percent:g} % outliers", percent=100 * noise) if noise else say("no outliers")
     found = comparison.wrong_labels(noise)
     if not found or found[0].kind == "symmetric":
-        return f"{100 * noise:g} % of labels wrong" if noise else "no label noise"
-    level = "" if found[0].kind == "manifest" else f" {noise:g}"
-    return f"{100 * comparison.wrong_share(noise):.3g} % of labels wrong ({found[0].kind}{level})"
+        return say("{percent:g} % of labels wrong", percent=100 * noise) if noise else say("no label noise")
+    kind = say(found[0].kind) + ("" if found[0].kind == "manifest" else f" {noise:g}")
+    percent = 100 * comparison.wrong_share(noise)
+    return say("{percent:.3g} % of labels wrong ({kind})", percent=percent, kind=kind)
 
 
 def seeds_words(row: Row) -> str:
     """Return the number of seeds behind a row's numbers."""
     planned, lost = len(row.seeds), len(row.diverged)
-    return f"{planned - lost} of {planned}" if lost else str(planned)
+    return part_of(planned - lost, planned) if lost else str(planned)
+
+
+def part_of(number: int, whole: int) -> str:
+    """Return `2 of 3`."""
+    return say("{number} of {whole}", number=number, whole=whole)
 
 
 def number_of_seeds(comparison: Comparison) -> str:
     """Return `3 seeds`, or `3 to 10 seeds` if the comparisons have different numbers."""
     numbers = sorted({len(row.seeds) for row in comparison.rows})
-    return counted(numbers[0], "seed") if len(numbers) == 1 else f"{numbers[0]} to {counted(numbers[-1], 'seed')}"
+    return counted(numbers[0], "seed") if len(numbers) == 1 else from_to(numbers[0], counted(numbers[-1], "seed"))
+
+
+def test_samples(comparison: Comparison, number: int | None) -> str:
+    """Return `360 test images`."""
+    return say("{number:,} test {samples}", number=number or 0, samples=comparison.samples)
 
 
 def margin_words(comparison: Comparison, margin: float) -> str:
     """Return the smallest difference that matters, for example `1 point`."""
     unit = comparison.metric.unit
     size = f"{unit.scale * margin:.3g}"
-    word = unit.difference.removesuffix("s") if size == "1" and unit.difference == "points" else unit.difference
-    return f"{size} {word}".rstrip()
+    if unit.difference == "points":
+        return say("{size} point" if size == "1" else "{size} points", size=size)
+    return f"{size} {say(unit.difference)}".rstrip()
 
 
 def rule(comparison: Comparison, *, level: str | None = None) -> str:
@@ -114,15 +159,17 @@ def rule(comparison: Comparison, *, level: str | None = None) -> str:
     plan, pairs = comparison.plan.comparison, [pair for pair in comparison.pairs if pair.found]
     margins = sorted({pair.found.margin for pair in pairs if pair.found})
     if plan.family == "report":
-        family = f"the {counted(len(pairs), 'comparison')} of this report"
+        family = say("the {comparisons} of this report", comparisons=counted(len(pairs), "comparison"))
     else:
-        family = f"the comparisons of each {level or level_name(comparison)}"
-    looks = f" and for looks at {listed(list(map(str, comparison.looks)))} seeds" if len(comparison.looks) > 1 else ""
-    margin = " to ".join(margin_words(comparison, one) for one in dict.fromkeys((margins[0], margins[-1])))
-    return (
-        f"Better or worse: p below 0.05, corrected for {family} (Holm){looks}. "
-        f"Equivalent: surely less than {margin} apart."
-    )
+        family = say("the comparisons of each {level}", level=level or level_name(comparison))
+    numbers = listed(list(map(str, comparison.looks)))
+    looks = say(" and for looks at {numbers} seeds", numbers=numbers) if len(comparison.looks) > 1 else ""
+    low, high = (margin_words(comparison, one) for one in (margins[0], margins[-1]))
+    return say(
+        "Better or worse: p below 0.05, corrected for {family} (Holm){looks}. "
+        "Equivalent: surely less than {margin} apart.",
+        family=family, looks=looks, margin=low if margins[0] == margins[-1] else from_to(low, high),
+    )  # fmt: skip
 
 
 def second_verdicts(comparison: Comparison, noise: float) -> str:
@@ -131,10 +178,9 @@ def second_verdicts(comparison: Comparison, noise: float) -> str:
     if second is None or not second.pairs_at(noise):
         return ""
     found = [
-        " ".join([pair.variant, ", ".join([verdict_name(pair.verdict), *small(second, pair)])])
-        for pair in second.pairs_at(noise)
+        f"{pair.variant} {_with_size(verdict_name(pair.verdict), second, pair)}" for pair in second.pairs_at(noise)
     ]
-    return f"By {second.metric.title}: {'; '.join(found)}."
+    return say("By {metric}: {verdicts}.", metric=title_of_score(second.metric), verdicts=say("; ").join(found))
 
 
 def verdict_words(comparison: Comparison, pair: Pair) -> str:
@@ -145,31 +191,39 @@ def verdict_words(comparison: Comparison, pair: Pair) -> str:
         if row.variant in (pair.variant, pair.baseline)
         for failure in failures_of(row)
     ]
-    return "; ".join([", ".join([_verdict(pair), *small(comparison, pair)]), *failed])
+    return say("; ").join([_with_size(_verdict(pair), comparison, pair), *failed])
+
+
+def _with_size(verdict: str, comparison: Comparison, pair: Pair) -> str:
+    """Return a verdict, with a note if the difference does not matter."""
+    size = small(comparison, pair)
+    return say("{verdict}, {size}", verdict=verdict, size=size[0]) if size else verdict
 
 
 def small(comparison: Comparison, pair: Pair) -> list[str]:
     """Return that a difference, though certain, does not matter; [] otherwise."""
     if not (pair.found and pair.within_margin and pair.verdict in (Verdict.BETTER, Verdict.WORSE)):
         return []
-    return [f"by less than {margin_words(comparison, pair.found.margin)}"]
+    return [say("by less than {margin}", margin=margin_words(comparison, pair.found.margin))]
 
 
 def verdict_name(verdict: Verdict) -> str:
     """Return a verdict as a word or two."""
-    return verdict.replace("_", " ")
+    return say(verdict.replace("_", " "))
 
 
 def _verdict(pair: Pair) -> str:
     if pair.verdict is not Verdict.NO_VERDICT:
         return verdict_name(pair.verdict)
-    return "one seed: no verdict" if pair.n else "no seed finished in both"
+    return say("one seed: no verdict") if pair.n else say("no seed finished in both")
 
 
 def failures_of(row: Row) -> list[str]:
     """Return which runs of a row failed, for example `diverged in 1 of 3 runs`."""
     return [
-        f"{FAILED[flag]} in {rate.runs} of {counted(rate.of, 'run')}"
+        say(
+            "{failure} in {number} of {runs}", failure=say(FAILED[flag]), number=rate.runs, runs=counted(rate.of, "run")
+        )
         for flag, rate in row.failures.items()
         if rate.runs
     ]
@@ -179,13 +233,18 @@ def needed(comparison: Comparison, noise: float) -> str:
     """Return what would settle the undecided comparisons of a noise level; empty if there are none."""
     pairs = [pair for pair in comparison.pairs_at(noise) if pair.found]
     if pairs and all(pair.n == 1 for pair in pairs):
-        return "One seed shows no spread: intervals and verdicts need --seeds 2 or more; 5 are better."
-    settled = [f"{pair.variant}: {', '.join(parts)}" for pair in pairs if (parts := settling(comparison, pair))]
+        return say("One seed shows no spread: intervals and verdicts need --seeds 2 or more; 5 are better.")
+    settled = [
+        say("{name}: {text}", name=pair.variant, text=say(", ").join(parts))
+        for pair in pairs
+        if (parts := settling(comparison, pair))
+    ]
     if not settled:
         return ""
     shown = settled[:MOST_NAMES]
-    more = f"; {len(settled) - len(shown)} more in comparison.json" if len(settled) > len(shown) else ""
-    return f"What would settle it (80 % power): {'; '.join(shown)}{more}."
+    if more := len(settled) - len(shown):
+        shown.append(say("{number} more in comparison.json", number=more))
+    return say("What would settle it (80 % power): {settled}.", settled=say("; ").join(shown))
 
 
 def settling(comparison: Comparison, pair: Pair) -> list[str]:
@@ -194,8 +253,10 @@ def settling(comparison: Comparison, pair: Pair) -> list[str]:
     for need in pair.needed:
         size = margin_words(comparison, need.difference)
         if need.seeds is None:
-            parts.append(f"more than {need.samples:,} test {comparison.samples} to see {size}")
+            samples = test_samples(comparison, need.samples)
+            parts.append(say("more than {samples} to see {size}", samples=samples, size=size))
             continue
-        most = "any number" if need.most is None else f"{need.most:,}"
-        parts.append(f"{counted(need.seeds, 'seed')} ({need.fewest:,} to {most}) to see {size}")
+        most = say("any number") if need.most is None else f"{need.most:,}"
+        seeds, ends = counted(need.seeds, "seed"), from_to(f"{need.fewest:,}", most)
+        parts.append(say("{seeds} ({ends}) to see {size}", seeds=seeds, ends=ends, size=size))
     return parts

@@ -10,6 +10,7 @@ from tudui.style import FAINT, INK, RIGHT, WRONG, pillow_font
 
 SIDE, FRAME, GAP, COLUMNS = 96, 4, 4, 4  # TensorBoard shrinks a picture to about 320 pixels
 LINE = 19  # height of a text line, in pixels
+NOTES = ("rows: true class, in percent", "columns: predicted class")
 
 
 def prediction_grid(
@@ -45,20 +46,19 @@ def image_grid(
 
 
 def confusion_picture(
-    confusion: Sequence[Sequence[int]], classes: Sequence[str], *, columns: str = "predicted class"
+    confusion: Sequence[Sequence[int]], classes: Sequence[str], notes: Sequence[str] = NOTES
 ) -> np.ndarray:
-    """Return uint8 [H, W, 3]: rows are true classes, columns by default predicted ones, cells shares of their row."""
+    """Return uint8 [H, W, 3]: cells are shares of their row; `notes`, below, say what rows and columns are."""
     counts = np.asarray(confusion, dtype=np.float64)
     shares = counts / counts.sum(1, keepdims=True).clip(min=1)
     number = len(classes)
     side = max(6, min(56, 900 // number))
     font = pillow_font("".join(classes), max(6, min(22, side - 4)))  # large, because TensorBoard halves the picture
-    small = pillow_font("", 20)
+    small = pillow_font("".join(notes), 20)
     probe = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     longest = round(max(probe.textlength(name, font) for name in classes)) + 16 if side >= 10 else 0
     margin = min(max(longest, 40), 160)
     size = margin + number * side + 8
-    notes = ("rows: true class, in percent", f"columns: {columns}")
     width = max(size, 16 + round(max(probe.textlength(note, small) for note in notes)))
     canvas = Image.new("RGB", (width, size + 26 * len(notes) + 8), "white")
     draw = ImageDraw.Draw(canvas)
