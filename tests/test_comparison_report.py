@@ -410,18 +410,18 @@ OPEN = ["not_distinguishable"]
     [
         ({0: ["better"]}, "Use v0: better than ce."),
         ({0: ["worse", "better", "better"]}, "Use v1 or v2: better than ce."),
-        ({0: OPEN * 2}, "Keep ce: there is no evidence against it."),
-        ({0: ["worse", *OPEN]}, "Keep ce: there is no evidence against it."),
+        ({0: OPEN * 2}, "Keep ce: no other loss is shown to be better."),
+        ({0: ["worse", *OPEN]}, "Keep ce: no other loss is shown to be better."),
         ({0: ["worse"]}, "Keep ce: v0 is worse."),
         ({0: ["worse", "worse"]}, "Keep ce: every other loss is worse."),
         ({0: ["equivalent", "identical"]}, "Any will do: v0 and v1 are equivalent to ce."),
-        ({0: ["unstable"]}, "Keep ce: there is no evidence against it."),
+        ({0: ["unstable"]}, "Keep ce: no other loss is shown to be better."),
         ({0: ["no_verdict"]}, "No verdict: one seed shows no spread. Repeat the comparison with --seeds 3 or more."),
         ({0: ["nothing"]}, "No verdict: no seed finished with both ce and another loss."),
-        ({0: OPEN, 0.4: OPEN}, "At every level of label noise, keep ce: there is no evidence against it."),
+        ({0: OPEN, 0.4: OPEN}, "At every level of label noise, keep ce: no other loss is shown to be better."),
         (
             {0: OPEN, 0.4: ["better"], 0.6: ["better"]},
-            "With no label noise, keep ce: there is no evidence against it. "
+            "With no label noise, keep ce: no other loss is shown to be better. "
             "From 40 % of labels wrong on, use v0: better than ce.",
         ),
         (

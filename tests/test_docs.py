@@ -31,7 +31,7 @@ COMMANDS = [
 ]  # fmt: skip
 # what a reader fills in, and settings that make a run short
 FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy",
-          "COMPARISON": "compared", "FOLDER": "pictures"}  # fmt: skip
+          "COMPARISON": "compared", "FOLDER": "pictures", "FILE": "table", "COLUMN": "price"}  # fmt: skip
 SHORT = ("-e", "1", "--set", "train.threads=1")
 SHORT_COMPARISON = ("-e", "1", "--seeds", "1")
 FEW_RATES = ("--set", "comparison.rates=[0.02, 0.05]")
@@ -55,6 +55,7 @@ def put(request, trained, tmp_path):
         "WEIGHTS": lambda: torch.save(course_network(), "weights.pt"),
         "IMAGE": lambda: photograph(0).save("picture.png"),
         "cifar10": lambda: request.getfixturevalue("cifar_copy"),
+        "FILE": lambda: Path("table.csv").write_text("size,price\n" + "".join(f"{n},{7 * n}\n" for n in range(60))),
     }
     return lambda word: makers.get(word, lambda: None)()
 

@@ -15,18 +15,8 @@ from tests.conftest import ROOT, SHARED
 sys.path.insert(0, str(ROOT / "scripts"))  # as Python does for a script that is run
 
 PARTS = [
-    "machine",
-    "tests",
-    "data",
-    "speed",
-    "whole",
-    "target",
-    "lockstep",
-    "exact",
-    "rounding",
-    "full_memory",
-    "profile",
-]
+    "machine", "tests", "data", "speed", "target", "lockstep", "exact", "rounding", "full_memory", "profile", "whole",
+]  # fmt: skip
 PERFORMANCE = (ROOT / "docs" / "performance.md").read_text()
 
 

@@ -19,12 +19,12 @@ MOST_ZOOM = 4  # a level whose differences are smaller than the others' by this 
 def answer(comparison: Comparison) -> Iterator[Block]:
     """Yield the advice, the verdicts of each noise level, warnings, and the table of losses by label noise."""
     yield Lead(advice(comparison))
+    rule = [words.rule(comparison)] if words.have_intervals(comparison) else []
+    yield Paragraph(say(" ").join([words.how_measured(comparison), *rule]))
     for noise in comparison.noise_levels:
         yield forest(comparison, noise)
         if text := words.second_verdicts(comparison, noise):
             yield Paragraph(text)
-    if any(pair.found for pair in comparison.pairs):
-        yield Paragraph(words.rule(comparison))
     if comparison.second:
         yield Paragraph(for_numbers.judged(comparison))
     yield from (Notice(say("Warning: {text}.", text=text)) for text in comparison.warnings)
@@ -51,14 +51,21 @@ def advice(comparison: Comparison) -> str:
         return say(text, baseline=comparison.baseline)
     if all(pair.n <= 1 for pair in comparison.pairs):
         return say("No verdict: one seed shows no spread. Repeat the comparison with --seeds 3 or more.")
-    ranges = groupby(comparison.noise_levels, lambda noise: _what_to_use(comparison, noise))
+    top = {
+        (name, noise)
+        for name, cells in table_of(comparison).items()
+        for noise, cell in zip(comparison.noise_levels, cells, strict=True)
+        if cell.is_best or cell.is_near
+    }
+    ranges = groupby(comparison.noise_levels, lambda noise: _what_to_use(comparison, noise, top))
     return say(" ").join(_sentence(comparison, list(levels), what) for what, levels in ranges)
 
 
-def _what_to_use(comparison: Comparison, noise: float) -> str:
-    """Return the end of a sentence."""
+def _what_to_use(comparison: Comparison, noise: float, top: set[tuple[str, float]]) -> str:
+    """Return the end of a sentence. `top`: the variants that are best at a noise level, or may be."""
     pairs, baseline = comparison.pairs_at(noise), comparison.baseline
     if better := [pair.variant for pair in _by_size(pairs) if pair.verdict is Verdict.BETTER]:
+        better = [name for name in better if (name, noise) in top] or better
         return say("use {losses}: better than {baseline}", losses=say(" or ").join(better), baseline=baseline)
     found = {pair.verdict for pair in pairs}
     if found == {Verdict.WORSE}:
@@ -70,7 +77,7 @@ def _what_to_use(comparison: Comparison, noise: float) -> str:
         if len(pairs) > 1:
             return say("any will do: {losses} are equivalent to {baseline}", losses=names, baseline=baseline)
         return say("any will do: {loss} is equivalent to {baseline}", loss=names, baseline=baseline)
-    return say("keep {baseline}: there is no evidence against it", baseline=baseline)
+    return say("keep {baseline}: no other loss is shown to be better", baseline=baseline)
 
 
 def _by_size(pairs: Sequence[Pair]) -> list[Pair]:
@@ -105,9 +112,9 @@ def _axis(comparison: Comparison, noise: float) -> Axis | None:
     low, high = low - spare, high + spare
     ticks = [float(tick) for tick in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= tick <= high]
     title = say(
-        "difference to {baseline}{unit}, better to the right; shaded: less than {margin}"
+        "difference to {baseline}{unit} (better →); shaded: differences below {margin}"
         if metric.better == "more"
-        else "difference to {baseline}{unit}, better to the left; shaded: less than {margin}",
+        else "difference to {baseline}{unit} (← better); shaded: differences below {margin}",
         baseline=comparison.baseline,
         unit=words.inside(metric.unit.difference),
         margin=words.margin_words(comparison, margin),

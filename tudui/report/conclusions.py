@@ -52,12 +52,13 @@ def _at(comparison: Comparison, levels: list[float], counts: str) -> str:
 def _counts(problems: Problems, tally: Tally) -> str:
     """Return in how many problems a variant has which verdict, and the mean difference if there is one."""
     verdicts, number = tally.verdicts or {}, len(problems.comparisons)
-    counts = [
-        say("{verdict} in {number}", verdict=words.verdict_name(verdict), number=verdicts[verdict])
-        for verdict in SHOWN
-        if verdicts[verdict]
-    ]
-    text = say("{counts} of {problems}", counts=listed(counts), problems=counted(number, "problem"))
+    found = [verdict for verdict in SHOWN if verdicts[verdict]]
+    if len(found) == 1 < number:
+        names = {"verdict": words.verdict_name(found[0]), "number": number}
+        text = say("{verdict} in both problems" if number == 2 else "{verdict} in all {number} problems", **names)
+    else:
+        counts = [say("{verdict} in {number}", verdict=words.verdict_name(one), number=verdicts[one]) for one in found]
+        text = say("{counts} of {problems}", counts=listed(counts), problems=counted(number, "problem"))
     if not tally.mean:
         return text
     return say("{text} (mean difference {mean})", text=text, mean=_mean(problems, tally))

@@ -73,21 +73,24 @@ def verdicts_by_problem(problems: Problems) -> Iterator[Table]:
         return
     first, several = problems.first, len(problems.first.noise_levels) > 1
     level = [say("outliers") if first.task.kind == "numbers" else say("label noise")] if several else []
+    tallies = [tally for noise in first.noise_levels for tally in compared(problems, noise)]
     rows = []
-    for noise in first.noise_levels:
-        for tally in compared(problems, noise):
-            cells: list[str] = [tally.variant, *([noise_words(first, noise)] if several else [])]
+    for variant in dict.fromkeys(tally.variant for tally in tallies):
+        for noise in first.noise_levels:
+            cells: list[str] = [variant, *([noise_words(first, noise)] if several else [])]
             for one in problems.comparisons.values():
-                pair, unit = (
-                    next(pair for pair in one.pairs_at(noise) if pair.variant == tally.variant),
-                    one.metric.unit,
-                )
-                difference = words.difference(pair.found.difference if pair.found else None, unit)
-                size = f"{difference} {say(unit.difference)}".rstrip()
+                pair = next(pair for pair in one.pairs_at(noise) if pair.variant == variant)
+                difference = words.difference(pair.found.difference if pair.found else None, one.metric.unit)
+                size = f"{difference} {say(one.metric.unit.difference)}".rstrip()
                 cells.append(Judged(size, words.verdict_name(pair.verdict), pair.verdict))
             rows.append(cells)
     heads = [say("loss"), *level, *problems.comparisons]
-    caption = say("Verdict and difference to {baseline} in each problem", baseline=first.baseline)
+    text = (
+        "Verdict and difference to {baseline} in each problem; more is better"
+        if first.metric.better == "more"
+        else "Verdict and difference to {baseline} in each problem; less is better"
+    )
+    caption = say(text, baseline=first.baseline)
     yield Table(caption, heads, rows, words=heads)
 
 

@@ -40,9 +40,8 @@ def terminal(comparison: Comparison, console: Console) -> None:
             console.print(escape(text))
         console.print()
     console.print(escape(which_to_use(comparison)), style="bold")
-    several = any(pair.n > 1 for pair in comparison.pairs)
-    console.print(escape(_how_measured(comparison, several=several)), style="dim")
-    if several:
+    console.print(escape(words.how_measured(comparison)), style="dim")
+    if words.have_intervals(comparison):
         console.print(words.rule(comparison), style="dim")
     if comparison.second:
         console.print(for_numbers.judged(comparison), style="dim")
@@ -52,25 +51,6 @@ def terminal(comparison: Comparison, console: Console) -> None:
         console.print(f"[yellow]{say('warning: ')}[/]{escape(held_equal(comparison))}")
     if comparison.explained:
         _print_variance(comparison, console)
-
-
-def _how_measured(comparison: Comparison, *, several: bool) -> str:
-    """Return what the numbers of the tables are."""
-    images, metric = comparison.test_images, comparison.metric
-    title = words.title_of_score(metric)
-    intervals = ""
-    if several and images:
-        samples = words.test_samples(comparison, images)
-        intervals = say("; intervals of 95 % over seeds and the {samples}", samples=samples)
-    text = say(
-        "Test {metric} of the last weights{unit}, ± standard deviation over {seeds}{intervals}.",
-        metric=title,
-        unit=words.inside(metric.unit.value),
-        seeds=words.number_of_seeds(comparison),
-        intervals=intervals,
-    )
-    less = [say("Lower {metric} is better.", metric=title)] if metric.better == "less" else []
-    return say(" ").join([text, *less])
 
 
 def _print_variance(comparison: Comparison, console: Console) -> None:

@@ -154,6 +154,29 @@ def margin_words(comparison: Comparison, margin: float) -> str:
     return f"{size} {say(unit.difference)}".rstrip()
 
 
+def have_intervals(comparison: Comparison) -> bool:
+    """Return whether there are enough seeds for intervals and verdicts."""
+    return any(pair.n > 1 for pair in comparison.pairs)
+
+
+def how_measured(comparison: Comparison) -> str:
+    """Return what the numbers of the tables are."""
+    images, metric = comparison.test_images, comparison.metric
+    title, intervals = title_of_score(metric), ""
+    if have_intervals(comparison) and images:
+        samples = test_samples(comparison, images)
+        intervals = say("; intervals of 95 % over seeds and the {samples}", samples=samples)
+    text = say(
+        "Test {metric} of the last weights{unit}, ± standard deviation over {seeds}{intervals}.",
+        metric=title,
+        unit=inside(metric.unit.value),
+        seeds=number_of_seeds(comparison),
+        intervals=intervals,
+    )
+    less = [say("Lower {metric} is better.", metric=title)] if metric.better == "less" else []
+    return say(" ").join([text, *less])
+
+
 def rule(comparison: Comparison, *, level: str | None = None) -> str:
     """Return what the verdicts of this report need."""
     plan, pairs = comparison.plan.comparison, [pair for pair in comparison.pairs if pair.found]
@@ -167,20 +190,20 @@ def rule(comparison: Comparison, *, level: str | None = None) -> str:
     low, high = (margin_words(comparison, one) for one in (margins[0], margins[-1]))
     return say(
         "Better or worse: p below 0.05, corrected for {family} (Holm){looks}. "
-        "Equivalent: surely less than {margin} apart.",
+        "Equivalent: surely less than {margin} apart. Intervals are not corrected.",
         family=family, looks=looks, margin=low if margins[0] == margins[-1] else from_to(low, high),
     )  # fmt: skip
 
 
 def second_verdicts(comparison: Comparison, noise: float) -> str:
-    """Return the verdicts of one level by the second metric, for example `By squared error: l1 worse.`; else ``."""
+    """Return the verdicts of one level by the second metric, for example `By squared error instead: l1 worse.`"""
     second = comparison.second
     if second is None or not second.pairs_at(noise):
         return ""
     found = [
         f"{pair.variant} {_with_size(verdict_name(pair.verdict), second, pair)}" for pair in second.pairs_at(noise)
     ]
-    return say("By {metric}: {verdicts}.", metric=title_of_score(second.metric), verdicts=say("; ").join(found))
+    return say("By {metric} instead: {verdicts}.", metric=title_of_score(second.metric), verdicts=say("; ").join(found))
 
 
 def verdict_words(comparison: Comparison, pair: Pair) -> str:
