@@ -241,10 +241,8 @@ def from_one_sample(values: Values, seed_part: Any, sample_part: Any) -> NDArray
     """
     means = values.mean(axis=-2, dtype=np.float64)
     squares = np.square(means - means.mean(axis=-1, keepdims=True))
-    variance, total = seed_part + sample_part, squares.sum(axis=-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = squares.max(axis=-1) / total * (sample_part / variance)
-    return np.where((total > 0) & (variance > 0), share, 0.0)
+    largest, every = squares.max(axis=-1) * sample_part, squares.sum(axis=-1) * (seed_part + sample_part)
+    return np.asarray(largest / np.where(every > 0, every, 1.0))
 
 
 def t_quantile(seed_part: float, sample_part: float, seeds: int, samples: float, alpha: float = ALPHA) -> float:
