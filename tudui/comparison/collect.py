@@ -95,8 +95,8 @@ def _heavy_tailed(comparison: Comparison) -> Iterator[str]:
     if share > HEAVY:
         yield (
             f"{comparison.metric.title} has heavy tails: one test {comparison.samples[:-1]} makes up {100 * share:.0f} "
-            f"% of the variance of {where}; above {100 * HEAVY:.0f} %, intervals may be too short, and more than 5 % "
-            f"of reports may have a false verdict; more test {comparison.samples} help"
+            f"% of the variance of {where}; above {100 * HEAVY:.0f} %, its intervals may be too short, and its "
+            f"verdicts false in more than 5 % of reports; more test {comparison.samples} help"
         )
 
 
