@@ -11,15 +11,57 @@ from tudui.config.data_sets import data_sets
 from tudui.config.schema import TrainConfig
 from tudui.errors import UsageError
 from tudui.invocation import tudui_command
-from tudui.lab.advice import ADVICE as ADVICE
-from tudui.lab.advice import WORDS, Needs, Task, advice_for
-from tudui.lab.advice import Advice as Advice
+from tudui.lab.advice import ADVICE, MANY_OUTLIERS, MANY_WRONG, WORDS, Advice, Task
 
 if TYPE_CHECKING:
     from tudui.api.data import CheckedData
 
 BATCH = TrainConfig().batch_size
 STAND_INS: Mapping[Task, str] = {"classes": "digits", "numbers": "diabetes"}  # for data of the user
+
+FLAGS: dict[str, tuple[Task, str]] = {  # of a need: the task that it belongs to
+    "label_noise": ("classes", "--label-noise"),
+    "imbalance": ("classes", "--imbalance"),
+    "probabilities": ("classes", "--probabilities"),
+    "outliers": ("numbers", "--outliers"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What is asked for; UsageError for a share that is none."""
+
+    label_noise: float = 0.0
+    imbalance: bool = False
+    probabilities: bool = False
+    outliers: float = 0.0
+
+    def __post_init__(self) -> None:
+        for flag, share in (("--label-noise", self.label_noise), ("--outliers", self.outliers)):
+            if not 0 <= share < 1:
+                raise UsageError(f"{flag} {share:g}: must be at least 0 and below 1, for example 0.2 for 20 %")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The needs that are there, as the table calls them."""
+        there = {
+            "few wrong labels": 0 < self.label_noise < MANY_WRONG,
+            "wrong labels": self.label_noise >= MANY_WRONG,
+            "imbalance": self.imbalance,
+            "probabilities": self.probabilities,
+            "outliers": 0 < self.outliers < MANY_OUTLIERS,
+            "many outliers": self.outliers >= MANY_OUTLIERS,
+        }
+        return tuple(need for need, is_there in there.items() if is_there)
+
+
+def advice_for(task: Task, asked: Needs) -> Advice:
+    """Return the first advice of the table for the task whose needs are all there; UsageError for those of another."""
+    for name, (other, flag) in FLAGS.items():
+        if getattr(asked, name) and other != task:
+            instead = {"label_noise": "use --outliers", "outliers": "use --label-noise"}.get(name, "leave it out")
+            raise UsageError(f"{flag}: is for {other}, and the task is {task}; {instead}")
+    return next(advice for advice in ADVICE if advice.task == task and set(advice.needs) <= set(asked.words))
 
 
 @dataclass(frozen=True)

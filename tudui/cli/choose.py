@@ -11,7 +11,8 @@ from tudui.invocation import tudui_command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tudui.api.advice import Advice, Advised
+    from tudui.api.advice import Advised
+    from tudui.lab.advice import Advice
 
 PROSE = 100  # columns, at most
 
@@ -41,7 +42,8 @@ def choose_command(
       tudui loss choose --task classes --label-noise 0.4
       tudui loss choose --data folder:pictures
     """
-    from tudui.api.advice import ADVICE, advise
+    from tudui.api.advice import advise
+    from tudui.lab.advice import ADVICE
 
     data = {name: asked.value(f"data.{name}") for name in ("name", "target", "labels", "on_missing", "dir")}
     needs = {"label_noise": label_noise, "imbalance": imbalance, "outliers": outliers, "probabilities": probabilities}
@@ -54,7 +56,14 @@ def choose_command(
         data_dir=data["dir"],
     )  # fmt: skip
     if json:
-        print_json({**asdict(found.advice), "notes": found.notes, "command": found.command})
+        print_json(
+            {
+                "use": found.advice.choices[0].loss,
+                **asdict(found.advice),
+                "notes": found.notes,
+                "command": found.command,
+            }
+        )
     else:
         _print_advice(found)
 
@@ -65,7 +74,7 @@ def _print_advice(found: "Advised") -> None:
     _print_prose(f"{advice.title}: use {best.loss}", "bold cyan")
     _print_prose(best.why, left=2)
     _print_prose(f"Source: {best.source}", "dim", left=2)
-    _print_prose(f"Not good at: {advice.weak}", left=2)
+    _print_prose(f"Not good at {advice.weak}", left=2)
     for other in others:
         _print_prose(f"or {other.loss}", "bold")
         _print_prose(other.why, left=2)
@@ -77,7 +86,7 @@ def _print_advice(found: "Advised") -> None:
 
 
 def _print_prose(text: str, style: str = "", *, left: int = 0) -> None:
-    """Print text that is broken between words, at most 100 columns wide; a pipe gets whole lines."""
+    """Print text that is broken between words, at most 100 columns wide, also in a file."""
     from rich.padding import Padding
     from rich.text import Text
 
