@@ -170,7 +170,7 @@ def test_the_last_line_runs_as_it_is(options, class_folders, tudui):
     losses = words[words.index("--losses") + 1].split(",")
     assert len(answer.json()["rows"]) == len(losses)
     if "--probabilities" in options:
-        assert answer.json()["metric"]["name"] == "nll"
+        assert answer.json()["metric"] == "nll"
 
 
 @pytest.mark.parametrize(
