@@ -41,6 +41,19 @@ def unequal(tmp_path, class_folders):
     return class_folders
 
 
+@pytest.fixture
+def table(tmp_path):
+    rows = "".join(f"{n},{n * n % 7},{'ab'[n % 2]}\n" for n in range(100))
+    (tmp_path / "my table.csv").write_text(f"x,y,kind\n{rows}")
+
+
+@pytest.fixture
+def listed(class_folders):
+    """Their heights; one picture has no row."""
+    rows = "".join(f"{path.name},{number}.5\n" for number, path in enumerate(sorted(class_folders.rglob("*.png"))[1:]))
+    (class_folders.parent / "heights.csv").write_text(f"file,height\n{rows}")
+
+
 @pytest.mark.parametrize("options", EVERY, ids=" ".join)
 def test_every_combination_has_losses_that_exist_and_fit(options, tudui):
     found = tudui("loss", "choose", *options, "--json").json()
@@ -112,6 +125,7 @@ def test_the_guide_without_options(tudui, monkeypatch):
     assert all(advice.choices[0].loss in answer.out for advice in ADVICE)
     assert all(len(line) <= 80 for line in plain(answer.out).splitlines())
     guide = tudui("loss", "choose", "--json").json()["guide"]
+    assert tudui("loss", "choose", "--outliers", "0", "--json").json()["task"] == "numbers"
     assert [(row["task"], row["needs"]) for row in guide] == [(one.task, list(one.needs)) for one in ADVICE]
 
 
@@ -136,9 +150,7 @@ def test_equal_classes_and_numbers_are_read_too(class_folders, tudui):
     assert "--outliers 0.1" in found["command"]  # into targets that are right
 
 
-def test_a_table_of_the_user(tmp_path, tudui):
-    rows = "".join(f"{n},{n * n % 7},{'ab'[n % 2]}\n" for n in range(100))
-    (tmp_path / "my table.csv").write_text(f"x,y,kind\n{rows}")
+def test_a_table_of_the_user(table, tudui):
     found = tudui(
         "loss", "choose", "--data", "table:my table.csv", "--target", "kind", "--label-noise", "0.3", "--json"
     )
@@ -154,11 +166,13 @@ def test_a_table_of_the_user(tmp_path, tudui):
     [
         ["--data", "folder:pictures", "--label-noise", "0.3"],
         ["--data", "folder:pictures", "--imbalance", "--probabilities"],
+        ["--data", "folder:pictures", "--labels", "heights.csv"],
+        ["--data", "table:my table.csv", "--target", "kind", "--label-noise", "0.3"],
         ["--task", "numbers", "--outliers", "0.1"],
     ],
     ids=" ".join,
 )
-def test_the_last_line_runs_as_it_is(options, class_folders, tudui):
+def test_the_last_line_runs_as_it_is(options, class_folders, listed, table, tudui):
     """With one epoch, one seed and two rates."""
     (class_folders / "odd" / "broken.png").write_bytes(b"no picture")
     last = plain(tudui("loss", "choose", *options).out).splitlines()[-1]

@@ -116,7 +116,7 @@ def _data_words(task: Task, found: "CheckedData | None", reading: Mapping[str, A
     for name, value in reading.items():
         if found and value:
             yield from (f"--{name.replace('_', '-')}", fspath(value))
-    if found and found.source.unreadable:
+    if found and (found.source.unreadable or reading.get("labels")):  # also images without a row, and rows without one
         yield from ("--on-bad-image", "skip")
 
 

@@ -47,7 +47,7 @@ def choose_command(
 
     data = {name: asked.value(f"data.{name}") for name in ("name", "target", "labels", "on_missing", "dir")}
     needs = {"label_noise": label_noise, "imbalance": imbalance, "outliers": outliers, "probabilities": probabilities}
-    if not (asked.overrides or task or any(value not in (None, False) for value in needs.values())):
+    if not (asked.overrides or task or any(value is not None and value is not False for value in needs.values())):
         _print_guide(ADVICE, json=json)
         return
     found = advise(
