@@ -144,8 +144,9 @@ def _notes(asked: Needs, advice: Advice, found: "CheckedData | None") -> Iterato
     if besides := [WORDS[need] for need in asked.words if need not in advice.needs]:
         yield f"This advice is the same without: {', '.join(besides)}."
     if found is None:
-        stand_in = f"{STAND_INS[advice.task]} stands for your own data: folder:PATH, or table:FILE.csv --target COLUMN"
-        yield f"{stand_in}.{' The classes of digits are equal.' if asked.imbalance else ''}"
+        equal = ", whose classes are equal," if asked.imbalance else ""
+        stand_in = f"{STAND_INS[advice.task]}{equal} stands for your own data"
+        yield f"{stand_in}: name yours by --data folder:PATH, or table:FILE.csv --target COLUMN."
         return
     task = found.data.task
     if counts := getattr(task, "counts", ()):
