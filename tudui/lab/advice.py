@@ -50,13 +50,14 @@ class Advice:
 
 SCE = Choice(
     "sce",
-    "On CIFAR-10 it is 2.6 points above ce at its rate of 0.02 with 40 % wrong labels, 3.5 points with 60 %. These "
-    "differences have no interval, and the rate of sce was not tuned.",
+    "Better than ce by 2.7 points (+1.1 to +4.4) on digits with 40 % wrong labels, all rates tuned. On CIFAR-10 it is "
+    "2.6 points above ce, with 60 % 3.5; these have no interval, and its rate was not tuned.",
     f"{RESULTS}; Wang et al. 2019, Symmetric Cross Entropy for Robust Learning with Noisy Labels",
 )
 GCE = Choice(
     "gce",
-    "1.4 and 4.2 points above ce in the same runs. Published: 87.1 % and ce 81.9 % on CIFAR-10 with 40 % wrong labels.",
+    "Not distinguishable from ce in the same runs on digits, 1.4 and 4.2 points above it on CIFAR-10. Published: "
+    "87.1 % and ce 81.9 % on CIFAR-10 with 40 % wrong labels.",
     f"{RESULTS}; Zhang, Sabuncu 2018, Generalized Cross Entropy Loss",
 )
 SLOW_CE = Choice(
@@ -83,16 +84,19 @@ ADVICE: tuple[Advice, ...] = (  # the first one for the task whose needs are all
         ("wrong labels", "probabilities"),
         (
             Choice(
-                "ce:label_smoothing=0.1",
-                "Smoothed labels make the network less sure, and tolerate wrong labels as well as methods that correct "
-                "them. There is no figure of ours.",
-                "Lukasik et al. 2020, Does Label Smoothing Mitigate Label Noise?",
+                "sce",
+                "On digits with 40 % wrong labels, all rates tuned, its NLL on right test labels is 0.10 nats, and "
+                "that of ce 0.69. It is better in accuracy too, by 2.7 points (+1.1 to +4.4).",
+                SCE.source,
             ),
-            SCE,
-            SLOW_CE,
+            Choice(
+                "gce",
+                "0.29 nats in the same runs: better than ce by NLL, not distinguishable by accuracy.",
+                GCE.source,
+            ),
         ),
-        "few wrong labels: on digits with right ones its NLL is 0.08 nats worse than that of ce. With any loss, check "
-        "the labels of the test images by hand: wrong ones change NLL and calibration error most.",
+        "right labels: there it is 1.9 points below ce on CIFAR-10. Label smoothing is no substitute: its NLL of 0.77 "
+        "nats is worse than that of ce. Check the labels of the test images by hand: wrong ones change NLL most.",
     ),
     Advice(
         "classes",
