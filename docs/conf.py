@@ -39,7 +39,7 @@ def _links(app: Sphinx, page: str, source: list[str]) -> None:
     def link(found: re.Match[str]) -> str:
         text, target = found.groups()
         path = (Path(app.srcdir) / page).parent / target.partition("#")[0]
-        if path.is_dir():
+        if path.is_dir() and not target.startswith("#"):
             return text
         if path.suffix == ".md" and path.parent.resolve() == Path(app.srcdir).parent:
             return f"[{text}](/generated/{target.rpartition('/')[2]})"

@@ -45,6 +45,7 @@ network list
 network show linear
 data check digits
 loss list
+loss choose --task classes --label-noise 0.2
 loss value huber --input 1,2,3 --target 1,2,5
 loss plot mse l1 huber --out plot.png
 line-fit --out line

@@ -55,7 +55,7 @@ def put(request, trained, tmp_path):
         "WEIGHTS": lambda: torch.save(course_network(), "weights.pt"),
         "IMAGE": lambda: photograph(0).save("picture.png"),
         "cifar10": lambda: request.getfixturevalue("cifar_copy"),
-        "FILE": lambda: Path("table.csv").write_text("size,price\n" + "".join(f"{n},{7 * n}\n" for n in range(60))),
+        "FILE": lambda: Path("table.csv").write_text("size,price\n" + "".join(f"{n},{7 * n}\n" for n in range(200))),
     }
     return lambda word: makers.get(word, lambda: None)()
 

@@ -1,4 +1,4 @@
-"""README and first steps in both languages: the same content, and the steps that scripts/walkthrough.sh walks."""
+"""The pages in both languages: the same content, and the steps that scripts/walkthrough.sh walks."""
 
 import re
 import tomllib
@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import ROOT
 
 README, STEPS = ROOT / "README.md", ROOT / "docs" / "first-steps.md"
+WHICH = ROOT / "docs" / "which-loss.md"
 INDENTED = re.compile(r"^    (\S.*)$", re.MULTILINE)
 BLOCK = re.compile(r"^```\w*\n.*?^```$", re.MULTILINE | re.DOTALL)
 
@@ -22,13 +23,17 @@ def typed(page: Path) -> list[str]:
     return [line.split("  ")[0] for line in INDENTED.findall(BLOCK.sub("", page.read_text(encoding="utf-8")))]
 
 
-@pytest.mark.parametrize("page", [README, STEPS], ids=["readme", "steps"])
+@pytest.mark.parametrize("page", [README, STEPS, WHICH], ids=["readme", "steps", "which-loss"])
 def test_both_languages_have_the_same_commands_blocks_and_links(page):
-    """A link may lead to the Chinese page of the same name."""
+    """A link may lead to the Chinese page of the same name; a heading is a link in its own language."""
     texts = [it.read_text(encoding="utf-8") for it in (page, chinese(page))]
     blocks = [BLOCK.findall(text) for text in texts]
     links = [
-        sorted(target.replace(".zh-CN", "") for target in re.findall(r"\]\(([^)]+)\)", text) if page.stem not in target)
+        sorted(
+            target.replace(".zh-CN", "")
+            for target in re.findall(r"\]\(([^)#][^)]*)\)", text)
+            if page.stem not in target
+        )
         for text in texts
     ]
     assert typed(page) == typed(chinese(page))

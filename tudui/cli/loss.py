@@ -1,4 +1,4 @@
-"""`tudui loss`: list, value, plot."""
+"""`tudui loss`: list, choose, value, plot."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -7,6 +7,7 @@ import typer
 
 from tudui.api.console import console_on, note
 from tudui.cli import completion
+from tudui.cli.choose import choose_command
 from tudui.cli.commands import Commands
 from tudui.cli.flags import JsonOption, OverwriteOption, SetOption, argument, choice, how, names_in, show
 from tudui.cli.printing import print_json, print_line, print_table
@@ -56,6 +57,9 @@ def list_command(json: JsonOption = False) -> None:
         console.print(f", {loss['title']}", markup=False)
         print_table((), rows, left=2)
         console.print()
+
+
+app.command("choose")(choose_command)
 
 
 @app.command()

@@ -10,6 +10,7 @@ STEPS = {
     "train --loss ce": "train on real digits, in seconds",
     "tensorboard": "see losses, accuracies and gradients",
     "compare-losses": "compare four losses, and read the report",
+    "loss choose": "which loss to use for your task, and why",
     "train --data folder:PATH": "your own images, one folder for each class",
     "train --resume RUN": "resume an interrupted run",
     "doctor": "what this machine can do, and what is wrong",

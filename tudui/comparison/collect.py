@@ -13,7 +13,7 @@ from tudui.comparison.curve import Curve
 from tudui.comparison.done import RunRecord
 from tudui.comparison.outcome import Comparison, Means, Row
 from tudui.comparison.pairs import pairs_of, values_of
-from tudui.comparison.statistics import Spread, summary
+from tudui.comparison.statistics import HEAVY, Spread, summary
 from tudui.config.plan import Plan
 from tudui.events import Evaluated
 from tudui.tasks import Metric, metric_named
@@ -45,7 +45,10 @@ def collect(
         pairs=tuple(pairs_of(plan.comparison, rows, metric)),
         tuning=tuple(tuning),
     )
-    return replace(found, second=_by_second_metric(found)) if metric.name in SECOND else found
+    if metric.name in SECOND:
+        found = replace(found, second=_by_second_metric(found))
+    heavy = [text for one in (found, found.second) if one for text in _heavy_tailed(one)]
+    return replace(found, warnings=(*found.warnings, *heavy))
 
 
 def _by_second_metric(found: Comparison) -> Comparison:
@@ -74,6 +77,26 @@ def _chosen_later(plan: Plan) -> Iterator[str]:
         yield (
             f"this comparison was reported before, with {' and '.join(map(str, seen))} seeds: if the number "
             "of seeds is chosen after a report, more than 5 % of reports have a false verdict; see --until-decided"
+        )
+
+
+def _heavy_tailed(comparison: Comparison) -> Iterator[str]:
+    """Yield a warning if a mean or difference of the real-valued metric of the verdicts varies with one sample."""
+    if comparison.metric.proportion:
+        return
+    shares: list[tuple[float, str]] = []
+    for row in comparison.rows:
+        pair, known = comparison.pair_of(row), row.metrics.get(comparison.metric.name)
+        shares.append(((known and known.from_one_sample) or 0.0, f"the mean of {row.name}"))
+        shares.append(
+            ((pair and pair.found and pair.found.from_one_sample) or 0.0, f"{row.name} minus {comparison.baseline}")
+        )
+    share, where = max(shares)
+    if share > HEAVY:
+        yield (
+            f"{comparison.metric.title} has heavy tails: one test {comparison.samples[:-1]} makes up {100 * share:.0f} "
+            f"% of the variance of {where}; above {100 * HEAVY:.0f} %, its intervals may be too short, and its "
+            f"verdicts false in more than 5 % of reports; more test {comparison.samples} help"
         )
 
 

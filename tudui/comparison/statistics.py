@@ -3,7 +3,8 @@
 Seeds and samples are both drawn at random, so the main interval lets both vary. The values [seeds, samples] are
 a two-way crossed random effects design without replicates, known from reader studies in radiology, with readers for our
 seeds and cases for our samples: Obuchowski and Rockette 1995, Hillis 2007 (Statistics in Medicine 26, 596-619).
-`experiments/simulate_verdicts.py` measures how often verdicts are wrong and intervals contain the truth.
+`experiments/simulate_verdicts.py` and, for real-valued metrics, `experiments/simulate_numbers.py` measure how often
+verdicts are wrong and intervals contain the truth.
 """
 
 import math
@@ -22,6 +23,7 @@ from tudui.tasks.metric import wilson
 ALPHA = 0.05
 STEP = 0.05  # of the baseline's value: the margin of a metric that names none
 LUCK = 0.05  # the seeds' means are closer than MS_residual alone makes them in this share of cases; they count as that
+HEAVY = 0.2  # of a variance: if a real-valued metric has more from one sample, its interval may be too short
 SMALLEST = 1e-300  # p
 
 Interval = tuple[float, float]
@@ -43,6 +45,7 @@ class Summary(Spread):
 
     interval: Interval | None  # over seeds and test samples
     interval_seeds_only: Interval | None  # these test samples, other seeds; None too if all seeds are the same
+    from_one_sample: float | None  # the largest share of the interval's variance that comes from one test sample
     values: tuple[float, ...]  # of each seed
 
 
@@ -70,6 +73,7 @@ class Difference:
     margin: float  # the smallest difference that matters
     variance_seeds: float | None  # of `difference`, that more seeds would lower
     variance_samples: float | None  # and that only more test samples would
+    from_one_sample: float | None  # the largest share of both that comes from one test sample
 
 
 def summary(values: Values, metric: Metric) -> Summary:
@@ -84,9 +88,10 @@ def summary(values: Values, metric: Metric) -> Summary:
     values = _exact(values)
     sums = values.sum(axis=1)
     mean = float(sums.sum()) / values.size
-    interval = None
+    interval = share = None
     if seeds > 1:
         seed_part, sample_part = map(float, variance_parts(values))
+        share = float(from_one_sample(values, seed_part, sample_part))
         variance = seed_part + sample_part
         quantile = t_quantile(seed_part, sample_part, seeds, samples)
         if metric.proportion:
@@ -100,6 +105,7 @@ def summary(values: Values, metric: Metric) -> Summary:
         n=seeds,
         interval=interval,
         interval_seeds_only=_t_interval(sums, samples),
+        from_one_sample=share,
         values=tuple((sums / samples).tolist()),
     )
 
@@ -123,9 +129,10 @@ def pair(baseline: Values, variant: Values, metric: Metric, *, margin: float | N
     if margin is None:
         margin = STEP * abs(float(baseline.mean())) if metric.step is None else metric.step
     difference = float(sums.sum()) / differences.size
-    p = p_equivalent = interval = seed_part = sample_part = None
+    p = p_equivalent = interval = seed_part = sample_part = share = None
     if seeds > 1:
         seed_part, sample_part = map(float, variance_parts(differences))
+        share = float(from_one_sample(differences, seed_part, sample_part))
         half = t_quantile(seed_part, sample_part, seeds, samples) * math.sqrt(seed_part + sample_part)
         interval = (difference - half, difference + half)
         p = float(p_value(difference, seed_part, sample_part, seeds, samples))
@@ -142,6 +149,7 @@ def pair(baseline: Values, variant: Values, metric: Metric, *, margin: float | N
         margin=margin,
         variance_seeds=seed_part,
         variance_samples=sample_part,
+        from_one_sample=share,
     )
 
 
@@ -223,6 +231,18 @@ def variance_parts(values: Values) -> tuple[Any, Any]:
     seeds, samples = values.shape[-2:]
     least = rest * stats.chi2.ppf(LUCK, seeds - 1) / (seeds - 1)
     return np.maximum(of_seeds, least) / (seeds * samples), np.maximum(of_samples - rest, 0.0) / (seeds * samples)
+
+
+def from_one_sample(values: Values, seed_part: Any, sample_part: Any) -> NDArray[np.float64]:
+    """Return the largest share of the variance of a mean of values [..., S, N] that comes from one sample.
+
+    The parts are those of `variance_parts`. Means of few very large values are skewed, and t intervals around them too
+    short. This share shows it, and is small if the seeds make up most of the variance.
+    """
+    means = values.mean(axis=-2, dtype=np.float64)
+    squares = np.square(means - means.mean(axis=-1, keepdims=True))
+    largest, every = squares.max(axis=-1) * sample_part, squares.sum(axis=-1) * (seed_part + sample_part)
+    return np.asarray(largest / np.where(every > 0, every, 1.0))
 
 
 def t_quantile(seed_part: float, sample_part: float, seeds: int, samples: float, alpha: float = ALPHA) -> float:
