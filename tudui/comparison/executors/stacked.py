@@ -15,11 +15,15 @@ LARGEST_STACK = 24  # runs; each has a stream, of which torch has 32, and activa
 
 
 def in_lockstep(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: Listener) -> None:
-    """Do the runs in stacks of `jobs`, each of runs with equally many steps done; Interrupted after a signal."""
-    done: dict[int, list[PlannedRun]] = {}
+    """Do the runs in stacks of `jobs`, each of runs of one fold with equally many steps done; Interrupted on a signal.
+
+    Two folds may have different numbers of training images.
+    """
+    done: dict[tuple[int, int], list[PlannedRun]] = {}
     for run in runs:
         checkpoint, _ = newest_checkpoint(RunFolder(folder / run.name).checkpoints)
-        done.setdefault(checkpoint.state["progress"]["step"] if checkpoint else 0, []).append(run)
+        step = checkpoint.state["progress"]["step"] if checkpoint else 0
+        done.setdefault((run.config.data.fold, step), []).append(run)
     with stop_on_signal() as request:
         for equally_far in done.values():
             for stack in (equally_far[start : start + jobs] for start in range(0, len(equally_far), jobs)):
