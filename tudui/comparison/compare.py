@@ -45,9 +45,11 @@ def compare(
     listener: Listener,
     command: str,
     ray_address: str | None = None,
+    events: bool = False,
 ) -> Comparison:
     """Do every run of the plan that is not done, and return their comparison.
 
+    With `events`, the listener is called for every event of the runs, in this process; not possible on Ray.
     Nothing in the folder changes if it contains something else, or runs of another config.
     """
     search = Search(plan, folder / TUNING)
@@ -65,7 +67,9 @@ def compare(
             (folder / RUNS).mkdir(exist_ok=True)
         remove_left(folder, *(folder / name for name in (RUNS, TUNING, VARIANCE, "pictures")))
         write_text(folder / PLAN, plan_yaml(_with_earlier_reports(plan, folder)))
-        run_all = partial(execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address)
+        run_all = partial(
+            execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address, events=events
+        )
         try:
             for runs, place in _stages(search, folder):
                 _waiting(runs, place)

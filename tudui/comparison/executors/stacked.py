@@ -14,7 +14,7 @@ from tudui.training.checkpoint import newest_checkpoint
 LARGEST_STACK = 24  # runs; each has a stream, of which torch has 32, and activations of its own
 
 
-def in_lockstep(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: Listener) -> None:
+def in_lockstep(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: Listener, *, events: bool) -> None:
     """Do the runs in stacks of `jobs`, each of runs of one fold with equally many steps done; Interrupted on a signal.
 
     Two folds may have different numbers of training images.
@@ -27,7 +27,7 @@ def in_lockstep(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: L
     with stop_on_signal() as request:
         for equally_far in done.values():
             for stack in (equally_far[start : start + jobs] for start in range(0, len(equally_far), jobs)):
-                results = train_together([job_of(run, folder, listener) for run in stack], request)
+                results = train_together([job_of(run, folder, listener, events=events) for run in stack], request)
                 for run, result in zip(stack, results, strict=True):
                     listener(Progress(run.name, 1.0, done=result.status))
                 if request.signal_number is not None:
