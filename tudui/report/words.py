@@ -150,8 +150,8 @@ def folds(comparison: Comparison) -> Iterator[str]:
     if number := comparison.plan.base.data.folds:
         yield say(
             "Each of the {samples} is tested once per seed, in {folds}. Their training sets overlap, so the intervals "
-            "do not say how much other training {samples} would change, and the result is that of training on {part} of "
-            "the {samples}.",
+            "do not say how much other training {samples} would change, and the result is that of training on {part} "
+            "of the {samples}.",
             samples=comparison.samples, folds=counted(number, "fold"), part=f"{number - 1}/{number}",
         )  # fmt: skip
 
