@@ -27,11 +27,11 @@ def write_dashboards(comparison: Comparison) -> bool:
         target.mkdir(exist_ok=True)
         _remove_ours(target)
     for row in comparison.rows:
-        for run in row.runs:
-            events = run_events(run.planned.name)
+        for name in (name for run in row.runs for name in run.folders):
+            events = run_events(name)
             if (target / events).is_dir():
                 try:
-                    (target / run.planned.name).symlink_to(events)
+                    (target / name).symlink_to(events)
                 except FileExistsError:  # the user's
                     continue
                 except OSError:
