@@ -17,7 +17,7 @@ from tudui.tasks import Classes, Numbers
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WORST = 16  # images
+WORST, COLUMNS = 15, 5  # images, in rows
 MOST_CLASSES = 100  # of a confusion matrix that can be read
 MOST_COLUMNS = 6  # of targets
 MOST_POINTS = 1000  # of a curve
@@ -96,7 +96,8 @@ def _of_test(folder: RunFolder, scores: list[dict[str, Any]], data: Dataset) -> 
         of_columns = [pairs_picture(pairs[name], task, column) for column, name in enumerate(task.names[:MOST_COLUMNS])]
         yield "predicted-over-true", np.concatenate(of_columns, axis=1)
         if not data.features and details["worst"]["position"]:
-            yield "worst", values_grid(split, details["worst"]["position"], details["worst"]["predicted"], task)
+            places, predicted = (details["worst"][name][:WORST] for name in ("position", "predicted"))
+            yield "worst", values_grid(split, places, predicted, task, columns=COLUMNS)
         return
     assert isinstance(task, Classes)
     if task.outputs <= MOST_CLASSES:
@@ -106,7 +107,5 @@ def _of_test(folder: RunFolder, scores: list[dict[str, Any]], data: Dataset) -> 
     with np.load(folder.predictions) as found:
         worst = np.argsort(-found["nll"], kind="stable")[:WORST]
         images = split.store[split.rows[worst]].cpu().numpy()
-        yield (
-            "worst",
-            prediction_grid(images, split.targets[worst].tolist(), found["predicted"][worst].tolist(), task.names),
-        )
+        targets, predicted = split.targets[worst].tolist(), found["predicted"][worst].tolist()
+        yield "worst", prediction_grid(images, targets, predicted, task.names, columns=COLUMNS)
