@@ -47,7 +47,7 @@ def write_dashboards(comparison: Comparison) -> bool:
 
 
 def _columns(comparison: Comparison) -> Summary:
-    """Return the columns of HParams: the settings that differ between the runs, and the metric of the verdicts first."""
+    """Return the columns of HParams: the settings that differ, then the metric of the verdicts."""
     values = [hyper_parameters(run.planned.config) for row in comparison.rows for run in row.runs]
     settings = {name: {of[name] for of in values if name in of} for name in dict.fromkeys(chain(*values))}
     differ = {name: found for name, found in settings.items() if len(found) > 1 and not _follows(name, values)}
@@ -91,7 +91,10 @@ def _write_means(row: Row, folder: Path, columns: Summary) -> None:
             for block, layers in blocks.items():
                 if math.isfinite(norm := norm_of(event.gradient_norm, layers)):
                     curves[f"gradient_norm/{block}"][event.step].append(norm)
-    titles = {f"{first.name}_validation": f"validation {first.title}", "gradient_norm/total": "norm of the whole gradient"}
+    titles = {
+        f"{first.name}_validation": f"validation {first.title}",
+        "gradient_norm/total": "norm of the whole gradient",
+    }
     charts = {
         "losses compared: means over the seeds": {title: f"compared/{name}" for name, title in titles.items()},
         "losses compared: gradient norm by layer": {

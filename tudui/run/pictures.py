@@ -11,7 +11,7 @@ from tudui.files import opened, written_aside
 from tudui.run_folder import RunFolder
 from tudui.sinks.number_pictures import pairs_picture, values_grid
 from tudui.sinks.pictures import confusion_picture, prediction_grid
-from tudui.style import COLOURS, PANEL, finish, save
+from tudui.style import COLOURS, PANEL, TICKS, WRONG, finish, legend_below, save
 from tudui.tasks import Classes, Numbers
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WORST, COLUMNS = 15, 5  # images, in rows
 MOST_CLASSES = 100  # of a confusion matrix that can be read
 MOST_COLUMNS = 6  # of targets
-MOST_POINTS = 1000  # of a curve
+FEW_POINTS, MOST_POINTS = 30, 1000  # of a curve: with a mark at each, and at most
 
 
 def draw_pictures(folder: RunFolder, data: Dataset, form: str) -> None:
@@ -55,23 +55,37 @@ def _curves(steps: list[dict[str, Any]], scores: list[dict[str, Any]], data: Dat
     figure = Figure(figsize=(2 * PANEL, 4.6), layout="constrained")
     axis = f"{metric.title} / {metric.unit.value}".removesuffix(" / ")
     panels = ("loss", "loss", 1.0), (metric.name, axis, metric.unit.scale)
+    diverged = next((step["diverged"] for step in steps if step["diverged"]), None)
     for place, (name, title, scale) in enumerate(panels, start=1):
         axes = figure.add_subplot(1, 2, place)
-        trained = [
-            (step["step"] / step["steps_planned"] * step["epochs_planned"], _value(step, name)) for step in steps
-        ]
-        axes.plot(*_drawn(trained, scale), color=COLOURS[0], linewidth=1.2, alpha=0.8, label="training")
+        trained = [(_epoch(step), _value(step, name)) for step in steps]
+        points = "o-" if len(trained) < FEW_POINTS else "-"
+        axes.plot(
+            *_drawn(trained, scale), points, color=COLOURS[0], markersize=3, linewidth=1.2, alpha=0.8, label="training"
+        )
         validated = [(found["epoch"], _value(found, name)) for found in scores if found["split"] == "validation"]
         if validated:
             axes.plot(*_drawn(validated, scale), "o-", color=COLOURS[1], markersize=5, label="validation")
         tested = [(found["epoch"], _value(found, name)) for found in scores if found["split"] == "test"][:1]
         if tested:
             axes.plot(*_drawn(tested, scale), "D", color=COLOURS[3], markersize=8, label="test")
-        axes.set_xlim(left=0)
+        if diverged:
+            at = _epoch(steps[-1] | {"step": diverged["step"]})
+            axes.axvline(at, color=WRONG, linestyle=":", label=f"diverged at step {diverged['step']}")
+        axes.set_xlim(0, max(1.0, axes.get_xlim()[1]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if not np.isfinite(axes.dataLim.intervaly).all():
+            axes.set_yticks([])
+            axes.text(0.5, 0.5, "no finite value", transform=axes.transAxes, ha="center", fontsize=TICKS, color=WRONG)
         finish(axes, title="", x="epoch", y=title)
-        axes.legend(frameon=False)
+    legend_below(figure, *figure.axes)
     return figure
+
+
+def _epoch(step: dict[str, Any]) -> float:
+    """Return the epochs done so far."""
+    done: float = step["step"] / step["steps_planned"] * step["epochs_planned"]
+    return done
 
 
 def _value(event: dict[str, Any], name: str) -> float:
