@@ -12,7 +12,7 @@ from tudui.run_folder import RunFolder
 from tudui.sinks.number_pictures import pairs_picture, values_grid
 from tudui.sinks.pictures import confusion_picture, prediction_grid
 from tudui.style import COLOURS, PANEL, TICKS, WRONG, finish, legend_below, save
-from tudui.tasks import Classes, Numbers
+from tudui.tasks import Classes, Metric, Numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +33,8 @@ def draw_pictures(folder: RunFolder, data: Dataset, form: str) -> None:
         lines = list(record)
     steps = [line for line in lines if line.startswith('{"event": "StepEnd"')]
     scores = [json.loads(line) for line in lines if line.startswith('{"event": "Evaluated"')]
-    drawn = {"curves": _curves([json.loads(line) for line in steps[:: 1 + len(steps) // MOST_POINTS]], scores, data)}
+    shown = [json.loads(line) for line in steps[:: 1 + len(steps) // MOST_POINTS]]
+    drawn = {"curves": curves_picture(shown, scores, data.task.metrics[0])}
     for name, pixels in _of_test(folder, scores, data):
         height, width = pixels.shape[:2]
         figure = Figure(figsize=(width / 100, height / 100))
@@ -46,12 +47,11 @@ def draw_pictures(folder: RunFolder, data: Dataset, form: str) -> None:
             save(figure, file, format=form, dpi=100, metadata={"Date": None} if form == "svg" else {"Software": None})
 
 
-def _curves(steps: list[dict[str, Any]], scores: list[dict[str, Any]], data: Dataset) -> "Figure":
+def curves_picture(steps: list[dict[str, Any]], scores: list[dict[str, Any]], metric: Metric) -> "Figure":
     """Return loss and score over the epochs, from the events of a record."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    metric = data.task.metrics[0]
     figure = Figure(figsize=(2 * PANEL, 4.6), layout="constrained")
     axis = f"{metric.title} / {metric.unit.value}".removesuffix(" / ")
     panels = ("loss", "loss", 1.0), (metric.name, axis, metric.unit.scale)
