@@ -20,7 +20,7 @@ from tests.conftest import EVERYTHING, LAYERS, TUDUI, quick_config, served, text
 from tudui.run import train
 
 pytestmark = pytest.mark.slow
-SCREENSHOTS = os.environ.get("TUDUI_SCREENSHOTS")
+SCREENSHOTS = os.environ.get("TUDUI_SCREENSHOTS") and Path(os.environ["TUDUI_SCREENSHOTS"]).absolute()
 RUNS = ["digits-ce", "digits-l1"]
 CELLS = ["ce", "ce-noise40", "mse", "mse-noise40"]
 
@@ -82,9 +82,7 @@ class Dashboards(NamedTuple):
             time.sleep(3)  # until charts have come to rest
             whole = Image.open(io.BytesIO(self.browser.get_screenshot_as_png())).convert("RGB")
             part = whole.crop((0, 0, whole.width, height or whole.height))
-            part.quantize(128, dither=Image.Dither.NONE).save(
-                Path(SCREENSHOTS) / f"tensorboard-{name}.png", optimize=True
-            )
+            part.quantize(128, dither=Image.Dither.NONE).save(SCREENSHOTS / f"tensorboard-{name}.png", optimize=True)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +126,7 @@ def test_scalars_are_grouped_and_overlay_the_runs(runs):
 
 
 def test_custom_scalars_show_loss_and_gradients_of_all_layers(runs):
-    runs.open("custom_scalars", height=1150)
+    runs.open("custom_scalars", height=1800)
     scores = [f"{split} {name}" for name in ("loss", "accuracy") for split in ("training", "validation")]
     others = ["norm of the whole gradient", "learning rate", *(f"{layer}.weight" for layer in LAYERS)]
     one_per_run = dict.fromkeys([*scores, *others], 2)
