@@ -1,13 +1,18 @@
-"""Run every command shown in the tutorial, in both languages, and in the FAQ again: outputs and pictures.
+"""Run every command that README, tutorial, FAQ and the pages of tasks show again: outputs and pictures.
 
-    python scripts/make_docs.py
+    python scripts/make_docs.py [PAGE ...]
 
-A command is a line `$ tudui ...` in a block marked `console`; what follows it up to the next one is its output.
+A command is a line `$ tudui ...` in a block marked `console`; what follows it up to the next one is its output. Pages with
+the same commands share a folder. A block after a line "`NAME.py`:" is a file in it; `example.py` writes the page's data.
 """
 
 import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -17,21 +22,46 @@ from typer.testing import CliRunner
 from tudui.cli import app
 
 ROOT = Path(__file__).parent.parent
-TUTORIAL, CHINESE, FAQ = (ROOT / "docs" / name for name in ("tutorial.md", "tutorial.zh-CN.md", "faq.md"))
+DOCS = ROOT / "docs"
+README, TUTORIAL, FAQ = ROOT / "README.md", DOCS / "tutorial.md", DOCS / "faq.md"
+TASKS = [DOCS / name for name in ("photos.md", "csv.md", "noisy-labels.md", "own-network.md")]
 BLOCK = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
+FILE = re.compile(r"^`(\w+\.py)`.*:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# pictures of reports: the command, and what becomes of its pictures
+PICTURES = {
+    "tudui compare-losses --config regression --out regression": (
+        "regression/tudui-rotated-digits/pictures/absolute_error-over-noise.png", "outliers.png",
+    ),
+    "tudui compare-losses --out four": ("four/pictures/accuracy.png", "compare-digits.png"),
+}  # fmt: skip
+
+
+def chinese(page: Path) -> Path:
+    """Return the page of the same name in Chinese."""
+    return page.with_suffix(".zh-CN.md")
 
 
 def run(command: str) -> str:
-    """Return what a command `tudui ...` prints in a terminal of 80 columns, without spaces at the ends of lines."""
+    """Return what a command `tudui ...` prints in a terminal of 80 columns, without spaces at the ends of lines.
+
+    Of a command that trains, this is the result alone, without its progress.
+    """
     os.environ["COLUMNS"] = "80"
     program, *arguments = shlex.split(command)
-    assert program == "tudui", command
-    if "--out" in arguments:
+    if program != "tudui":
+        return ""
+    if "--out" in arguments and not trains(command):
         arguments.append("--overwrite")  # the picture of the last time
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, f"{command}: exit code {result.exit_code}\n{result.output}"
-    return "".join(f"{line.rstrip()}\n" for line in result.output.rstrip().splitlines())
+    output = result.stdout if trains(command) else result.output
+    return "".join(f"{line.rstrip()}\n" for line in output.rstrip().splitlines())
+
+
+def trains(command: str) -> bool:
+    """Return if a command trains: its output then depends on the processor, and takes time."""
+    return command.split()[1] in ("train", "compare-losses")
 
 
 def shown(text: str) -> Iterator[tuple[str, str]]:
@@ -51,12 +81,36 @@ def renewed(text: str, run: Callable[[str], str]) -> str:
     return BLOCK.sub(renew, text)
 
 
+def write_files(text: str) -> None:
+    """Write the files of a page, and the data that its `example.py` makes."""
+    for name, content in FILE.findall(text):
+        Path(name).write_text(content, encoding="utf-8")
+        if name == "example.py":
+            subprocess.run([sys.executable, name], check=True)
+
+
 def main() -> None:
-    """Renew the pages in place."""
-    os.chdir(ROOT)  # pictures are named from here
-    once = cache(run)  # the two languages have the same commands
-    for page in (TUTORIAL, CHINESE, FAQ):
-        page.write_text(renewed(page.read_text(encoding="utf-8"), once), encoding="utf-8")
+    """Renew the pages in place, or those named, and with all pages the pictures."""
+    asked = {Path(name).resolve() for name in sys.argv[1:]}
+    for page in (README, TUTORIAL, FAQ, *TASKS):
+        pages = [it for it in (page, chinese(page)) if it.exists()]
+        if asked and not asked & set(pages):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            Path("docs").symlink_to(DOCS)  # where pictures are written
+            write_files(page.read_text(encoding="utf-8"))
+            once = cache(run)  # the two languages have the same commands
+            for it in pages:
+                it.write_text(renewed(it.read_text(encoding="utf-8"), once), encoding="utf-8")
+            os.chdir(ROOT)
+    if not asked:
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            for command, (made, name) in PICTURES.items():
+                run(command)
+                shutil.copyfile(made, DOCS / "pictures" / name)
+            os.chdir(ROOT)
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def _scores(event: Evaluated, data: Dataset, *, detailed: bool) -> Iterator[Summ
     for name, accuracy in event.details["per_class_accuracy"].items():
         if event.split == "validation" and accuracy is not None and len(names) <= MAX_CLASSES_SHOWN:
             yield scalar(f"per_class_accuracy/{name}", accuracy)
-    if shown := len(event.predicted):
+    if (shown := len(event.predicted)) and not data.features:  # a row of a table is no picture
         split = data.splits()[event.split]
         images = split.store[split.rows[:shown]].cpu().numpy()
         picture = prediction_grid(images, split.targets[:shown].tolist(), event.predicted, names)
