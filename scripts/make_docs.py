@@ -2,8 +2,8 @@
 
     python scripts/make_docs.py [PAGE ...]
 
-A command is a line `$ tudui ...` in a block marked `console`; what follows it up to the next one is its output. Pages with
-the same commands share a folder. A block after a line "`NAME.py`:" is a file in it; `example.py` writes the page's data.
+A command is a line `$ tudui ...` in a block marked `console`; what follows it up to the next one is its output. Both
+languages of a page share a folder. A block after a line "`NAME.py`:" is a file in it; `example.py` writes its data.
 """
 
 import os
@@ -14,12 +14,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 from typer.testing import CliRunner
 
 from tudui.cli import app
+from tudui.invocation import tudui_command
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -28,13 +30,19 @@ TASKS = [DOCS / name for name in ("photos.md", "csv.md", "noisy-labels.md", "own
 BLOCK = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
 FILE = re.compile(r"^`(\w+\.py)`.*:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# pictures of reports: the command, and what becomes of its pictures
-PICTURES = {
-    "tudui compare-losses --config regression --out regression": (
-        "regression/tudui-rotated-digits/pictures/absolute_error-over-noise.png", "outliers.png",
-    ),
-    "tudui compare-losses --out four": ("four/pictures/accuracy.png", "compare-digits.png"),
-}  # fmt: skip
+PROGRESS = re.compile(r"(epoch +)?\d+/\d+ ")
+# what commands of a page draw, with its name in docs/pictures; then commands that no page shows the output of
+DRAWN = {
+    "photos": {"runs/photos-ce-seed0/worst.png": "photos-worst.png"},
+    "csv": {"runs/wine-huber-seed0/predicted-over-true.png": "wine-predicted.png"},
+    "noisy-labels": {"noisy/pictures/accuracy-noise40.png": "noisy-labels.png"},
+}
+REPORTS = {
+    "tudui compare-losses --out four": {"four/pictures/accuracy.png": "compare-digits.png"},
+    "tudui compare-losses --config regression --out regression": {
+        "regression/tudui-rotated-digits/pictures/absolute_error-over-noise.png": "outliers.png"
+    },
+}
 
 
 def chinese(page: Path) -> Path:
@@ -45,7 +53,7 @@ def chinese(page: Path) -> Path:
 def run(command: str) -> str:
     """Return what a command `tudui ...` prints in a terminal of 80 columns, without spaces at the ends of lines.
 
-    Of a command that trains, this is the result alone, without its progress.
+    Of a command that trains, the lines of progress are left out, and what follows the answer of a comparison.
     """
     os.environ["COLUMNS"] = "80"
     program, *arguments = shlex.split(command)
@@ -55,8 +63,10 @@ def run(command: str) -> str:
         arguments.append("--overwrite")  # the picture of the last time
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, f"{command}: exit code {result.exit_code}\n{result.output}"
-    output = result.stdout if trains(command) else result.output
-    return "".join(f"{line.rstrip()}\n" for line in output.rstrip().splitlines())
+    output = result.output.replace(tudui_command(), "tudui").replace(f"{Path.cwd()}/", "")
+    output = output.partition("\nTest ")[0] if command.startswith("tudui compare-losses") else output
+    lines = (line.rstrip() for line in output.rstrip().splitlines())
+    return "".join(f"{line}\n" for line in lines if not (trains(command) and PROGRESS.match(line)))
 
 
 def trains(command: str) -> bool:
@@ -89,28 +99,39 @@ def write_files(text: str) -> None:
             subprocess.run([sys.executable, name], check=True)
 
 
+def keep(drawn: dict[str, str]) -> None:
+    """Copy pictures to docs/pictures."""
+    for made, name in drawn.items():
+        shutil.copyfile(made, DOCS / "pictures" / name)
+
+
+@contextmanager
+def own_folder() -> Iterator[None]:
+    """Work in a folder for runs; pictures with a path below docs/ go to the repository."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        Path("docs").symlink_to(DOCS)
+        yield
+        os.chdir(ROOT)
+
+
 def main() -> None:
-    """Renew the pages in place, or those named, and with all pages the pictures."""
+    """Renew the pages in place, or those named, and with all pages the pictures of reports."""
     asked = {Path(name).resolve() for name in sys.argv[1:]}
     for page in (README, TUTORIAL, FAQ, *TASKS):
         pages = [it for it in (page, chinese(page)) if it.exists()]
         if asked and not asked & set(pages):
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            os.chdir(folder)
-            Path("docs").symlink_to(DOCS)  # where pictures are written
+        with own_folder():
             write_files(page.read_text(encoding="utf-8"))
             once = cache(run)  # the two languages have the same commands
             for it in pages:
                 it.write_text(renewed(it.read_text(encoding="utf-8"), once), encoding="utf-8")
-            os.chdir(ROOT)
-    if not asked:
-        with tempfile.TemporaryDirectory() as folder:
-            os.chdir(folder)
-            for command, (made, name) in PICTURES.items():
-                run(command)
-                shutil.copyfile(made, DOCS / "pictures" / name)
-            os.chdir(ROOT)
+            keep(DRAWN.get(page.stem, {}))
+    for command, drawn in REPORTS.items() if not asked else ():
+        with own_folder():
+            run(command)
+            keep(drawn)
 
 
 if __name__ == "__main__":
