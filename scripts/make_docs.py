@@ -29,7 +29,7 @@ README, TUTORIAL, FAQ = ROOT / "README.md", DOCS / "tutorial.md", DOCS / "faq.md
 TASKS = [DOCS / name for name in ("photos.md", "csv.md", "noisy-labels.md", "own-network.md")]
 BLOCK = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
-FILE = re.compile(r"^`(\w+\.py)`.*:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"`(\w+\.py)`[^`\n]*:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRESS = re.compile(r"(epoch +)?\d+/\d+ ")
 # what commands of a page draw, with its name in docs/pictures; then commands that no page shows the output of
 DRAWN = {
