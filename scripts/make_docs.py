@@ -53,7 +53,7 @@ def chinese(page: Path) -> Path:
 def run(command: str) -> str:
     """Return what a command `tudui ...` prints in a terminal of 80 columns, without spaces at the ends of lines.
 
-    Of a command that trains, the lines of progress are left out, and what follows the answer of a comparison.
+    Of a command that trains, progress and notes (stderr) are left out, and what follows the answer of a comparison.
     """
     os.environ["COLUMNS"] = "80"
     program, *arguments = shlex.split(command)
@@ -63,7 +63,8 @@ def run(command: str) -> str:
         arguments.append("--overwrite")  # the picture of the last time
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, f"{command}: exit code {result.exit_code}\n{result.output}"
-    output = result.output.replace(tudui_command(), "tudui").replace(f"{Path.cwd()}/", "")
+    output = result.stdout if trains(command) else result.output
+    output = output.replace(tudui_command(), "tudui").replace(f"{Path.cwd()}/", "")
     output = output.partition("\nTest ")[0] if command.startswith("tudui compare-losses") else output
     lines = (line.rstrip() for line in output.rstrip().splitlines())
     return "".join(f"{line}\n" for line in lines if not (trains(command) and PROGRESS.match(line)))
