@@ -30,7 +30,7 @@ TASKS = [DOCS / name for name in ("photos.md", "csv.md", "noisy-labels.md", "own
 BLOCK = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
 FILE = re.compile(r"`(\w+\.py)`[^`\n]*:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PROGRESS = re.compile(r"(epoch +)?\d+/\d+ ")
+PROGRESS = re.compile(r"(epoch +)?\d+/\d+ |\d+ runs, ")
 # what commands of a page draw, with its name in docs/pictures; then commands that no page shows the output of
 DRAWN = {
     "photos": {"runs/photos-ce-seed0/worst.png": "photos-worst.png"},
