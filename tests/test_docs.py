@@ -25,18 +25,18 @@ NUMBERS_COMMANDS = re.findall(r"^(tudui .+)$", (ROOT / "docs" / "numbers.md").re
 FAQ = (ROOT / "docs" / "faq.md").read_text()
 FAQ_COMMANDS = re.findall(r"(?<!`)`(tudui [^`]+)`", FAQ)
 FAQ_ERRORS = re.findall(r"^```text\n\$ tudui (.+)\n(error: [^`]+)\n```$", FAQ, flags=re.MULTILINE)
-FAQ_ALONE = [command for command in dict.fromkeys(FAQ_COMMANDS) if command not in README_COMMANDS]
 TUTORIAL_COMMANDS = [command for command, _ in shown(TUTORIAL.read_text()) if trains(command)]
+ALONE = [it for it in dict.fromkeys([*FAQ_COMMANDS, *TUTORIAL_COMMANDS]) if it not in README_COMMANDS]
 COMMANDS = [
-    *README_COMMANDS, *RESULTS_COMMANDS, *NUMBERS_COMMANDS, *TUTORIAL_COMMANDS,
-    *(pytest.param(it, marks=pytest.mark.slow) for it in FAQ_ALONE),
+    *README_COMMANDS, *RESULTS_COMMANDS, *NUMBERS_COMMANDS,
+    *(pytest.param(it, marks=pytest.mark.slow) for it in ALONE),
 ]  # fmt: skip
 # what a reader fills in, and settings that make a run short
 FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy",
           "COMPARISON": "compared", "FOLDER": "pictures", "FILE": "table", "COLUMN": "price"}  # fmt: skip
 SHORT = ("-e", "1", "--set", "train.threads=1")
 SHORT_COMPARISON = ("-e", "1", "--seeds", "1")
-FEW_RATES = ("--set", "comparison.rates=[0.02, 0.05]")
+FEW_RATES = ("--set", "comparison.rates=[0.02, 0.05]", "--set", "comparison.tuning_seeds=1")
 
 
 def shorter(words):
