@@ -33,6 +33,7 @@ FILE = re.compile(r"`(\w+\.py)`[^`\n]*:\n\n```python\n(.*?)^```$", re.MULTILINE 
 PROGRESS = re.compile(r"(epoch +)?\d+/\d+ |\d+ runs, ")
 # what commands of a page draw, with its name in docs/pictures; then commands that no page shows the output of
 DRAWN = {
+    "tutorial": {"delta/pictures/sensitivity-delta-noise20.png": "tuned-delta.png"},
     "photos": {"runs/photos-ce-seed0/worst.png": "photos-worst.png"},
     "csv": {"runs/wine-huber-seed0/predicted-over-true.png": "wine-predicted.png"},
     "noisy-labels": {"noisy/pictures/accuracy-noise40.png": "noisy-labels.png"},
