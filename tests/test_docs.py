@@ -36,7 +36,7 @@ FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "P
           "COMPARISON": "compared", "FOLDER": "pictures", "FILE": "table", "COLUMN": "price"}  # fmt: skip
 SHORT = ("-e", "1", "--set", "train.threads=1")
 SHORT_COMPARISON = ("-e", "1", "--seeds", "1")
-FEW_RATES = ("--set", "comparison.rates=[0.02, 0.05]", "--set", "comparison.tuning_seeds=1")
+FEW_RATES = ("--set", "comparison.rates=[0.02, 0.05]")
 
 
 def shorter(words):
