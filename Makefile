@@ -11,7 +11,7 @@ LONGER := api browser cli comparison comparison_report comparison_verdicts dashb
 	places ray release run scripts security tensorboard terminal weights
 
 .PHONY: setup tools train compare test test-slow test-all quick sentences lint types check release-check audit bench docs reference \
-	linkcheck tutorial notebook tensorboard clean
+	linkcheck pictures notebook tensorboard clean
 
 setup: .venv/installed  ## install what training needs into .venv
 
@@ -85,8 +85,9 @@ reference: tools  ## write docs/configuration.md, docs/commands.md, the picture 
 linkcheck: reference  ## check the links to other sites; needs the network
 	$(BIN)/sphinx-build --quiet -b linkcheck docs docs/_build/linkcheck
 
-tutorial: tools  ## run the commands of the tutorial and the FAQ again: outputs and pictures
+pictures: tools  ## run the commands that the pages show again, half an hour: outputs, and every picture; needs chromedriver
 	$(BIN)/python scripts/make_docs.py
+	TUDUI_SCREENSHOTS=$(CURDIR)/docs/pictures $(BIN)/pytest -m slow tests/test_dashboards.py
 
 notebook: tools  ## run docs/notebook.ipynb again
 	$(BIN)/python scripts/make_notebook.py

@@ -289,6 +289,16 @@ def cifar_folder(once) -> Path:
     return once("cifar", unpack)
 
 
+def legend_of(figure: Any) -> list[str]:
+    """Return the names in a picture's only legend, which lies inside the picture and covers no panel."""
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert all(figure.bbox.contains(*corner) for corner in box.corners())
+    assert not any(box.overlaps(axes.get_window_extent()) for axes in figure.axes)
+    return [text.get_text() for text in legend.get_texts()]
+
+
 def record(folder: Path) -> list[dict]:
     """Return the events of a run apart from times."""
     lines = (folder / "metrics.jsonl").read_text().splitlines()

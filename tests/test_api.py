@@ -120,6 +120,7 @@ def test_the_lab_from_python_is_that_of_the_commands(tudui_command):
         (lambda: tudui.compare(executor="locl"), "did you mean 'local'"),
         (lambda: tudui.compare(jobs=-1), "jobs: must be at least 1 (got -1)"),
         (lambda: tudui.compare(executor="ray", jobs=2), "jobs: on Ray the cluster decides"),
+        (lambda: tudui.compare(executor="ray", sinks=[print]), "name a sink in log.sinks"),
         (lambda: tudui.train({1: 2}), "1: a setting's key is text"),
     ],
 )
@@ -250,3 +251,48 @@ def test_a_sink_can_end_its_run(step):
     assert type(seen[-1]).__name__ == "RunEnded"
     assert "dropped_sinks" not in run.values
     assert tudui.evaluate(run).evaluated.scores["accuracy"] == run.test_accuracy
+
+
+COMPARED = QUICK | {"comparison.variants": ["ce", "mse"], "comparison.seeds": 1, "log.sinks": []}
+
+
+@pytest.mark.parametrize("executor", ["stacked", "local"])
+def test_sinks_of_a_comparison_hear_every_event_of_every_run(executor):
+    """In this process, also if others train: the function that gives a run's sinks is of the test."""
+    heard, together = {}, []
+
+    def sinks_of(run):
+        heard[run] = []
+        return [heard[run].append, together.append]
+
+    found = tudui.compare(overrides=COMPARED, folder="both", executor=executor, jobs=2, sinks=sinks_of, progress=False)
+    assert list(found.values["rows"][0]["seeds"]) == [0]
+    assert sorted(heard) == ["ce-seed0", "mse-seed0"]
+    for run, events in heard.items():
+        lines = record(Path("both", "runs", run))
+        assert [type(event).__name__ for event in events] == [line["event"] for line in lines]
+        steps = [event.loss for event in events if type(event).__name__ == "StepEnd"]
+        assert steps == [line["loss"] for line in lines if line["event"] == "StepEnd"]
+    assert len(together) == sum(map(len, heard.values()))
+    late = []
+    tudui.compare(overrides=COMPARED, folder="both", sinks=[late.append], progress=False)
+    assert late == []  # nothing was left to do
+
+
+def test_a_sink_that_fails_in_a_comparison_is_dropped_and_one_cannot_stop_a_run(capsys):
+    def fail(event):
+        raise ValueError("no room")
+
+    def stop(event):
+        raise tudui.StopTraining
+
+    heard = []
+    how = {"executor": "stacked", "progress": False}
+    whole = tudui.compare(overrides=COMPARED, folder="whole", **how)
+    found = tudui.compare(overrides=COMPARED, folder="failing", sinks=[fail, heard.append], **how)
+    assert found.values["rows"][0]["metrics"] == whole.values["rows"][0]["metrics"]
+    said = capsys.readouterr().err
+    assert [said.count(f"{run}: a sink failed at RunStarted") for run in ("ce-seed0", "mse-seed0")] == [1, 1]
+    assert [type(event).__name__ for event in heard].count("RunEnded") == 2
+    with pytest.raises(UsageError, match="cannot stop"):
+        tudui.compare(overrides=COMPARED, folder="stopped", sinks=[stop], **how)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import ROOT, photograph
+from scripts.make_docs import TASKS, TUTORIAL, shown, trains, write_files
+from tests.conftest import DIGITS, ROOT, photograph
 from tests.test_data import write_cifar
 from tests.test_networks import course_network
 from tudui.config import load_config, shipped_configs
@@ -24,10 +25,11 @@ NUMBERS_COMMANDS = re.findall(r"^(tudui .+)$", (ROOT / "docs" / "numbers.md").re
 FAQ = (ROOT / "docs" / "faq.md").read_text()
 FAQ_COMMANDS = re.findall(r"(?<!`)`(tudui [^`]+)`", FAQ)
 FAQ_ERRORS = re.findall(r"^```text\n\$ tudui (.+)\n(error: [^`]+)\n```$", FAQ, flags=re.MULTILINE)
-FAQ_ALONE = [command for command in dict.fromkeys(FAQ_COMMANDS) if command not in README_COMMANDS]
+TUTORIAL_COMMANDS = [command for command, _ in shown(TUTORIAL.read_text()) if trains(command)]
+ALONE = [it for it in dict.fromkeys([*FAQ_COMMANDS, *TUTORIAL_COMMANDS]) if it not in README_COMMANDS]
 COMMANDS = [
     *README_COMMANDS, *RESULTS_COMMANDS, *NUMBERS_COMMANDS,
-    *(pytest.param(it, marks=pytest.mark.slow) for it in FAQ_ALONE),
+    *(pytest.param(it, marks=pytest.mark.slow) for it in ALONE),
 ]  # fmt: skip
 # what a reader fills in, and settings that make a run short
 FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "PATH": "pictures", "DIR": "copy",
@@ -35,6 +37,15 @@ FILLED = {"RUN": "finished", "WEIGHTS": "weights.pt", "IMAGE": "picture.png", "P
 SHORT = ("-e", "1", "--set", "train.threads=1")
 SHORT_COMPARISON = ("-e", "1", "--seeds", "1")
 FEW_RATES = ("--set", "comparison.rates=[0.02, 0.05]")
+
+
+def shorter(words):
+    """Return flags that make a command end soon."""
+    if words[0] == "train":
+        return SHORT
+    if words[0] == "compare-losses":
+        return *SHORT_COMPARISON, *(FEW_RATES if {"tuned", "--tune"} & set(words) else ())
+    return ()
 
 
 @pytest.fixture
@@ -76,15 +87,47 @@ def test_every_command_of_these_pages(command, put, tudui, tmp_path):
         return
     if words[:2] == ["train", "--resume"]:
         (tmp_path / "finished" / "result.json").unlink()
-    elif words[0] == "train":
-        words += (*SHORT, "-b", "16") if "copy" in words or "folder:pictures" in words else SHORT
-    elif words[0] == "compare-losses":
-        words += SHORT_COMPARISON
-        words += FEW_RATES if "tuned" in words else ()
+    else:
+        words += shorter(words)
+        words += ("-b", "16") if words[0] == "train" and {"copy", "folder:pictures"} & set(words) else ()
     if "cifar10" in words and words[0] == "evaluate":
         words += ["--data-dir", "copy"]
     answer = tudui(*words)
     assert answer.code == 0, answer.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", TASKS, ids=lambda page: page.stem)
+def test_the_commands_of_a_task_run_in_their_order(page, tudui):
+    """Those that have an output on the page, those in indented lines, and whole ones in the text and in tables."""
+    text = page.read_text()
+    write_files(text)
+    if "folder:photos" in text and not Path("photos").exists():
+        folder_with_targets()
+    commands = re.findall(r"^(?:    |\$ )(tudui .+)$|`(tudui [^`]+)`", text, flags=re.MULTILINE)
+    assert len(commands) >= 2
+    for command in ["".join(it) for it in commands]:
+        words = shlex.split(command)[1:]
+        if words[0] == "tensorboard":
+            continue  # the server is tested in test_tensorboard.py
+        words += shorter(words)
+        if words[0] == "compare-losses" and "--out" not in words:
+            words += ["--out", "compared"]
+        answer = tudui(*words)
+        assert answer.code == 0, f"{command}\n{answer.err}"
+
+
+def folder_with_targets():
+    """Write 120 photos in two folders, and a list of them with a column of texts and two of numbers."""
+    lines = ["file,species,height,width"]
+    for number in range(120):
+        kind = "odd" if DIGITS.target[number] % 2 else "even"
+        path = Path("photos", kind, f"{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        photograph(number).save(path)
+        digit = DIGITS.images[number]
+        lines.append(f"{path.name},{kind},{digit[:4].sum()},{digit.mean()}")
+    Path("photos.csv").write_text("\n".join(lines))
 
 
 @pytest.mark.parametrize(
@@ -138,8 +181,6 @@ def test_every_shipped_plan_runs_and_opens_with_command_and_time(name, cifar_cop
     )
     assert any(re.search(r"time: .* on 2 cores", line) for line in lines)
     assert name in RESULTS
-    if name == "compare":
-        return  # as the README's first comparison it has run already
     small = ("--data-dir", "copy", "-s", "train.batch_size=16", "--losses", "ce,gce", "--label-noise", "0.4")
     if name == "problems":
         small += ("--lr", "same", "-s", "optimizer.lr=0.02")  # tuning for each problem takes minutes

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from tests.conftest import legend_of
 from tudui.config import Override
+from tudui.config.loss_spec import loss_specs
 from tudui.config.plan import load_plan
 from tudui.lab.choice import choose_loss
 from tudui.lab.curves import class_curve, curve_label, residual_curve
@@ -83,12 +85,23 @@ def test_the_picture_holds_a_line_per_loss():
     ):
         assert (axes.get_xlabel(), axes.get_ylabel()) == (x, y)
         assert [line.get_label() for line in axes.get_lines()] == labels
-    for axes in (loss, class_loss):
-        legend = [text.get_text() for text in axes.get_legend().get_texts()]
-        assert legend == [line.get_label() for line in axes.get_lines()]
+    assert legend_of(figure) == ["mse", "l1", "huber δ=1", "ce"]
     ours = {line.get_label(): line.get_color() for line in loss.get_lines()}
     assert ours.items() <= {line.get_label(): line.get_color() for line in class_loss.get_lines()}.items()
     assert loss.get_lines()[0].get_ydata() == pytest.approx(over_residual[0].loss)
+
+
+def test_all_losses_have_a_legend_beside_the_panels_and_a_line_under_another_is_wide():
+    chosen = [choose_loss(name) for name in loss_specs()]
+    over_residual = [
+        residual_curve(loss, label=curve_label(loss), reach=3.0) for loss in chosen if loss.spec.elementwise
+    ]
+    over_probability = [class_curve(loss, label=curve_label(loss)) for loss in chosen if loss.spec.fits("classes")]
+    figure = curves_picture(over_residual, over_probability)
+    assert set(legend_of(figure)) == {curve_label(loss) for loss in chosen}
+    wide = {line.get_label(): line.get_linewidth() > 5 for line in figure.axes[2].get_lines()}
+    # squentropy is ce if all other logits are equal; smooth_l1 is huber at 1
+    assert [name for name, is_wide in wide.items() if is_wide] == ["ce", "huber δ=1"]
 
 
 def test_lines_differ_in_dashes_as_well_as_in_colour():
@@ -145,8 +158,9 @@ def test_the_picture_of_depth_holds_a_line_per_initialisation():
     from tudui.lab.backward.depth import Depth
 
     depths = [Depth(initialisation=name, meaning="", norms=(1.0, 0.5), loss=1.0) for name in ("small", "large")]
-    (axes,) = depth_picture(depths).axes
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["small", "large"]
+    figure = depth_picture(depths)
+    (axes,) = figure.axes
+    assert legend_of(figure) == ["small", "large"]
     assert axes.get_yscale() == "log"
     assert axes.get_xlabel() == "convolutions on the way back"
     assert axes.get_ylabel() == "norm of the gradient"

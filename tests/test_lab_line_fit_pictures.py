@@ -1,5 +1,6 @@
 """The pictures of `tudui line-fit`: that they hold what they say, and that the influence in them is right."""
 
+from tests.conftest import legend_of
 from tudui.config import Override
 from tudui.lab.choice import choose_loss
 from tudui.lab.line_fit.choose_delta import choose_delta
@@ -54,10 +55,33 @@ def test_the_pictures_hold_what_they_say():
             assert axes.get_xlabel().startswith(x)
             assert axes.get_ylabel().startswith(y)
             assert [line.get_label() for line in axes.get_lines()] == labels
-            assert [text.get_text() for text in axes.get_legend().get_texts()] == labels
+        assert legend_of(picture) == labels
     on_one_scale = losses_picture(experiment).axes[1]
     assert all(line.get_ydata()[0] == 1 for line in on_one_scale.get_lines())
 
-    (axes,) = choose_delta_picture(choose_delta([0.5, 2], data, folds=5, seed=0)).axes
+    picture = choose_delta_picture(choose_delta([0.5, 2], data, folds=5, seed=0))
+    (axes,) = picture.axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("δ", "median absolute error")
-    assert any(text.get_text().startswith("chosen: δ=") for text in axes.get_legend().get_texts())
+    assert any(name.startswith("chosen: δ=") for name in legend_of(picture))
+
+
+def test_a_diverged_fit_is_marked_and_does_not_set_the_scale():
+    losses = [choose_loss("mse"), choose_loss("mae")]
+    experiment = run_experiment(losses, tutorial_data(0), steps=40, rate=0.05)
+    figure = fits_picture(experiment)
+    figure.draw_without_rendering()
+    left, right = figure.axes
+    for axes in (left, right):
+        assert not axes.get_legend().get_window_extent().overlaps(axes.get_window_extent())
+    arrow = next(line for line in left.get_lines() if line.get_label() == "mse: diverged")
+    assert (arrow.get_marker(), arrow.get_clip_on()) == ("v", False)  # its slope is negative
+    assert left.get_ylim()[1] < 100
+    assert not any("diverged" in line.get_label() for line in right.get_lines())
+
+    picture = losses_picture(experiment)
+    assert legend_of(picture) == ["mse: diverged", "mae"]
+    for axes in picture.axes:
+        mse, mae = axes.get_lines()
+        assert (mse.get_marker(), mse.get_markevery()) == ("^", [len(mse.get_xdata()) - 1])
+        assert len(mse.get_xdata()) < len(mae.get_xdata()) == 41
+    assert picture.axes[1].get_ylim()[1] == 1.25  # of the start

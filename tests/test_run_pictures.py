@@ -8,7 +8,9 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from tests.conftest import TUDUI
+from tests.conftest import TUDUI, legend_of, record
+from tudui.run.pictures import curves_picture
+from tudui.tasks import Classes
 
 SHORT = ("-e", "2", "--set", "log.every=5", "--set", "log.sinks=[]", "--set", "train.threads=1", "-q")
 OF_CLASSES = {"curves", "confusion", "worst"}
@@ -57,9 +59,28 @@ def test_runs_of_a_comparison_have_none(compared):
     assert not list((compared / "runs").glob("*/*.png"))
 
 
+def curves_of(folder):
+    events = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    steps, scores = ([one for one in events if one["event"] == kind] for kind in ("StepEnd", "Evaluated"))
+    return curves_picture(steps, scores, Classes(names=tuple("0123456789")).metrics[0])
+
+
+def test_the_legend_of_the_curves_covers_no_line(trained):
+    figure = curves_of(trained)
+    assert legend_of(figure) == ["training", "validation", "test"]
+    loss, accuracy = figure.axes
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy / %")
+    assert len(accuracy.get_lines()[1].get_xdata()) == 4  # epochs
+    assert 0 < accuracy.get_lines()[2].get_ydata()[0] <= 100
+
+
 def test_a_diverged_run_has_curves(tudui, tmp_path):
     assert tudui("train", "-o", "run", *SHORT, "--loss", "mse", "--lr", "1e9", "--set", "train.clip=null").code == 4
     assert set(drawn(tmp_path / "run")) == {"curves"}
+    figure = curves_of(tmp_path / "run")
+    (ended,) = (one["diverged"] for one in record(tmp_path / "run") if one["event"] == "StepEnd" and one["diverged"])
+    assert legend_of(figure) == ["training", f"diverged at step {ended['step']}"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["no finite value"]
 
 
 def test_pictures_follow_the_run(tudui, tmp_path):

@@ -122,7 +122,29 @@ def test_hparams_and_layout_lie_in_the_same_run(trained):
     wanted = [tag for category in layout.category for chart in category.chart for tag in chart.multiline.tag]
     drawn = {tag: [one for one in found.Tags()["scalars"] if re.match(tag, one)] for tag in wanted}  # as the page does
     assert [len(tags) for tags in drawn.values()] == [1] * len(wanted)
-    assert {"loss/train", "accuracy/validation", "gradient_norm/conv1.weight"} <= {tag for (tag,) in drawn.values()}
+    charts = {category.title: [chart.title for chart in category.chart] for category in layout.category}
+    layers = [f"{layer}.weight" for layer in LAYERS]
+    assert charts == {
+        "loss and accuracy": ["training loss", "validation loss", "training accuracy", "validation accuracy"],
+        "norm of the whole gradient, learning rate": ["norm of the whole gradient", "learning rate"],
+        "gradient norm by layer, tudui": layers,
+        "change per step by layer, tudui": layers,
+    }
+    assert all(len(chart.multiline.tag) == 1 for category in layout.category for chart in category.chart)
+    assert not any(tag.endswith("/test") for (tag,) in drawn.values())  # a single point is no curve
+
+
+def test_the_scores_are_a_table_of_text(trained):
+    table = read(trained).Tensors("result/text_summary")[0].tensor_proto.string_val[0].decode().splitlines()
+    head, line, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table]
+    assert head == ["", "test", "validation"]
+    assert line == ["---"] * 3
+    result = json.loads((trained / "result.json").read_text())
+    assert [name for name, *_ in rows] == list(result["test"])
+    for name, *values in rows:
+        assert [float(value) for value in values] == pytest.approx(
+            [result[split][name] for split in head[1:]], rel=1e-5
+        )
 
 
 def test_a_network_of_many_layers_is_shown_by_block(tmp_path):
@@ -137,6 +159,9 @@ def test_a_network_of_many_layers_is_shown_by_block(tmp_path):
         by_kind.setdefault(kind, set()).add(name)
     assert by_kind["gradient_norm"] == {"total", *blocks}
     assert by_kind["update_ratio"] == by_kind["gradient"] == by_kind["weight"] == blocks
+    layout = layout_pb2.Layout.FromString(found.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
+    by_block = {category.title: {chart.title for chart in category.chart} for category in layout.category}
+    assert by_block["gradient norm by block, resnet20"] == by_block["change per step by block, resnet20"] == blocks
     assert len(first["gradient_norm"]) == 1 + len(first["update_ratio"]) == 60
     inside = [norm for name, norm in first["gradient_norm"].items() if name.startswith("stage2.")]
     written = found.Scalars("gradient_norm/stage2")[0].value
@@ -200,8 +225,12 @@ def test_pictures_show_what_they_say():
     right = prediction_grid(images, [0, 1, 2], [0, 1, 2], ["cat", "dog", "a very long name of a class"])
     wrong = prediction_grid(images, [0, 1, 2], [0, 1, 1], ["cat", "dog", "a very long name of a class"])
     changed = np.argwhere((right != wrong).any(2))
-    assert changed[:, 1].min() >= 2 * 112  # only around and below the third picture
-    assert (changed[:, 0] > 112).any()
+    assert changed[:, 1].min() >= 2 * 144  # only around and below the third picture
+    assert (changed[:, 0] > 144).any()
+    pixels = np.arange(3 * 32 * 32, dtype=np.uint8).reshape(1, 3, 32, 32)
+    shown = prediction_grid(pixels, [0], [0], ["cat"])[8:136, 8:136]
+    assert np.array_equal(shown[::4, ::4], pixels[0].transpose(1, 2, 0))  # each pixel a square of 4 x 4
+    assert np.array_equal(shown, shown[::4, ::4].repeat(4, 0).repeat(4, 1))
     matrix = confusion_picture([[10, 0], [5, 5]], ["cat", "dog"])
     dark = confusion_picture([[0, 10], [5, 5]], ["cat", "dog"])
     assert not np.array_equal(matrix, dark)
@@ -257,17 +286,20 @@ def test_a_comparison_lies_under_one_folder_with_a_page_that_overlays_the_losses
     values = json.loads((compared / "comparison.json").read_text())
     for row in values["rows"]:
         found = EventAccumulator(str(shown / f"{row['name']}-mean")).Reload()
-        (test,) = found.Scalars("compared/accuracy_test")
-        assert test.value == pytest.approx(row["accuracy"]["mean"], rel=1e-6)
         last = found.Scalars("compared/accuracy_validation")[-1]
         assert last.value == pytest.approx(row["validation_accuracy"]["mean"], rel=1e-6)
-        assert found.Scalars("compared/gradient_norm")
+        assert {len(found.Scalars(f"compared/gradient_norm/{name}")) for name in ("total", "conv1.weight")} == {4}
     first = EventAccumulator(str(shown / "ce-mean"), size_guidance=EVERYTHING).Reload()
     layout = layout_pb2.Layout.FromString(first.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
-    (category,) = layout.category
-    assert [list(chart.multiline.tag) for chart in category.chart] == [
-        ["compared/accuracy_validation"], ["compared/accuracy_test"], ["compared/gradient_norm"],
-    ]  # fmt: skip
+    overview, by_layer = layout.category
+    tags = [[re.sub(r"\\(.)", r"\1", tag) for tag in chart.multiline.tag] for chart in overview.chart]
+    assert tags == [["compared/accuracy_validation$"], ["compared/gradient_norm/total$"]]
+    assert [chart.title for chart in by_layer.chart] == [f"{layer}.weight" for layer in LAYERS]
+    assert all(len(chart.multiline.tag) == 1 for chart in by_layer.chart)
+    plugin = first.PluginTagToContent("hparams")["_hparams_/experiment"]
+    columns = plugin_data_pb2.HParamsPluginData.FromString(plugin).experiment
+    assert [setting.name for setting in columns.hparam_infos] == ["loss.name", "data.label_noise", "seed"]
+    assert [metric.name.tag for metric in columns.metric_infos][:2] == ["accuracy/test", "accuracy/validation"]
     with served(compared) as address:
         found, deadline = set(), time.monotonic() + 60
         while found != runs | means and time.monotonic() < deadline:

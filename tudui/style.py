@@ -64,6 +64,23 @@ def finish(axes: "Axes", *, title: str, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def legend_below(figure: "Figure", *panels: "Axes") -> None:
+    """Write one legend of the lines of some panels below all panels, so that it never covers a line."""
+    entries = {
+        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    letters = 52 * figure.get_figwidth() / PANEL  # in a line
+    figure.legend(
+        entries.values(),
+        entries.keys(),
+        loc="outside lower center",
+        ncols=max(1, min(len(entries), int(letters / (max(map(len, entries)) + 6)))),
+        fontsize=TICKS,
+        handlelength=2.6,
+        frameon=False,
+    )
+
+
 def save(figure: "Figure", file: IO[bytes], **how: Any) -> None:
     """Write a picture, each text in a font that has its characters."""
     from matplotlib.text import Text

@@ -62,7 +62,8 @@ class Arrangement:
             given = given_rates(plan)
             runs = list(reported_runs(plan, given))
             rates = {name: (given[name, comparison.levels[0]],) for name in comparison.variants}
-        first = runs[: self.jobs] if self.executor == "stacked" else runs[:1]
+        of_first_fold = [run for run in runs if run.config.data.fold == 1]
+        first = of_first_fold[: self.jobs] if self.executor == "stacked" else runs[:1]
         found = estimate([run.config for run in first])
         if not self.folder.exists():
             check_space(found.disk, self.folder, len(runs))
@@ -88,7 +89,10 @@ def arrange(
         executor = "stacked"
     chosen = choose_executor(plan.base) if executor == "auto" else executor
     runs, looks = comparisons.number_of_runs(plan), len(looks_of(plan.comparison))
-    return Arrangement(place, chosen, jobs or default_jobs(plan.base, chosen), runs, looks)
+    jobs = jobs or default_jobs(plan.base, chosen)
+    if chosen == "stacked":  # folds have their own numbers of steps
+        jobs = min(jobs, runs // (plan.base.data.folds or 1))
+    return Arrangement(place, chosen, jobs, runs, looks)
 
 
 @dataclass(frozen=True)

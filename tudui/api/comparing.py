@@ -1,11 +1,11 @@
 """`tudui.compare`, the report of a comparison, and how long one takes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tudui.api.arranging import Arrangement as Arrangement
 from tudui.api.arranging import ExecutorName
@@ -26,10 +26,14 @@ from tudui.comparison.progress import duration as duration
 from tudui.comparison.progress import progress_display
 from tudui.config.plan import Plan
 from tudui.config.problems import Grid
+from tudui.errors import UsageError
+from tudui.events import Event
 from tudui.files import locked
 from tudui.report import Language, ProblemsReport, Report, write_problems, write_report
 from tudui.run_folder import COMPARISON_LOCK, PROBLEMS_LOCK
+from tudui.sinks import Sink
 from tudui.sinks.printable import lasting
+from tudui.sinks.several import Sinks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,6 +47,7 @@ def compare(
     executor: ExecutorName = "auto",
     jobs: int | None = None,
     ray_address: str | None = None,
+    sinks: Iterable[Sink] | Callable[[str], Iterable[Sink]] = (),
     progress: "bool | Console" = True,
     command: str | None = None,
     language: Language = "en",
@@ -51,7 +56,9 @@ def compare(
 
     `plan` is a shipped plan's name, a YAML file, a mapping, a Plan or a Grid; the config of a run is a plan too.
     Finished runs in the folder, by default one below runs/ for the plan, are not repeated. The report is written into
-    the folder, in English (`language`: `en`) or in Chinese (`zh`). `command` is the command that the user is shown for
+    the folder, in English (`language`: `en`) or in Chinese (`zh`). Each of `sinks` is called in this process with every
+    event of the runs that are done now, whose events are mixed if several are done at a time; a function of a run's
+    name gives each run its own sinks. They cannot stop a run. `command` is the command that the user is shown for
     resuming.
 
     `values` of the result is the content of comparison.json; accuracies are fractions. If `network` or `data.name` is a
@@ -59,18 +66,23 @@ def compare(
     what is wrong; Interrupted, after Ctrl-C, means that everything is saved: the same call resumes.
     """
     loaded = load_plan(plan, overrides)
+    sinks = sinks if callable(sinks) else list(sinks)
+    how: dict[str, Any] = {"ray_address": ray_address, "events": bool(sinks)}
+    if executor == "ray" and sinks:
+        raise UsageError("sinks: on Ray, events stay on their machine; name a sink in log.sinks, as FILE.py:NAME")
     if not isinstance(loaded, Grid):
         way = arrange(loaded, folder=folder, executor=executor, jobs=jobs)
-        command = command or _call(plan, overrides, way.folder)
+        how["command"] = command or _call(plan, overrides, way.folder)
         with _shown(way, progress) as listener:
-            found = _done(loaded, way, listener, command, ray_address)
+            found = _done(loaded, way, _Audience(listener, sinks), **how)
         return _reported(found, language)
     ways = arrange_grid(loaded, folder=folder, executor=executor, jobs=jobs)
-    command = command or _call(plan, overrides, ways.folder)
-    with _shown(ways, progress) as listener, problems.claimed(loaded, ways.folder):
+    how["command"] = command or _call(plan, overrides, ways.folder)
+    with _shown(ways, progress) as shown, problems.claimed(loaded, ways.folder):
+        listener = _Audience(shown, sinks)
         for name, one in loaded.plans.items():
             with problems.naming(name):
-                _reported(_done(one, ways.ways[name], _inside(name, listener), command, ray_address), language)
+                _reported(_done(one, ways.ways[name], _inside(name, listener), **how), language)
         return _reported_problems(problems.read_problems(ways.folder), language)
 
 
@@ -106,11 +118,32 @@ def _inside(problem: str, listener: Listener) -> Listener:
     return listen
 
 
-def _done(plan: Plan, way: Arrangement, listener: Listener, command: str, ray_address: str | None) -> Comparison:
-    return comparisons.compare(
-        plan, way.folder, executor=way.executor, jobs=way.jobs, listener=listener, command=command,
-        ray_address=ray_address,
-    )  # fmt: skip
+class _Audience:
+    """A listener that sends the events of each run to its sinks, too."""
+
+    def __init__(self, listener: Listener, sinks: Iterable[Sink] | Callable[[str], Iterable[Sink]]) -> None:
+        self.listener, self.sinks_of = listener, sinks if callable(sinks) else lambda _: sinks
+        self.of_run: dict[str, Sinks] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.event is not None:
+            self._tell(progress.run, progress.event)
+        self.listener(progress)
+
+    def _tell(self, run: str, event: Event) -> None:
+        """Send an event to the sinks of its run; one that raises is dropped with a note."""
+        if run not in self.of_run:
+            self.of_run[run] = Sinks(listeners=self.sinks_of(run))
+        sinks = self.of_run[run]
+        before = len(sinks.dropped)
+        sinks(event)
+        if sinks.stopped:
+            raise UsageError("sinks: the runs of a comparison are equally long, so a sink cannot stop one")
+        note(*(f"{run}: {what}" for what in sinks.dropped[before:]))
+
+
+def _done(plan: Plan, way: Arrangement, listener: Listener, **how: Any) -> Comparison:
+    return comparisons.compare(plan, way.folder, executor=way.executor, jobs=way.jobs, listener=listener, **how)
 
 
 def report(

@@ -42,7 +42,7 @@ LanguageOption = Annotated[Literal["en", "zh"], show("en|zh", LANGUAGE, "--langu
 
 
 @configured(
-    "comparison.variants", "network", "data.name", "data.target", "data.labels", "data.dir", "data.size",
+    "comparison.variants", "network", "data.name", "data.target", "data.labels", "data.dir", "data.size", "data.folds",
     "comparison.seeds", "comparison.until_decided", "comparison.max_seeds", "comparison.label_noise",
     "comparison.outliers", "comparison.lr", "comparison.tune", "comparison.forms", "comparison.baseline",
     "comparison.metric", "comparison.margin", "comparison.family", "comparison.explain_variance", "train.epochs",
@@ -161,6 +161,8 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
     lines += _tuned(comparison)
     looks = looks_of(comparison)
     seeds = f"seeds {base.seed} to {base.seed + looks[-1] - 1}"
+    if base.data.folds:
+        seeds += f", {base.data.folds} folds each"
     if len(looks) > 1:
         seeds += f", verdicts after {listed(list(map(str, looks)))} seeds until each comparison is decided"
     noise = ", ".join(f"{100 * level:g} %" for level in comparison.levels)

@@ -47,6 +47,7 @@ FLAGS: Mapping[str, Flag] = {
     "data.labels": Flag(name="--labels", metavar="FILE", panel=CHOICE),
     "data.dir": Flag(name="--data-dir", metavar="DIR", panel=CHOICE),
     "data.size": Flag(name="--size", metavar="PIXELS", panel=CHOICE),
+    "data.folds": Flag(name="--folds", metavar="N", panel=CHOICE),
     "data.on_bad_image": Flag(name="--on-bad-image", metavar="refuse|skip"),
     "data.on_missing": Flag(name="--on-missing", metavar="refuse|drop|median"),
     "data.cache": Flag(name="--no-cache", sets=False),

@@ -16,6 +16,7 @@ NAMES = {
     "data.dir": "root data-path data-root dataroot data-directory",
     "data.size": "size image-size img-size resize imgsz",
     "data.validation": "val val-split validation-split",
+    "data.folds": "kfold k-fold k-folds n-folds n-splits cv cross-validation",
     "data.label_noise": "noise noise-rate noise-level noise-ratio label-noise-rate",
     "data.outliers": "outlier outlier-rate outlier-share",
     "data.normalize": "norm normalise",

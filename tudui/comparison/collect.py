@@ -11,6 +11,7 @@ from typing import Any
 
 from tudui.comparison.curve import Curve
 from tudui.comparison.done import RunRecord
+from tudui.comparison.folds import together
 from tudui.comparison.outcome import Comparison, Means, Row
 from tudui.comparison.pairs import pairs_of, values_of
 from tudui.comparison.statistics import HEAVY, Spread, summary
@@ -30,7 +31,7 @@ def collect(
     """Return the comparison of finished runs; UsageError if their task does not have the plan's metric."""
     first = records[0]
     metric = metric_named(first.task.metrics, plan.comparison.metric, figures=first.task.figures)
-    rows = tuple(_rows(plan, records))
+    rows = tuple(_rows(plan, together(records, plan.base.data.folds)))
     found = Comparison(
         plan=plan,
         folder=folder,
@@ -101,11 +102,12 @@ def _heavy_tailed(comparison: Comparison) -> Iterator[str]:
 
 
 def _hashes(records: Sequence[RunRecord]) -> dict[str, Any]:
-    """Return by noise level and seed the hashes of every variant's initial state; a list if they differ."""
+    """Return by noise level, seed and fold the hashes of every variant's initial state; a list if they differ."""
     shared: dict[str, dict[str, list[str]]] = {}
     for record in records:
         planned = record.planned
-        slot = shared.setdefault(f"noise{100 * planned.label_noise:g}/seed{planned.seed}", {})
+        fold = f"/fold{planned.config.data.fold}" if planned.config.data.folds else ""
+        slot = shared.setdefault(f"noise{100 * planned.label_noise:g}/seed{planned.seed}{fold}", {})
         for name, value in record.hashes.items():
             if value not in slot.setdefault(name, []):
                 slot[name].append(value)

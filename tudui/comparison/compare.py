@@ -12,6 +12,7 @@ from typing import Any
 from tudui.comparison.collect import collect
 from tudui.comparison.done import check_test_images, read_runs
 from tudui.comparison.executors import Executor, Listener, done_before, execute
+from tudui.comparison.folds import together
 from tudui.comparison.looks import looks_of
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.runs import NOTHING_ELSE, Cell, Parameters, PlannedRun, Rates, given_rates, reported_runs
@@ -44,9 +45,11 @@ def compare(
     listener: Listener,
     command: str,
     ray_address: str | None = None,
+    events: bool = False,
 ) -> Comparison:
     """Do every run of the plan that is not done, and return their comparison.
 
+    With `events`, the listener is called for every event of the runs, in this process; not possible on Ray.
     Nothing in the folder changes if it contains something else, or runs of another config.
     """
     search = Search(plan, folder / TUNING)
@@ -64,7 +67,9 @@ def compare(
             (folder / RUNS).mkdir(exist_ok=True)
         remove_left(folder, *(folder / name for name in (RUNS, TUNING, VARIANCE, "pictures")))
         write_text(folder / PLAN, plan_yaml(_with_earlier_reports(plan, folder)))
-        run_all = partial(execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address)
+        run_all = partial(
+            execute, executor=executor, jobs=jobs, listener=listener, ray_address=ray_address, events=events
+        )
         try:
             for runs, place in _stages(search, folder):
                 _waiting(runs, place)
@@ -200,7 +205,7 @@ def default_folder(plan: Plan) -> Path:
 
 def left_out(comparison: Comparison) -> list[str]:
     """Return the names of an earlier call's runs in the folder that are not part of the comparison."""
-    asked = {run.planned.name for row in comparison.rows for run in row.runs}
+    asked = {name for row in comparison.rows for run in row.runs for name in run.folders}
     return sorted(path.name for path in (comparison.folder / RUNS).iterdir() if path.name not in asked)
 
 
@@ -210,7 +215,7 @@ def number_of_runs(plan: Plan) -> int:
     each = looks_of(comparison)[-1]
     if comparison.lr == "tuned":
         each += comparison.settings_to_try * comparison.tuning_seeds
-    number = len(comparison.variants) * len(comparison.levels) * each
+    number = len(comparison.variants) * len(comparison.levels) * each * (plan.base.data.folds or 1)
     if comparison.explain_variance:
         any_rate = {(variant, noise): 1.0 for variant in comparison.variants for noise in comparison.levels}
         number += sum(map(len, runs_of_sources(plan, reported_runs(plan, any_rate)).values()))
@@ -243,7 +248,10 @@ def _explained(comparison: Comparison, reported: Sequence[PlannedRun]) -> tuple[
     plan, place = comparison.plan, comparison.folder / VARIANCE
     of_source = {source: runs for source, runs in runs_of_sources(plan, reported).items() if runs}
     records = {run.planned.name: run for run in read_runs([run for runs in of_source.values() for run in runs], place)}
-    others = {source: [records[run.name] for run in runs] for source, runs in of_source.items()}
+    others = {
+        source: together([records[run.name] for run in runs], plan.base.data.folds)
+        for source, runs in of_source.items()
+    }
     first = [run for row in comparison.rows for run in row.runs if run.planned.seed == plan.base.seed]
     return tuple(explain(plan, first, others, comparison.metric))
 

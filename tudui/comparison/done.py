@@ -39,13 +39,20 @@ class RunRecord:
     warnings: tuple[str, ...]
     test: Evaluated | None  # the last weights on the test images; None if the run diverged
     # of the test images: label [N], predicted [N], confidence [N], each metric's values [N]; {} if it diverged.
-    # Of numbers, label and predicted are [N, K], and there is no confidence
+    # Of numbers, label and predicted are [N, K], and there is no confidence. A run of one fold also has its images'
+    # numbers, index [N], and probabilities [N, K]
     predictions: Mapping[str, np.ndarray]
+    of_folds: tuple[str, ...] = ()  # the names of the runs that were put together as this one
 
     @property
     def finished(self) -> bool:
         """Whether the run finished; otherwise it diverged."""
         return self.test is not None
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The names of its folders."""
+        return self.of_folds or (self.planned.name,)
 
 
 def read_runs(runs: Sequence[PlannedRun], folder: Path) -> list[RunRecord]:
@@ -62,7 +69,9 @@ def read_runs(runs: Sequence[PlannedRun], folder: Path) -> list[RunRecord]:
     tested = [record for record in records if record.test]
     _check_equal(records, "classes", lambda record: record.task.names)
     _check_equal(records, "layers", lambda record: sorted(record.training[0].gradient_norm))
-    _check_equal(tested, "test images", lambda record: record.predictions["label"].tolist())
+    for fold in {record.planned.config.data.fold for record in tested}:
+        of_fold = [record for record in tested if record.planned.config.data.fold == fold]
+        _check_equal(of_fold, "test images", lambda record: record.predictions["label"].tolist())
     if not tested:
         return records
     check_test_images(len(tested[0].predictions["label"]), str(folder))
@@ -146,7 +155,8 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
             raise DataError(f"{path}: damaged: the scores on the test images are missing")
         if (result.best or {}).get(f"test_{task.metrics[0].name}") is None:
             raise DataError(f"{place.result}: damaged: the score of the best weights is missing")
-        arrays = _read_predictions(place.predictions, test.images, task)
+        in_folds = planned.config.data.folds is not None
+        arrays = _read_predictions(place.predictions, test.images, task, in_folds=in_folds)
     first = task.metrics[0].name
     return RunRecord(
         planned,
@@ -163,10 +173,10 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
     )
 
 
-def _read_predictions(path: Path, images: int, task: Task) -> dict[str, np.ndarray]:
+def _read_predictions(path: Path, images: int, task: Task, *, in_folds: bool) -> dict[str, np.ndarray]:
     """Return the arrays of `predictions.npz`, among them a column for each metric."""
     classes, columns = task.outputs, PREDICTIONS if task.kind == "classes" else PREDICTIONS[:2]
-    names = (*columns, *(metric.name for metric in task.metrics))
+    names = (*columns, *(metric.name for metric in task.metrics), *(("index",) if in_folds else ()))
     try:
         with opened(path) as file:
             with zipfile.ZipFile(file) as archive:
@@ -188,8 +198,12 @@ def _read_predictions(path: Path, images: int, task: Task) -> dict[str, np.ndarr
             raise DataError(f"{path}: damaged: {metric.name} does not contain a value for each of {images} images")
         if not np.isfinite(column).all():
             raise DataError(f"{path}: {metric.name} is not finite for every image")
+    if in_folds and (found["index"].shape != (images,) or found["index"].dtype.kind != "i"):
+        raise DataError(f"{path}: damaged: index does not contain the number of each of {images} images")
     if task.kind == "classes":
-        found["confidence"] = found.pop("probabilities").max(1)
+        found["confidence"] = found["probabilities"].max(1)
+        if not in_folds:  # of many images and classes they are large
+            del found["probabilities"]
     return found
 
 

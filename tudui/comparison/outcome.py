@@ -235,7 +235,7 @@ class Comparison:
 def settings_of_every_run(plan: Plan) -> dict[str, Any]:
     """Return the settings that all runs have in common."""
     differing: dict[str, Any] = dict.fromkeys(("loss", "expect", "log", "checkpoint", "seed"), True)
-    differing |= {"optimizer": {"lr"}, "data": {"dir", "cache", "label_noise", "outliers"}}
+    differing |= {"optimizer": {"lr"}, "data": {"dir", "cache", "fold", "label_noise", "outliers"}}
     return plan.base.model_dump(mode="json", exclude=differing)
 
 

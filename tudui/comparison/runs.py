@@ -45,8 +45,8 @@ def reported_runs(
 ) -> tuple[PlannedRun, ...]:
     """Return the reported runs; their names contain what is tuned, because a larger grid may change it.
 
-    `seeds` gives each variant and noise level a number of seeds of its own, instead of the most that the plan allows;
-    `parameters` gives it tuned settings of its loss.
+    With folds, those of one variant, noise level and seed follow each other. `seeds` gives each variant and noise level
+    a number of seeds of its own, instead of the most that the plan allows; `parameters` gives it tuned settings.
     """
     first, tuned = plan.base.seed, plan.comparison.lr == "tuned"
     seeds = seeds or dict.fromkeys(rates, looks_of(plan.comparison)[-1])
@@ -59,11 +59,13 @@ def reported_runs(
             rate=rates[variant, noise],
             rate_in_name=tuned,
             parameters=parameters.get((variant, noise), ()),
+            fold=fold,
         )
         for number in range(max(seeds.values()))
         for noise in plan.comparison.levels
         for variant in plan.comparison.variants
         if number < seeds[variant, noise]
+        for fold in range(1, (plan.base.data.folds or 1) + 1)
     )
     names = [run.name for run in runs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -105,13 +107,15 @@ def threads_of(config: Config) -> int:
 
 
 def planned_run(
-    plan: Plan, variant: str, noise: float, *, seed: int, rate: float, rate_in_name: bool, parameters: Parameters = ()
-) -> PlannedRun:
+    plan: Plan, variant: str, noise: float, *, seed: int, rate: float, rate_in_name: bool, parameters: Parameters = (),
+    fold: int = 1,
+) -> PlannedRun:  # fmt: skip
     """Return a run of the plan; `parameters` replace settings of its loss."""
     outliers = any(plan.comparison.outliers)
     settings: dict[str, Any] = {
         "loss": plan.comparison.variants[variant].model_dump(mode="json") | dict(parameters),
         "data.outliers" if outliers else "data.label_noise": noise,
+        "data.fold": fold,
         "optimizer.lr": rate,
         "seed": seed,
         "train.threads": threads_of(plan.base),
@@ -121,4 +125,5 @@ def planned_run(
     config = config_from(plan.base.model_dump(mode="json"), "the plan", overrides)
     name = cell_name(variant, noise, "outliers" if outliers else "noise") + (f"-lr{rate:.10g}" if rate_in_name else "")
     name += "".join(f"-{key}{value:.10g}" for key, value in parameters)
-    return PlannedRun(f"{name}-seed{seed}", variant, noise, config)
+    name += f"-seed{seed}" + (f"-fold{fold}" if plan.base.data.folds else "")
+    return PlannedRun(name, variant, noise, config)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tudui.config.comparison import DEFAULT_LOSSES, ComparisonConfig
+from tudui.config.comparison import DEFAULT_LOSSES, MAX_RUNS, ComparisonConfig
 from tudui.config.describe import describe, shorten
 from tudui.config.dump import yaml_text
 from tudui.config.load import Merge, fits_or_problem, validate, validate_part, with_code
@@ -146,6 +146,8 @@ def _check_seeds(comparison: ComparisonConfig, asked: Sequence[str], merge: Merg
 def _check_conflicts(base: Config, comparison: ComparisonConfig, merge: Merge) -> None:
     """Raise ConfigError if the run config and the comparison contradict each other."""
     tuned = comparison.lr == "tuned"
+    if base.data.folds:
+        _check_folds(base, comparison, merge)
     if noise := base.data.label_noise:
         merge.problem(("data", "label_noise"), f"a comparison has its own levels; use --label-noise {noise:g}")
     if base.data.outlier_manifest and any(comparison.outliers):
@@ -165,6 +167,23 @@ def _check_conflicts(base: Config, comparison: ComparisonConfig, merge: Merge) -
         merge.problem(("seed",), f"seeds from {TUNING_SEED} are used for tuning; set a smaller one")
     if merge.problems:
         raise ConfigError(merge.problems)
+
+
+def _check_folds(base: Config, comparison: ComparisonConfig, merge: Merge) -> None:
+    """Note a problem for what cannot be done with a run for each fold."""
+    folds = base.data.folds or 1
+    if base.data.fold != 1:
+        merge.problem(("data", "fold"), "a comparison has a run for every fold; leave it out")
+    if comparison.lr == "tuned":
+        merge.problem(
+            ("comparison", "lr"), "tuned would choose rates by images that other folds test; use --lr recipe or same"
+        )
+    for key in ("noise_manifest", "outlier_manifest"):
+        if getattr(base.data, key):
+            merge.problem(("data", key), "lists targets of one training split, and each fold has its own; leave it out")
+    seeds = comparison.max_seeds if comparison.until_decided else comparison.seeds
+    if (runs := len(comparison.variants) * len(comparison.levels) * seeds * folds) > MAX_RUNS:
+        merge.problem(("data", "folds"), f"{runs:,} runs are too many; at most {MAX_RUNS:,} can be compared")
 
 
 def plan_yaml(plan: Plan) -> str:

@@ -77,6 +77,12 @@ class DataConfig(Section):
         None, description="folder with the data set, or for its download; null: the user's cache"
     )
     validation: Fraction = Field(0.1, description="share of training images for validation, stratified; 0: none")
+    folds: Annotated[int, Field(ge=2, le=10)] | None = Field(
+        None,
+        description="for small data sets without test images: the number of parts that take turns as test images; "
+        "a comparison trains once for each; null: none",
+    )
+    fold: int = Field(1, ge=1, le=10, description="the one of data.folds whose images are the test images")
     shuffle: bool = Field(True, description="use a new random order in every epoch")
     normalize: Literal["standardize", "none"] = Field(
         "standardize", description="standardize: mean 0, standard deviation 1 per channel; none: pixels in [0, 1]"
@@ -130,6 +136,15 @@ class DataConfig(Section):
     def _own(self) -> "DataConfig":
         if is_own(self.name) and self.code is None:
             raise ValueError(f"name: {only_by_flag('data', self.name)}")
+        return self
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> "DataConfig":
+        if self.fold > (self.folds or 1):
+            which = (
+                f"there are {self.folds} folds" if self.folds else "without data.folds there is only one; set that too"
+            )
+            raise ValueError(f"fold: {self.fold} does not exist: {which}")
         return self
 
     @property

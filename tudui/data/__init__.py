@@ -17,7 +17,7 @@ from tudui.config.schema import AugmentConfig, DataConfig
 from tudui.data.cache import LARGE, as_tensor, chunk_of, kept, read_cached
 from tudui.data.dataset import Dataset, Known, Preparation, Source, Split
 from tudui.data.draw import EpochDraw, draw_epoch
-from tudui.data.split import stratified
+from tudui.data.split import folds_of, stratified
 from tudui.errors import DataError, UsageError
 from tudui.seeding import sub_seed
 from tudui.style import notes_on
@@ -144,6 +144,25 @@ def _check_changes(augment: AugmentConfig, store: torch.Tensor) -> None:
         )
 
 
+def _fold_of_each(source: Source, config: DataConfig) -> torch.Tensor:
+    """Return the fold of each row of a source that has no parts; DataError if it cannot be split into folds."""
+    what = "rows" if source.features else "images"
+    if others := [name for name in source.parts if name != "train"]:
+        raise DataError(
+            f"{config.name}: has {' and '.join(sorted(others))} {what} of its own, which folds would mix with those "
+            f"for training; leave --folds out (data.folds)"
+        )
+    targets = source.targets[source.parts["train"]]
+    if source.task.kind == "classes":
+        names, counts = source.task.names, targets.bincount(minlength=source.task.outputs).tolist()
+        if alone := [name for name, count in zip(names, counts, strict=True) if count == 1]:
+            raise DataError(
+                f"{config.name}: class {alone[0]} has one of the {what}, which is in no training when its fold is "
+                f"tested; add more, or leave the class out"
+            )
+    return folds_of(source.task.strata(targets), config.folds or 1)
+
+
 def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
     """Return the same as `load_data`, from a source."""
     _check_changes(config.augment, source.store)
@@ -155,6 +174,9 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
         kept, held_out = stratified(strata, share=share, seed=seed, purpose=part)
         parts[part], parts["train"] = parts["train"][held_out], parts["train"][kept]
 
+    if config.folds:
+        rows, fold = parts["train"], _fold_of_each(source, config)
+        parts["test"], parts["train"] = rows[fold == config.fold], rows[fold != config.fold]
     if "test" not in parts:
         hold_out("test", TEST_SHARE, 0)
         if config.name not in SHIPPED:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tudui.config import Config, Override, config_from
-from tudui.data import Dataset, Known, Preparation, Split, load_data, load_whole
+from tudui.data import Dataset, Known, Preparation, Split, load_data, load_whole, read_source
 from tudui.errors import UsageError, WeightsError
 from tudui.events import Evaluated
 from tudui.losses import build_every_loss, build_loss
@@ -25,6 +25,7 @@ CLEAN = {
     "outliers": 0.0,
     "outlier_manifest": None,
 }
+UNFOLDED = [Override(f"data.{key}", value, "--data") for key, value in (("folds", None), ("fold", 1))]
 UNPREPARED = "pixels in [0, 1], as in the course's scripts; other weights may need --normalize standardize"
 
 
@@ -128,6 +129,8 @@ def evaluate_weights(
         overrides.append(Override("data.labels", None, f"--data {data}"))  # those of the run are of other images
     config = config_from(weights.config or {}, weights.origin, overrides)
     read = load_whole if split == EVERY else load_data
+    if data is not None and config.data.folds and len(read_source(config.data, known_of(weights)).parts) > 1:
+        config = config_from(config.model_dump(mode="json"), weights.origin, UNFOLDED)  # other data, with a test split
     dataset = read(config.data.model_copy(update=STANDARDIZE), config.seed, known_of(weights))
     if data is not None and config.data.is_spoiled and weights.data != dataset.fingerprint():
         # other data, and not that of the run at another place: the wrong labels are not its labels

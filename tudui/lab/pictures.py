@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,21 +14,13 @@ from tudui.lab.backward.depth import Depth
 from tudui.lab.curves import Curve, places_of
 
 FORMATS = (".png", ".svg", ".pdf")
+WIDE = 7.0  # of a line that lies under another one
 
 
 def new_figure(columns: int, *, rows: int = 1, height: float = 4.8) -> tuple[Figure, list[Axes]]:
     """Return an empty picture and its axes, row by row."""
     figure = Figure(figsize=(style.PANEL * columns, height * rows), layout="constrained")
     return figure, [figure.add_subplot(rows, columns, place + 1) for place in range(rows * columns)]
-
-
-def finish(axes: Axes, title: str, x: str, y: str, *, below: bool = False) -> None:
-    """Name axes and lines; the legend is in a corner of the panel or, if it must not hide a point, below it."""
-    style.finish(axes, title=title, x=x, y=y)
-    place: dict[str, Any] = {"framealpha": 0.9}
-    if below:
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2, "frameon": False}
-    axes.legend(fontsize=style.TICKS, handlelength=3.2, **place)
 
 
 def curves_picture(over_residual: Sequence[Curve], over_probability: Sequence[Curve]) -> Figure:
@@ -42,11 +34,14 @@ def curves_picture(over_residual: Sequence[Curve], over_probability: Sequence[Cu
     labels = dict.fromkeys(curve.label for curve in (*over_probability, *over_residual))
     styles = {label: style.line_style(place) for label, place in places_of(labels).items()}
     for left, right, (curves, x, slope) in zip(axes[::2], axes[1::2], rows, strict=True):
-        for curve in curves:
-            left.plot(curve.place, curve.loss, label=curve.label, **styles[curve.label])
-            right.plot(curve.place, curve.derivative, label=curve.label, **styles[curve.label])
-        finish(left, "loss", x, "loss")
-        finish(right, slope, x, slope)
+        for place, curve in enumerate(curves):
+            hidden = any(np.allclose(curve.loss, later.loss) for later in curves[place + 1 :])
+            line = styles[curve.label] | ({"linewidth": WIDE, "alpha": 0.45} if hidden else {})
+            left.plot(curve.place, curve.loss, label=curve.label, **line)
+            right.plot(curve.place, curve.derivative, label=curve.label, **line)
+        style.finish(left, title="loss", x=x, y="loss")
+        style.finish(right, title=slope, x=x, y=slope)
+    style.legend_below(figure, *axes)
     return figure
 
 
@@ -56,7 +51,10 @@ def depth_picture(depths: Sequence[Depth]) -> Figure:
     for index, depth in enumerate(depths):
         axes.plot(range(len(depth.norms)), depth.norms, label=depth.initialisation, **style.line_style(index))
     axes.set_yscale("log")
-    finish(axes, "a convolution 32 → 32, repeated", "convolutions on the way back", "norm of the gradient")
+    style.finish(
+        axes, title="a convolution 32 → 32, repeated", x="convolutions on the way back", y="norm of the gradient"
+    )
+    style.legend_below(figure, axes)
     return figure
 
 

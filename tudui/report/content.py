@@ -79,6 +79,7 @@ def _setup(comparison: Comparison) -> Iterator[Block]:
         base.data.name,
         counted(base.train.epochs, "epoch"),
         number_of_seeds(comparison),
+        *([counted(base.data.folds, "fold")] if base.data.folds else []),
         *([test_samples(comparison, images)] if images else []),
     ]
     machine = say(

@@ -12,6 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from tudui.config.loss_spec import LossParameters
 from tudui.report.language import say
 from tudui.style import PANEL, TICKS, line_style, loss_places, save
+from tudui.style import legend_below as legend_below
 from tudui.tasks import Unit
 
 HEIGHT = 4.4  # inches
@@ -94,21 +95,6 @@ def _spread(heights: Sequence[float], gap: float) -> list[float]:
     free = np.asarray(heights) - places  # without the gaps, neighbours need only be in order
     pushed_up, pushed_down = np.maximum.accumulate(free), np.minimum.accumulate(free[::-1])[::-1]
     return list(np.clip((pushed_up + pushed_down) / 2, 0, max(0.0, 1 - places[-1])) + places)
-
-
-def legend_below(figure: Figure, axes: Axes) -> None:
-    """Write a legend below all panels."""
-    handles, labels = axes.get_legend_handles_labels()
-    longest = max(len(label) for label in labels)
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=max(1, min(len(labels), 52 // (longest + 6))),
-        fontsize=TICKS,
-        handlelength=2.6,
-        frameon=False,
-    )
 
 
 def png(figure: Figure) -> bytes:

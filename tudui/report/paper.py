@@ -114,7 +114,8 @@ def _caption(comparison: Comparison) -> str:
     base, metric, tested = comparison.plan.base, comparison.metric, comparison.test_images
     score = f"{title_of_score(metric)} / {say(metric.unit.value)}".removesuffix(" / ")
     network, data, baseline = map(latex_text, (base.network.name, base.data.name, comparison.baseline))
-    size = [number_of_seeds(comparison), *([test_samples(comparison, tested)] if tested else [])]
+    folds = [counted(base.data.folds, "fold")] if base.data.folds else []
+    size = [number_of_seeds(comparison), *folds, *([test_samples(comparison, tested)] if tested else [])]
     verdicts = {pair.verdict for pair in comparison.pairs}
     marks = [
         f"${{}}^{{{mark}}}$ {say(words, baseline=baseline)}"

@@ -135,6 +135,8 @@ def _reading(comparison: Comparison) -> Iterator[str]:
     )
     yield say("± is the standard deviation over seeds; with one seed there is neither deviation nor interval.")
     yield say("Diverged runs are excluded from means and intervals; the seeds column shows how many.")
+    if comparison.plan.base.data.folds:
+        yield say("With folds, the runs of all folds of a seed count as one run; it diverged if one of them did.")
 
 
 def _on_the_headline(comparison: Comparison) -> str:

@@ -43,6 +43,8 @@ def terminal(comparison: Comparison, console: Console) -> None:
     console.print(escape(words.how_measured(comparison)), style="dim")
     if words.have_intervals(comparison):
         console.print(words.rule(comparison), style="dim")
+    for text in words.folds(comparison):
+        console.print(text, style="dim")
     if comparison.second:
         console.print(for_numbers.judged(comparison), style="dim")
     for text in comparison.warnings:

@@ -1,6 +1,6 @@
 """Numbers and verdicts in words, the same in every format of the report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tudui.comparison.outcome import Comparison, Pair, Row
 from tudui.comparison.statistics import Interval, Spread
@@ -143,6 +143,17 @@ def number_of_seeds(comparison: Comparison) -> str:
 def test_samples(comparison: Comparison, number: int | None) -> str:
     """Return `360 test images`."""
     return say("{number:,} test {samples}", number=number or 0, samples=comparison.samples)
+
+
+def folds(comparison: Comparison) -> Iterator[str]:
+    """Yield how the data was split into folds and what they do not tell; nothing without folds."""
+    if number := comparison.plan.base.data.folds:
+        yield say(
+            "Each of the {samples} is tested once per seed, in {folds}. Their training sets overlap, so the intervals "
+            "do not say how much other training {samples} would change, and the result is that of training on {part} "
+            "of the {samples}.",
+            samples=comparison.samples, folds=counted(number, "fold"), part=f"{number - 1}/{number}",
+        )  # fmt: skip
 
 
 def margin_words(comparison: Comparison, margin: float) -> str:

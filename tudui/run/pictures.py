@@ -11,16 +11,16 @@ from tudui.files import opened, written_aside
 from tudui.run_folder import RunFolder
 from tudui.sinks.number_pictures import pairs_picture, values_grid
 from tudui.sinks.pictures import confusion_picture, prediction_grid
-from tudui.style import COLOURS, PANEL, finish, save
-from tudui.tasks import Classes, Numbers
+from tudui.style import COLOURS, PANEL, TICKS, WRONG, finish, legend_below, save
+from tudui.tasks import Classes, Metric, Numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WORST = 16  # images
+WORST, COLUMNS = 15, 5  # images, in rows
 MOST_CLASSES = 100  # of a confusion matrix that can be read
 MOST_COLUMNS = 6  # of targets
-MOST_POINTS = 1000  # of a curve
+FEW_POINTS, MOST_POINTS = 30, 1000  # of a curve: with a mark at each, and at most
 
 
 def draw_pictures(folder: RunFolder, data: Dataset, form: str) -> None:
@@ -33,7 +33,8 @@ def draw_pictures(folder: RunFolder, data: Dataset, form: str) -> None:
         lines = list(record)
     steps = [line for line in lines if line.startswith('{"event": "StepEnd"')]
     scores = [json.loads(line) for line in lines if line.startswith('{"event": "Evaluated"')]
-    drawn = {"curves": _curves([json.loads(line) for line in steps[:: 1 + len(steps) // MOST_POINTS]], scores, data)}
+    shown = [json.loads(line) for line in steps[:: 1 + len(steps) // MOST_POINTS]]
+    drawn = {"curves": curves_picture(shown, scores, data.task.metrics[0])}
     for name, pixels in _of_test(folder, scores, data):
         height, width = pixels.shape[:2]
         figure = Figure(figsize=(width / 100, height / 100))
@@ -46,32 +47,45 @@ def draw_pictures(folder: RunFolder, data: Dataset, form: str) -> None:
             save(figure, file, format=form, dpi=100, metadata={"Date": None} if form == "svg" else {"Software": None})
 
 
-def _curves(steps: list[dict[str, Any]], scores: list[dict[str, Any]], data: Dataset) -> "Figure":
+def curves_picture(steps: list[dict[str, Any]], scores: list[dict[str, Any]], metric: Metric) -> "Figure":
     """Return loss and score over the epochs, from the events of a record."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    metric = data.task.metrics[0]
     figure = Figure(figsize=(2 * PANEL, 4.6), layout="constrained")
     axis = f"{metric.title} / {metric.unit.value}".removesuffix(" / ")
     panels = ("loss", "loss", 1.0), (metric.name, axis, metric.unit.scale)
+    diverged = next((step["diverged"] for step in steps if step["diverged"]), None)
     for place, (name, title, scale) in enumerate(panels, start=1):
         axes = figure.add_subplot(1, 2, place)
-        trained = [
-            (step["step"] / step["steps_planned"] * step["epochs_planned"], _value(step, name)) for step in steps
-        ]
-        axes.plot(*_drawn(trained, scale), color=COLOURS[0], linewidth=1.2, alpha=0.8, label="training")
+        trained = [(_epoch(step), _value(step, name)) for step in steps]
+        points = "o-" if len(trained) < FEW_POINTS else "-"
+        axes.plot(
+            *_drawn(trained, scale), points, color=COLOURS[0], markersize=3, linewidth=1.2, alpha=0.8, label="training"
+        )
         validated = [(found["epoch"], _value(found, name)) for found in scores if found["split"] == "validation"]
         if validated:
             axes.plot(*_drawn(validated, scale), "o-", color=COLOURS[1], markersize=5, label="validation")
         tested = [(found["epoch"], _value(found, name)) for found in scores if found["split"] == "test"][:1]
         if tested:
             axes.plot(*_drawn(tested, scale), "D", color=COLOURS[3], markersize=8, label="test")
-        axes.set_xlim(left=0)
+        if diverged:
+            at = _epoch(steps[-1] | {"step": diverged["step"]})
+            axes.axvline(at, color=WRONG, linestyle=":", label=f"diverged at step {diverged['step']}")
+        axes.set_xlim(0, max(1.0, axes.get_xlim()[1]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if not np.isfinite(axes.dataLim.intervaly).all():
+            axes.set_yticks([])
+            axes.text(0.5, 0.5, "no finite value", transform=axes.transAxes, ha="center", fontsize=TICKS, color=WRONG)
         finish(axes, title="", x="epoch", y=title)
-        axes.legend(frameon=False)
+    legend_below(figure, *figure.axes)
     return figure
+
+
+def _epoch(step: dict[str, Any]) -> float:
+    """Return the epochs done so far."""
+    done: float = step["step"] / step["steps_planned"] * step["epochs_planned"]
+    return done
 
 
 def _value(event: dict[str, Any], name: str) -> float:
@@ -96,7 +110,8 @@ def _of_test(folder: RunFolder, scores: list[dict[str, Any]], data: Dataset) -> 
         of_columns = [pairs_picture(pairs[name], task, column) for column, name in enumerate(task.names[:MOST_COLUMNS])]
         yield "predicted-over-true", np.concatenate(of_columns, axis=1)
         if not data.features and details["worst"]["position"]:
-            yield "worst", values_grid(split, details["worst"]["position"], details["worst"]["predicted"], task)
+            places, predicted = (details["worst"][name][:WORST] for name in ("position", "predicted"))
+            yield "worst", values_grid(split, places, predicted, task, columns=COLUMNS)
         return
     assert isinstance(task, Classes)
     if task.outputs <= MOST_CLASSES:
@@ -106,7 +121,5 @@ def _of_test(folder: RunFolder, scores: list[dict[str, Any]], data: Dataset) -> 
     with np.load(folder.predictions) as found:
         worst = np.argsort(-found["nll"], kind="stable")[:WORST]
         images = split.store[split.rows[worst]].cpu().numpy()
-        yield (
-            "worst",
-            prediction_grid(images, split.targets[worst].tolist(), found["predicted"][worst].tolist(), task.names),
-        )
+        targets, predicted = split.targets[worst].tolist(), found["predicted"][worst].tolist()
+        yield "worst", prediction_grid(images, targets, predicted, task.names, columns=COLUMNS)

@@ -51,8 +51,12 @@ def execute(
     jobs: int,
     listener: Listener,
     ray_address: str | None = None,
+    events: bool = False,
 ) -> None:
-    """Do every run that is not done, below the folder; Interrupted after a signal, with everything saved."""
+    """Do every run that is not done, below the folder; Interrupted after a signal, with everything saved.
+
+    The listener is called in this process; with `events`, for every event of the runs, which is not possible on Ray.
+    """
     waiting = []
     for run in runs:
         if status := done_before(run, folder):
@@ -62,10 +66,10 @@ def execute(
     if not waiting:
         return
     if executor == "stacked":
-        in_lockstep(waiting, folder, jobs, listener)
+        in_lockstep(waiting, folder, jobs, listener, events=events)
         return
     if executor == "local":
-        side_by_side(waiting, folder, min(jobs, len(waiting)), listener)
+        side_by_side(waiting, folder, min(jobs, len(waiting)), listener, events=events)
         return
     try:
         from tudui.comparison.executors.on_ray import on_ray

@@ -24,6 +24,7 @@ class Progress:
     fraction: float
     validation: float | None = None
     done: str = ""  # "finished", "diverged", or "" while it runs
+    event: Event | None = None  # what happened, if the caller wants to know of every event
 
 
 Listener = Callable[[Progress], None]
@@ -60,8 +61,11 @@ def done_before(run: PlannedRun, folder: Path) -> str:
     return status if status == "diverged" or place.predictions.exists() else ""
 
 
-def job_of(run: PlannedRun, folder: Path, listener: Listener) -> Job:
-    """Return what is left to do of a run, from its beginning or its last checkpoint."""
+def job_of(run: PlannedRun, folder: Path, listener: Listener, *, events: bool = False) -> Job:
+    """Return what is left to do of a run, from its beginning or its last checkpoint.
+
+    The listener gets its progress after training steps and validation; with `events`, after every event.
+    """
     place, progress = RunFolder(folder / run.name), Progress(run.name, 0.0)
     place.check_not_begun()
     place.result.unlink(missing_ok=True)  # a run without predictions is ended again
@@ -72,8 +76,8 @@ def job_of(run: PlannedRun, folder: Path, listener: Listener) -> Job:
             progress = replace(progress, fraction=event.step / event.steps_planned)
         elif isinstance(event, Evaluated) and event.split == "validation":
             progress = replace(progress, validation=next(iter(event.scores.values())))
-        else:
+        elif not events:
             return
-        listener(progress)
+        listener(replace(progress, event=event) if events else progress)
 
     return Job(config=run.config, run_dir=place.root, resume=place.config.exists(), sinks=[report])

@@ -24,12 +24,13 @@ from tudui.run import train_together
 from tudui.signals import stop_on_signal
 
 
-def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: Listener) -> None:
-    """Keep `jobs` processes busy until every run is done."""
+def side_by_side(runs: Sequence[PlannedRun], folder: Path, jobs: int, listener: Listener, *, events: bool) -> None:
+    """Keep `jobs` processes busy until every run is done; the listener is called in this process."""
     context = multiprocessing.get_context("spawn")  # a fork would inherit torch's threads in an unknown state
     begun, messages, stopping = context.Value("i", 0), context.Queue(), context.Event()
     workers = [
-        context.Process(target=_work, args=(allowed(), runs, begun, messages, stopping, folder)) for _ in range(jobs)
+        context.Process(target=_work, args=(allowed(), runs, begun, messages, stopping, folder, events))
+        for _ in range(jobs)
     ]
     failure: TuduiError | None = None
     give_up, late = math.inf, 0
@@ -115,8 +116,9 @@ def _death(workers: Sequence[SpawnProcess]) -> TuduiError | None:
 
 
 def _work(
-    own: Sequence[OwnFile], runs: Sequence[PlannedRun], begun: Any, messages: Any, stopping: Any, folder: Path
-) -> None:
+    own: Sequence[OwnFile], runs: Sequence[PlannedRun], begun: Any, messages: Any, stopping: Any, folder: Path,
+    events: bool,
+) -> None:  # fmt: skip
     allow_again(own)
     if hasattr(os, "setpgrp"):  # not on Windows
         os.setpgrp()  # Ctrl-C on a terminal reaches only the parent, which asks the workers to stop
@@ -136,7 +138,7 @@ def _work(
         run = runs[place]
         try:
             with as_tudui_errors():
-                (result,) = train_together([job_of(run, folder, report)])
+                (result,) = train_together([job_of(run, folder, report, events=events)])
             report(Progress(run.name, 1.0, done=result.status))
         except TuduiError as error:
             messages.put(Failure(str(error), error.exit_code))

@@ -12,21 +12,26 @@ from tudui.lab.curves import places_of
 from tudui.lab.line_fit.choose_delta import ChosenDelta
 from tudui.lab.line_fit.experiment import Experiment, Fit, Influence
 from tudui.lab.line_fit.steps import Line
-from tudui.lab.pictures import finish, new_figure
-from tudui.style import COLOURS, line_style
+from tudui.lab.pictures import new_figure
+from tudui.style import COLOURS, TICKS, finish, legend_below, line_style
 
 FAR = 1e3  # times the data: a line farther away would hide everything else
 GROWN = 1e6  # times the loss at the start
 
 
 def fits_picture(experiment: Experiment) -> Figure:
-    """Return the lines over the data: after the steps on the left, at their optimum on the right."""
+    """Return the lines over the data: after the steps on the left, at their optimum on the right.
+
+    A line that left the data is an arrow at the edge where it left.
+    """
     figure, (left, right) = new_figure(2, height=6.0)
     for axes, title in ((left, f"after {experiment.steps} steps"), (right, "converged")):
         _draw_points(axes, experiment)
         for fit, style in _styled(experiment):
             _draw_line(axes, experiment, fit.descent.line if axes is left else fit.optimum, fit.label, style)
-        finish(axes, title, experiment.data.x_name, experiment.data.y_name, below=True)
+        finish(axes, title=title, x=experiment.data.x_name, y=experiment.data.y_name)
+        place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}  # the slopes differ
+        axes.legend(fontsize=TICKS, handlelength=3.2, ncols=2, frameon=False, **place)
     return figure
 
 
@@ -48,31 +53,54 @@ def _draw_points(axes: Axes, experiment: Experiment) -> None:
 
 def _draw_line(axes: Axes, experiment: Experiment, line: Line, label: str, style: dict[str, Any]) -> None:
     ends = np.array([experiment.data.x.min(), experiment.data.x.max()])
-    state = f"slope {line.slope:.2f}"
-    if not np.abs(line.at(ends)).max() <= FAR * max(np.abs(experiment.data.y).max(), 1.0):
-        ends, state = ends[:0], "diverged"
-    axes.plot(ends, line.at(ends), label=f"{label}: {state}", **style)
+    if not _left_the_data(experiment, line):
+        axes.plot(ends, line.at(ends), label=f"{label}: slope {line.slope:.2f}", **style)
+        return
+    side = float(line.at(ends[1]) > 0)
+    about = {"color": style["color"], "clip_on": False, "transform": axes.transAxes}
+    taken = sum(other.get_linestyle() == "None" and other.get_clip_on() is False for other in axes.get_lines())
+    axes.plot([0.97 - 0.06 * taken], [side], "v^"[int(side)], markersize=14, label=f"{label}: diverged", **about)
+
+
+def _left_the_data(experiment: Experiment, line: Line) -> bool:
+    ends = np.array([experiment.data.x.min(), experiment.data.x.max()])
+    return not np.abs(line.at(ends)).max() <= FAR * max(np.abs(experiment.data.y).max(), 1.0)
 
 
 def losses_picture(experiment: Experiment) -> Figure:
-    """Return the losses over the iterations, in their units and as shares of their start."""
+    """Return the losses over the iterations, in their units and as shares of their start.
+
+    A loss that grows without bound ends in an arrow; it does not set the scale of the others.
+    """
     figure, (left, right) = new_figure(2)
-    for fit, style in _styled(experiment):
-        values = np.array(fit.descent.losses)
-        values = np.where(values <= GROWN * max(values[0], 1.0), values, np.nan)
-        iterations = np.arange(len(values))
-        left.plot(iterations, values, label=fit.label, **style)
-        right.plot(iterations, values / values[0] if values[0] else values, label=fit.label, **style)
-        for axes in (left, right):
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=(1, 2, 5, 10)))
+    fits = [(fit, style, np.array(fit.descent.losses)) for fit, style in _styled(experiment)]
+    lost = {fit.label: _left_the_data(experiment, fit.descent.line) for fit, *_ in fits}
+    shares = {fit.label: values / values[0] if values[0] else values for fit, _, values in fits}
+    most = max([1.0, *(float(shares[name].max()) for name in shares if not lost[name])])
+    for fit, style, values in fits:
+        name = f"{fit.label}: diverged" if lost[fit.label] else fit.label
+        for axes, drawn, bound in (
+            (left, values, GROWN * max(values[0], 1.0)),
+            (right, shares[fit.label], 1.25 * most),
+        ):
+            beyond = np.flatnonzero(~(drawn <= bound))
+            if lost[fit.label] and len(beyond):
+                end = int(beyond[0])
+                arrow: dict[str, Any] = {"marker": "^", "markersize": 12, "markevery": [end], "clip_on": False}
+                axes.plot(range(end + 1), [*drawn[:end], bound], label=name, **style, **arrow)
+            else:
+                axes.plot(range(len(drawn)), drawn, label=name, **style)
+    for axes in (left, right):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=(1, 2, 5, 10)))
     if any(fit.descent.losses[0] > 0 for fit in experiment.fits):
         left.set_yscale("log")
-        left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        left.yaxis.set_major_locator(LogLocator(subs=(1,) if any(lost.values()) else (1, 2, 5)))
         left.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         left.minorticks_off()
-    finish(left, "each in its own unit", "iteration", "loss (logarithmic)")
-    finish(right, "on one scale", "iteration", "loss / loss at the start")
-    right.set_ylim(bottom=0)
+    finish(left, title="each in its own unit", x="iteration", y="loss (logarithmic)")
+    finish(right, title="on one scale", x="iteration", y="loss / loss at the start")
+    right.set_ylim(0, 1.25 * most if any(lost.values()) else None)
+    legend_below(figure, left)
     return figure
 
 
@@ -82,7 +110,8 @@ def influence_picture(in_y: Influence, in_x: Influence) -> Figure:
     for axes, influence, title, x in ((left, in_y, "an outlier in y", "up"), (right, in_x, "leverage", "right")):
         for label, place in places_of(influence.followed).items():
             axes.plot(influence.moved, influence.followed[label], label=label, **line_style(place))
-        finish(axes, title, f"last point moved {x} by", "distance the line follows")
+        finish(axes, title=title, x=f"last point moved {x} by", y="distance the line follows")
+    legend_below(figure, left)
     return figure
 
 
@@ -98,5 +127,6 @@ def choose_delta_picture(chosen: ChosenDelta) -> Figure:
     axes.set_xscale("log")
     axes.set_xticks(deltas, [f"{delta:g}" for delta in deltas])
     axes.minorticks_off()
-    finish(axes, "δ by cross-validation", "δ", "median absolute error")
+    finish(axes, title="δ by cross-validation", x="δ", y="median absolute error")
+    legend_below(figure, axes)
     return figure

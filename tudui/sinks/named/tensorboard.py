@@ -1,10 +1,11 @@
 """A run in TensorBoard: one event folder, one tag per curve, one entry among the hyper-parameters."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
@@ -12,6 +13,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import custom_scalars, histogram_raw, hparams, image, scalar, text
 
 from tudui.blocks import MANY, blocks_of, charted, norm_of, ratio_of
+from tudui.config import Config
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
 from tudui.data import Dataset
@@ -30,7 +32,7 @@ NO_HPARAMS = re.compile(
     r"(device|deterministic|expect)$"
 )
 MAX_CLASSES_SHOWN = 100
-SPLITS = ("train", "validation", "test")
+CURVES = {"train": "training", "validation": "validation"}  # a test score is one point: it is among the HParams
 
 
 @contextmanager
@@ -59,6 +61,8 @@ def emitter(events: EventFile, run: RunInfo) -> Sink:
                 for name, scores in (event.result["train"] or {}).items():
                     if scores[first] is not None:
                         events.add(scalar(f"{first}/train_{name}", scores[first]), event.step)
+                if event.status == "finished":
+                    events.add(text("result", _scores_table(event.result)), event.step)
                 events.add(hparams({}, {})[2])  # the end of the session
 
     return emit
@@ -70,36 +74,60 @@ def _verbatim(shown: str) -> str:
     return "\n".join(f"    {line}" for line in lines)
 
 
+def _scores_table(result: Mapping[str, Any]) -> str:
+    """Return the scores of the last weights as a Markdown table."""
+    splits = [split for split in ("test", "validation") if result[split]]
+    rows = [[name, *(f"{result[split][name]:.6g}" for split in splits)] for name in result["test"]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (["", *splits], ["---"] * (1 + len(splits)), *rows))
+
+
+def hyper_parameters(config: Config) -> dict[str, str | float]:
+    """Return the settings that HParams shows; numbers without a fraction as text, or 64 would be 64.000."""
+    settings = {key: value for key, value in flatten(config).items() if not NO_HPARAMS.match(key)}
+    return {key: value if isinstance(value, float) else str(value).lower() for key, value in settings.items()}
+
+
+def one_tag_charts(rows: Mapping[str, Mapping[str, str]]) -> Summary:
+    """Return the layout of Custom Scalars from tags by row and title: one in each chart, so that a line is a run.
+
+    TensorBoard gives all lines of a run one colour.
+    """
+    return custom_scalars(
+        {
+            row: {title: ["Multiline", [f"{re.escape(tag)}$"]] for title, tag in charts.items()}
+            for row, charts in rows.items()
+        }
+    )
+
+
 def _start(events: EventFile, run: RunInfo) -> None:
     # no experiment of its own: TensorBoard then shows first what differs between the runs
-    settings = {key: value for key, value in flatten(run.config).items() if not NO_HPARAMS.match(key)}
-    # text, because TensorBoard shows the number 64 as 64.000
-    shown = {key: value if isinstance(value, float) else str(value).lower() for key, value in settings.items()}
-    events.add(hparams(shown, {})[1])  # the start of the session
+    events.add(hparams(hyper_parameters(run.config), {})[1])  # the start of the session
     events.add(text("config", _verbatim(to_yaml(run.config))), 0)
     graph = network_graph(run.model, run.data.shape)
     events.write(TensorBoardEvent(graph_def=graph.SerializeToString()))
-    layers = layer_names(run.model)
-    blocks, kind = charted(layers), "weights" if len(layers) <= MANY else "blocks"
+    events.add(one_tag_charts(_charts(run)))
+
+
+def _charts(run: RunInfo) -> dict[str, dict[str, str]]:
+    """Return the tags of Custom Scalars by row and title; TensorBoard puts together rows of the same name."""
+    layers, first = layer_names(run.model), run.data.task.metrics[0]
+    blocks, kind = charted(layers), "layer" if len(layers) <= MANY else "block"
     network = run.config.network.name.rpartition("/")[2]  # runs of another network get charts of their own
-    first = run.data.task.metrics[0]
-    shown_first = {"loss": "loss", first.name: first.title}
-    charts = {
+    curves = {tag: title for tag, title in CURVES.items() if tag in run.data.splits()}
+    return {
         f"loss and {first.title}": {
-            title: [f"{name}/{split}" for split in SPLITS] for name, title in shown_first.items()
+            f"{title} {shown}": f"{name}/{tag}"
+            for name, shown in {"loss": "loss", first.name: first.title}.items()
+            for tag, title in curves.items()
         },
-        "gradients": {
-            f"gradient norm of the {kind}, {network}": [f"gradient_norm/{block}" for block in blocks],
-            "total gradient norm": ["gradient_norm/total"],
-            f"change of the {kind} per step, {network}": [f"update_ratio/{block}" for block in blocks],
+        "norm of the whole gradient, learning rate": {
+            "norm of the whole gradient": "gradient_norm/total",
+            "learning rate": "learning_rate",
         },
-        "learning rate": {"learning rate": ["learning_rate"]},
+        f"gradient norm by {kind}, {network}": {block: f"gradient_norm/{block}" for block in blocks},
+        f"change per step by {kind}, {network}": {block: f"update_ratio/{block}" for block in blocks},
     }
-    layout = {
-        row: {name: ["Multiline", [f"{re.escape(tag)}$" for tag in tags]] for name, tags in lines.items()}
-        for row, lines in charts.items()
-    }
-    events.add(custom_scalars(layout))
 
 
 def _steps(event: StepEnd) -> Iterator[Summary]:
