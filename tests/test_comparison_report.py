@@ -387,7 +387,11 @@ def saying(compared):
             rows.append(replace(row, variant=name, runs=lost))
             said = Verdict(verdict)
             pairs.append(replace(pair, variant=name, found=found, verdict=said, needed=needs, within_margin=small))
-        return replace(comparison, rows=tuple(rows), pairs=tuple(pairs), metric=metric)
+        losses = comparison.plan.comparison.variants
+        variants = {one.variant: losses.get(one.variant, losses[row.variant]) for one in rows}
+        section = comparison.plan.comparison.model_copy(update={"variants": variants})
+        plan = replace(comparison.plan, comparison=section)
+        return replace(comparison, plan=plan, rows=tuple(rows), pairs=tuple(pairs), metric=metric)
 
     return build
 
