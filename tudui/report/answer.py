@@ -20,11 +20,12 @@ def answer(comparison: Comparison) -> Iterator[Block]:
     """Yield the advice, the verdicts of each noise level, warnings, and the table of losses by label noise."""
     yield Lead(advice(comparison))
     rule = [words.rule(comparison)] if words.have_intervals(comparison) else []
-    yield Paragraph(say(" ").join([words.how_measured(comparison), *rule, *words.folds(comparison)]))
+    yield Paragraph(say(" ").join([words.how_measured(comparison), *rule]))
     for noise in comparison.noise_levels:
         yield forest(comparison, noise)
         if text := words.second_verdicts(comparison, noise):
             yield Paragraph(text)
+    yield from map(Paragraph, words.folds(comparison))
     if comparison.second:
         yield Paragraph(for_numbers.judged(comparison))
     yield from (Notice(say("Warning: {text}.", text=text)) for text in comparison.warnings)
