@@ -294,8 +294,12 @@ def test_no_verdict_is_cut_at_80_columns(verdict, compared):
     row = replace(row, variant=name, runs=(*lost, row.runs[2]), metrics={**row.metrics, "accuracy": score})
     found = replace(pair.found, difference=-0.5, interval=(-3.0, 2.0))
     pair = replace(pair, variant=name, found=found, verdict=Verdict(verdict), flags=("diverged",))
-    plan = replace(comparison.plan, comparison=comparison.plan.comparison.model_copy(update={"label_noise": (0.0,)}))
-    changed = replace(comparison, plan=plan, rows=(baseline, row), pairs=(pair,))
+    losses = comparison.plan.comparison.variants
+    variants = {baseline.variant: losses[baseline.variant], name: losses["mse"]}
+    section = comparison.plan.comparison.model_copy(update={"label_noise": (0.0,), "variants": variants})
+    changed = replace(
+        comparison, plan=replace(comparison.plan, comparison=section), rows=(baseline, row), pairs=(pair,)
+    )
     table = printed(terminal, changed).partition("\nTest accuracy")[0]
     assert max(map(len, table.splitlines())) <= 80
     cells = set(table.replace(";", "").split())

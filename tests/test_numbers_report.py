@@ -79,7 +79,7 @@ def test_both_verdicts_are_on_the_terminal_and_in_the_report(data, request):
     second = comparison.second
     assert second is not None
     lines = [
-        "By squared error: "
+        "By squared error instead: "
         + "; ".join(
             f"{pair.variant} {pair.verdict.replace('_', ' ')}"
             + (", by less than" if pair.within_margin and pair.verdict in ("better", "worse") else "")
@@ -90,7 +90,7 @@ def test_both_verdicts_are_on_the_terminal_and_in_the_report(data, request):
     shown = (folder.parent / "terminal.txt").read_text()
     report = (folder / "report.md").read_text()
     for text in (shown, report):
-        assert text.count("By squared error: ") == len(lines)
+        assert text.count("By squared error instead: ") == len(lines)
         assert all(line in text for line in lines)
     assert for_numbers.judged(comparison) in shown
     assert report.count(for_numbers.judged(comparison)) == 2  # on the first screen, and above the second table
@@ -173,8 +173,8 @@ def test_errors_over_outliers_are_logarithmic_if_they_differ_much(factor, logari
 
 def test_a_notebook_shows_both_metrics(rows):
     found = Report(**vars(read_comparison(rows)))
-    assert "By squared error: " in found._repr_html_()
-    assert "By squared error: " in repr(found)
+    assert "By squared error instead: " in found._repr_html_()
+    assert "By squared error instead: " in repr(found)
 
 
 @pytest.mark.slow

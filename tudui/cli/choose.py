@@ -38,7 +38,6 @@ def choose_command(
     With --data, the task and unequal classes are read from the data.
 
     Examples:
-      tudui loss choose
       tudui loss choose --task classes --label-noise 0.4
       tudui loss choose --data folder:pictures
     """
