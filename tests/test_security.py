@@ -927,7 +927,7 @@ def test_text_in_tensorboard_is_verbatim(hostile):
     from tensorboard.plugin_util import markdown_to_safe_html
 
     found = EventAccumulator(str(hostile / "runs" / "ce-seed0" / "tensorboard"), size_guidance={"tensors": 0}).Reload()
-    for tag in ("config/text_summary", "warnings/text_summary"):
+    for tag in ("config/text_summary", "result/warnings/text_summary"):
         texts = [event.tensor_proto.string_val[0].decode() for event in found.Tensors(tag)]
         for text in texts:
             page = markdown_to_safe_html(text)

@@ -135,7 +135,7 @@ def test_hparams_and_layout_lie_in_the_same_run(trained):
 
 
 def test_the_scores_are_a_table_of_text(trained):
-    table = read(trained).Tensors("result/text_summary")[0].tensor_proto.string_val[0].decode().splitlines()
+    table = read(trained).Tensors("result/scores/text_summary")[0].tensor_proto.string_val[0].decode().splitlines()
     head, line, *rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table]
     assert head == ["", "test", "validation"]
     assert line == ["---"] * 3

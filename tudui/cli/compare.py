@@ -64,7 +64,7 @@ def compare_losses_command(
     names after --network or --data, between commas, are a grid of problems: a comparison for each, and a summary.
 
     Examples:
-      tudui compare-losses --network tudui,linear --data digits --losses ce,mse
+      tudui compare-losses --network mlp,linear --data diabetes
       tudui compare-losses --losses ce,probability_mae,gce --label-noise 0,0.4 --seeds 3
     """
     check_environment()

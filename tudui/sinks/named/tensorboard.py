@@ -56,13 +56,13 @@ def emitter(events: EventFile, run: RunInfo) -> Sink:
                 detailed = event.split == "test" or event.epoch % run.config.log.details_every == 0
                 events.add(_scores(event, run.data, detailed=detailed), event.step)
             case Warned():
-                events.add(text("warnings", _verbatim(event.message)), event.step)
+                events.add(text("result/warnings", _verbatim(event.message)), event.step)
             case RunEnded():
                 for name, scores in (event.result["train"] or {}).items():
                     if scores[first] is not None:
                         events.add(scalar(f"{first}/train_{name}", scores[first]), event.step)
                 if event.status == "finished":
-                    events.add(text("result", _scores_table(event.result)), event.step)
+                    events.add(text("result/scores", _scores_table(event.result)), event.step)
                 events.add(hparams({}, {})[2])  # the end of the session
 
     return emit
