@@ -455,22 +455,19 @@ def test_a_linear_network_agrees_with_scikit_learn_and_scipy(loss, tmp_path, tud
     true = data.train.targets[:, 0].double().numpy()
     found = tudui("predict", "run", "--split", "train", "--json").json()["predictions"]
     predicted = np.array([row["values"][0]["value"] for row in found])
+
+    def error(residual):
+        size = np.abs(residual) / data.task.scale[0]
+        huber = np.where(size <= 1, size**2 / 2, size - 0.5)
+        return {"mse": size**2, "l1": size, "huber": huber}[loss].mean()
+
     if loss == "huber":
-        scale, whole = data.task.scale[0], np.c_[features, np.ones(len(true))]
-
-        def error(residual):
-            size = np.abs(residual) / scale
-            return np.where(size <= 1, size**2 / 2, size - 0.5).mean()
-
+        whole = np.c_[features, np.ones(len(true))]
         start = np.r_[np.zeros(10), true.mean()]
         expected = whole @ minimize(lambda weight: error(whole @ weight - true), start, method="BFGS").x
     elif loss == "mse":
-        error, expected = (
-            lambda residual: (residual**2).mean(),
-            LinearRegression().fit(features, true).predict(features),
-        )
+        expected = LinearRegression().fit(features, true).predict(features)
     else:
-        error = lambda residual: np.abs(residual).mean()  # noqa: E731
         expected = QuantileRegressor(alpha=0, solver="highs").fit(features, true).predict(features)
     assert error(predicted - true) == pytest.approx(error(expected - true), rel=1e-3)
     assert np.abs(predicted - expected).max() < 2  # of targets from 25 to 346
