@@ -11,6 +11,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +23,12 @@ from sklearn.datasets import load_digits
 from typer.testing import CliRunner
 
 from tudui.cli import app
+from tudui.comparison.power import Needed
+from tudui.comparison.verdict import Verdict
 from tudui.config import Config, load_config, parse_set
 from tudui.invocation import tudui_command
+from tudui.tasks import Metric
+from tudui.tasks.classes import ACCURACY
 
 # For the processes that tests start, and this one where torch is not loaded yet: threads that spin while they wait for
 # each other slow a busy machine several times.
@@ -45,6 +50,8 @@ DIGITS = load_digits()  # to read them takes as long as to train on a batch
 
 # 1,295 images, 20 steps per epoch: an epoch takes a third of a second
 QUICK = ("train.epochs=2", "log.every=5", "train.threads=1", "device=cpu")
+
+OPEN = ["not_distinguishable"]
 
 # the same for a comparison, whose runs have one thread each
 QUICK_FLAGS = ("-e", "1", "--set", "log.every=5", "--set", "device=cpu")
@@ -194,20 +201,85 @@ def trained(once) -> Path:
     return once("trained", lambda folder: train(quick_config("train.epochs=4"), folder / name)) / name
 
 
+PLAN = ("--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", *QUICK_FLAGS)
+SMALL = (
+    "-e", "1", "--set", "log.every=5", "--set", "device=cpu", "--set", "log.sinks=[]", "--executor", "stacked",
+    "--losses", "ce,mse,l1", "--seeds", "2", "--lr", "same", "--set", "optimizer.lr=0.05",
+)  # fmt: skip
+GRID = ("--network", "tudui,linear", "--data", "digits", *SMALL)
+
+
+def compare_losses(*flags: str) -> Callable[[Path], None]:
+    """Return a function that compares losses in the folder `compared` of a folder."""
+
+    def fill(folder: Path) -> None:
+        done = subprocess.run(
+            [*TUDUI, "compare-losses", *flags, "-o", "compared"],
+            cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "120"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        (folder / "terminal.txt").write_text(done.stdout)
+
+    return fill
+
+
 @pytest.fixture(scope="session")
 def compared(once) -> Path:
     """Two losses, three seeds, two noise levels, two runs at a time."""
-    return once("compared", compare_losses) / "compared"
+    return once("compared", compare_losses(*PLAN, "--jobs", "2")) / "compared"
 
 
-def compare_losses(folder: Path) -> None:
-    command = [*TUDUI, "compare-losses", "--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", "--jobs", "2"]
-    done = subprocess.run(
-        [*command, *QUICK_FLAGS, "-o", "compared"],
-        cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "120"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    (folder / "compared" / "terminal.txt").write_text(done.stdout)
+@pytest.fixture(scope="session")
+def angles(once) -> Path:
+    """Two losses for numbers, two seeds, without and with outliers."""
+    flags = ("--data", "rotated-digits", "--outliers", "0,0.2", "--seeds", "2", "-e", "2", "--set", "log.sinks=[]")
+    return once("angles", compare_losses("--losses", "mse,l1", *flags)) / "compared"
+
+
+@pytest.fixture(scope="session")
+def grid(once) -> Path:
+    """Two networks on digits, three losses, two seeds."""
+    return once("grid", compare_losses(*GRID)) / "compared"
+
+
+@pytest.fixture
+def saying(compared):
+    """Return a comparison with a pair per verdict at no noise, each a point away from ce; more of its difference."""
+    from tudui.comparison.compare import read_comparison
+
+    comparison = read_comparison(compared)
+    baseline, row, pair = comparison.rows[0], comparison.rows[1], comparison.pairs[0]
+
+    def build(*verdicts: str, metric: Metric = ACCURACY, needs: tuple[Needed, ...] = (), small: bool = False, **more):
+        rows, pairs = [baseline], []
+        for place, verdict in enumerate(verdicts):
+            name = f"v{place}"
+            found = replace(pair.found, **({"difference": 0.01} | more))
+            if verdict == "nothing":  # no seed finished in both
+                found, verdict = None, "no_verdict"
+            elif verdict == "no_verdict":
+                found = replace(found, n=1)
+            lost = row.runs if found else tuple(replace(run, test=None) for run in row.runs)
+            rows.append(replace(row, variant=name, runs=lost))
+            said = Verdict(verdict)
+            pairs.append(replace(pair, variant=name, found=found, verdict=said, needed=needs, within_margin=small))
+        losses = comparison.plan.comparison.variants
+        variants = {one.variant: losses.get(one.variant, losses[row.variant]) for one in rows}
+        section = comparison.plan.comparison.model_copy(update={"variants": variants})
+        plan = replace(comparison.plan, comparison=section)
+        return replace(comparison, plan=plan, rows=tuple(rows), pairs=tuple(pairs), metric=metric)
+
+    return build
+
+
+def over_levels(saying, levels: dict[float, list[str]]):
+    """Return a comparison with these verdicts at each level of label noise."""
+    made = {noise: saying(*verdicts) for noise, verdicts in levels.items()}
+    first = next(iter(made.values()))
+    section = first.plan.comparison.model_copy(update={"label_noise": tuple(levels)})
+    pairs = tuple(replace(pair, label_noise=noise) for noise, one in made.items() for pair in one.pairs)
+    rows = tuple(replace(row, label_noise=noise) for noise, one in made.items() for row in one.rows)
+    return replace(first, plan=replace(first.plan, comparison=section), pairs=pairs, rows=rows)
 
 
 @pytest.fixture(scope="session")

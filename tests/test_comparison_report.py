@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 from rich.console import Console
 
-from tests.conftest import QUICK_FLAGS
+from tests.conftest import OPEN, PLAN, QUICK_FLAGS, over_levels
 from tudui.comparison import statistics
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.pairs import every_pair_of, values_of
@@ -36,11 +36,8 @@ from tudui.report.html import fragment
 from tudui.report.paper import table_of
 from tudui.report.protocol import held_equal
 from tudui.report.words import needed, verdict_words
-from tudui.tasks import Metric
 from tudui.tasks.classes import ACCURACY, NLL
 from tudui.text import latex_text
-
-PLAN = ("--losses", "ce,mse", "--seeds", "3", "--label-noise", "0,0.4", *QUICK_FLAGS)  # of the fixture `compared`
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -370,47 +367,6 @@ def test_what_was_not_held_equal_is_said(compared):
     assert "labels" in said
     assert said in " ".join(printed(terminal, unequal).split())
     assert "NOT held equal" not in printed(terminal, comparison)
-
-
-@pytest.fixture
-def saying(compared):
-    """Return a comparison with a pair per verdict at no noise, each a point away from ce; more of its difference."""
-    comparison = read_comparison(compared)
-    baseline, row, pair = comparison.rows[0], comparison.rows[1], comparison.pairs[0]
-
-    def build(*verdicts: str, metric: Metric = ACCURACY, needs: tuple[Needed, ...] = (), small: bool = False, **more):
-        rows, pairs = [baseline], []
-        for place, verdict in enumerate(verdicts):
-            name = f"v{place}"
-            found = replace(pair.found, **({"difference": 0.01} | more))
-            if verdict == "nothing":  # no seed finished in both
-                found, verdict = None, "no_verdict"
-            elif verdict == "no_verdict":
-                found = replace(found, n=1)
-            lost = row.runs if found else tuple(replace(run, test=None) for run in row.runs)
-            rows.append(replace(row, variant=name, runs=lost))
-            said = Verdict(verdict)
-            pairs.append(replace(pair, variant=name, found=found, verdict=said, needed=needs, within_margin=small))
-        losses = comparison.plan.comparison.variants
-        variants = {one.variant: losses.get(one.variant, losses[row.variant]) for one in rows}
-        section = comparison.plan.comparison.model_copy(update={"variants": variants})
-        plan = replace(comparison.plan, comparison=section)
-        return replace(comparison, plan=plan, rows=tuple(rows), pairs=tuple(pairs), metric=metric)
-
-    return build
-
-
-def over_levels(saying, levels: dict[float, list[str]]):
-    """Return a comparison with these verdicts at each level of label noise."""
-    made = {noise: saying(*verdicts) for noise, verdicts in levels.items()}
-    first = next(iter(made.values()))
-    section = first.plan.comparison.model_copy(update={"label_noise": tuple(levels)})
-    pairs = tuple(replace(pair, label_noise=noise) for noise, one in made.items() for pair in one.pairs)
-    rows = tuple(replace(row, label_noise=noise) for noise, one in made.items() for row in one.rows)
-    return replace(first, plan=replace(first.plan, comparison=section), pairs=pairs, rows=rows)
-
-
-OPEN = ["not_distinguishable"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Folds: every image is a test image once per seed, and the runs of all folds are read as one."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import DIGITS, ROOT, TUDUI, photograph, wait_for, without
+from tests.conftest import DIGITS, ROOT, TUDUI, compare_losses, photograph, wait_for, without
 from tudui.comparison.collect import collect
 from tudui.comparison.done import read_runs
 from tudui.comparison.folds import together
@@ -49,13 +48,8 @@ def folded(once) -> Path:
         fill(folder / "pictures")
         losses = json.dumps({"comparison": {"variants": LOSSES, "seeds": SEEDS}})
         (folder / "plan.yaml").write_text(losses)
-        command = [*TUDUI, "compare-losses", "-c", "plan.yaml", "--data", "folder:pictures", "--folds", str(FOLDS)]
-        done = subprocess.run(
-            [*command, *IN_THIS_PROCESS, "-o", "compared"],
-            cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "120"},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        (folder / "terminal.txt").write_text(done.stdout)
+        flags = ("-c", "plan.yaml", "--data", "folder:pictures", "--folds", str(FOLDS), *IN_THIS_PROCESS)
+        compare_losses(*flags)(folder)
 
     return once("folded", compare)
 

@@ -14,11 +14,8 @@ from string import Formatter
 import pytest
 from matplotlib import font_manager
 
-from tests.conftest import ROOT
+from tests.conftest import OPEN, PLAN, ROOT, over_levels
 from tests.test_browser import SIZES, show
-from tests.test_comparison_report import OPEN, PLAN, over_levels, saying  # noqa: F401  # a fixture
-from tests.test_numbers_report import angles  # noqa: F401
-from tests.test_problems import grid  # noqa: F401
 from tudui import style
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.outcome import Comparison
@@ -187,7 +184,7 @@ def test_a_page_has_no_english_and_the_same_numbers(data, request):
     assert "结论" in second
 
 
-def test_the_page_of_a_grid_too(grid):  # noqa: F811
+def test_the_page_of_a_grid_too(grid):
     problems = read_problems(grid)
     first, second = both(lambda: report_of_problems(problems))
     comparisons = problems.comparisons.values()
@@ -195,7 +192,7 @@ def test_the_page_of_a_grid_too(grid):  # noqa: F811
     assert numbers_in(first) == numbers_in(second)
 
 
-def test_every_verdict_and_failure_is_in_chinese(saying):  # noqa: F811
+def test_every_verdict_and_failure_is_in_chinese(saying):
     needs = (
         Needed(difference=0.01, seeds=1200, fewest=300, most=None, samples=None),
         Needed(difference=0.005, seeds=None, fewest=None, most=None, samples=4321),
@@ -225,7 +222,7 @@ def test_every_verdict_and_failure_is_in_chinese(saying):  # noqa: F811
         ),
     ],
 )
-def test_the_advice_in_chinese(levels, says, saying):  # noqa: F811
+def test_the_advice_in_chinese(levels, says, saying):
     with speaking("zh"):
         assert advice(over_levels(saying, levels)) == says
 
@@ -244,7 +241,7 @@ def test_what_the_scores_vary_with_is_in_chinese(compared):
         assert numbers_in(first) == numbers_in(second)
 
 
-def test_names_of_the_user_stay(angles):  # noqa: F811
+def test_names_of_the_user_stay(angles):
     metric = replace(read_comparison(angles).metric, title="absolute error of better")
     with speaking("zh"):
         assert title_of_score(metric) == "better 的绝对误差"

@@ -1,14 +1,12 @@
 """The report of a comparison on numbers: both metrics, and its pictures; from real runs, and in a real browser."""
 
-import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import TUDUI
+from tests.conftest import compare_losses
 from tests.test_browser import SIZES, show
 from tudui.comparison.compare import read_comparison
 from tudui.report import Report, for_numbers, write_report
@@ -19,26 +17,10 @@ from tudui.report.pictures import noise_picture
 METRICS = ["absolute_error", "squared_error"]
 
 
-def compare(*flags: str) -> Callable[[Path], None]:
-    """Return a function that compares losses in a folder, in two epochs."""
-
-    def fill(folder: Path) -> None:
-        command = [*TUDUI, "compare-losses", *flags, "--seeds", "2", "-e", "2", "--set", "log.sinks=[]", "-o", "out"]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        (folder / "terminal.txt").write_text(done.stdout)
-
-    return fill
-
-
-@pytest.fixture(scope="session")
-def angles(once) -> Path:
-    return once("angles", compare("--losses", "mse,l1", "--data", "rotated-digits", "--outliers", "0,0.2")) / "out"
-
-
 @pytest.fixture(scope="session")
 def rows(once) -> Path:
-    return once("rows", compare("--losses", "mse,l1,huber", "--data", "diabetes")) / "out"
+    flags = ("--data", "diabetes", "--seeds", "2", "-e", "2", "--set", "log.sinks=[]")
+    return once("rows", compare_losses("--losses", "mse,l1,huber", *flags)) / "compared"
 
 
 def predictions(folder: Path, run: str) -> dict[str, np.ndarray]:

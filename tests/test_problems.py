@@ -15,7 +15,7 @@ import pytest
 from scipy import stats
 
 from experiments.simulate_problems import SETTINGS, Setting, measure, paule_mandel
-from tests.conftest import ROOT, TUDUI, wait_for, without
+from tests.conftest import GRID, ROOT, SMALL, TUDUI, wait_for, without
 from tests.test_browser import show
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.over_problems import hartung_knapp, mean_difference, tallies
@@ -28,11 +28,6 @@ from tudui.config.shipped import shipped_plans
 from tudui.errors import ConfigError
 from tudui.report import ProblemsReport, write_problems
 
-SMALL = (
-    "-e", "1", "--set", "log.every=5", "--set", "device=cpu", "--set", "log.sinks=[]", "--executor", "stacked",
-    "--losses", "ce,mse,l1", "--seeds", "2", "--lr", "same", "--set", "optimizer.lr=0.05",
-)  # fmt: skip
-GRID = ("--network", "tudui,linear", "--data", "digits", *SMALL)
 NET = """
 from sklearn.datasets import load_digits
 from torch import nn
@@ -45,19 +40,6 @@ def half():
     digits = load_digits()
     return (digits.images[:900] / 16, digits.target[:900]), (digits.images[900:] / 16, digits.target[900:])
 """
-
-
-@pytest.fixture(scope="session")
-def grid(once) -> Path:
-    """Two networks on digits, three losses, two seeds."""
-
-    def fill(folder: Path) -> None:
-        done = subprocess.run(
-            [*TUDUI, "compare-losses", *GRID, "-o", "grid"], cwd=folder, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-
-    return once("grid", fill) / "grid"
 
 
 @pytest.fixture
