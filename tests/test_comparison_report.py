@@ -29,13 +29,13 @@ from tudui.config.loss_spec import LossParameters
 from tudui.errors import DataError
 from tudui.files import locked
 from tudui.report import for_classes, side_by_side, terminal, write_report
-from tudui.report.answer import advice, answer
+from tudui.report.answer import advice, answer, forest
 from tudui.report.document import Forest
 from tudui.report.drawing import _spread, label_ends, new_picture, styles_of
 from tudui.report.html import fragment
 from tudui.report.paper import table_of
 from tudui.report.protocol import held_equal
-from tudui.report.words import needed, verdict_words
+from tudui.report.words import needed, p_value, verdict_words
 from tudui.tasks.classes import ACCURACY, NLL
 from tudui.text import latex_text
 
@@ -121,7 +121,7 @@ def printed(show, *what, width: int = 80) -> str:
     return console.file.getvalue()
 
 
-@pytest.mark.parametrize(("place", "noise"), [(0, "no label noise"), (1, "40 % of labels wrong")])
+@pytest.mark.parametrize(("place", "noise"), [(0, "no added label noise"), (1, "40 % of labels wrong")])
 def test_the_main_table_is_comparison_json(place, noise, reported):
     values = values_in(reported)
     caption = f"Test accuracy of the last weights, {noise}: mean ± standard deviation over seeds"
@@ -243,7 +243,7 @@ def test_class_names_are_no_markup(compared, reported, tmp_path):
     task = replace(comparison.task, names=tuple(HOSTILE))
     write_report(replace(comparison, rows=tuple(rows), task=task, folder=tmp_path))
     page = page_of(tmp_path)
-    table = page.tables["Test accuracy % of each class, no label noise, means over seeds"]
+    table = page.tables["Test accuracy % of each class, no added label noise, means over seeds"]
     assert [row[0] for row in table[1:]] == HOSTILE
     markdown = rendered((tmp_path / "report.md").read_text())
     assert markdown.rows[2:] == page.rows
@@ -334,7 +334,7 @@ def test_diverged_runs_and_one_seed_without_validation_images(tmp_path, tudui):
     assert answer.code == 0, answer.err
     values, page = values_in(Path("wild")), page_of(Path("wild"))
     assert [row["accuracy"] is None for row in values["rows"]] == [False, False, True]
-    table = page.tables["Test accuracy of the last weights, no label noise: mean ± standard deviation over seeds"]
+    table = page.tables["Test accuracy of the last weights, no added label noise: mean ± standard deviation over seeds"]
     assert [row[2] for row in table[1:]] == ["1", "1", "0 of 1"]
     assert table[3][3] == "diverged"
     assert [row[-1] for row in table[1:3]] == ["baseline", "one seed: no verdict"]
@@ -372,25 +372,29 @@ def test_what_was_not_held_equal_is_said(compared):
 @pytest.mark.parametrize(
     ("levels", "says"),
     [
-        ({0: ["better"]}, "Use v0: better than ce."),
-        ({0: ["worse", "better", "better"]}, "Use v1 or v2: better than ce."),
-        ({0: OPEN * 2}, "Keep ce: no other loss is shown to be better."),
-        ({0: ["worse", *OPEN]}, "Keep ce: no other loss is shown to be better."),
+        ({0: ["better"]}, "Use v0: better than ce by 1.0 points."),
+        ({0: ["worse", "better", "better"]}, "Use v1 or v2: better than ce by 1.0 points."),
+        ({0: OPEN * 2}, "Undecided: no other loss is shown to be better than ce."),
+        ({0: ["worse", *OPEN]}, "Undecided: no other loss is shown to be better than ce."),
         ({0: ["worse"]}, "Keep ce: v0 is worse."),
         ({0: ["worse", "worse"]}, "Keep ce: every other loss is worse."),
         ({0: ["equivalent", "identical"]}, "Any will do: v0 and v1 are equivalent to ce."),
-        ({0: ["unstable"]}, "Keep ce: no other loss is shown to be better."),
+        ({0: ["worse", "equivalent"]}, "Keep ce: no other loss is better."),
+        ({0: ["unstable"]}, "Undecided: no other loss is shown to be better than ce."),
         ({0: ["no_verdict"]}, "No verdict: one seed shows no spread. Repeat the comparison with --seeds 3 or more."),
         ({0: ["nothing"]}, "No verdict: no seed finished with both ce and another loss."),
-        ({0: OPEN, 0.4: OPEN}, "At every level of label noise, keep ce: no other loss is shown to be better."),
+        (
+            {0: OPEN, 0.4: OPEN},
+            "At every level of label noise, undecided: no other loss is shown to be better than ce.",
+        ),
         (
             {0: OPEN, 0.4: ["better"], 0.6: ["better"]},
-            "With no label noise, keep ce: no other loss is shown to be better. "
-            "From 40 % of labels wrong on, use v0: better than ce.",
+            "With no added label noise, undecided: no other loss is shown to be better than ce. "
+            "From 40 % of labels wrong on, use v0: better than ce by 1.0 points.",
         ),
         (
             {0: ["better"], 0.2: ["better"], 0.4: ["worse"]},
-            "With no label noise and 20 % of labels wrong, use v0: better than ce. "
+            "With no added label noise and 20 % of labels wrong, use v0: better than ce by 1.0 points. "
             "With 40 % of labels wrong, keep ce: v0 is worse.",
         ),
     ],
@@ -418,15 +422,28 @@ def test_a_line_of_the_first_screen(verdict, saying):
     assert f'<span class="badge {verdict}">{verdict.replace("_", " ")}</span>' in fragment([forest])
 
 
+def test_an_interval_that_the_correction_widens_has_both_p_beside_it(saying):
+    notes = {}
+    for verdict in ("not_distinguishable", "better"):
+        for p in (0.031, 0.2):
+            claim = forest(saying(verdict, p=p), 0.0).claims[1]
+            notes[verdict, p] = [note for note in claim.notes if note.startswith("p ")]
+    corrected = saying("better").pairs[0].p_holm
+    assert notes.pop(("not_distinguishable", 0.031)) == [f"p 0.031, but {p_value(corrected)} after the correction"]
+    assert not any(notes.values())
+
+
 def test_what_would_settle_it(saying):
     nothing = "not_distinguishable"
     seeds = Needed(difference=0.01, seeds=1200, fewest=300, most=None, samples=None)
     images = Needed(difference=0.005, seeds=None, fewest=None, most=None, samples=4321)
     said = needed(saying(nothing, needs=(seeds, images)), 0.0)
-    assert "v0: 1,200 seeds (300 to any number) to see 1 point, more than 4,321 test images to see 0.5 points." in said
+    seeds_first, images_next = "1,200 seeds (300 to any number)", "more than 4,321 test images"
+    size = "if the true difference is"
+    assert f"v0: {seeds_first} {size} 1 point, {images_next} {size} 0.5 points." in said
     assert needed(saying("better", "identical"), 0.0) == ""
     shown = needed(saying(nothing, metric=NLL, needs=(replace(seeds, difference=0.0123),)), 0.0)
-    assert "to see 0.0123 nats" in shown
+    assert "if the true difference is 0.0123 nats" in shown
     many = needed(saying(*[nothing] * 5, needs=(seeds,)), 0.0)
     assert "2 more in comparison.json" in many
     assert "need --seeds 2 or more" in needed(saying("no_verdict"), 0.0)
@@ -445,8 +462,8 @@ def test_failed_runs_have_a_table_with_exact_intervals(compared, tmp_path):
     write_report(replace(comparison, rows=(baseline, row, *comparison.rows[2:]), folder=tmp_path))
     _, *rows = page_of(tmp_path).tables["Runs that failed"]
     assert [cells[:4] for cells in rows] == [
-        ["mse", "no label noise", "diverged", "1 of 3"],
-        ["mse", "no label noise", "lost a class", "1 of 2"],
+        ["mse", "no added label noise", "diverged", "1 of 3"],
+        ["mse", "no added label noise", "lost a class", "1 of 2"],
     ]
     assert numbers(rows[0][4]) == [1, 91]  # 1 - 0.975 ** (1 / 3) = 0.0084
     failures = values_in(tmp_path)["rows"][1]["failures"]
@@ -460,14 +477,16 @@ def test_every_form_shows_the_metric_that_gives_the_verdict(metric, unit, compar
     values, page = values_in(tmp_path), page_of(tmp_path)
     title, scale = comparison.metric.title, comparison.metric.unit.scale
     assert {pair["metric"] for pair in values["pairs"]} == {values["metric"]} == {values["plan"]["metric"]} == {metric}
-    head, *rows = page.tables[f"Test {title} of the last weights, no label noise: mean ± standard deviation over seeds"]
+    head, *rows = page.tables[
+        f"Test {title} of the last weights, no added label noise: mean ± standard deviation over seeds"
+    ]
     cells = [dict(zip(head, row, strict=True)) for row in rows]
     for cell, row in zip(cells, values["rows"], strict=False):
         shown = row["metrics"][metric]
         assert numbers(cell[f"test {title}{unit}"]) == pytest.approx(
             [scale * shown["mean"], scale * shown["sd"]], abs=0.0051
         )
-    other = page.tables["Other scores, no label noise"]
+    other = page.tables["Other scores, no added label noise"]
     assert {"macro F1 %", "balanced accuracy %", "ECE", "accuracy %"} <= set(other[0])
     assert not {f"{title}{unit}"} & set(other[0])
     assert (

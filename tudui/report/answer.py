@@ -6,14 +6,16 @@ from itertools import groupby
 from matplotlib.ticker import MaxNLocator
 
 from tudui.comparison.outcome import Comparison, Pair, Row
+from tudui.comparison.statistics import ALPHA
 from tudui.comparison.verdict import Verdict
 from tudui.report import for_numbers, words
 from tudui.report.document import Axis, Best, Block, Claim, Forest, Lead, Near, Notice, Paragraph, Table
 from tudui.report.language import say
 from tudui.report.paper import table_of
 from tudui.report.words import UNKNOWN, noise_words
+from tudui.tasks import Unit
 
-MOST_ZOOM = 4  # a level whose differences are smaller than the others' by this factor has an axis of its own
+MOST_ZOOM = 4  # if the differences of a level are smaller than the others' by this factor, each has an axis of its own
 
 
 def answer(comparison: Comparison) -> Iterator[Block]:
@@ -36,11 +38,16 @@ def answer(comparison: Comparison) -> Iterator[Block]:
 def forest(comparison: Comparison, noise: float) -> Forest:
     """Return the verdicts of one noise level."""
     metric = comparison.metric
-    difference = words.with_difference(say("minus {baseline}", baseline=comparison.baseline), metric.unit)
+    difference = _with_difference(say("minus {baseline}", baseline=comparison.baseline), metric.unit)
     mean = words.with_unit(words.title_of_score(metric), metric.unit)
     head = (say("verdict"), say("loss"), say("{difference} (95 %)", difference=difference), mean)
     claims = [_claim(comparison, row) for row in comparison.rows_at(noise)]
     return Forest(noise_words(comparison, noise).capitalize(), head, claims, _axis(comparison, noise))
+
+
+def _with_difference(title: str, unit: Unit) -> str:
+    """Return a heading of differences."""
+    return say("{title}, {unit}", title=title, unit=say(unit.difference)) if unit.difference else title
 
 
 def advice(comparison: Comparison) -> str:
@@ -59,15 +66,20 @@ def advice(comparison: Comparison) -> str:
         if cell.is_best or cell.is_near
     }
     ranges = groupby(comparison.noise_levels, lambda noise: _what_to_use(comparison, noise, top))
-    return say(" ").join(_sentence(comparison, list(levels), what) for what, levels in ranges)
+    return say(" ").join(_sentence(comparison, list(levels), *what) for what, levels in ranges)
 
 
-def _what_to_use(comparison: Comparison, noise: float, top: set[tuple[str, float]]) -> str:
-    """Return the end of a sentence. `top`: the variants that are best at a noise level, or may be."""
+def _what_to_use(comparison: Comparison, noise: float, top: set[tuple[str, float]]) -> tuple[str, tuple[str, ...]]:
+    """Return the end of a sentence, and the better losses. `top`: the variants that are, or may be, best at a level."""
     pairs, baseline = comparison.pairs_at(noise), comparison.baseline
     if better := [pair.variant for pair in _by_size(pairs) if pair.verdict is Verdict.BETTER]:
         better = [name for name in better if (name, noise) in top] or better
-        return say("use {losses}: better than {baseline}", losses=say(" or ").join(better), baseline=baseline)
+        text = say("use {losses}: better than {baseline}", losses=say(" or ").join(better), baseline=baseline)
+        return text, tuple(better)
+    return _without_better(pairs, baseline), ()
+
+
+def _without_better(pairs: Sequence[Pair], baseline: str) -> str:
     found = {pair.verdict for pair in pairs}
     if found == {Verdict.WORSE}:
         if len(pairs) > 1:
@@ -78,17 +90,33 @@ def _what_to_use(comparison: Comparison, noise: float, top: set[tuple[str, float
         if len(pairs) > 1:
             return say("any will do: {losses} are equivalent to {baseline}", losses=names, baseline=baseline)
         return say("any will do: {loss} is equivalent to {baseline}", loss=names, baseline=baseline)
-    return say("keep {baseline}: no other loss is shown to be better", baseline=baseline)
+    if found <= {Verdict.EQUIVALENT, Verdict.IDENTICAL, Verdict.WORSE}:
+        return say("keep {baseline}: no other loss is better", baseline=baseline)
+    return say("undecided: no other loss is shown to be better than {baseline}", baseline=baseline)
 
 
 def _by_size(pairs: Sequence[Pair]) -> list[Pair]:
     return sorted(pairs, key=lambda pair: -abs(pair.found.difference) if pair.found else 0.0)
 
 
-def _sentence(comparison: Comparison, levels: list[float], what: str) -> str:
+def _sentence(comparison: Comparison, levels: list[float], what: str, better: tuple[str, ...]) -> str:
     where = levels_words(comparison, levels)
+    if better:
+        what = say("{advice} by {size}", advice=what, size=_size(comparison, levels, better))
     text = say("{levels}, {advice}.", levels=where, advice=what) if where else say("{advice}.", advice=what)
     return text[0].upper() + text[1:]
+
+
+def _size(comparison: Comparison, levels: list[float], better: tuple[str, ...]) -> str:
+    """Return from where to where the differences of these losses to the baseline go."""
+    unit = comparison.metric.unit
+    pairs = [pair for level in levels for pair in comparison.pairs_at(level) if pair.variant in better and pair.found]
+    sizes = sorted(abs(pair.found.difference) for pair in pairs if pair.found)
+    low, high = (words.number(size, unit, unit.fewer) for size in (sizes[0], sizes[-1]))
+    size = f"{low if low == high else words.from_to(low, high)} {say(unit.difference)}".rstrip()
+    if comparison.second is None:
+        return size
+    return say("{size} ({metric})", size=size, metric=words.title_of_score(comparison.metric))
 
 
 def levels_words(comparison: Comparison, levels: list[float]) -> str:
@@ -102,22 +130,23 @@ def levels_words(comparison: Comparison, levels: list[float]) -> str:
 
 
 def _axis(comparison: Comparison, noise: float) -> Axis | None:
-    """Return the axis of differences: that of all levels, unless it would hide those of this level."""
+    """Return the axis of differences: that of all levels, unless it would hide those of one level."""
     metric, scale = comparison.metric, comparison.metric.unit.scale
     found = [pair.found for pair in comparison.pairs_at(noise) if pair.found]
     if not found:
         return None
-    own, common = _range(comparison.pairs_at(noise)), _range(comparison.pairs)
-    low, high = (scale * end for end in (common if common[1] - common[0] < MOST_ZOOM * (own[1] - own[0]) else own))
+    ranges = {level: _range(comparison.pairs_at(level)) for level in comparison.noise_levels}
+    common = _range(comparison.pairs)
+    fits = all(common[1] - common[0] < MOST_ZOOM * (high - low) for low, high in ranges.values())
+    low, high = (scale * end for end in (common if fits else ranges[noise]))
     spare, margin = 0.04 * (high - low), found[0].margin
     low, high = low - spare, high + spare
     ticks = [float(tick) for tick in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= tick <= high]
     title = say(
-        "difference to {baseline}{unit} (better →); shaded: differences below {margin}"
+        "difference to {baseline}, better →; shaded: less than {margin}"
         if metric.better == "more"
-        else "difference to {baseline}{unit} (← better); shaded: differences below {margin}",
+        else "difference to {baseline}, ← better; shaded: less than {margin}",
         baseline=comparison.baseline,
-        unit=words.inside(metric.unit.difference),
         margin=words.margin_words(comparison, margin),
     )
     texts = [f"{tick:+g}".replace("-", "−") if tick else "0" for tick in ticks]
@@ -150,8 +179,16 @@ def _claim(comparison: Comparison, row: Row) -> Claim:
             low, high = found.interval
             ends = (unit.scale * low, unit.scale * found.difference, unit.scale * high)
     needed = [say("to decide: {what}", what=one) for one in words.settling(comparison, pair)[:1]]
-    notes += [*words.small(comparison, pair), *needed]
+    notes += [*words.small(comparison, pair), *_corrected(pair), *needed]
     return Claim(row.variant, words.verdict_name(pair.verdict), pair.verdict, difference, mean, notes, ends)
+
+
+def _corrected(pair: Pair) -> list[str]:
+    """Return why a loss is not better or worse although the interval of its difference does not contain 0."""
+    if pair.verdict is not Verdict.NOT_DISTINGUISHABLE or not pair.found or (pair.found.p or 1) >= ALPHA:
+        return []
+    p, corrected = words.p_value(pair.found.p), words.p_value(pair.p_holm)
+    return [say("p {p}, but {corrected} after the correction", p=p, corrected=corrected)]
 
 
 def paper_table(comparison: Comparison) -> Table:

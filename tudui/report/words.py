@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from tudui.comparison.outcome import Comparison, Pair, Row
-from tudui.comparison.statistics import Interval, Spread
+from tudui.comparison.statistics import STEP, Interval, Spread
 from tudui.comparison.verdict import Flag, Verdict
 from tudui.report.language import say
 from tudui.tasks import Figure, Metric, Unit
@@ -64,11 +64,6 @@ def with_unit(title: str, unit: Unit) -> str:
     return say("{title} {unit}", title=title, unit=say(unit.value)) if unit.value else title
 
 
-def with_difference(title: str, unit: Unit) -> str:
-    """Return a heading of differences."""
-    return say("{title}, {unit}", title=title, unit=say(unit.difference)) if unit.difference else title
-
-
 def inside(unit: str) -> str:
     """Return ` in points`, to follow what is measured in this unit; `` without a unit."""
     return say(" in {unit}", unit=say(unit)) if unit else ""
@@ -114,10 +109,10 @@ def level_name(comparison: Comparison) -> str:
 def noise_words(comparison: Comparison, noise: float) -> str:
     """Return the description of a noise level, to be read after `with`."""
     if comparison.task.kind == "numbers":
-        return say("{percent:g} % outliers", percent=100 * noise) if noise else say("no outliers")
+        return say("{percent:g} % outliers", percent=100 * noise) if noise else say("no added outliers")
     found = comparison.wrong_labels(noise)
     if not found or found[0].kind == "symmetric":
-        return say("{percent:g} % of labels wrong", percent=100 * noise) if noise else say("no label noise")
+        return say("{percent:g} % of labels wrong", percent=100 * noise) if noise else say("no added label noise")
     kind = say(found[0].kind) + ("" if found[0].kind == "manifest" else f" {noise:g}")
     percent = 100 * comparison.wrong_share(noise)
     return say("{percent:.3g} % of labels wrong ({kind})", percent=percent, kind=kind)
@@ -198,11 +193,19 @@ def rule(comparison: Comparison, *, level: str | None = None) -> str:
         family = say("the comparisons of each {level}", level=level or level_name(comparison))
     numbers = listed(list(map(str, comparison.looks)))
     looks = say(" and for looks at {numbers} seeds", numbers=numbers) if len(comparison.looks) > 1 else ""
-    low, high = (margin_words(comparison, one) for one in (margins[0], margins[-1]))
+    margin = margin_words(comparison, margins[0])
+    if margins[0] != margins[-1]:  # of a metric without a step of its own
+        metric = title_of_score(comparison.metric)
+        margin = say(
+            "{share} % of the {metric} of {baseline}",
+            share=f"{100 * STEP:g}",
+            metric=metric,
+            baseline=comparison.baseline,
+        )
     return say(
         "Better or worse: p below 0.05, corrected for {family} (Holm){looks}. "
         "Equivalent: surely less than {margin} apart. Intervals are not corrected.",
-        family=family, looks=looks, margin=low if margins[0] == margins[-1] else from_to(low, high),
+        family=family, looks=looks, margin=margin,
     )  # fmt: skip
 
 
@@ -256,7 +259,10 @@ def failures_of(row: Row) -> list[str]:
     """Return which runs of a row failed, for example `diverged in 1 of 3 runs`."""
     return [
         say(
-            "{failure} in {number} of {runs}", failure=say(FAILED[flag]), number=rate.runs, runs=counted(rate.of, "run")
+            "{failure} in {number} of {runs}",
+            failure=say(FAILED[flag]),
+            number=rate.runs,
+            runs=counted(rate.of, "run"),
         )
         for flag, rate in row.failures.items()
         if rate.runs
@@ -268,11 +274,8 @@ def needed(comparison: Comparison, noise: float) -> str:
     pairs = [pair for pair in comparison.pairs_at(noise) if pair.found]
     if pairs and all(pair.n == 1 for pair in pairs):
         return say("One seed shows no spread: intervals and verdicts need --seeds 2 or more; 5 are better.")
-    settled = [
-        say("{name}: {text}", name=pair.variant, text=say(", ").join(parts))
-        for pair in pairs
-        if (parts := settling(comparison, pair))
-    ]
+    parts = {pair.variant: settling(comparison, pair) for pair in pairs}
+    settled = [say("{name}: {text}", name=name, text=say(", ").join(one)) for name, one in parts.items() if one]
     if not settled:
         return ""
     shown = settled[:MOST_NAMES]
@@ -288,9 +291,9 @@ def settling(comparison: Comparison, pair: Pair) -> list[str]:
         size = margin_words(comparison, need.difference)
         if need.seeds is None:
             samples = test_samples(comparison, need.samples)
-            parts.append(say("more than {samples} to see {size}", samples=samples, size=size))
+            parts.append(say("more than {samples} if the true difference is {size}", samples=samples, size=size))
             continue
         most = say("any number") if need.most is None else f"{need.most:,}"
         seeds, ends = counted(need.seeds, "seed"), from_to(f"{need.fewest:,}", most)
-        parts.append(say("{seeds} ({ends}) to see {size}", seeds=seeds, ends=ends, size=size))
+        parts.append(say("{seeds} ({ends}) if the true difference is {size}", seeds=seeds, ends=ends, size=size))
     return parts
