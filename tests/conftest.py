@@ -209,6 +209,12 @@ SMALL = (
 GRID = ("--network", "tudui,linear", "--data", "digits", *SMALL)
 
 
+def check_script() -> str:
+    """Return the script in docs/statistics.md that computes a comparison's numbers again."""
+    (script,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "statistics.md").read_text(), re.DOTALL)
+    return script
+
+
 def compare_losses(*flags: str) -> Callable[[Path], None]:
     """Return a function that compares losses in the folder `compared` of a folder."""
 

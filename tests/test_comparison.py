@@ -17,7 +17,7 @@ from scipy import stats
 
 from tests import forked
 from tests.conftest import QUICK_FLAGS as QUICK
-from tests.conftest import ROOT, TUDUI, quick_config, wait_for, without
+from tests.conftest import ROOT, TUDUI, check_script, quick_config, wait_for, without
 from tudui import losses
 from tudui.comparison.compare import compare
 from tudui.comparison.runs import given_rates, reported_runs
@@ -433,6 +433,9 @@ def test_tuned_rates_are_chosen_on_validation_and_the_curve_is_kept(tmp_path, tu
             found = [json.loads((folder / "result.json").read_text())["validation"]["accuracy"] for folder in folders]
             assert scores == found
         assert not set(row["seeds"]) & {1_000_000, 1_000_001}
+    command_of_docs = [sys.executable, "-c", check_script(), "tuned"]
+    done = subprocess.run(command_of_docs, capture_output=True, text=True, check=True)
+    assert done.stdout == "the same: 1 comparisons\n"
     before = outcome(Path("tuned"))
     shutil.rmtree("tuned/tuning/mse-lr0.01-seed1000001")  # of the last round
     assert tudui("report", "tuned").code == 2

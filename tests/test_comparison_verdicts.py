@@ -1,7 +1,6 @@
 """Verdicts of whole comparisons: runs that failed, several looks, margins, families, seeds that are added later."""
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import QUICK_FLAGS, ROOT
+from tests.conftest import QUICK_FLAGS, check_script
 from tudui.comparison.collect import collect
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.outcome import Comparison
@@ -160,12 +159,9 @@ def test_seeds_are_added_until_each_comparison_is_decided(tmp_path, tudui):
 
 
 def test_the_script_in_the_docs_computes_the_same_numbers(compared):
-    text = (ROOT / "docs" / "statistics.md").read_text()
-    (script,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    Path("check.py").write_text(script)
+    command = [sys.executable, "-c", (script := check_script()), "again"]
     assert len(script.strip().splitlines()) <= 33
     shutil.copytree(compared, "again", symlinks=True)
-    command = [sys.executable, "check.py", "again"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "the same: 2 comparisons\n"
     file = Path("again/comparison.json")

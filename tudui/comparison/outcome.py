@@ -249,6 +249,7 @@ def _row(row: Row) -> dict[str, Any]:
         "loss": row.runs[0].planned.config.loss.model_dump(mode="json"),
         "learning_rate": row.learning_rate,
         "seeds": row.seeds,
+        "runs": [name for run in row.runs for name in run.folders],  # the names of their folders
         "diverged": row.diverged,
         "lost_class": list(row.lost_class),
         "failures": {flag: asdict(rate) for flag, rate in row.failures.items()},
