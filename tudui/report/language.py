@@ -83,12 +83,12 @@ def _patterns(section: str) -> list[tuple[re.Pattern[str], str]]:
 
 
 def _pattern(sentence: str) -> str:
-    """Return a regular expression with a group for each {name}; one that begins with `number` is of digits."""
+    """Return a regular expression with a group for each {name}: {number...} is of digits, {part...} may be empty."""
     found, seen = "", set[str]()
     for text, name, _, _ in Formatter().parse(sentence):
         found += re.escape(text)
         if name:
-            kind = r"[\d.,]+" if name.startswith("number") else ".+?"
+            kind = r"[\d.,]+" if name.startswith("number") else ".*?" if name.startswith("part") else ".+?"
             found += f"(?P={name})" if name in seen else f"(?P<{name}>{kind})"
             seen.add(name)
     return found
