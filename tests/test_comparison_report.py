@@ -37,7 +37,6 @@ from tudui.report.paper import latex, table_of, wide_csv
 from tudui.report.protocol import held_equal
 from tudui.report.spreadsheet import csv_text
 from tudui.report.words import needed, p_value, verdict_words
-from tudui.tasks import Metric
 from tudui.tasks.classes import ACCURACY, NLL
 from tudui.text import latex_text
 
