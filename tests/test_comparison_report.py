@@ -33,8 +33,9 @@ from tudui.report.answer import advice, answer, forest
 from tudui.report.document import Forest
 from tudui.report.drawing import _spread, label_ends, new_picture, styles_of
 from tudui.report.html import fragment
-from tudui.report.paper import table_of
+from tudui.report.paper import latex, table_of, wide_csv
 from tudui.report.protocol import held_equal
+from tudui.report.spreadsheet import csv_text
 from tudui.report.words import needed, p_value, verdict_words
 from tudui.tasks.classes import ACCURACY, NLL
 from tudui.text import latex_text
@@ -648,6 +649,32 @@ def test_the_wide_csv_is_comparison_json(compared, tudui):
         assert cells[f"{start}-seeds"] == "3"
         assert cells[f"{start}-verdict"] == verdicts.get((row["variant"], row["label_noise"]), "baseline")
     assert tudui("report", compared, "--csv", "long").out == (compared / "comparison.csv").read_text()
+
+
+def test_tables_for_papers_have_the_tuned_settings(compared):
+    comparison = read_comparison(compared)
+    section = comparison.plan.comparison.model_copy(update={"lr": "tuned", "tune": ("lr", "loss.target_scale")})
+    tuned = replace(comparison, plan=replace(comparison.plan, comparison=section))
+    expected = {}  # the rates of both levels, then the scales of both: only mse has one
+    for row in values_in(compared)["rows"]:
+        expected.setdefault(row["variant"], []).append((row["learning_rate"], row["loss"].get("target_scale")))
+    assert [scale for found in expected.values() for _, scale in found] == [None, None, 1.0, 1.0]
+    scores, _, settings = latex(tuned).partition(r"\end{tabular}")
+    assert cells_of(scores) == cells_of(latex(comparison))
+    shown = {name: [*zip(*found, strict=True)] for name, found in expected.items()}
+    assert cells_of(settings) == {
+        name: [f"{rate:g}" for rate in rates] + ["–" if scale is None else f"{scale:g}" for scale in scales]
+        for name, (rates, scales) in shown.items()
+    }
+    assert r"\multicolumn{2}{c}{learning rate} & \multicolumn{2}{c}{target\_scale}" in settings
+    keys = ("learning_rate", "learning_rate-noise40", "loss.target_scale", "loss.target_scale-noise40")
+    for row in csv.DictReader(io.StringIO(wide_csv(tuned))):
+        found = [float(row[key]) if row[key] else None for key in keys]
+        assert found == [value for values in shown[row["loss"]] for value in values]
+    for row, value in zip(csv.DictReader(io.StringIO(csv_text(tuned))), values_in(compared)["rows"], strict=True):
+        assert float(row["learning_rate"]) == value["learning_rate"]
+        assert row["loss.target_scale"] == str(value["loss"].get("target_scale", ""))
+    assert not {*keys} & {*next(csv.reader(io.StringIO(wide_csv(comparison))))}
 
 
 @pytest.mark.parametrize("flags", [("--latex", "--json"), ("--csv", "wide", "--latex"), ("--latex", "other")])

@@ -112,15 +112,20 @@ def comparison(browser, compared, tmp_path_factory):
 def test_scalars_are_grouped_and_overlay_the_runs(runs):
     runs.open("scalars")
     groups = {
-        "accuracy": 3, "balanced_accuracy": 2, "ece": 2, "gradient_norm": 11, "images_per_second": 1,
-        "learning_rate": 1, "loss": 3, "macro_f1": 2, "nll": 2, "per_class_accuracy": 10, "top5": 2, "update_ratio": 10,
+        "accuracy": 3, "balanced_accuracy": 1, "ece": 1, "gradient_norm": 11, "images_per_second": 1,
+        "learning_rate": 1, "loss": 2, "macro_f1": 1, "nll": 2, "per_class_accuracy": 10, "top5": 2, "update_ratio": 10,
     }  # fmt: skip
     runs.wait(groups, runs.groups)
     runs.wait([RUNS], lambda: runs.find("tf-multi-checkbox", "one.names"))
     shown = set(" ".join(runs.find("tf-multi-checkbox", "one.shadowRoot.textContent")).split())
     assert set(RUNS) <= shown
-    charts = {"accuracy/test", "accuracy/train", "accuracy/validation"}
-    charts |= {"balanced_accuracy/test", "balanced_accuracy/validation"}
+    charts = {
+        "accuracy/test",
+        "accuracy/train",
+        "accuracy/validation",
+        "balanced_accuracy/validation",
+        "ece/validation",
+    }
     runs.wait(dict.fromkeys(charts, 2), lambda: runs.colours("tf-scalar-card", "tag"))
     runs.picture("scalars")
 
@@ -185,15 +190,24 @@ def rows(page: Dashboards) -> list[list[str]]:
     return [by_height[height] for height in sorted(by_height) if by_height[height][0]]
 
 
-def test_hparams_begin_with_what_differs_and_show_the_scores(runs):
-    runs.open("hparams", width=1960, height=700)
+def test_hparams_have_what_differs_and_the_scores_in_the_window(runs):
+    runs.open("hparams", width=1280, height=700)
     runs.wait(["Trial ID", *RUNS], lambda: [row[0] for row in rows(runs)])
     head, ce, l1 = rows(runs)
-    assert head[2:4] == ["loss.name", "optimizer.lr"]
-    assert head[7:10] == ["accuracy/test", "accuracy/train", "accuracy/validation"]
+    assert head[2:7] == ["loss.name", "optimizer.lr", "accuracy/test", "accuracy/train", "accuracy/validation"]
     assert (ce[2:4], l1[2:4]) == (["ce", "0.10000"], ["l1", "0.050000"])
-    assert all(0 < float(score) <= 1 for row in (ce, l1) for score in row[7:10])
+    assert all(0 < float(score) <= 1 for row in (ce, l1) for score in row[4:7])
+    cells = runs.find("vaadin-grid-cell-content", "[one.textContent.trim(), one.getBoundingClientRect().right]")
+    assert dict(cells)["accuracy/train"] < 1280
     runs.picture("hparams", height=640)
+
+
+def test_hparams_of_one_run_have_its_main_settings(browser, trained):
+    with served(trained) as address:
+        page = Dashboards(browser, address)
+        page.open("hparams", width=1280, height=700)
+        main = ["loss.name", "network.name", "optimizer.lr", "accuracy/test"]
+        page.wait(main, lambda: (rows(page) or [[]])[0][2:6])
 
 
 def test_text_shows_the_config_as_it_stands(runs):

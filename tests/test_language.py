@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from string import Formatter
 
@@ -23,11 +23,12 @@ from tudui.comparison.power import Needed
 from tudui.comparison.problems import read_problems
 from tudui.comparison.variance import IMAGES, REST, SUB_SEEDS, Component, Explained
 from tudui.comparison.verdict import Verdict
+from tudui.csv_file import SEPARATORS, CsvFile
 from tudui.report import language, write_report
 from tudui.report.answer import advice, answer
 from tudui.report.content import report_of
 from tudui.report.html import html
-from tudui.report.language import chinese, say, speaking
+from tudui.report.language import chinese, say, say_recorded, speaking
 from tudui.report.paper import MARKS
 from tudui.report.pictures import score_picture
 from tudui.report.problems import report_of_problems
@@ -44,20 +45,42 @@ KEPT = {
 }
 
 
-def asked(tree: ast.AST) -> Iterator[str]:
+def functions_of(path: Path) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+
+
+def bound_in(function: ast.FunctionDef) -> dict[str, list[ast.expr]]:
+    """Return the expressions that each name of a function may be, those in a list too."""
+    bound: dict[str, list[ast.expr]] = {}
+
+    def bind(target: ast.expr, value: ast.expr) -> None:
+        if isinstance(target, ast.Name):
+            bound.setdefault(target.id, []).append(value)
+        elif isinstance(target, ast.Tuple) and isinstance(value, ast.Name):  # a row of a list with a name
+            for row in (row for rows in bound.get(value.id, ()) for row in items_of(rows)):
+                for one, part in zip(target.elts, items_of(row), strict=False):
+                    bind(one, part)
+
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                bind(target, node.value)
+        elif isinstance(node, ast.AugAssign):
+            bind(node.target, node.value)
+    for node in ast.walk(function):
+        if isinstance(node, ast.For | ast.comprehension):
+            bind(node.target, node.iter)
+    return bound
+
+
+def items_of(node: ast.expr) -> list[ast.expr]:
+    return node.elts if isinstance(node, ast.Tuple | ast.List) else []
+
+
+def asked(path: Path) -> Iterator[str]:
     """Yield the English sentences that a file asks the Chinese of, as far as they are written in the same function."""
-    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-        bound: dict[str, list[ast.expr]] = {}
-        for node in ast.walk(function):
-            if isinstance(node, ast.Assign):
-                targets, value = node.targets, node.value
-            elif isinstance(node, ast.For | ast.comprehension):
-                targets, value = [node.target], node.iter
-            else:
-                continue
-            for target in targets:
-                if isinstance(target, ast.Name):
-                    bound.setdefault(target.id, []).append(value)
+    for function in functions_of(path):
+        bound = bound_in(function)
         for node in ast.walk(function):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 if node.func.id == "say":
@@ -69,10 +92,18 @@ def asked(tree: ast.AST) -> Iterator[str]:
 
 
 def texts_of(node: ast.expr, bound: dict[str, list[ast.expr]]) -> Iterator[str]:
-    """Yield the texts that an expression may be."""
+    """Yield the texts that an expression, or what is in its list, may be; a value in a text is 7."""
     match node:
         case ast.Constant(value=str(text)):
             yield text
+        case ast.JoinedStr(values=parts):
+            yield from map("".join, product(*(list(texts_of(part, bound)) or ["7"] for part in parts)))
+        case ast.FormattedValue(value=value) | ast.Starred(value=value):
+            yield from texts_of(value, bound)
+        case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mult()):  # "s" * (number > 1)
+            yield from ("", text)
+        case ast.ListComp(elt=one) | ast.GeneratorExp(elt=one):
+            yield from texts_of(one, bound)
         case ast.IfExp(body=body, orelse=orelse):
             yield from chain(texts_of(body, bound), texts_of(orelse, bound))
         case ast.Tuple(elts=parts) | ast.List(elts=parts):
@@ -85,7 +116,8 @@ def texts_of(node: ast.expr, bound: dict[str, list[ast.expr]]) -> Iterator[str]:
 
 def sentences() -> set[str]:
     """Return the sentences of the code of the report, and the words that it takes from elsewhere."""
-    written = {text for path in REPORT.glob("*.py") for text in asked(ast.parse(path.read_text()))}
+    written = {text for path in REPORT.glob("*.py") for text in asked(path)}
+    written -= {"{number:,} 7", "{number:,} 7s"}  # in `counted` itself
     written |= {text for path in REPORT.glob("*.html") for text in re.findall(r'say\("(.+?)"\)', path.read_text())}
     others = {
         *(verdict.replace("_", " ") for verdict in Verdict), *FAILED.values(), *(words for _, words in MARKS.values()),
@@ -115,6 +147,102 @@ def test_no_chinese_sentence_is_left_over():
     code = " ".join(path.read_text() for path in (ROOT / "tudui").rglob("*.py"))
     outside = {text for text in chinese().keys() - sentences() if f'"{text}"' not in code}
     assert outside <= {"degrees²"}
+
+
+def warnings_in(path: Path) -> Iterator[str]:
+    """Yield what a file has runs record: in a `Warned`, in a list of notes, or returned as a note or a warning."""
+    for function in functions_of(path):
+        bound = bound_in(function)
+        returns = ast.unparse(function.returns) if function.returns else ""
+        gives = "str" in returns and re.search(r"\b(notes?|warnings?|Warn)\b", ast.get_docstring(function) or "")
+        for node in ast.walk(function):
+            match node:
+                case ast.Call(func=ast.Name(id="Warned"), keywords=keywords):
+                    found = [word.value for word in keywords if word.arg == "message"]
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="notes"), attr="append"), args=found):
+                    pass
+                case (
+                    ast.Assign(targets=[ast.Name(id="notes")], value=value)
+                    | ast.AugAssign(target=ast.Name(id="notes"), value=value)
+                    | ast.Assign(targets=[ast.Subscript(value=ast.Name(id="reasons"))], value=value)
+                ):
+                    found = [value]
+                case ast.Return(value=ast.expr() as value) | ast.Yield(value=ast.expr() as value) if gives:
+                    found = [value]
+                case _:
+                    continue
+            for value in found:
+                yield from texts_of(value, bound)
+
+
+NOT_RECORDED = ("report", "cli", "api", "lab", "inference", "config")  # what these rooms note is only printed
+
+
+def recorded() -> set[str]:
+    """Return the warnings that a run or a comparison may record."""
+    rooms = ((path, path.relative_to(ROOT / "tudui").parts[0]) for path in (ROOT / "tudui").rglob("*.py"))
+    texts = {text for path, room in rooms if room not in NOT_RECORDED for text in warnings_in(path)}
+    printed = re.compile("auto: |7; resuming from|its layers have the numbers")
+    return {text for text in texts if not printed.match(text)}
+
+
+def remarks_on_files() -> set[str]:
+    files = (
+        CsvFile(Path("t.csv"), encoding, separator, (), comma=comma)
+        for encoding, separator, comma in product(("UTF-8", "UTF-16"), SEPARATORS, (False, True))
+    )
+    return {remark for file in files for remark in file.remarks}
+
+
+def test_every_warning_has_its_chinese():
+    found = recorded() | remarks_on_files()
+    assert len(found) > 50
+    patterns = [pattern for pattern, _ in language._patterns("warnings")]
+    assert {text for text in found if not any(pattern.fullmatch(text) for pattern in patterns)} == set()
+    left_over = [pattern.pattern for pattern in patterns if not any(map(pattern.fullmatch, found))]
+    assert left_over == []
+
+
+@pytest.mark.parametrize("section", language.RECORDED)
+def test_the_chinese_of_a_warning_puts_in_its_values(section):
+    left_out = {"sample", "samples"}
+    for english, text in language._parts()[section].items():
+        assert fields(english) - left_out <= fields(text) <= fields(english), english
+
+
+@pytest.mark.parametrize(
+    ("warning", "chinese"),
+    [
+        (
+            "collapsed in epoch 2: every validation image is predicted as 'test' (loss l1, peak learning rate 0.1); "
+            "try a lower --lr, a lower --set train.clip, or another loss (2 of 6 runs)",
+            "第 2 轮塌缩：每个验证样本都被预测为 'test'（损失函数 l1，峰值学习率 0.1）；请试更低的 --lr、更低的 --set "
+            "train.clip，或别的损失函数（6 次运行中有 2 次）",
+        ),
+        (
+            "on the 1,000 test images, never predicted: cat, test and 3 more",
+            "在 1,000 个测试样本上，从未预测出的类别：cat, test，另有 3 个",
+        ),
+        (
+            'not held equal, versions: {"torch": "2.5"} in 2 runs; {"torch": "2.6"} in 4 runs',
+            '没有保持一致的是软件版本：2 次运行为 {"torch": "2.5"}；4 次运行为 {"torch": "2.6"}',
+        ),
+        (
+            "absolute error of bias has heavy tails: one test row makes up 80 % of the variance of the mean of l1; "
+            "above 50 %, its intervals may be too short, and its verdicts false in more than 5 % of reports; more test "
+            "rows help",
+            "bias 的绝对误差的分布有重尾：单独一个测试样本就占 l1 的均值的方差的 80 %；超过 50 % 时，置信区间可能偏窄，"
+            "5 % 以上的报告可能有错误的结论；请用更多的测试样本",
+        ),
+        ("t.csv: separated by semicolons, decimal commas", "t.csv：以分号分隔，小数点是逗号"),
+        ("my loss: {odd} (1 of 2 runs)", "程序记录的英文原文：“my loss: {odd}”（2 次运行中有 1 次）"),
+        ("my loss: {odd}", "程序记录的英文原文：“my loss: {odd}”"),
+    ],
+)
+def test_a_recorded_warning_in_chinese(warning, chinese):
+    assert say_recorded(warning) == warning
+    with speaking("zh"):
+        assert say_recorded(warning) == chinese
 
 
 class Visible(HTMLParser):
@@ -157,9 +285,7 @@ def names_in(comparison: Comparison) -> set[str]:
 
 def english_in(text: str, *comparisons: Comparison) -> set[str]:
     names = set().union(*(names_in(one) for one in comparisons))
-    for warning in (warning for one in comparisons for warning in one.warnings):
-        text = text.replace(warning, "")  # the words that a run recorded
-    text = re.sub(r"outliers\d+/seed\d+", "", text)
+    text = re.sub(r"outliers\d+(/seed\d+)?", "", text)
     return set(re.findall("[A-Za-z]{2,}", text)) - names - KEPT
 
 

@@ -122,7 +122,7 @@ def load_initial(path: Path, model: nn.Module, network: NetworkParameters, shape
     kinds = {"not loaded": left, "not used": [str(name) for name in read.tensors if name not in own]}
     parts = [f"{kind}: {_some(names)}" for kind, names in kinds.items() if names]
     model.load_state_dict({**own, **tensors})
-    return ["; ".join([f"{read.origin}: {len(tensors)} of {len(own)} tensors fit", *parts])] if parts else []
+    return [f"{read.origin}: {len(tensors)} of {len(own)} tensors fit; {'; '.join(parts)}"] if parts else []
 
 
 def _some(names: Sequence[str]) -> str:

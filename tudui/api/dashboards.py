@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from os import fspath
 from pathlib import Path
+from typing import Any
 
 from tudui.api.configs import Named
 from tudui.api.console import note
@@ -22,6 +23,7 @@ from tudui.text import in_a_line
 EVENTS = "tensorboard"  # the folder of a run's event files, and of a comparison's
 # makes TensorBoard give one colour to runs with the same name before the last dash: the seeds of a loss
 BY_LOSS = "?runColorGroup=regex:(.*)-"
+IF_NONE_DIFFERS = ("loss.name", "network.name", "optimizer.lr")  # the settings under HParams
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def _launch(folder: Path, *, host: str, port: int, in_a_process: bool) -> str:
     """
     from tensorboard import program
 
-    server = program.TensorBoard()
+    server = program.TensorBoard(plugins=_pages())
     load_fast = "auto" if in_a_process else "false"
     server.configure(
         argv=["tensorboard", "--logdir", str(folder), "--host", host, "--port", str(port), "--load_fast", load_fast]
@@ -90,6 +92,28 @@ def _launch(folder: Path, *, host: str, port: int, in_a_process: bool) -> str:
             return str(server.launch())
     except program.TensorBoardServerException as error:
         raise UsageError(f"--host {host} --port {port}: {error}; omit both to use a free port") from None
+
+
+def _pages() -> list[Any]:
+    """Return TensorBoard's pages, of which HParams shows only those settings of single runs that differ.
+
+    It begins with five settings, whether they differ or not, and so the scores are outside of a window of 1,280 pixels.
+    """
+    from tensorboard import default
+    from tensorboard.plugins.hparams.backend_context import Context
+    from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
+
+    class Differing(Context):  # type: ignore[misc]
+        def _compute_hparam_infos(self, runs: Any) -> list[Any]:  # not called for a comparison, which names its columns
+            found = super()._compute_hparam_infos(runs)
+            return [one for one in found if one.differs] or [one for one in found if one.name in IF_NONE_DIFFERS]
+
+    class HParams(HParamsPlugin):  # type: ignore[misc]
+        def __init__(self, context: Any) -> None:
+            super().__init__(context)
+            self._context = Differing(context)
+
+    return [HParams if page is HParamsPlugin else page for page in default.get_plugins()]
 
 
 def _link(runs: Path, shown: Path) -> None:

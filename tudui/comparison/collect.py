@@ -63,17 +63,19 @@ def _by_second_metric(found: Comparison) -> Comparison:
 def _warnings(records: Sequence[RunRecord]) -> list[str]:
     """Return the runs' warnings and differences in versions and hardware, each with its number of runs."""
     counts = Counter(message for record in records for message in dict.fromkeys(record.warnings))
-    found = [f"{message} ({count} of {len(records)} runs)" for message, count in counts.items()]
+    notes = [f"{message} ({count} of {len(records)} runs)" for message, count in counts.items()]
     for what in ("versions", "hardware"):
         kinds = Counter(
             json.dumps(record.result.model_dump(include={what})[what], sort_keys=True) for record in records
         )
         if len(kinds) > 1:
-            found.append(f"not held equal, {what}: " + "; ".join(f"{kind} in {n} runs" for kind, n in kinds.items()))
-    return found
+            each = "; ".join(f"{kind} in {n} runs" for kind, n in kinds.items())
+            notes.append(f"not held equal, {what}: {each}")
+    return notes
 
 
 def _chosen_later(plan: Plan) -> Iterator[str]:
+    """Yield a warning if the number of seeds was chosen after a report."""
     if seen := plan.comparison.reported_at:
         yield (
             f"this comparison was reported before, with {' and '.join(map(str, seen))} seeds: if the number "

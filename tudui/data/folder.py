@@ -105,7 +105,7 @@ def version_of(path: Path) -> tuple[int, ...]:
 
 
 def _refuse(root: Path, bad: Mapping[str, str], number: int, config: DataConfig) -> str:
-    """Return that some of the images cannot be read; DataError if that is not accepted, or if none can."""
+    """Return a note that some of the images cannot be read; DataError if that is not accepted, or if none can."""
     listed = f"{root}: {len(bad)} of {number} images cannot be read: {some_of(bad)}"
     if config.on_bad_image == "refuse":
         raise DataError(f"{listed}; fix or delete them, or skip them with --on-bad-image skip")

@@ -110,13 +110,14 @@ def _kept(features: Sequence[Column], file: CsvFile) -> tuple[list[Column], list
     rows = [one.name for one in kept if one.kind == "numbers" and one.numbers_rows]
     ids = [one.name for one in kept if one.name not in rows and _named_as_id(one.name)]
     out = left_out_by(",".join([*rows, *ids]))
-    notes = {
-        f"columns with more than {kept[0].most} different or very long texts (ids, names) are left out": (many, ""),
-        "columns without values are left out": (empty, ""),
-        "these columns only number the rows": (rows, f"; {out}"),
-        "these columns look like ids": (ids, f"; {out}"),
-    }
-    return kept, [f"{file.path}: {what}: {listed(names)}{way}" for what, (names, way) in notes.items() if names]
+    too_many = f"columns with more than {kept[0].most} different or very long texts (ids, names) are left out"
+    found = [
+        (many, f"{too_many}: {listed(many)}"),
+        (empty, f"columns without values are left out: {listed(empty)}"),
+        (rows, f"these columns only number the rows: {listed(rows)}; {out}"),
+        (ids, f"these columns look like ids: {listed(ids)}; {out}"),
+    ]
+    return kept, [f"{file.path}: {note}" for names, note in found if names]
 
 
 def _named_as_id(name: str) -> bool:

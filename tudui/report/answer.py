@@ -10,7 +10,7 @@ from tudui.comparison.statistics import ALPHA
 from tudui.comparison.verdict import Verdict
 from tudui.report import for_numbers, words
 from tudui.report.document import Axis, Best, Block, Claim, Forest, Lead, Near, Notice, Paragraph, Table
-from tudui.report.language import say
+from tudui.report.language import say, say_recorded
 from tudui.report.paper import table_of
 from tudui.report.words import UNKNOWN, noise_words
 from tudui.tasks import Unit
@@ -30,7 +30,7 @@ def answer(comparison: Comparison) -> Iterator[Block]:
     yield from map(Paragraph, words.folds(comparison))
     if comparison.second:
         yield Paragraph(for_numbers.judged(comparison))
-    yield from (Notice(say("Warning: {text}.", text=text)) for text in comparison.warnings)
+    yield from (Notice(say("Warning: {text}.", text=say_recorded(text))) for text in comparison.warnings)
     if len(comparison.noise_levels) > 1:
         yield paper_table(comparison)
 

@@ -10,7 +10,7 @@ from tudui.comparison.problems import Problems
 from tudui.comparison.verdict import Verdict
 from tudui.report import words
 from tudui.report.answer import levels_words
-from tudui.report.language import say
+from tudui.report.language import say, say_recorded
 from tudui.report.protocol import held_equal, rates_words
 from tudui.report.words import counted, listed, title_of_score
 
@@ -141,7 +141,7 @@ def protocol_of_problems(problems: Problems) -> Iterator[str]:
     if first.plan.comparison.explain_variance:
         yield say("What the scores vary with is in the report of each problem.")
     for name, one in problems.comparisons.items():
-        yield from (say("Warning, {name}: {text}.", name=name, text=text) for text in one.warnings)
+        yield from (say("Warning, {name}: {text}.", name=name, text=say_recorded(text)) for text in one.warnings)
 
 
 def _all_in_one(problems: Problems) -> Comparison:

@@ -1,17 +1,20 @@
 """The language of a report. Code writes a sentence in English, `say` gives it in the reader's; see chinese.toml."""
 
+import re
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Literal
 
 from tudui.style import notes_on
 
 Language = Literal["en", "zh"]
 TAGS = {"en": "en", "zh": "zh-CN"}  # of HTML
+RECORDED = ("warnings", "parts-of-warnings", "names-in-warnings")  # sections for texts with their values
 
 _spoken: ContextVar[Language] = ContextVar("spoken", default="en")
 
@@ -48,12 +51,57 @@ def say(sentence: str, **values: object) -> str:
     return sentence.format(**values) if values else sentence
 
 
+def say_recorded(warning: str) -> str:
+    """Return a warning, which runs record in English, in the language of the report; one it does not know is quoted."""
+    if _spoken.get() == "en":
+        return warning
+    return _fitting(warning, "warnings") or say("recorded in English: “{text}”", text=warning)
+
+
+def _fitting(text: str, section: str) -> str | None:
+    """Return the Chinese of a text by the first sentence of a section that fits it; None if none does."""
+    for pattern, translation in _patterns(section):
+        if found := pattern.fullmatch(text):
+            return translation.format(**{name: _value(name, value) for name, value in found.groupdict().items()})
+    return None
+
+
+def _value(name: str, value: str) -> str:
+    """Return what stands for {name} in a warning: words are translated, what the user named is not."""
+    if name == "warning":
+        return say_recorded(value)
+    if name.startswith("names"):
+        return _fitting(value, "names-in-warnings") or value
+    return (_fitting(value, "parts-of-warnings") or say(value)) if name.startswith("part") else value
+
+
+@cache
+def _patterns(section: str) -> list[tuple[re.Pattern[str], str]]:
+    return [
+        (re.compile(_pattern(english), re.DOTALL), translation) for english, translation in _parts()[section].items()
+    ]
+
+
+def _pattern(sentence: str) -> str:
+    """Return a regular expression with a group for each {name}: {number...} is of digits, {part...} may be empty."""
+    found, seen = "", set[str]()
+    for text, name, _, _ in Formatter().parse(sentence):
+        found += re.escape(text)
+        if name:
+            kind = r"[\d.,]+" if name.startswith("number") else ".*?" if name.startswith("part") else ".+?"
+            found += f"(?P={name})" if name in seen else f"(?P<{name}>{kind})"
+            seen.add(name)
+    return found
+
+
 @cache
 def chinese() -> dict[str, str]:
-    """Return the Chinese of each English sentence."""
-    return {english: text for part in _parts().values() for english, text in part.items()}
+    """Return the Chinese of each English sentence of the report."""
+    parts = (part for name, part in _parts().items() if name not in RECORDED)
+    return {english: text for part in parts for english, text in part.items()}
 
 
+@cache
 def _parts() -> dict[str, dict[str, str]]:
     return tomllib.loads(Path(__file__).with_name("chinese.toml").read_text(encoding="utf-8"))
 

@@ -1,7 +1,7 @@
 """The table that papers print: a row per loss, a column per share of wrong labels; as LaTeX and as CSV."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 
@@ -10,7 +10,9 @@ from tudui.comparison.pairs import every_pair_of
 from tudui.comparison.runs import cell_name
 from tudui.comparison.statistics import Summary
 from tudui.comparison.verdict import Verdict
+from tudui.config.comparison import OF_LOSS
 from tudui.report.language import say, tag
+from tudui.report.tables import chosen_settings
 from tudui.report.words import counted, listed, number, number_of_seeds, test_samples, title_of_score
 from tudui.text import csv_name, latex_text
 
@@ -70,29 +72,43 @@ def _best(rows: list[Row], comparison: Comparison) -> Row | None:
 
 
 def latex(comparison: Comparison) -> str:
-    """Return the table in LaTeX; it needs the package booktabs."""
-    metric, levels = comparison.metric, comparison.noise_levels
+    """Return the table in LaTeX, and one of the settings that were tuned; it needs the package booktabs."""
+    metric, plan = comparison.metric, comparison.plan.comparison
+    numbers = comparison.task.kind == "numbers"
+    spoiled = say("training targets made outliers") if numbers else say("training labels made wrong")
+    title = spoiled if len(comparison.noise_levels) > 1 else latex_text(title_of_score(metric))
+    scores = {name: [_latex_cell(cell, comparison) for cell in cells] for name, cells in table_of(comparison).items()}
     lines = [
         r"% needs \usepackage{booktabs}" + ("" if tag() == "en" else r" and \usepackage{ctex}, for XeLaTeX"),
         r"\begin{table}",
         r"  \centering",
         rf"  \caption{{{_caption(comparison)}}}",
-        r"  \medskip",
-        rf"  \begin{{tabular}}{{l{'r' * len(levels)}}}",
-        r"    \toprule",
+        *_tabular(comparison, [title], scores),
     ]
-    shares = " & ".join(rf"{100 * comparison.wrong_share(noise):.3g}\,\%" for noise in levels)
-    numbers = comparison.task.kind == "numbers"
-    spoiled = say("training targets made outliers") if numbers else say("training labels made wrong")
-    if len(levels) > 1:
-        lines += [rf"    & \multicolumn{{{len(levels)}}}{{c}}{{{spoiled}}} \\",
-                  rf"    \cmidrule(l){{2-{len(levels) + 1}}}", rf"    {say('loss')} & {shares} \\"]  # fmt: skip
-    else:
-        lines += [rf"    {say('loss')} & {latex_text(title_of_score(metric))} \\"]
-    lines += [r"    \midrule"]
-    for variant, cells in table_of(comparison).items():
-        lines += [rf"    {latex_text(variant)} & {' & '.join(_latex_cell(cell, comparison) for cell in cells)} \\"]
-    return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}", ""])
+    if plan.lr == "tuned":
+        titles, chosen = [say("learning rate"), *map(latex_text, plan.tuned_parameters)], chosen_settings(comparison)
+        settings = {
+            name: [latex_text(chosen[name, level][place]) for place in range(len(titles)) for level in plan.levels]
+            for name in plan.variants
+        }
+        lines += _tabular(comparison, titles, settings)
+    return "\n".join([*lines, r"\end{table}", ""])
+
+
+def _tabular(comparison: Comparison, titles: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a table with a row per loss, and under each title a column per noise level."""
+    shares = [rf"{100 * comparison.wrong_share(noise):.3g}\,\%" for noise in comparison.noise_levels]
+    many, head = len(shares), titles
+    lines = ["", r"  \medskip", rf"  \begin{{tabular}}{{l{'r' * many * len(titles)}}}", r"    \toprule"]
+    if many > 1:
+        groups = " & ".join(rf"\multicolumn{{{many}}}{{c}}{{{title}}}" for title in titles)
+        ends = range(many + 1, many * len(titles) + 2, many)
+        rules = " ".join(rf"\cmidrule(l){{{end - many + 1}-{end}}}" for end in ends)
+        lines += [rf"    & {groups} \\", f"    {rules}"]
+        head = shares * len(titles)
+    lines += [rf"    {' & '.join([say('loss'), *head])} \\", r"    \midrule"]
+    lines += [rf"    {' & '.join([latex_text(name), *cells])} \\" for name, cells in rows.items()]
+    return [*lines, r"    \bottomrule", r"  \end{tabular}"]
 
 
 def _latex_cell(cell: Cell, comparison: Comparison) -> str:
@@ -130,18 +146,25 @@ def _caption(comparison: Comparison) -> str:
     )  # fmt: skip
     against = [say("{marks}; no mark: not decided.", marks=say(", ").join(marks))] if marks else []
     tests = "Tests at level 0.05 over seeds and test {samples}, corrected by Holm's method."
-    return say(" ").join([text, *against, say(tests, samples=comparison.samples)])
+    tuned = comparison.plan.comparison.lr == "tuned"
+    below = [say("Below: the settings that were best on validation.")] if tuned else []
+    return say(" ").join([text, *against, say(tests, samples=comparison.samples), *below])
 
 
 def wide_csv(comparison: Comparison) -> str:
-    """Return the table as CSV: a row per loss; per noise level mean, deviation, seeds and verdict."""
+    """Return the table as CSV: a row per loss; per noise level mean, deviation, seeds, verdict, and what was tuned."""
     file = StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    names = [cell_name(comparison.metric.name, noise) for noise in comparison.noise_levels]
+    levels, plan = comparison.noise_levels, comparison.plan.comparison
+    names = [cell_name(comparison.metric.name, noise) for noise in levels]
     columns = [f"{name}{end}" for name in names for end in ("", "-sd", "-seeds", "-best", "-verdict")]
-    writer.writerow(["loss", *columns])
+    tuned = ["learning_rate", *(OF_LOSS + name for name in plan.tuned_parameters)] if plan.lr == "tuned" else []
+    writer.writerow(["loss", *columns, *(cell_name(name, noise) for name in tuned for noise in levels)])
+    settings = {(row.variant, row.label_noise): _settings(row, plan.tuned_parameters) for row in comparison.rows}
     for variant, cells in table_of(comparison).items():
-        writer.writerow([csv_name(variant), *(value for cell in cells for value in _csv_cells(cell))])
+        values = [value for cell in cells for value in _csv_cells(cell)]
+        values += [settings[variant, noise].get(name) for name in tuned for noise in levels]
+        writer.writerow([csv_name(variant), *values])
     return file.getvalue()
 
 
@@ -149,3 +172,8 @@ def _csv_cells(cell: Cell) -> Iterator[object]:
     yield from (None, None, 0) if cell.score is None else (cell.score.mean, cell.score.sd, cell.score.n)
     yield "best" if cell.is_best else "near" if cell.is_near else ""
     yield cell.pair.verdict.value if cell.pair else "baseline"
+
+
+def _settings(row: Row, parameters: Sequence[str]) -> dict[str, float]:
+    of_loss = {OF_LOSS + name: value for name, value in row.parameters(parameters).items()}
+    return {"learning_rate": row.learning_rate, **of_loss}

@@ -6,6 +6,7 @@ from io import StringIO
 from typing import Any
 
 from tudui.comparison.outcome import Comparison
+from tudui.config.comparison import OF_LOSS
 from tudui.text import csv_name
 
 Cells = Iterator[tuple[str, Any]]
@@ -27,6 +28,7 @@ def csv_text(comparison: Comparison) -> str:
 
 def _columns(row: dict[str, Any], pair: dict[str, Any], comparison: Comparison) -> Cells:
     yield from _cells(row, "", "name", "variant", comparison.level_name, "learning_rate")
+    yield from _cells(row["loss"], OF_LOSS, *comparison.plan.comparison.tuned_parameters)
     yield "seeds", len(row["seeds"])
     yield "seeds_diverged", len(row["diverged"])
     yield "seeds_lost_class", len(row["lost_class"])

@@ -145,13 +145,18 @@ def _value(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-def differing_table(comparison: Comparison) -> Table:
-    """Return what differs between the variants: the loss section, the learning rate and other tuned settings."""
-    levels, tuned = comparison.noise_levels, comparison.plan.comparison.tuned_parameters
-    chosen = {
+def chosen_settings(comparison: Comparison) -> dict[tuple[str, float], list[str]]:
+    """Return the learning rate and the tuned settings of each variant and noise level."""
+    return {
         (row.variant, row.label_noise): [f"{row.learning_rate:g}", *_tuned_cells(row, comparison)]
         for row in comparison.rows
     }
+
+
+def differing_table(comparison: Comparison) -> Table:
+    """Return what differs between the variants: the loss section, the learning rate and other tuned settings."""
+    levels, tuned = comparison.noise_levels, comparison.plan.comparison.tuned_parameters
+    chosen = chosen_settings(comparison)
     head = [say("variant"), say("loss section")]
     head += [
         say("{name}, {noise}", name=name, noise=noise_words(comparison, level))

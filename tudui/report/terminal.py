@@ -14,7 +14,7 @@ from tudui.report import for_numbers, words
 from tudui.report.answer import advice as which_to_use
 from tudui.report.answer import forest
 from tudui.report.conclusions import conclusions, have_mean, protocol_of_problems, why_no_mean
-from tudui.report.language import say
+from tudui.report.language import say, say_recorded
 from tudui.report.problems import long_heads, rare_heads, tally_tables
 from tudui.report.protocol import held_equal
 from tudui.report.variance import advice, variance_table
@@ -48,7 +48,7 @@ def terminal(comparison: Comparison, console: Console) -> None:
     if comparison.second:
         console.print(for_numbers.judged(comparison), style="dim")
     for text in comparison.warnings:
-        console.print(f"[yellow]{say('warning: ')}[/]{escape(text)}")
+        console.print(f"[yellow]{say('warning: ')}[/]{escape(say_recorded(text))}")
     if comparison.unequal:
         console.print(f"[yellow]{say('warning: ')}[/]{escape(held_equal(comparison))}")
     if comparison.explained:

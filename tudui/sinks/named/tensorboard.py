@@ -150,8 +150,10 @@ def _steps(event: StepEnd) -> Iterator[Summary]:
 
 
 def _scores(event: Evaluated, data: Dataset, *, detailed: bool) -> Iterator[Summary]:
+    metrics = {metric.name for metric in data.task.metrics}
     for name, value in event.values().items():
-        yield scalar(f"{name}/{event.split}", value)
+        if event.split != "test" or name in metrics:  # one point is no curve: for HParams, which takes it from there
+            yield scalar(f"{name}/{event.split}", value)
     if isinstance(data.task, Numbers):
         yield from _of_numbers(event, data, data.task, detailed=detailed)
         return
