@@ -69,7 +69,9 @@ def _warnings(records: Sequence[RunRecord]) -> list[str]:
             json.dumps(record.result.model_dump(include={what})[what], sort_keys=True) for record in records
         )
         if len(kinds) > 1:
-            found.append(f"not held equal, {what}: " + "; ".join(f"{kind} in {n} runs" for kind, n in kinds.items()))
+            found.append(
+                f"not equal for all runs, {what}: " + "; ".join(f"{kind} in {n} runs" for kind, n in kinds.items())
+            )
     return found
 
 

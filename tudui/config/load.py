@@ -1,6 +1,7 @@
 """Load a config: the command line overrides the file, which overrides the defaults; report all problems together."""
 
 import copy
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,7 +179,8 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
     merge = Merge.of_file(path)
     merge.add_overrides(overrides)
     if "comparison" in merge.values:
-        merge.problem(("comparison",), "this is the plan of a comparison; run it with: tudui compare-losses")
+        plan = f" --config {shlex.quote(str(path))}" if path else ""
+        merge.problem(("comparison",), f"this is the plan of a comparison; run it with: tudui compare-losses{plan}")
         raise ConfigError(merge.problems[-1:])
     config = validate(merge)
     if problem := fits_or_problem(config.loss, merge):
@@ -197,7 +199,9 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
         if rate is None:
             merge.check_kind()
             place = merge.place(("optimizer", "name"), ("loss", "name"), ("network", "name"))
-            raise ConfigError([f"{place}: optimizer.lr: no recipe for {recipe}; set a rate, for example --lr 0.05"])
+            raise ConfigError(
+                [f"{place}: optimizer.lr: no learning rate was measured for {recipe}; set one, for example --lr 0.05"]
+            )
         of_any = f"{config.optimizer.name} for any loss"
         optimizer = config.optimizer.model_copy(update={"lr": rate})
         config = config.model_copy(update={"optimizer": optimizer})
