@@ -62,8 +62,9 @@ def compare_losses_command(
 ) -> None:
     """Compare losses: train the same network with each loss over several seeds and report which is better.
 
-    Run the same command again to resume. Without --config, the plan is `compare`: four losses on digits. Several
-    names after --network or --data, between commas, are a grid of problems: a comparison for each, and a summary.
+    Run the same command again to resume. Without --config, the plan is `compare`: four losses on digits. With
+    several names after --network or --data, separated by commas, each combination is a problem with its own comparison,
+    and a summary shows them together.
 
     Examples:
       tudui compare-losses --network mlp,linear --data diabetes

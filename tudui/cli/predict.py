@@ -53,9 +53,9 @@ def predict_command(
 ) -> None:
     """Predict the most probable classes of each image or row, or its numbers in the target's unit.
 
-    A network for a table takes CSV files with its columns. If classes are known, as those of folders that are named
-    after them, accuracy is printed at the end. --out also has the true class, if it is known, and the split; a file
-    with other than English letters begins with a mark (BOM), so that Excel shows them.
+    A network for a table reads CSV files with the same columns. If the classes are known, for example from the names
+    of the folders, the accuracy is printed at the end. The file of --out also has the true class, if it is known, and
+    the split. If it contains letters that are not English, it begins with a byte order mark (BOM) for Excel.
 
     Examples:
       tudui predict runs/digits-ce-seed0 seven.png

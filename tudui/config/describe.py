@@ -82,7 +82,7 @@ def _what(detail: ErrorDetails, key: Key, fields: list[str], model: type[BaseMod
             hint = f"; write a colon and a space: '{word}: '"
         return "must be a section with keys and values", f" (got {shorten(got)}){hint}"
     if kind == "too_short":
-        return f"needs at least {detail['ctx']['min_length']}", f" (got {shorten(got)})"
+        return f"must contain at least {detail['ctx']['min_length']}", f" (got {shorten(got)})"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     hint = _remedy(got, kind, key, model)
     if kind == "literal_error" and isinstance(got, str) and not hint:
