@@ -105,20 +105,18 @@ def odd(monkeypatch):
 
 def test_rates_belong_to_the_network(odd, monkeypatch):
     assert load_config(None, [parse_set("network=odd")]).config.optimizer.lr == 0.02
-    with pytest.raises(
-        ConfigError, match="no learning rate was measured for l1, form recipe, sgd, network odd; set one"
-    ):
+    with pytest.raises(ConfigError, match="no measured rate for l1, form recipe, sgd, network odd; set one"):
         load_config(None, [parse_set("network=odd"), parse_set("loss=l1")])
     own = LossSpec(name="own", formula="0", build=lambda parameters, task: None, rates={("odd", "recipe", "sgd"): 0.3})
     monkeypatch.setitem(loss_specs(), "own", own)
     assert load_config(None, [parse_set("network=odd"), parse_set("loss=own")]).config.optimizer.lr == 0.3
-    with pytest.raises(ConfigError, match="no learning rate was measured for own"):
+    with pytest.raises(ConfigError, match="no measured rate for own"):
         load_config(None, [parse_set("loss=own")])
 
 
 def test_an_optimizer_has_a_rate_for_losses_without_a_recipe(monkeypatch):
     of_loss = "loss={name: l1, input: probabilities}"
-    with pytest.raises(ConfigError, match="no learning rate was measured for l1, form probabilities, adam"):
+    with pytest.raises(ConfigError, match="no measured rate for l1, form probabilities, adam"):
         load_config(None, [parse_set("optimizer=adam"), parse_set(of_loss)])
     monkeypatch.setattr(AdamConfig, "usual_rate", 0.003)
     loaded = load_config(None, [parse_set("optimizer=adam"), parse_set(of_loss)])

@@ -93,7 +93,7 @@ def _recipe(plan: Plan, variant: str) -> float:
         return rate
     recipe = recipe_name(plan.base.network, loss, optimizer, task)
     advice = "use --lr tuned, or --lr same --set optimizer.lr=RATE"
-    raise ConfigError([f"comparison.variants.{variant}: no learning rate was measured for {recipe}; {advice}"])
+    raise ConfigError([f"comparison.variants.{variant}: no measured rate for {recipe}; {advice}"])
 
 
 def cell_name(variant: str, noise: float, word: str = "noise") -> str:

@@ -1,7 +1,6 @@
 """Load a config: the command line overrides the file, which overrides the defaults; report all problems together."""
 
 import copy
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,9 +178,8 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
     merge = Merge.of_file(path)
     merge.add_overrides(overrides)
     if "comparison" in merge.values:
-        plan = f" --config {shlex.quote(str(path))}" if path else ""
-        merge.problem(("comparison",), f"this is the plan of a comparison; run it with: tudui compare-losses{plan}")
-        raise ConfigError(merge.problems[-1:])
+        why = "this is the plan of a comparison; type: tudui compare-losses" + (f" --config {path}" if path else "")
+        raise ConfigError([f"{merge.place(('comparison',))}: comparison: {why}"])
     config = validate(merge)
     if problem := fits_or_problem(config.loss, merge):
         raise ConfigError([f"{merge.place(('loss', 'name'))}: loss.name: {problem}"])
@@ -199,9 +197,7 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
         if rate is None:
             merge.check_kind()
             place = merge.place(("optimizer", "name"), ("loss", "name"), ("network", "name"))
-            raise ConfigError(
-                [f"{place}: optimizer.lr: no learning rate was measured for {recipe}; set one, for example --lr 0.05"]
-            )
+            raise ConfigError([f"{place}: optimizer.lr: no measured rate for {recipe}; set one, for example --lr 0.05"])
         of_any = f"{config.optimizer.name} for any loss"
         optimizer = config.optimizer.model_copy(update={"lr": rate})
         config = config.model_copy(update={"optimizer": optimizer})
