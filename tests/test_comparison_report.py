@@ -207,7 +207,7 @@ def test_what_the_report_says_beside_its_numbers(compared, reported):
         assert values["command"] in text
         assert f"torch {values['versions']['torch']}" in text
         assert values["hashes"]["noise0/seed0"]["initial_weights"][:8] in text
-        assert "Held equal for one seed" in text
+        assert "Equal for every loss with the same seed" in text
         assert "no loss is ranked by its own value" in text
         assert "No interval is corrected" in text
         assert advice(read_comparison(compared)) in text
@@ -364,10 +364,10 @@ def test_what_was_not_held_equal_is_said(compared):
     hashes["noise0/seed1"]["labels"] = ["a" * 64, "b" * 64]
     unequal = replace(comparison, hashes=hashes)
     said = held_equal(unequal)
-    assert "NOT held equal" in said
+    assert "NOT equal" in said
     assert "labels" in said
     assert said in " ".join(printed(terminal, unequal).split())
-    assert "NOT held equal" not in printed(terminal, comparison)
+    assert "NOT equal" not in printed(terminal, comparison)
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_what_was_not_held_equal_is_said(compared):
         ({0: ["worse", *OPEN]}, "Undecided: no other loss is shown to be better than ce."),
         ({0: ["worse"]}, "Keep ce: v0 is worse."),
         ({0: ["worse", "worse"]}, "Keep ce: every other loss is worse."),
-        ({0: ["equivalent", "identical"]}, "Any will do: v0 and v1 are equivalent to ce."),
+        ({0: ["equivalent", "identical"]}, "Use any of them: v0 and v1 are equivalent to ce."),
         ({0: ["worse", "equivalent"]}, "Keep ce: no other loss is better."),
         ({0: ["unstable"]}, "Undecided: no other loss is shown to be better than ce."),
         ({0: ["no_verdict"]}, "No verdict: one seed shows no spread. Repeat the comparison with --seeds 3 or more."),

@@ -119,7 +119,7 @@ def test_machines_with_different_configs_are_refused(tmp_path):
     first = launch(*TRAIN, "--lr", "0.002", "-o", "two", torchrun=(*nodes, "--node-rank", "0"))
     output = finish(first, code=1)
     finish(other, code=1)
-    assert output.count("this process and the first have other settings") == 1
+    assert output.count("this process and the first have different settings") == 1
     said = set(re.findall(r"[(,] ?([a-z_.]+) \S+ not ", output))
     assert said == {setting.partition("=")[0] for setting in settings}
     assert not Path("two").exists()

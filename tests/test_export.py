@@ -216,7 +216,7 @@ def test_where_the_data_is_gone_random_bytes_are_computed(class_folders, tmp_pat
     card = Path("run.onnx.md").read_text()
     assert str(tmp_path) not in card
     assert "- data set: folder:pictures" in card
-    assert "pictures has no test images: a stratified fifth (8 images)" in card
+    assert "pictures has no test images, so a stratified fifth (8 images)" in card
     assert str(tmp_path).encode() not in Path("run.onnx").read_bytes()
 
 

@@ -276,7 +276,7 @@ def test_folds_of_a_table_of_numbers(tudui):
         ("train --data folder:pictures --set data.fold=2", 2, "data.folds"),
         ("train --data folder:pictures --set data.folds=3 --set data.fold=4", 2, "there are 3 folds"),
         ("compare-losses --data folder:parts --folds 3", 3, "test images of its own"),
-        ("train --data folder:alone --set data.folds=3", 3, "class b has one of the images"),
+        ("train --data folder:alone --set data.folds=3", 3, "class b is in only one of the images"),
     ],
 )
 def test_what_folds_cannot_do_is_said_in_one_line(command, code, named, folded, tudui):

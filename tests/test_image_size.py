@@ -321,7 +321,7 @@ def test_a_large_folder_is_mapped_and_the_same_as_image_by_image(cache, squares,
         says = capfd.readouterr().err
         assert ("401 images of 512 x 512 pixels take 0.3 GB in " in says) == (not again or not cache)
         assert list(source.unreadable) == ["odd/torn.png"]
-        assert [note for note in source.notes if "anew" in note] == []
+        assert [note for note in source.notes if "decoded again" in note] == []
     found = list(Path("cache").rglob("images.npy"))
     assert len(found) == cache
     assert not list(Path("cache").rglob(".writing-*"))

@@ -111,7 +111,7 @@ def test_a_row_that_is_there_twice_is_said_and_refused_if_the_targets_differ(fla
     write([*rows, rows[5], rows[6]])
     source = read(flat)
     assert len(source.files) == 40
-    assert any("2 rows are there twice" in note for note in source.notes)
+    assert any("2 rows are repeated" in note for note in source.notes)
     write([*rows, ["0005", "even" if label(5) == "odd" else "odd"]])
     with pytest.raises(DataError, match=r"labels\.csv:42: 0005 has another target on line 7"):
         read(flat)

@@ -224,7 +224,7 @@ def test_the_chinese_of_a_warning_puts_in_its_values(section):
             "在 1,000 个测试样本上，从未预测出的类别：cat, test，另有 3 个",
         ),
         (
-            'not held equal, versions: {"torch": "2.5"} in 2 runs; {"torch": "2.6"} in 4 runs',
+            'not equal for all runs, versions: {"torch": "2.5"} in 2 runs; {"torch": "2.6"} in 4 runs',
             '没有保持一致的是软件版本：2 次运行为 {"torch": "2.5"}；4 次运行为 {"torch": "2.6"}',
         ),
         (

@@ -93,18 +93,18 @@ def test_images_in_no_class_are_counted(tudui, tmp_path):
         fill(tmp_path / "flat" / part, classes=("",), count=7)
     answer = tudui("data", "check", "flat")
     assert answer.code == 3
-    assert "flat/train: 7 images, but in no class" in answer.err
+    assert "flat/train: 7 images in no class folder" in answer.err
     assert "flat/train/CLASS/*.jpg" in answer.err
     fill(tmp_path / "part" / "train")
     fill(tmp_path / "part" / "test1", classes=("",), count=5)
     answer = tudui("data", "check", "part")
     assert answer.code == 3
-    assert "part/test1: 5 images, but in no class" in answer.err
+    assert "part/test1: 5 images in no class folder" in answer.err
     fill(tmp_path / "some")
     photograph(0).save(tmp_path / "some" / "loose.png")
     answer = tudui("data", "check", "some")
     assert answer.code == 0
-    assert "some: 1 image in no class ignored" in answer.err
+    assert "some: 1 image in no class folder ignored" in answer.err
 
 
 def test_a_train_is_also_a_vehicle(tudui, tmp_path):

@@ -105,18 +105,18 @@ def odd(monkeypatch):
 
 def test_rates_belong_to_the_network(odd, monkeypatch):
     assert load_config(None, [parse_set("network=odd")]).config.optimizer.lr == 0.02
-    with pytest.raises(ConfigError, match="no recipe for l1, form recipe, sgd, network odd; set a rate"):
+    with pytest.raises(ConfigError, match="no measured rate for l1, form recipe, sgd, network odd; set one"):
         load_config(None, [parse_set("network=odd"), parse_set("loss=l1")])
     own = LossSpec(name="own", formula="0", build=lambda parameters, task: None, rates={("odd", "recipe", "sgd"): 0.3})
     monkeypatch.setitem(loss_specs(), "own", own)
     assert load_config(None, [parse_set("network=odd"), parse_set("loss=own")]).config.optimizer.lr == 0.3
-    with pytest.raises(ConfigError, match="no recipe for own"):
+    with pytest.raises(ConfigError, match="no measured rate for own"):
         load_config(None, [parse_set("loss=own")])
 
 
 def test_an_optimizer_has_a_rate_for_losses_without_a_recipe(monkeypatch):
     of_loss = "loss={name: l1, input: probabilities}"
-    with pytest.raises(ConfigError, match="no recipe for l1, form probabilities, adam"):
+    with pytest.raises(ConfigError, match="no measured rate for l1, form probabilities, adam"):
         load_config(None, [parse_set("optimizer=adam"), parse_set(of_loss)])
     monkeypatch.setattr(AdamConfig, "usual_rate", 0.003)
     loaded = load_config(None, [parse_set("optimizer=adam"), parse_set(of_loss)])
@@ -131,7 +131,7 @@ def test_an_optimizer_has_a_rate_for_losses_without_a_recipe(monkeypatch):
         (("network=tudi",), "--set network=tudi: network.name: unknown network 'tudi'; did you mean 'tudui'"),
         (("network.width=3",), "--set network.width=3: network.width: unknown key; network has: name"),
         (("network=odd", "network.width=0"), "network.width: should be greater than or equal to 1 (got 0)"),
-        (("network=3",), "network: must be a section, keys with values (got 3)"),
+        (("network=3",), "network: must be a section with keys and values (got 3)"),
     ],
 )
 def test_a_network_section_that_is_wrong(settings, says, odd):

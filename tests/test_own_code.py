@@ -574,7 +574,7 @@ def test_a_machine_without_the_folder_of_the_file_names_what_is_missing(tmp_path
     path.parent.rmdir()
     with pytest.raises(UsageError) as refused:
         own_code.own_object(name, sha256, "--network")
-    assert "No module named 'layers_of_mine'; modules beside a file do not travel with it" in str(refused.value)
+    assert "No module named 'layers_of_mine'; only the file itself is sent to other machines" in str(refused.value)
     assert f"or copy {path.parent} to this machine" in str(refused.value)
 
 
@@ -859,7 +859,7 @@ def test_items_of_any_common_kind(name, tudui):
     [
         ("one_hot", r"a label must be one number or name \(got Tensor \[2\]\); return its argmax\(\)"),
         ("both", r"labels must be all names, all whole numbers from 0, or all numbers \(got 'right'\)"),
-        ("path", r"an image must be Pillow's, an array or a tensor \(got str of 9\)"),
+        ("path", r"an image must be a Pillow image, an array or a tensor \(got str of 9\)"),
         ("normalised", r"floats must be from 0 to 1 .*leave Normalize out"),
         ("numbers", r"images must be bytes, or floats from 0 to 1 \(got int64\)"),
         ("six", r"an image must be \[H, W\], \[H, W, 3\] or \[3, H, W\] \(got \[6, 8, 8\]\)"),

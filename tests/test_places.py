@@ -28,7 +28,7 @@ SMALL = ("-b", "8", *QUICK_FLAGS, "-q")
 
 
 def notes_of(folder: Path) -> list[str]:
-    return [note for note in load_data(DataConfig(name=f"folder:{folder}"), 0).notes if "decoded anew" in note]
+    return [note for note in load_data(DataConfig(name=f"folder:{folder}"), 0).notes if "decoded again" in note]
 
 
 # 8. convenient places

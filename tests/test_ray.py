@@ -85,7 +85,7 @@ def test_without_ray_it_says_what_to_install(tudui, monkeypatch):
     monkeypatch.delitem(sys.modules, "tudui.comparison.executors.on_ray", raising=False)
     answer = tudui("compare-losses", "--executor", "ray", *QUICK)
     assert answer.code == 2
-    assert answer.err == "error: --executor ray: Ray is not installed; pip install ray\n"
+    assert answer.err == "error: --executor ray: Ray is not installed; install it with: pip install ray\n"
 
 
 @pytest.mark.parametrize(

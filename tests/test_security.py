@@ -938,8 +938,8 @@ def test_text_in_tensorboard_is_verbatim(hostile):
 @pytest.mark.parametrize(
     ("flags", "host", "says"),
     [
-        ((), "127.0.0.1", "the address is reachable from this machine only"),
-        (("--host", "localhost"), "127.0.0.1", "the address is reachable from this machine only"),
+        ((), "127.0.0.1", "only this machine can open the address"),
+        (("--host", "localhost"), "127.0.0.1", "only this machine can open the address"),
         (("--host", "0.0.0.0"), "0.0.0.0", "other machines can read the logs"),
     ],
 )

@@ -143,7 +143,7 @@ def test_several_targets_of_numbers(prices):
     source = read(prices, ("price", "age"))
     assert source.task.names == ("price", "age")
     assert source.targets.shape == (60, 2)
-    with pytest.raises(UsageError, match="city is no number"):
+    with pytest.raises(UsageError, match="city is not a number"):
         read(prices, ("price", "city"))
 
 

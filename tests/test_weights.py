@@ -122,7 +122,7 @@ def test_a_state_dict_with_dropout_is_read_and_pointed_out(beside, tmp_path, tud
     for command in (("evaluate", "state.pth", "--data", "digits"), ("predict", "state.pth", "zero.png")):
         answer = tudui(*command)
         assert answer.code == 0
-        assert "taken for Dropout" in answer.err
+        assert "assumed to be Dropout" in answer.err
 
 
 @pytest.mark.parametrize("activation", [nn.ReLU, nn.Sigmoid])

@@ -141,7 +141,7 @@ class CsvFile:
             is_number = name not in texts and self.kind(first.columns[place]) == "numbers"
             found.append(Target(name, place, "numbers" if is_number else "texts"))
         if len(found) > 1 and (text := next((one.name for one in found if one.kind == "texts"), None)):
-            raise UsageError(f"--target {','.join(wanted)}: {text} is no number; several targets must be numbers")
+            raise UsageError(f"--target {','.join(wanted)}: {text} is not a number; several targets must be numbers")
         return found
 
 
@@ -253,7 +253,7 @@ def _first_other(file: IO[bytes], decoder: codecs.IncrementalDecoder) -> str:
 
 def _unreadable(path: Path, error: OSError) -> DataError:
     if isinstance(error, FileNotFoundError):
-        return DataError(f"{path}: no such file; name where it is now")
+        return DataError(f"{path}: no such file; check the path")
     return DataError(f"{path}: cannot be read: {error.strerror or error}")
 
 

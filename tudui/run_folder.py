@@ -137,7 +137,8 @@ class RunFolder:
         if differing := self._differing(config, began, free):
             shown = ", ".join(f"{key} {there} -> {here}" for key, (there, here) in sorted(differing.items())[:4])
             raise UsageError(
-                f"{self.root}: belongs to another config ({shown}); choose another folder, or undo these changes"
+                f"{self.root}: contains a run with another config ({shown}); choose another folder, or undo these "
+                "changes"
             )
 
     def _differing(self, config: Config, began: Config | None, free: tuple[str, ...]) -> dict[str, tuple[Any, Any]]:
@@ -200,7 +201,9 @@ class RunFolder:
             raise DiskError(f"{self.root}: its checkpoint does not list {self.record.name}; choose another --run-dir")
         present = {path.relative_to(self.root).as_posix(): path.stat().st_size for path in self._growing()}
         if torn := [name for name, length in lengths.items() if present.get(name, 0) < length]:
-            raise DiskError(f"{self.root / torn[0]}: shorter than its checkpoint says; choose another --run-dir")
+            raise DiskError(
+                f"{self.root / torn[0]}: damaged: shorter than its checkpoint says; train again in another --run-dir"
+            )
 
     def cut_back(self, lengths: dict[str, int]) -> None:
         """Undo what was written after a checkpoint with these lengths; without any, after the run began."""
@@ -260,7 +263,7 @@ def new_run_folder(config: Config) -> Iterator[Path]:
             if os.path.lexists(folder):
                 folder = base.with_name(f"{base.name}-{number}")
                 continue
-            why = f"the link {base.parent} leads nowhere" if base.parent.is_symlink() else error.strerror
+            why = f"the link {base.parent} is broken" if base.parent.is_symlink() else error.strerror
             raise DiskError(f"{folder}: cannot be created: {why}; choose another --run-dir") from None
     try:
         yield folder
@@ -282,8 +285,9 @@ def config_of_run(root: Path, overrides: Sequence[Override]) -> Loaded:
     overrides = [override for override in overrides if not is_own(override.value)]
     if refused := [override.origin for override in overrides if override.key not in CHANGED_ON_RESUME]:
         raise UsageError(
-            f"--resume {root}: cannot be combined with {', '.join(refused)}, because a run resumes unchanged; "
-            f"allowed are --data, --data-dir (of the same images); --no-cache, --sink; constant schedule: --epochs"
+            f"--resume {root}: cannot be combined with {', '.join(refused)}, because a run resumes with its own "
+            "settings; allowed are --data and --data-dir (with the same images), --no-cache, --sink, and for a "
+            "constant schedule --epochs"
         )
     if is_comparison(root):
         raise UsageError(f"--resume {root}: this is a comparison; resume it with: {comparing(root)}")

@@ -289,7 +289,7 @@ def _load(path: Path, own: str | None = None) -> Any:
         elif CUT.search(str(error)):
             raise WeightsError(f"{path}: {PART}") from None
         elif "Only persistent_load of storage" in str(error):
-            what = "whole modules in the format before PyTorch 1.6 cannot be read without executing them"
+            what = "a whole module in the old format (before PyTorch 1.6) cannot be read without running its code"
         else:
             what = "it is no weights file"
         raise WeightsError(f"{path}: refused, because {what}; save model.state_dict() instead") from None

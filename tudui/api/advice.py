@@ -92,7 +92,7 @@ def advise(
     given = {"target": target if isinstance(target, str) else ",".join(target), **reading}
     found = None
     if data is None and (names := [name for name, value in given.items() if value]):
-        raise UsageError(f"--{names[0].replace('_', '-')}: says how data are read; add --data")
+        raise UsageError(f"--{names[0].replace('_', '-')}: says how the data are read; add --data")
     if data is not None:
         from tudui.api.data import check_data
 
@@ -145,8 +145,8 @@ def _notes(asked: Needs, advice: Advice, found: "CheckedData | None") -> Iterato
         yield f"This advice is the same without: {', '.join(besides)}."
     if found is None:
         equal = ", whose classes are equal," if asked.imbalance else ""
-        stand_in = f"{STAND_INS[advice.task]}{equal} stands for your own data"
-        yield f"{stand_in}: name yours by --data folder:PATH, or table:FILE.csv --target COLUMN."
+        stand_in = f"{STAND_INS[advice.task]}{equal} is used in place of your own data"
+        yield f"{stand_in}; name yours with --data folder:PATH, or --data table:FILE.csv --target COLUMN."
         return
     task = found.data.task
     if counts := getattr(task, "counts", ()):

@@ -100,7 +100,7 @@ def one_of(name: str, value: str | None, known: Sequence[str]) -> None:
 def _nothing_above(overrides: Settings) -> None:
     """Raise UsageError for settings beside what is checked already."""
     if overrides:
-        raise UsageError("overrides: this config is checked already; give them where it is loaded")
+        raise UsageError("overrides: this config is loaded already; give them where it is loaded")
 
 
 def _file_and_overrides(

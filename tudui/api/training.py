@@ -42,7 +42,7 @@ def train(
     A diverged run is returned, not raised. TuduiError says what is wrong; Interrupted means that everything is saved.
     """
     if restart and resume is None:
-        raise UsageError("restart: needs the run that begins again; name it with resume")
+        raise UsageError("restart: needs the run to start again; give its folder with resume")
     if resume is not None and run_dir is not None:
         raise UsageError(f"resume={str(resume)!r}: uses that run's config and folder; leave run_dir out")
     loaded = load(config, overrides, resume=resume)

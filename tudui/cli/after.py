@@ -46,7 +46,7 @@ def evaluate_command(
     loss: OwnLossOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Score weights: every metric, each class or the residuals, and the value of every loss.
+    """Evaluate trained weights: every metric, each class or the residuals, and the value of every loss.
 
     Examples:
       tudui evaluate runs/digits-ce-seed0

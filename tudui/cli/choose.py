@@ -22,11 +22,14 @@ def choose_command(
     asked: Asked,
     task: Annotated[Literal["classes", "numbers"] | None, choice(None, "What is predicted.", "--task")] = None,
     label_noise: Annotated[
-        float | None, choice("SHARE", "About what share of your labels is wrong, for example 0.2.", "--label-noise")
+        float | None, choice("SHARE", "Your estimate of the share of wrong labels, for example 0.2.", "--label-noise")
     ] = None,
     imbalance: Annotated[bool, choice(None, "Some classes are much smaller than others.", "--imbalance")] = False,
     outliers: Annotated[
-        float | None, choice("SHARE", "About what share of your numbers is far off, for example 0.1.", "--outliers")
+        float | None,
+        choice(
+            "SHARE", "Your estimate of the share of targets that are far off (outliers), for example 0.1.", "--outliers"
+        ),
     ] = None,
     probabilities: Annotated[
         bool, choice(None, "The probabilities must be right, not only the class.", "--probabilities")
@@ -73,14 +76,14 @@ def _print_advice(found: "Advised") -> None:
     _print_prose(f"{advice.title}: use {best.loss}", "bold cyan")
     _print_prose(best.why, left=2)
     _print_prose(f"Source: {best.source}", "dim", left=2)
-    _print_prose(f"Not good at {advice.weak}", left=2)
+    _print_prose(f"Not good for {advice.weak}", left=2)
     for other in others:
         _print_prose(f"or {other.loss}", "bold")
         _print_prose(other.why, left=2)
         _print_prose(f"Source: {other.source}", "dim", left=2)
     for text in found.notes:
         _print_prose(text)
-    _print_prose("This command tests it; with --dry-run it only says how long that takes:", "bold")
+    _print_prose("Test it with this command; add --dry-run to see only how long it takes:", "bold")
     print_line(found.command, "cyan")
 
 

@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from tudui.config.problems import Grid
     from tudui.report import ProblemsReport, Report
 
-JOBS = "Runs at a time; not with ray.  [default: local one per CPU core, stacked 24]"
+JOBS = "Runs at the same time; not with ray.  [default: one per CPU core; stacked: 24]"
 EXECUTOR = (
     "local: each run in its own process; stacked: in lockstep in one process; ray: on a cluster; "
     "auto: stacked on a GPU, else local."
 )
 RAY = "Ray cluster, for example 10.0.0.1:6379.  [default: $RAY_ADDRESS, else one on this machine]"
-LATEX = "Print the table of losses by label noise in LaTeX (booktabs), and write nothing."
-CSV = "Print it as CSV: wide, a row per loss; or long, a row per loss and label noise. Nothing is written."
-LANGUAGE = "Language of the report, en or zh (Chinese); it is not kept for the next report."
+LATEX = "Print the table of losses and noise levels in LaTeX (booktabs), and write nothing."
+CSV = "Print the table as CSV, and write nothing; wide: a row per loss; long: a row per loss and noise level."
+LANGUAGE = "Language of this report: en, or zh (Chinese)."
 OUT = "Folder for runs and report.  [default: below runs/, the same for the same plan]"
 LanguageOption = Annotated[Literal["en", "zh"], show("en|zh", LANGUAGE, "--language")]
 
@@ -54,14 +54,17 @@ def compare_losses_command(
     executor: Annotated[Literal["auto", "local", "stacked", "ray"], how("NAME", EXECUTOR)] = "auto",
     ray_address: Annotated[str | None, how("ADDRESS", RAY)] = None,
     out: Annotated[Path | None, show("DIR", OUT, "--out", "-o")] = None,
-    dry_run: Annotated[bool, show(None, "Print the plan and how long it takes.", "--dry-run", "-n")] = False,
+    dry_run: Annotated[
+        bool, show(None, "Print the plan and how long it would take; train nothing.", "--dry-run", "-n")
+    ] = False,
     language: LanguageOption = "en",
     json: JsonOption = False,
 ) -> None:
     """Compare losses: train the same network with each loss over several seeds and report which is better.
 
-    Run the same command again to resume. Without --config, the plan is `compare`: four losses on digits. Several
-    names after --network or --data, between commas, are a grid of problems: a comparison for each, and a summary.
+    Run the same command again to resume. Without --config, the plan is `compare`: four losses on digits. With
+    several names after --network or --data, separated by commas, each combination is a problem with its own comparison,
+    and a summary shows them together.
 
     Examples:
       tudui compare-losses --network mlp,linear --data diabetes
@@ -187,7 +190,7 @@ def report_command(
     asked: Asked,
     folder: Annotated[Path, argument("COMPARISON", "Folder of a comparison.", completion.comparisons)],
     other: Annotated[
-        Path | None, argument("OTHER", "A second one, to show side by side.", completion.comparisons)
+        Path | None, argument("OTHER", "A second comparison, to show beside the first.", completion.comparisons)
     ] = None,
     latex: Annotated[bool, show(None, LATEX, "--latex")] = False,
     csv: Annotated[Literal["wide", "long"] | None, show(None, CSV, "--csv")] = None,

@@ -22,14 +22,19 @@ CHOOSE = "Instead of the fits: choose δ from these values by cross-validation."
 def line_fit_command(
     csv: Annotated[
         Path | None,
-        points_option("FILE", "Your own points; , ; or tabs between cells.  [default: the tutorial's points]"),
+        points_option(
+            "FILE",
+            "CSV file with your own points, separated by commas, semicolons or tabs.  [default: the tutorial's points]",
+        ),
     ] = None,
     x: Annotated[str | None, points_option("COLUMN", "Column of x.  [default: x, or the first of two]")] = None,
     y: Annotated[str | None, points_option("COLUMN", "Column of y.  [default: y, or the second of two]")] = None,
     seed: Annotated[int, points_option("N", "Seed of the points and of the folds.")] = 0,
     points: Annotated[int | None, points_option("N", "Number of points.  [default: 40]")] = None,
-    outliers: Annotated[int | None, points_option("N", "How many of the last are shifted.  [default: 5]")] = None,
-    shift: Annotated[float | None, points_option("NUMBER", "Their shift in y.  [default: -8]")] = None,
+    outliers: Annotated[
+        int | None, points_option("N", "Number of points that are shifted in y, the last ones.  [default: 5]")
+    ] = None,
+    shift: Annotated[float | None, points_option("NUMBER", "Shift of these points in y.  [default: -8]")] = None,
     losses: Annotated[
         str | None, fit_option("NAMES", NAMES, "--losses", "-l", complete=completion.several_losses)
     ] = None,

@@ -9,7 +9,7 @@ from tudui.api.console import console_on, note
 from tudui.cli import completion
 from tudui.cli.choose import choose_command
 from tudui.cli.commands import Commands
-from tudui.cli.flags import JsonOption, OverwriteOption, SetOption, argument, choice, how, names_in, show
+from tudui.cli.flags import JsonOption, OverwriteOption, argument, choice, how, names_in, show
 from tudui.cli.printing import print_json, print_line, print_table
 from tudui.errors import UsageError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 app = Commands(help="Look at the losses: their formulas, values, gradients and curves.")
 
 SHOWN = 30  # rows of a table
+SETTING = "Parameter of the loss, for example loss.delta=2; may be repeated."
 MARKS = "*o+x#@%&=~^sdvwuABCDEFGHIJKLMNPQRTUVXYZ"  # in the order of colours and dashes
 WIDTH, HEIGHT = 64, 14  # of a plot, in characters
 
@@ -70,11 +71,13 @@ def value(
     ],
     target: Annotated[str, choice("NUMBERS|FILE", "Targets; the class of each row of logits.", "--target", "-t")],
     reduction: Annotated[
-        Literal["mean", "sum", "none"], how(None, "How the terms become one value.", "--reduction", "-r")
+        Literal["mean", "sum", "none"], how(None, "How the terms are combined into one value.", "--reduction", "-r")
     ] = "mean",
     delta: Annotated[float | None, how("NUMBER", "δ of a loss that has one.  [default: the loss's]")] = None,
-    weight: Annotated[str | None, how("NUMBERS", "One for each class, for example 1,1,2.  [default: 1]")] = None,
-    settings: SetOption = None,
+    weight: Annotated[
+        str | None, how("NUMBERS", "Class weights, a number for each class, for example 1,1,2.  [default: 1]")
+    ] = None,
+    settings: Annotated[list[str] | None, choice("KEY=VALUE", SETTING, "--set", "-s")] = None,
     json: JsonOption = False,
 ) -> None:
     """Compute a loss on given numbers: its value, its terms, and the gradient of every input.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tudui.tasks import Unit
 
 SHOWN = 10  # unreadable images that are named
-SPLIT = "Instead of image files: images of the run's own data, with their true classes."
+SPLIT = "Instead of image files: predict images of the run's own data, with their true classes."
 BAD = "For an unreadable image; refuse: exit code 3 after all images, and --out is not written."
 
 
@@ -40,7 +40,7 @@ def predict_command(
         list[Path] | None, argument("IMAGE|FOLDER...", "Image files, folders with all images below them, or CSV files.")
     ] = None,
     split: Annotated[Literal["train", "validation", "test", "all"] | None, how(None, SPLIT)] = None,
-    top: Annotated[int, show(None, "Classes per image, likeliest first.", min=1, max=1000)] = 3,
+    top: Annotated[int, show(None, "Classes per image, the most probable first.", min=1, max=1000)] = 3,
     as_csv: Annotated[bool, show(None, "Print comma-separated values.", "--csv")] = False,
     out: Annotated[Path | None, show("FILE", "Write comma-separated values to a file.", "--out", "-o")] = None,
     overwrite: OverwriteOption = False,
@@ -51,11 +51,11 @@ def predict_command(
     data: OwnDataOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Predict the likeliest classes of each image or row, or its numbers in the target's unit.
+    """Predict the most probable classes of each image or row, or its numbers in the target's unit.
 
-    A network for a table takes CSV files with its columns. If classes are known, as those of folders that are named
-    after them, accuracy is printed at the end. --out also has the true class, if it is known, and the split; a file
-    with other than English letters begins with a mark (BOM), so that Excel shows them.
+    A network for a table reads CSV files with the same columns. If the classes are known, for example from the names
+    of the folders, the accuracy is printed at the end. The file of --out also has the true class, if it is known, and
+    the split. If it contains letters that are not English, it begins with a byte order mark (BOM) for Excel.
 
     Examples:
       tudui predict runs/digits-ce-seed0 seven.png
@@ -126,7 +126,7 @@ def _report(unreadable: "list[Unreadable]", right: list[bool], *, skip: bool, sp
     if right:
         where = "rows with their class" if of_rows else "images in folders named after a class"
         what = "rows" if of_rows else "images"
-        which = f"{what}, split {split})" if split else f"{where}); training {what} are no test"
+        which = f"{what}, split {split})" if split else f"{where}); training {what} are not a test"
         note(f"accuracy {100 * sum(right) / len(right):.2f} % ({sum(right):,} of {len(right):,} {which}")
     lines = [f"{one.path}: cannot be read: {one.why}" for one in unreadable[:SHOWN]]
     if len(unreadable) > SHOWN:

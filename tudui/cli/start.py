@@ -21,11 +21,11 @@ def print_start(panels: Mapping[str, Sequence[str]]) -> None:
     """Print the first commands that a newcomer needs, and all commands by group."""
     from rich.text import Text
 
-    print_line("Understand and compare loss functions on an image classifier.\n")
+    print_line("Understand and compare loss functions, on networks that predict classes or numbers.\n")
     print_line("Where to start", "bold")
     print_table((), [(Text(f"  tudui {command}", "cyan"), what) for command, what in STEPS.items()])
     console_on().print("\n[bold]All commands[/], each with --help")
     print_table((), [(f"  {panel}", Text(", ".join(names), "cyan")) for panel, names in panels.items()], left=2)
     console_on().print("\nComplete commands and values with the TAB key after: [cyan]tudui --install-completion[/]")
     if (called := tudui_command()) != "tudui":
-        print_line(f"tudui is not on the PATH; here it is called: {called}")
+        print_line(f"the command tudui is not on the PATH; here, type instead: {called}")

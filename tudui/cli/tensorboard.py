@@ -24,7 +24,7 @@ def tensorboard_command(
     port: Annotated[int, how("N", "Port to listen on; 0 chooses a free one.", min=0, max=65535)] = 0,
     host: Annotated[str, how("ADDRESS", HOST)] = "127.0.0.1",
 ) -> None:
-    """Start TensorBoard and print its address. It is reachable from this machine only unless you set --host.
+    """Start TensorBoard and print its address. Only this machine can open it, unless you set --host.
 
     Examples:
       tudui tensorboard
@@ -37,7 +37,7 @@ def tensorboard_command(
         if shown.for_others:
             note(f"--host {host}: other machines can read the logs; omit it to allow only this machine")
         else:
-            note("the address is reachable from this machine only")
+            note("only this machine can open the address")
         typer.echo(printable(one_line(f"TensorBoard shows {runs} at {shown.address} (Ctrl-C stops it)")))
         while True:
             time.sleep(RESCAN)

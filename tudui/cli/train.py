@@ -46,7 +46,9 @@ def train_command(
     dry_run: Annotated[
         bool, show(None, "Check config, data, shapes and one step; write nothing.", "--dry-run", "-n")
     ] = False,
-    print_batches: Annotated[int, show("N", "First print outputs, targets and loss of N batches.", min=0)] = 0,
+    print_batches: Annotated[
+        int, show("N", "Before training, print outputs, targets and loss of N batches.", min=0)
+    ] = 0,
     quiet: Annotated[bool, show(None, "Show no progress and no result.", "--quiet", "-q")] = False,
     json: JsonOption = False,
 ) -> None:

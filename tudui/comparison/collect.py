@@ -70,7 +70,7 @@ def _warnings(records: Sequence[RunRecord]) -> list[str]:
         )
         if len(kinds) > 1:
             each = "; ".join(f"{kind} in {n} runs" for kind, n in kinds.items())
-            notes.append(f"not held equal, {what}: {each}")
+            notes.append(f"not equal for all runs, {what}: {each}")
     return notes
 
 

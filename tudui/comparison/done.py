@@ -65,7 +65,8 @@ def read_runs(runs: Sequence[PlannedRun], folder: Path) -> list[RunRecord]:
         records.append(read_run(run, folder))
         held += sum(column.nbytes for column in records[-1].predictions.values())
         if held > MAX_HELD:
-            raise DataError(f"{folder}: the predictions of its runs have more than {MAX_HELD:,} bytes together")
+            advice = "compare fewer losses or seeds in one folder"
+            raise DataError(f"{folder}: the predictions of its runs have more than {MAX_HELD:,} bytes; {advice}")
     tested = [record for record in records if record.test]
     _check_equal(records, "classes", lambda record: record.task.names)
     _check_equal(records, "layers", lambda record: sorted(record.training[0].gradient_norm))

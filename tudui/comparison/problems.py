@@ -172,7 +172,9 @@ def read_problems(folder: Path, **changed: Any) -> Problems:
     """
     grid = load_plans(folder / PLAN)
     if isinstance(grid, Plan):
-        raise UsageError(f"{folder / PLAN}: has one network and one data set, and is no grid; restore the file")
+        raise UsageError(
+            f"{folder / PLAN}: has one network and one data set, and is not a grid of problems; restore the file"
+        )
     if missing := [name for name in grid.plans if not is_comparison(folder / name)]:
         raise UsageError(f"{folder}: {missing[0]} is not done; resume with: {comparing(folder)}")
     found = {name: read_comparison(folder / name, **changed) for name in grid.plans}

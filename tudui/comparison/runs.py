@@ -92,8 +92,8 @@ def _recipe(plan: Plan, variant: str) -> float:
     if rate := recipe_rate(plan.base.network, loss, optimizer, task):
         return rate
     recipe = recipe_name(plan.base.network, loss, optimizer, task)
-    advice = "take --lr tuned, or --lr same --set optimizer.lr=RATE"
-    raise ConfigError([f"comparison.variants.{variant}: there is no recipe rate for {recipe}; {advice}"])
+    advice = "use --lr tuned, or --lr same --set optimizer.lr=RATE"
+    raise ConfigError([f"comparison.variants.{variant}: no measured rate for {recipe}; {advice}"])
 
 
 def cell_name(variant: str, noise: float, word: str = "noise") -> str:

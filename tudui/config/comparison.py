@@ -24,13 +24,16 @@ class ComparisonConfig(Section):
         default_factory=lambda: {name: loss_spec(name).parameters(name=name) for name in DEFAULT_LOSSES["classes"]},
         min_length=1,
         max_length=100,
-        description="losses by name, also gce:q=0.5 or FILE.py:NAME; in a file also sections with your own names",
+        description="losses by name, with parameters as in gce:q=0.5, or FILE.py:NAME; in a config file also sections "
+        "with your own names",
     )
     seeds: int = Field(5, ge=1, le=1000, description="runs per variant and noise level, from the config's seed up")
     until_decided: bool = Field(
-        False, description="replaces `seeds`: look after 3, 5, 7 and 10 seeds, and stop each comparison that is decided"
+        False,
+        description="instead of `seeds`: look at the verdicts after 3, 5, 7 and 10 seeds, and stop each comparison "
+        "that is decided",
     )
-    max_seeds: int = Field(10, ge=3, le=1000, description="most seeds with `until_decided`")
+    max_seeds: int = Field(10, ge=3, le=1000, description="largest number of seeds with `until_decided`")
     label_noise: tuple[Share, ...] = Field(
         (0.0,),
         strict=False,
@@ -45,20 +48,23 @@ class ComparisonConfig(Section):
         max_length=100,
         description="for numbers: shares of targets to spoil in training and validation, from 0 to 1",
     )
-    baseline: str = Field("ce", description="variant to compare the others with; without ce, the first")
+    baseline: str = Field("ce", description="loss to compare the others with; if ce is not among them, the first one")
     metric: str | None = Field(None, description="metric of the verdicts, for example top5; null: the task's first")
     margin: Positive | None = Field(
         None,
-        description="the smallest difference that matters, for the verdict equivalent; of accuracy, 0.01 is one point; "
+        description="the smallest difference that matters: losses are equivalent if they surely differ by less; 0.01 "
+        "is one point of accuracy; "
         "null: 1 point, or 5 % of the baseline's value",
     )
     family: Literal["report", "level"] = Field(
-        "report", description="comparisons that Holm's correction counts: of the whole report, or of each noise level"
+        "report",
+        description="which comparisons Holm's correction counts: all of the report, or those of each noise level",
     )
     lr: Literal["recipe", "same", "tuned"] = Field(
         "recipe",
-        description="recipe: each loss's own rate; same: optimizer.lr for all (auto: the baseline's recipe); "
-        "tuned: the best of `rates` on validation images for each, and of up to 3 rates beyond if it is at an end",
+        description="recipe: the rate measured for each loss; same: optimizer.lr for all (auto: the baseline's recipe "
+        "rate); tuned: for each loss the best of `rates` on validation images; if it is at an end, up to 3 rates "
+        "beyond are tried too",
     )
     rates: tuple[Positive, ...] = Field(
         (0.01, 0.02, 0.05, 0.1, 0.2),
@@ -72,16 +78,18 @@ class ComparisonConfig(Section):
         (),
         strict=False,
         max_length=5,
-        description="settings to choose on validation, for example lr,loss.delta, with as many runs for each loss; "
-        "lr is the same as lr: tuned",
+        description="settings to choose on validation data, for example lr,loss.delta, with the same number of runs "
+        "for each loss; lr alone is the same as lr: tuned",
     )
     tune_values: dict[str, Annotated[tuple[float, ...], Field(strict=False, min_length=1, max_length=10)]] = Field(
         default_factory=dict,
-        description="values to try for a setting of a loss, for example {delta: [0.5, 1]}; without, residuals such as "
-        "delta have 0.1, 0.3, 1 and 3",
+        description="values to try for a setting of a loss, for example {delta: [0.5, 1]}; by default 0.1, 0.3, 1 and "
+        "3 for residuals, for example delta",
     )
     explain_variance: bool = Field(
-        False, description="more runs, to report what the scores vary with: weights, order, split, wrong labels, images"
+        False,
+        description="do more runs, to report how much of the spread comes from weights, order, split, wrong labels "
+        "and test images",
     )
     forms: tuple[Literal["recipe", "plain"], ...] = Field(
         ("recipe",),

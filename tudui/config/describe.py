@@ -77,10 +77,12 @@ def _what(detail: ErrorDetails, key: Key, fields: list[str], model: type[BaseMod
     if kind in ("model_type", "model_attributes_type"):
         own = [name for one in _models(_annotation(key, model)) for name in one.model_fields]
         word = re.split("[:：]", str(got))[0]
-        hint = f"; {'.'.join(key)}.name chooses it" if "name" in own else ""
+        hint = f"; to choose one, set {'.'.join(key)}.name" if "name" in own else ""
         if word in own:
             hint = f"; write a colon and a space: '{word}: '"
-        return "must be a section, keys with values", f" (got {shorten(got)}){hint}"
+        return "must be a section with keys and values", f" (got {shorten(got)}){hint}"
+    if kind == "too_short":
+        return f"must contain at least {detail['ctx']['min_length']}", f" (got {shorten(got)})"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     hint = _remedy(got, kind, key, model)
     if kind == "literal_error" and isinstance(got, str) and not hint:

@@ -178,8 +178,8 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
     merge = Merge.of_file(path)
     merge.add_overrides(overrides)
     if "comparison" in merge.values:
-        merge.problem(("comparison",), "this is the plan of a comparison; run it with: tudui compare-losses")
-        raise ConfigError(merge.problems[-1:])
+        why = "this is the plan of a comparison; type: tudui compare-losses" + (f" --config {path}" if path else "")
+        raise ConfigError([f"{merge.place(('comparison',))}: comparison: {why}"])
     config = validate(merge)
     if problem := fits_or_problem(config.loss, merge):
         raise ConfigError([f"{merge.place(('loss', 'name'))}: loss.name: {problem}"])
@@ -197,7 +197,7 @@ def load_config(path: Path | None = None, overrides: Sequence[Override] = ()) ->
         if rate is None:
             merge.check_kind()
             place = merge.place(("optimizer", "name"), ("loss", "name"), ("network", "name"))
-            raise ConfigError([f"{place}: optimizer.lr: no recipe for {recipe}; set a rate, for example --lr 0.05"])
+            raise ConfigError([f"{place}: optimizer.lr: no measured rate for {recipe}; set one, for example --lr 0.05"])
         of_any = f"{config.optimizer.name} for any loss"
         optimizer = config.optimizer.model_copy(update={"lr": rate})
         config = config.model_copy(update={"optimizer": optimizer})

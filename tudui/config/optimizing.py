@@ -6,7 +6,10 @@ from pydantic import Field
 
 from tudui.config.parts import Fraction, NotNegative, Positive, Section, Share
 
-LearningRate = Annotated[Positive | Literal["auto"], Field(description="peak learning rate; auto: the loss's recipe")]
+LearningRate = Annotated[
+    Positive | Literal["auto"],
+    Field(description="peak learning rate; auto: the recipe rate, which was measured for this network and loss"),
+]
 WeightDecay = Annotated[NotNegative, Field(description="shrinks every weight towards 0")]
 Betas = Annotated[tuple[Fraction, Fraction], Field(strict=False, description="decay rates of the two running means")]
 

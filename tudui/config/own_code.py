@@ -89,7 +89,9 @@ def allow(text: str) -> tuple[str, str]:
     if before.sha256 == own.sha256:
         own = replace(own, names=own.names | before.names)
     elif before.path != own.path:
-        raise UsageError(f"{path}: another {own.name} is already in use ({before.path}); rename one of them")
+        raise UsageError(
+            f"{path}: another file with the name {own.name} is already in use ({before.path}); rename one of them"
+        )
     _files[own.name] = own  # in a notebook, the file may have been edited since
     return f"{own.name}:{name}", own.sha256
 
@@ -100,7 +102,9 @@ def allow_named(**named: str | None) -> None:
         if is_own(name):
             allow(str(name))
         elif name is not None:
-            raise UsageError(f"--{flag} {name}: the weights name their {flag}; only FILE.py:NAME is named again")
+            raise UsageError(
+                f"--{flag} {name}: the weights name their {flag} themselves; --{flag} takes only FILE.py:NAME here"
+            )
 
 
 def allowed() -> tuple[OwnFile, ...]:
@@ -201,7 +205,7 @@ def _module(file: OwnFile) -> ModuleType:
         except UsageError as error:
             if "ModuleNotFoundError" in str(error) and not Path(folder).is_dir():  # a node of Ray
                 hint = f"put it into {file.name}, or copy {folder} to this machine"
-                raise UsageError(f"{error}; modules beside a file do not travel with it: {hint}") from None
+                raise UsageError(f"{error}; only the file itself is sent to other machines: {hint}") from None
             raise
         _modules[file.sha256] = module
     return _modules[file.sha256]

@@ -97,8 +97,8 @@ def find_spec(
         near = None if _simple(name) in others else closest(known.get(_simple(name), name), known.values())
         what_it_is = f" ({specs[near].title})" if near and near in specs else ""
         hint = f"; did you mean '{near}'{what_it_is}?" if near else ""
-        listed = sorted(specs, key=lambda one: (one == OWN, one))
-        shown = [f"{one}:NAME" if specs[one].family and one != OWN else one for one in listed]
+        listed = sorted({*specs, *aliases}, key=lambda one: (one == OWN, one))
+        shown = [f"{one}:NAME" if one in specs and specs[one].family and one != OWN else one for one in listed]
         raise ConfigError([f"unknown {what} '{name}'{hint}; known: {', '.join(shown)}"])
     return specs[name]
 

@@ -47,7 +47,7 @@ def load_plan(
         _pick(merge, section, place)
     if several := [section for section in SEVERAL if names_in_list(section, merge.values.get(section)) is not None]:
         raise ConfigError(
-            [f"{merge.place((several[0],))}: {several[0]}: several are a grid of problems; name one here"]
+            [f"{merge.place((several[0],))}: {several[0]}: several names are a grid of problems; give one name here"]
         )
     _check_old_names(merge)
     merge.add_overrides([_with_code(override) for override in overrides])
@@ -60,7 +60,7 @@ def load_plan(
     notes = list(merge.notes)
     loss = merge.values.get("loss")
     if isinstance(loss, dict) and len(loss) > 1:
-        notes.append(f"{merge.place(('loss',))}: the section 'loss' is not used; the variants name the losses")
+        notes.append(f"{merge.place(('loss',))}: the section 'loss' is not used; comparison.variants names the losses")
     if base.optimizer.lr != "auto" and comparison.lr != "same":
         notes.append(
             f"{merge.place(('optimizer', 'lr'))}: optimizer.lr is not used with lr: {comparison.lr}; "
@@ -69,9 +69,8 @@ def load_plan(
     if comparison.lr == "recipe" and (any(comparison.levels) or base.data.noise_manifest):
         what = "numbers" if any(comparison.outliers) else "labels"
         notes.append(
-            f"comparison.lr: recipe rates were measured on right {what}; "
-            "with wrong ones others may be much better, "
-            "which can decide the verdict; --lr tuned chooses one for each loss and noise level"
+            f"comparison.lr: recipe rates were measured on right {what}; with wrong ones other rates may be much "
+            "better, and that can change the verdict; --lr tuned chooses a rate for each loss and noise level"
         )
     return Plan(base, comparison, tuple(notes))
 
@@ -138,7 +137,9 @@ def _check_old_names(merge: Merge) -> None:
 def _check_seeds(comparison: ComparisonConfig, asked: Sequence[str], merge: Merge) -> None:
     """Note a problem if the command line asks for a number of seeds in two ways."""
     if comparison.until_decided and "comparison.seeds" in asked:
-        merge.problem(("comparison", "seeds"), "--until-decided chooses the number of seeds; use --max-seeds")
+        merge.problem(
+            ("comparison", "seeds"), "--until-decided chooses the number of seeds itself; limit it with --max-seeds"
+        )
     if not comparison.until_decided and "comparison.max_seeds" in asked:
         merge.problem(("comparison", "max_seeds"), "only with --until-decided; use --seeds")
 
@@ -149,11 +150,13 @@ def _check_conflicts(base: Config, comparison: ComparisonConfig, merge: Merge) -
     if base.data.folds:
         _check_folds(base, comparison, merge)
     if noise := base.data.label_noise:
-        merge.problem(("data", "label_noise"), f"a comparison has its own levels; use --label-noise {noise:g}")
+        merge.problem(("data", "label_noise"), f"a comparison sets its own noise levels; use --label-noise {noise:g}")
     if base.data.outlier_manifest and any(comparison.outliers):
         merge.problem(("data", "outlier_manifest"), "already defines the outliers; omit --outliers")
     if base.data.outliers:
-        merge.problem(("data", "outliers"), f"a comparison has its own levels; use --outliers {base.data.outliers:g}")
+        merge.problem(
+            ("data", "outliers"), f"a comparison sets its own noise levels; use --outliers {base.data.outliers:g}"
+        )
     task, name = base.kind.task, "outliers" if any(comparison.outliers) else "label_noise"
     unknown = is_own(base.data.name)  # until its code has run
     if any(comparison.levels) and not unknown and (task == "numbers") != (name == "outliers"):
@@ -200,7 +203,7 @@ def plan_values(plan: Plan) -> dict[str, Any]:
 def _comparison(given: Any, merge: Merge) -> ComparisonConfig | None:
     """Return the comparison; None after some of the problems."""
     if not isinstance(given, dict):
-        merge.problem(("comparison",), f"must be a section, keys with values (got {shorten(given)})")
+        merge.problem(("comparison",), f"must be a section with keys and values (got {shorten(given)})")
         return None
     variants = _variants(given.get("variants", list(DEFAULT_LOSSES[merge.kind.task])), merge)
     if not variants and merge.problems:

@@ -113,7 +113,9 @@ def _grid(plans: Sequence[Plan]) -> Grid:
     if twice := [name for name in names if names.count(name) > 1]:
         raise ConfigError([f"network and data: two problems would both be called {twice[0]}; name each once"])
     if not (_is_product(plans) or all(_is_automatic(plan) for plan in plans)):
-        raise ConfigError(["network: auto is another network for tables than for images; name all networks, or none"])
+        raise ConfigError(
+            ["network: auto means different networks for tables and for images; name every network, or none"]
+        )
     if len(tasks := {plan.base.kind.task for plan in plans}) > 1:
         raise ConfigError([f"data: problems must have the same kind of targets, not {' and '.join(sorted(tasks))}"])
     comparison = plans[0].comparison

@@ -59,22 +59,23 @@ class DataConfig(Section):
     )
     code: str | None = Field(None, description="sha256 of the file, if the name is FILE.py:NAME; set by Tudui")
     size: Annotated[int, Field(ge=8, le=512)] | None = Field(
-        None, description="height and width of the images in pixels; null: 32, for your own arrays theirs"
+        None, description="height and width of the images in pixels; null: 32, or the size of your own arrays"
     )
     target: Names = Field(
-        (), strict=False, description="column with the targets in a table or in data.labels; or several"
+        (), strict=False, description="column or columns with the targets, in a table or in the file of data.labels"
     )
     labels: PathName | None = Field(
-        None, description=f"CSV file with a column of files and the targets of the images in {FOLDER}PATH"
+        None, description=f"CSV file that lists image files and their targets, for {FOLDER}PATH"
     )
     text: Names = Field((), strict=False, description="columns of a table whose numbers are texts, for example codes")
     ignore: Names = Field((), strict=False, description="columns of a table to leave out")
     on_missing: Literal["refuse", "drop", "median"] = Field(
         "refuse",
-        description="what to do with a missing value in a table; drop: leave out the row; median: of the training rows",
+        description="what to do with a missing value in a table; drop: leave out the row; median: use the median of "
+        "the training rows",
     )
     dir: PathName | None = Field(
-        None, description="folder with the data set, or for its download; null: the user's cache"
+        None, description="folder that contains the data set, or into which it is downloaded; null: the user's cache"
     )
     validation: Fraction = Field(0.1, description="share of training images for validation, stratified; 0: none")
     folds: Annotated[int, Field(ge=2, le=10)] | None = Field(
@@ -103,11 +104,13 @@ class DataConfig(Section):
     noise_seed: Seed | None = Field(None, description="seed of the wrong labels; null: the run's")
     target_scale: Literal["robust", "standardize", "none"] = Field(
         "robust",
-        description="numbers as targets are trained as (target - location) / scale of the training targets; robust: "
-        "median and interquartile range; standardize: mean and standard deviation",
+        description="how targets that are numbers are scaled for training: (target - location) / scale, both of the "
+        "training targets; robust: median and interquartile range; standardize: mean and standard deviation",
     )
     tolerance: Positive | None = Field(
-        None, description="largest error that counts as within, in the target's unit; null: about a tenth of its spread"
+        None,
+        description="largest error that counts for the score `within`, in the target's unit; null: about a tenth of "
+        "its spread",
     )
     outliers: Share = Field(0.0, description="share of numbers to spoil in training and validation, not in test")
     outlier_kind: Literal["shift", "scale", "swap"] = Field(
@@ -118,7 +121,9 @@ class DataConfig(Section):
     outlier_size: Positive = Field(5.0, description="size of outliers, see outlier_kind")
     outlier_manifest: PathName | None = Field(None, description="outliers.json of a run, to use its outliers again")
     on_bad_image: Literal["refuse", "skip"] = Field("refuse", description="what to do with an unreadable image file")
-    cache: bool = Field(True, description="keep decoded folders and large scaled sets in the user's cache")
+    cache: bool = Field(
+        True, description="keep decoded images of folders, and large resized data sets, in the user's cache"
+    )
 
     @field_validator("name")
     @classmethod
@@ -190,7 +195,7 @@ class TrainConfig(Section):
         "auto", description="CPU threads; another number changes the rounding, so the result"
     )
     freeze: tuple[str, ...] = Field(
-        (), strict=False, description="layers that stay as they are, also their running means, for example layer1"
+        (), strict=False, description="layers that are not trained and keep their running means, for example layer1"
     )
     weights_seed: Seed | None = Field(None, description="seed of the initial weights; null: the run's")
     init_from: PathName | None = Field(
@@ -207,7 +212,8 @@ class LogConfig(Section):
     sinks: tuple[str, ...] = Field(
         ("tensorboard",),
         strict=False,
-        description="what is written besides the record: tensorboard, sinks of packages, FILE.py:NAME; in YAML also []",
+        description="outputs besides the record: tensorboard, a sink of an installed package, or FILE.py:NAME; [] in "
+        "YAML: none",
     )
     code: dict[str, str] = Field({}, description="sha256 of the file of each sink FILE.py:NAME; set by Tudui")
     pictures: Literal["png", "svg", "none"] = Field(
@@ -242,11 +248,12 @@ class Config(Section):
 
     loss: SerializeAsAny[LossParameters] = Field(
         LossParameters(name="auto"),
-        description="a name from `tudui loss list`, also huber:delta=0.5, or FILE.py:NAME; replaces a file's section; "
-        "auto: ce, for numbers huber",
+        description="a name from `tudui loss list`, with parameters as in huber:delta=0.5, or FILE.py:NAME; replaces "
+        "the loss of a config file; auto: ce for classes, huber for numbers",
     )
     network: SerializeAsAny[NetworkParameters] = Field(
-        NetworkParameters(name="auto"), description="a network by name; auto: tudui, for tables mlp"
+        NetworkParameters(name="auto"),
+        description="a name from `tudui network list`, or FILE.py:NAME; auto: tudui for images, mlp for tables",
     )
     data: DataConfig = DataConfig()
     optimizer: OptimizerConfig = SgdConfig()
@@ -257,7 +264,8 @@ class Config(Section):
     seed: Seed = Field(0, description="determines split, initial weights, order and augmentation")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N or mps (untested); auto: a GPU if there is one")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "fp32", description="precision of forward and backward; weights stay fp32; auto: bf16 if it is native"
+        "fp32",
+        description="precision of forward and backward; weights stay fp32; auto: bf16 if the hardware supports it",
     )
     deterministic: bool = Field(False, description="on a GPU: identical reruns, but slower; CPU reruns always are")
     expect: Annotated[tuple[Fraction, Fraction], Field(strict=False)] | None = Field(

@@ -108,7 +108,9 @@ def _checked(source: Source, where: str, known: Known | None = None) -> Source:
     rows = torch.cat([torch.empty(0, dtype=torch.int64), *source.parts.values()])
     outside = (rows < 0) | (rows >= len(store))
     if "train" not in source.parts or outside.any() or len(rows.unique()) < len(rows):
-        raise DataError(f"{where}: parts must include 'train' and be rows of the images, each in one part only")
+        raise DataError(
+            f"{where}: parts must include 'train' and contain row numbers of the images, each in one part only"
+        )
     return source
 
 
@@ -157,8 +159,8 @@ def _fold_of_each(source: Source, config: DataConfig) -> torch.Tensor:
         names, counts = source.task.names, targets.bincount(minlength=source.task.outputs).tolist()
         if alone := [name for name, count in zip(names, counts, strict=True) if count == 1]:
             raise DataError(
-                f"{config.name}: class {alone[0]} has one of the {what}, which is in no training when its fold is "
-                f"tested; add more, or leave the class out"
+                f"{config.name}: class {alone[0]} is in only one of the {what}, so no training contains it when its "
+                "fold is tested; add more, or leave the class out"
             )
     return folds_of(source.task.strata(targets), config.folds or 1)
 
@@ -181,8 +183,8 @@ def dataset_of(source: Source, config: DataConfig, seed: int) -> Dataset:
         hold_out("test", TEST_SHARE, 0)
         if config.name not in SHIPPED:
             notes.append(
-                f"{config.name} has no test {what}: a stratified fifth ({len(parts['test'])} {what}) is used, "
-                f"the same for every seed as long as the {what} are the same"
+                f"{config.name} has no test {what}, so a stratified fifth ({len(parts['test'])} {what}) is the test "
+                "set, the same for every seed"
             )
     if "validation" not in parts and config.validation > 0:
         hold_out("validation", config.validation, sub_seed(config.split_seed, seed))

@@ -159,7 +159,7 @@ def write_cached(
         why = str(error)
         if isinstance(error, OSError):
             why = f"{error.filename or parent}: {error.strerror or error}; set TUDUI_CACHE to another folder"
-        return [f"images are decoded anew each time: {why}"]
+        return [f"images are decoded again each time: {why}"]
     finally:
         if aside is not None:
             shutil.rmtree(aside, ignore_errors=True)

@@ -121,7 +121,10 @@ def about_missing(columns: Sequence[Column], rows: int, file: CsvFile, config: D
         raise DataError(f"{where} (the first on line {line}); fill them in, or {ways}")
     if config.on_missing == "drop":
         return [f"{where}; these rows are left out"]
-    return [f"{where}; a number is then the median of training rows, a text none of its column; no target is"]
+    return [
+        f"{where}; a missing number becomes the median of the training rows; for a missing text all features of its "
+        "column are 0; rows without a target are left out"
+    ]
 
 
 def _by_number(text: str) -> tuple[float, str]:
@@ -134,7 +137,7 @@ def _by_number(text: str) -> tuple[float, str]:
 def _why(cell: str, name: str, file: CsvFile) -> str:
     if not file.is_number(cell):
         way = f"fix it, or read all as texts: --set 'data.text=[{name}]'"
-        return f"{quoted(cell)} is not a number, as most cells of this column are; {way}"
+        return f"{quoted(cell)} is not a number, but most cells of this column are; {way}"
     return f"{quoted(cell)} is infinite or above {LARGEST:g}; fix it or leave the cell empty"
 
 

@@ -93,7 +93,7 @@ def decode(path: Path, size: tuple[int, int]) -> Decoded:
     except DataError:
         raise
     except FileNotFoundError:
-        link = "a link that leads nowhere" if path.is_symlink() else "no such file"
+        link = "a broken link" if path.is_symlink() else "no such file"
         raise DataError(link) from None
     except UnidentifiedImageError:
         raise DataError("not an image of a known format") from None

@@ -96,7 +96,7 @@ def rows_of_parts(part_of_rows: list[str], root: Path) -> dict[str, torch.Tensor
 
 
 def version_of(path: Path) -> tuple[int, ...]:
-    """Return what changes with a file; () for one that is gone, or a link that leads nowhere."""
+    """Return what changes with a file; () for one that is gone, or a broken link."""
     try:
         status = path.stat()
     except OSError:

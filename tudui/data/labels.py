@@ -92,7 +92,9 @@ def _match(
     numbers = [find(name) for name in rows.names]
     if (row := next((row for row, number in enumerate(numbers) if number == SEVERAL), None)) is not None:
         name = printable(rows.names[row])
-        raise DataError(f"{file.path}:{rows.lines[row]}: {name}: several images in {root} are called so; give the path")
+        raise DataError(
+            f"{file.path}:{rows.lines[row]}: {name}: several images in {root} have this name; give the path"
+        )
     lost = [printable(rows.names[row]) for row, number in enumerate(numbers) if number < 0]
     if len(lost) == len(numbers):
         names = listed(lost[:3])
@@ -116,7 +118,7 @@ def _match(
     if wrong and config.on_bad_image == "refuse":
         raise DataError(f"{file.path}: {'; '.join(wrong)}; correct that, or leave them out with --on-bad-image skip")
     notes += [f"{file.path}: {what}; left out" for what in wrong]
-    notes += [f"{file.path}: {again:,} rows are there twice, with the same target"] if again else []
+    notes += [f"{file.path}: {again:,} rows are repeated with the same target; each is used once"] if again else []
     return numbers
 
 

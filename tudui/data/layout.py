@@ -86,7 +86,7 @@ def check_folder(root: Path) -> None:
     if root.is_file():
         raise DataError(f"{root}: is a file and not a folder{unpack_hint(root)}")
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; name where it is now with --data {FOLDER}PATH")
+        raise DataError(f"{root}: no such folder; give its path with --data {FOLDER}PATH")
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -173,10 +173,10 @@ def _parts_in(below: _Below, top: Place, inside: dict[str, list[Place]]) -> dict
         return {}  # a train among other vehicles
     names, where = _listed(parts), below.shown(top)
     if len(set(parts.values())) < len(parts):
-        raise DataError(f"{where}: {names}: two of these folders are of the same part; keep one of each part there")
+        raise DataError(f"{where}: {names}: two of these folders are the same part of the data; keep one for each part")
     if parts and TRAIN not in parts.values():
         way = f"put the classes to train on into {where}/train/CLASS, or rename {names}"
-        raise DataError(f"{where}: {names}: a part without a folder called train; {way}")
+        raise DataError(f"{where}: {names}: parts of a data set, but none is called train; {way}")
     return parts
 
 
@@ -189,9 +189,11 @@ def _classes_in(
     counted = f"{where}: {len(loose):,} image{'s' * (len(loose) > 1)}"
     if loose and not inside:
         way = "" if part == TRAIN else f"; or move {folder[-1]} away, then {part} images are taken from train"
-        raise DataError(f"{counted}, but in no class; move each into a folder: {where}/CLASS/*.jpg{way}")
+        raise DataError(
+            f"{counted} in no class folder; move each into the folder of its class: {where}/CLASS/*.jpg{way}"
+        )
     if loose:
-        notes.append(f"{counted} in no class ignored")
+        notes.append(f"{counted} in no class folder ignored")
     _refuse_layouts(where, {name: set(_by_folder((*folder, name), some)) for name, some in sorted(inside.items())})
     for empty in sorted(at for at in below.folders if at[:-1] == folder and at[-1] not in inside):
         others = [other for other in below.others if other[: len(empty)] == empty]
@@ -218,7 +220,9 @@ def _refuse_layouts(where: str, inside: dict[str, set[str]]) -> None:
         way = f"name one of them, for example {where}/{first}, or call them {', '.join(PARTS)}"
     else:
         return
-    raise DataError(f"{where}: {_listed(inside)} contain the same folders ({_listed(names)}): no classes; {way}")
+    raise DataError(
+        f"{where}: {_listed(inside)} contain the same folders ({_listed(names)}), so they are not classes; {way}"
+    )
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -143,7 +143,7 @@ def _bytes(image: Any, where: str, side: int | None) -> tuple[np.ndarray, tuple[
     if isinstance(image, Image.Image):
         return fitted(image, (side or SIDE, side or SIDE)).pixels, (image.height, image.width)
     if not isinstance(image, Tensor | np.ndarray | list | tuple):
-        raise DataError(f"{where}: an image must be Pillow's, an array or a tensor (got {_what(image)})")
+        raise DataError(f"{where}: an image must be a Pillow image, an array or a tensor (got {_what(image)})")
     array = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image)
     if array.ndim == 2:
         array = np.broadcast_to(array, (3, *array.shape))

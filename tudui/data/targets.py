@@ -41,7 +41,9 @@ def task_and_targets(columns: Sequence[Column], values: np.ndarray, file: CsvFil
     names = column.order
     where = f"{file.path}: {column.name}"
     if column.has_too_many:
-        raise DataError(f"{where}: has more than {MOST_CLASSES:,} different or very long texts, so it is no class")
+        raise DataError(
+            f"{where}: has more than {MOST_CLASSES:,} different or very long texts, so they are not classes"
+        )
     if column.unknown:
         text, line = next(iter(column.unknown.items()))
         raise DataError(f"{file.path}:{line}: {column.name}: the network has no class {text} ({', '.join(names[:10])})")
@@ -78,5 +80,5 @@ def parts_of(column: Column | None, values: np.ndarray, file: CsvFile) -> list[s
         return [TRAIN] * len(values)
     named = {number: part_of(text) for text, number in column.texts.items()}
     if odd := next((text for text in column.texts if part_of(text) is None), None):
-        raise DataError(f"{file.path}: {column.name}: {odd} is no part; use train, validation and test")
+        raise DataError(f"{file.path}: {column.name}: {odd} is not a part; use train, validation and test")
     return [named[int(value)] or TRAIN for value in values]

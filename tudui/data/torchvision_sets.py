@@ -235,8 +235,8 @@ def _download(name: str, root: Path, kind: str, **part: Any) -> Any:
     except (OSError, RuntimeError) as error:
         looked_for = f" (looked for {CIFAR[name].folder}/)" if name in CIFAR else ""
         raise DataError(
-            f"{name}: not in {root}{looked_for}, and the download failed ({in_a_line(error)}). Without a network, use "
-            f"--data-dir DIR with a copy of it, --data folder:PATH with your own images, or --data digits"
+            f"{name}: not in {root}{looked_for}, and the download failed ({in_a_line(error)}). Without internet "
+            "access, use --data-dir DIR with a copy of it, --data folder:PATH with your own images, or --data digits"
             f"{unpack_hint(root)}"
         ) from None
     except Exception as error:  # random bytes make torchvision's readers raise almost anything

@@ -42,7 +42,7 @@ def runs(folder: str | PathLike[str] = "runs") -> list[RunRow]:
     """Return the runs below a folder, at any depth, by name; UsageError if the folder does not exist."""
     root = Path(folder)
     if not root.is_dir():
-        raise UsageError(f"{root}: no such folder; train first, or name the folder of your runs")
+        raise UsageError(f"{root}: no such folder; name the folder of your runs, or train first: tudui train --loss ce")
     found: list[tuple[RunRow, dict[str, Any]]] = []
     for path in sorted(file for file in files_below(root) if file.name == "config.yaml"):
         with suppress(ConfigError):

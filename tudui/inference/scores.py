@@ -140,7 +140,7 @@ def evaluate_weights(
     chosen = split_of(dataset, split)
     notes = [*dataset.notes, *([weights.note] if weights.note else [])]
     if split == EVERY and weights.config is not None and data is None:
-        notes.append(f"all images of {dataset.name}, also those of the training: no test")
+        notes.append(f"all images of {dataset.name}, including those of the training: this is not a test")
     elif weights.data is not None and data is None and weights.data != dataset.fingerprint():
         notes.append(f"{dataset.name} has changed since the training: training images may be among these")
     if weights.preparation is None and normalize is None:

@@ -34,7 +34,7 @@ class Advice:
     task: Task
     needs: tuple[str, ...]
     choices: tuple[Choice, ...]
-    weak: str  # goes on after "Not good at"
+    weak: str  # goes on after "Not good for"
 
     @property
     def title(self) -> str:
@@ -56,8 +56,8 @@ SCE = Choice(
 )
 GCE = Choice(
     "gce",
-    "Not distinguishable from ce in the same runs on digits, 1.4 and 4.2 points above it on CIFAR-10. Published: "
-    "87.1 % and ce 81.9 % on CIFAR-10 with 40 % wrong labels.",
+    "Not distinguishable from ce in the same runs on digits, 1.4 and 4.2 points above it on CIFAR-10. Published on "
+    "CIFAR-10 with 40 % wrong labels: 87.1 %, and ce 81.9 %.",
     f"{RESULTS}; Zhang, Sabuncu 2018, Generalized Cross Entropy Loss",
 )
 SLOW_CE = Choice(
@@ -95,7 +95,7 @@ ADVICE: tuple[Advice, ...] = (  # the first one for the task whose needs are all
                 GCE.source,
             ),
         ),
-        "right labels: there it is 1.9 points below ce on CIFAR-10. Label smoothing is no substitute: its NLL of 0.77 "
+        "right labels: there it is 1.9 points below ce on CIFAR-10. Label smoothing does not help: its NLL of 0.77 "
         "nats is worse than that of ce. Check the labels of the test images by hand: wrong ones change NLL most.",
     ),
     Advice(
@@ -109,8 +109,8 @@ ADVICE: tuple[Advice, ...] = (  # the first one for the task whose needs are all
         "classes",
         ("wrong labels",),
         (SCE, GCE, SLOW_CE),
-        "right labels: there it is 1.9 points below ce on CIFAR-10. And labels that are wrong by a rule, for example "
-        "every 3 called 8: no loss here notices them.",
+        "right labels: there it is 1.9 points below ce on CIFAR-10. No loss here notices labels that are wrong by a "
+        "rule, for example if every 3 is labelled 8.",
     ),
     Advice(
         "classes",
@@ -200,7 +200,7 @@ ADVICE: tuple[Advice, ...] = (  # the first one for the task whose needs are all
             Choice(
                 "mse",
                 "Not distinguishable from ce: +0.56 points (−0.49 to +1.60) on digits, −0.8 (−1.6 to +0.0) on CIFAR-10."
-                " Its outputs are no probabilities.",
+                " Its outputs are not probabilities.",
                 f"{RESULTS}; Hui, Belkin 2020, Evaluation of Neural Architectures Trained with Square Loss",
             ),
             Choice(

@@ -78,8 +78,10 @@ class HuberParameters(ResidualParameters):
         largest = max(self.target_scale, 1.0)
         if self.input == "logits" or self.delta < largest:
             return ()
-        problem = f"huber with delta {self.delta:g} on probabilities is exactly MSE/2: no residual exceeds {largest:g}"
-        return (f"{problem}; set a smaller delta, or take mse",)
+        problem = (
+            f"huber with delta {self.delta:g} on probabilities is exactly MSE/2: no residual is larger than {largest:g}"
+        )
+        return (f"{problem}; set a smaller delta, or use mse",)
 
 
 class SmoothL1Parameters(ResidualParameters):

@@ -72,7 +72,7 @@ def _note_on(numbers: Sequence[int], path: Path) -> str | None:
             f"{path}: perhaps another network: {shown}, and a state_dict does not contain what is between them; "
             f"if that is only Dropout, name a file of the whole network: torch.save(network, FILE)"
         )
-    return f"{shown}: taken for Dropout; if other layers are between them, the score is wrong"
+    return f"{shown}: assumed to be Dropout; if other layers are between them, the score is wrong"
 
 
 def tensors_of_module(module: "nn.Module", path: Path) -> "dict[str, Tensor]":

@@ -21,7 +21,7 @@ ALSO = {"googlenet": {"aux_logits": False, "init_weights": False}, "inception_v3
 class FamilyParameters(NetworkParameters):
     """The section of a network of another library."""
 
-    pretrained: bool = Field(False, description="begin with the library's trained weights, except the last layer")
+    pretrained: bool = Field(False, description="start from the library's pretrained weights, except in the last layer")
 
 
 def torchvision_arguments(name: str, shape: Shape) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _begin_with(model: "nn.Module", trained: "Mapping[str, Tensor]") -> None:
 def _not_reached(name: str, error: OSError) -> str:
     return (
         f"network {name}: its trained weights cannot be downloaded ({in_a_line(error)}); "
-        f"use a copy: without network.pretrained, with --init-from FILE"
+        f"download them elsewhere, and use --init-from FILE without network.pretrained"
     )
 
 

@@ -88,8 +88,8 @@ def _without_better(pairs: Sequence[Pair], baseline: str) -> str:
     if found <= {Verdict.EQUIVALENT, Verdict.IDENTICAL}:
         names = words.listed([pair.variant for pair in pairs])
         if len(pairs) > 1:
-            return say("any will do: {losses} are equivalent to {baseline}", losses=names, baseline=baseline)
-        return say("any will do: {loss} is equivalent to {baseline}", loss=names, baseline=baseline)
+            return say("use any of them: {losses} are equivalent to {baseline}", losses=names, baseline=baseline)
+        return say("use either: {loss} is equivalent to {baseline}", loss=names, baseline=baseline)
     if found <= {Verdict.EQUIVALENT, Verdict.IDENTICAL, Verdict.WORSE}:
         return say("keep {baseline}: no other loss is better", baseline=baseline)
     return say("undecided: no other loss is shown to be better than {baseline}", baseline=baseline)

@@ -89,7 +89,7 @@ def why_no_mean(problems: Problems) -> Iterator[str]:
     elif number < FEWEST_PROBLEMS:
         yield say(
             "There is no mean over {problems}: with fewer than {fewest}, its 95 % interval is wider than three "
-            "standard deviations of the differences, so only the list says something.",
+            "standard deviations of the differences, so only the list is meaningful.",
             problems=counted(number, "problem"), fewest=FEWEST_PROBLEMS,
         )  # fmt: skip
 
@@ -107,16 +107,17 @@ def protocol_of_problems(problems: Problems) -> Iterator[str]:
     batches = say("batches of {number}", number=base.train.batch_size)
     size = [counted(base.train.epochs, "epoch"), batches, counted(plan.seeds, "seed")]
     yield say(
-        "Equal for every loss and every problem: {settings}. The same epochs are more steps on more images.",
+        "Equal for every loss and every problem: {settings}. With the same number of epochs, more images mean more "
+        "steps.",
         settings=say(", ").join([*size, base.optimizer.name, base.schedule.name]),
     )
     if plan.lr == "tuned" and not plan.tuned_parameters:
         curves = [curve for one in comparisons for curve in one.tuning]
         longer = sum({*curve.rates} > {*plan.rates} for curve in curves)
         yield say(
-            "Not held equal: the learning rate. Each loss, noise level and problem has the best of the same {rates} "
-            "rates, by validation images, on {seeds} unreported seeds each; in {longer} of {searches} searches the "
-            "best was at an end, and up to 3 rates past it were tried.",
+            "Not equal: the learning rate. For each loss, noise level and problem, the best of the same {rates} rates "
+            "was chosen on validation images, with {seeds} unreported seeds each; in {longer} of {searches} searches "
+            "the best was at an end, so up to 3 rates beyond it were tried.",
             rates=len(plan.rates), seeds=plan.tuning_seeds, longer=longer, searches=len(curves),
         )  # fmt: skip
     else:
@@ -135,8 +136,8 @@ def protocol_of_problems(problems: Problems) -> Iterator[str]:
         yield say(
             "The mean gives each problem the same weight. Its 95 % interval (Hartung and Knapp, t with one degree of "
             "freedom less than problems) covers other problems of this kind. It is too short if problems share a "
-            "network or a data set and so go the same way; no verdict follows from it. Rank 1 is the best loss of a "
-            "problem."
+            "network or a data set and therefore have similar results; it gives no verdict. Rank 1 is the best loss "
+            "of a problem."
         )
     if first.plan.comparison.explain_variance:
         yield say("What the scores vary with is in the report of each problem.")

@@ -87,7 +87,7 @@ def _setup(comparison: Comparison) -> Iterator[Block]:
         versions=versions, hardware=hardware.gpu or hardware.cpu or hardware.device,
         threads=counted(hardware.threads, "thread"), precision=hardware.precision,
     )  # fmt: skip
-    yield Heading(say("How it was made"))
+    yield Heading(say("How the comparison was made"))
     yield Code(comparison.command)
     yield Bullets(
         [
@@ -157,7 +157,7 @@ def _searches(comparison: Comparison) -> Iterator[Block]:
     yield Heading(say("Learning rates"))
     edges = [_chosen(comparison, curve, curve.chosen) for curve in comparison.tuning if curve.at_the_edge]
     if edges:
-        text = "Chosen at the edge of the grid, so that a rate beyond it may be better: {rates}."
+        text = "Chosen at the edge of the grid, so a rate beyond it may be better: {rates}."
         yield Paragraph(say(text, rates=say("; ").join(edges)))
     yield Gallery([tuning_picture(comparison, noise) for noise in levels])
     for name in comparison.plan.comparison.tuned_parameters:
@@ -169,7 +169,9 @@ def _searches(comparison: Comparison) -> Iterator[Block]:
             if one.name == name and one.chosen in (one.values[0], one.values[-1])
         ]
         if ends:
-            text = "At an end of the values that were tried, so try more values: {key}. {values}."
+            text = (
+                "The best value is at an end of the values that were tried, so try more of them with {key}. {values}."
+            )
             key = f"comparison.tune_values.{name}"
             yield Paragraph(say(text, key=key, values=say("; ").join(ends)))
         yield Gallery([sensitivity_picture(comparison, noise, name) for noise in levels])

@@ -32,9 +32,9 @@ def wrong_labels(comparison: Comparison) -> Iterator[Block]:
     names = comparison.task.names
     yield Heading(say("Wrong labels"))
     text = say(
-        "Labels of training and validation images were made wrong on purpose, those of test images were not. The level "
-        "is the setting; the shares are counted. Pairs are the true and the given class, with the share of the true "
-        "class's labels, for the first seed."
+        "Some labels of the training and validation images were made wrong on purpose; the test labels were not. The "
+        "level is the setting; the shares are counted. A pair is a true class and a wrong label that its images were "
+        "given, with the share of such images in the class, for the first seed."
     )
     yield Paragraph(text)
     names_of_columns = ("level", "kind", "training labels wrong %", "validation labels wrong %", "pairs")

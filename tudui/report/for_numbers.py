@@ -27,8 +27,8 @@ def judged(comparison: Comparison) -> str:
     """Return which metric favours which loss, and on what all losses are judged."""
     spoiled = any(comparison.noise_levels)
     return say(
-        "Squared error favours mse and absolute error favours l1, as each is made for its own; so no loss is ranked by "
-        "its own value, and all are judged by the same metric on {test}.",
+        "Squared error favours mse and absolute error favours l1, because each loss was made for its error. So no "
+        "loss is ranked by its own value: all are judged by the same metric on {test}.",
         test=say("test targets without outliers") if spoiled else say("the same test targets"),
     )
 
@@ -99,7 +99,7 @@ def predicted_picture(comparison: Comparison, noise: float, column: int) -> Pict
     alt = say(text, name=name, noise=title, losses=losses)
     caption = say(
         "Predicted over true {name} of the last weights with {noise}, all seeds pooled: the darker, the more test "
-        "{samples}. On the black line a prediction is right. The 1 % of predictions farthest out may be drawn at the "
+        "{samples}. On the black line a prediction is right. The most distant 1 % of predictions may be drawn at the "
         "edge.",
         name=name, noise=title, samples=comparison.samples,
     )  # fmt: skip

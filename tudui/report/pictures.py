@@ -109,7 +109,7 @@ def noise_picture(comparison: Comparison) -> Picture:
     )
     caption = say(text, metric=name, samples=comparison.samples)
     if decades:
-        caption += say(" ") + say("Logarithmic, as losses differ by more than a factor of 10.")
+        caption += say(" ") + say("Logarithmic, because losses differ by more than a factor of 10.")
     return Picture(f"{metric.name}-over-noise", alt, caption, png(figure))
 
 
@@ -187,9 +187,9 @@ def gradient_picture(comparison: Comparison, noise: float) -> Picture | None:
     title = noise_words(comparison, noise)
     caption = say(
         "Norm of the gradient with {noise}, of the whole network and of {parts}: mean over the seeds{band}. "
-        "Logarithmic, as losses differ in scale.",
+        "Logarithmic, because losses differ in scale.",
         noise=title, band=_about_the_band(shown=band),
-        parts=say("each layer's weights (biases left out)")
+        parts=say("each layer's weights (without biases)")
         if len(layers) <= blocks.MANY
         else say("each block of layers"),
     )  # fmt: skip

@@ -55,7 +55,7 @@ def _picture(problems: Problems, noise: float) -> Picture:
     if axes.get_legend_handles_labels()[1]:
         legend_below(figure, axes)
     what = say(
-        "The difference of test {metric} to {baseline} in each problem, {noise}",
+        "The difference between the test {metric} and that of {baseline} in each problem, {noise}",
         metric=title_of_score(metric),
         baseline=baseline,
         noise=noise_words(problems.first, noise),

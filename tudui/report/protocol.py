@@ -24,9 +24,9 @@ def held_equal(comparison: Comparison) -> str:
     """Return one sentence on what the runs of one seed shared, according to the hashes."""
     if comparison.unequal:
         names = listed([_shared(comparison, name) for name in comparison.unequal])
-        text = "NOT held equal, though they should be: {names} differ between losses of the same seed."
+        text = "NOT equal, though they should be: {names} differ between losses with the same seed."
         return say(text, names=names)
-    text = "Held equal for one seed and every loss: {shared}; sha256 confirms {sets}."
+    text = "Equal for every loss with the same seed: {shared}; sha256 confirms {sets}."
     shared = listed([_shared(comparison, name) for name in SHARED])
     return say(text, shared=shared, sets=counted(len(comparison.hashes), "set"))
 
@@ -48,12 +48,12 @@ def rates_words(comparison: Comparison) -> str:
     """Return in one or two sentences by which learning rates the losses were trained."""
     plan, first = comparison.plan.comparison, comparison.task.metrics[0]
     if plan.lr == "same":
-        return say("Held equal as well: the learning rate, which suits some losses better than others.")
-    sentences = [say("Not held equal: the learning rate.")]
+        return say("Also equal: the learning rate, which suits some losses better than others.")
+    sentences = [say("Not equal: the learning rate.")]
     if plan.lr == "recipe":
-        text = "Each loss has its recipe's, chosen beforehand on validation images."
+        text = "Each loss has its recipe rate, which was chosen earlier on validation images."
         return say(" ").join([*sentences, _words(comparison, say(text))])
-    text = "Each loss and {level} has the best of {rates} by validation {metric}, on {seeds} each."
+    text = "For each loss and {level}, the best of {rates} was chosen by validation {metric}, with {seeds} each."
     sentences.append(
         say(
             text, level=level_name(comparison), rates=_rates(plan.rates), metric=title_of_score(first),
@@ -64,7 +64,7 @@ def rates_words(comparison: Comparison) -> str:
     if plan.tuned_parameters:
         sentences.append(_tuned_words(comparison))
     elif further:
-        text = "If the best was at an end, rates past it were tried too ({rates}; the pictures show which)."
+        text = "If the best rate was at an end, rates beyond it were tried too ({rates}; the pictures show which)."
         sentences.append(say(text, rates=_rates(further)))
     return say(" ").join(sentences)
 
@@ -74,9 +74,9 @@ def _tuned_words(comparison: Comparison) -> str:
     plan = comparison.plan.comparison
     values = listed([f"{name} ({_rates(plan.values_to_try(name))})" for name in plan.tuned_parameters])
     return say(
-        "A rate past an end of the grid was tried up to {most} times, then at the best rate {values}, for the losses "
-        "that have it. Each loss and noise level had {runs} tuning runs: those that were left, more for a loss without "
-        "such a setting, tried rates near its best one.",
+        "Up to {most} rates beyond an end of the grid were tried, and then, at the best rate, {values} for the losses "
+        "that have this setting. Each loss and noise level had {runs} tuning runs. The remaining runs tried rates "
+        "near the best one; a loss without such a setting had more of them.",
         most=MOST_BEYOND, values=values, runs=comparison.tuning[0].runs,
     )  # fmt: skip
 
@@ -89,12 +89,12 @@ def protocol(comparison: Comparison) -> list[Block]:
     """Return the section on the protocol."""
     return [
         Heading(say("Protocol")),
-        Heading(say("What was held equal, and what was not"), 3),
+        Heading(say("What was equal for all losses, and what was not"), 3),
         Bullets(
             [
                 held_equal(comparison),
                 rates_words(comparison),
-                say("Everything else except the loss section is the same in every run: the settings below."),
+                say("All other settings, except those of the loss, are the same in every run; they are listed below."),
             ]
         ),
         differing_table(comparison),
@@ -109,8 +109,8 @@ def protocol(comparison: Comparison) -> list[Block]:
 def _reading(comparison: Comparison) -> Iterator[str]:
     yield from (_words(comparison, text) for text in (_on_the_headline(comparison), *_on_data(comparison)))
     yield say(
-        "An interval of 95 % covers other seeds and other test {samples} of the same kind. “Over seeds only” takes "
-        "these test {samples} as given: it says what more seeds would show on them, not how the losses compare in "
+        "An interval of 95 % covers other seeds and other test {samples} of the same kind. “Over seeds only” is about "
+        "these test {samples} alone: it says what more seeds would show on them, not how the losses compare in "
         "general.",
         samples=comparison.samples,
     )
@@ -129,11 +129,11 @@ def _reading(comparison: Comparison) -> Iterator[str]:
     yield _words(comparison, text)
     lost = say("; or some of fewer than 10 runs lost a class") if comparison.task.kind == "classes" else ""
     yield say(
-        "“Unstable”: runs diverged, and the difference would not be certain if they scored as a network whose outputs "
-        "are all equal{lost}. The difference is that of the runs that finished.",
+        "“Unstable”: runs diverged, and the difference would no longer be certain if these runs had the score of a "
+        "network whose outputs are all equal{lost}. The difference shown is that of the runs that finished.",
         lost=lost,
     )
-    yield say("± is the standard deviation over seeds; with one seed there is neither deviation nor interval.")
+    yield say("± is the standard deviation over seeds; with one seed there is no deviation and no interval.")
     yield say("Diverged runs are excluded from means and intervals; the seeds column shows how many.")
     if comparison.plan.base.data.folds:
         yield say("With folds, the runs of all folds of a seed count as one run; it diverged if one of them did.")
@@ -146,7 +146,7 @@ def _on_the_headline(comparison: Comparison) -> str:
         else say("There was no validation split.")
     )
     return say(
-        "The headline is the {metric} of the last weights: it needs no selection, so no loss can gain from a lucky "
+        "The main result is the {metric} of the last weights: it needs no selection, so no loss can gain from a lucky "
         "epoch. {selected} The test images were read once per run for the last weights and once for the selected ones.",
         metric=title_of_score(comparison.metric), selected=selected,
     )  # fmt: skip

@@ -82,7 +82,7 @@ def scores_table(comparison: Comparison, noise: float) -> Table:
     figures, rows = comparison.task.figures, comparison.rows_at(noise)
     scores: list[Metric | Figure] = [*metrics, *figures]
     reach = next((row.reach for row in rows if row.finished), None)
-    target = words.value(reach, first.unit, 0 if first.proportion else None) if reach else say("the mark")
+    target = words.value(reach, first.unit, 0 if first.proportion else None) if reach else say("the target score")
     title = title_of_score(first)
     tested = with_unit(say("test {metric}", metric=title), first.unit)
     head = [

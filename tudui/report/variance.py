@@ -51,7 +51,7 @@ def _advice(explained: Explained) -> str:
     parts = [part for part in explained.components if part.source != REST]
     total = sum(part.sd**2 for part in parts)
     if not total:
-        return say("{loss} varies with none of them.", loss=_of(explained))
+        return say("{loss} does not vary with any of them.", loss=_of(explained))
     main, sum_of_main = [], 0.0
     for part in parts:
         if sum_of_main < MOST * total:
@@ -62,8 +62,8 @@ def _advice(explained: Explained) -> str:
         text = "{loss} varies most with {sources}: repeat with more test images; more seeds would change little."
     elif IMAGES in main:
         text = (
-            "{loss} varies most with {sources}: repeat with more seeds, which lowers all but the part of the test "
-            "images."
+            "{loss} varies most with {sources}: repeat with more seeds, which lowers all parts except that of the "
+            "test images."
         )
     little = [part.source for part in parts if part.interval and part.interval[1] < LITTLE * total]
     text = say(text, loss=_of(explained), sources=listed(list(map(say, main))))
@@ -81,10 +81,10 @@ def variance_section(comparison: Comparison) -> Iterator[Block]:
     yield Heading(say("What the scores vary with"))
     yield Bullets(advice(comparison))
     text = say(
-        "Each source has {runs} that differ in it alone; everything else is that of the first seed. A component is the "
-        "mean square of these runs minus the residual: its variance over infinitely many images. “{images}” is what "
-        "other test images would change in every run alike, “{rest}” what they would change in each run differently; "
-        "more seeds lower the second only. With so few runs the intervals are wide.",
+        "For each source there are {runs} that differ only in it; everything else is as for the first seed. A "
+        "component is the mean square of these runs minus the residual: its variance over infinitely many images. "
+        "“{images}” is what other test images would change equally in every run, “{rest}” what they would change "
+        "differently in each run; more seeds lower only the second. With so few runs the intervals are wide.",
         runs=counted(runs, "run"), images=say(IMAGES).capitalize(), rest=say(REST),
     )  # fmt: skip
     yield Paragraph(text)

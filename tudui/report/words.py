@@ -281,7 +281,7 @@ def needed(comparison: Comparison, noise: float) -> str:
     shown = settled[:MOST_NAMES]
     if more := len(settled) - len(shown):
         shown.append(say("{number} more in comparison.json", number=more))
-    return say("What would settle it (80 % power): {settled}.", settled=say("; ").join(shown))
+    return say("What is needed to decide (80 % power): {settled}.", settled=say("; ").join(shown))
 
 
 def settling(comparison: Comparison, pair: Pair) -> list[str]:

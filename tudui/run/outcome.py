@@ -78,7 +78,7 @@ def memorised_images(trained: StepEnd, validation: Evaluated, metric: Metric) ->
         return None
     return (  # without numbers, so that those of a comparison's runs are counted together
         f"the training {metric.title} is far above that of validation: the network memorises training images; "
-        f"use more of them, random changes (data.augment) or fewer epochs"
+        f"use more of them, data augmentation (data.augment) or fewer epochs"
     )
 
 

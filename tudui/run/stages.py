@@ -71,7 +71,7 @@ class Run:
             if differing := sorted(key for key in {**first, **mine} if first.get(key) != mine.get(key)):
                 shown = ", ".join(f"{key} {shorten(mine.get(key))} not {shorten(first.get(key))}" for key in differing)
                 raise UsageError(
-                    f"this process and the first have other settings ({shown}); start every process with the same "
+                    f"this process and the first have different settings ({shown}); start every process with the same "
                     f"config and images, and set device and precision with --set where machines differ"
                 )
         self.state.load_state_dict(self.world.from_first(self.state.state_dict()))
@@ -109,7 +109,7 @@ class Run:
         if checkpoint.data != self.data.fingerprint():
             raise DataError(
                 f"{self.folder.root}: the images of {self.data.name} have changed since the run began; "
-                f"restore them, name where they are with --data or --data-dir, or train again in another --run-dir"
+                f"restore them, give their new path with --data or --data-dir, or train again in another --run-dir"
             )
         restore_state(self.state, checkpoint)
         if began.train.epochs < self.config.train.epochs and self.is_over():

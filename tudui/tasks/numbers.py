@@ -287,7 +287,8 @@ class Numbers:
         if error < of_constant:
             return None
         shown = ", ".join(self.unit_of(k).text(value) for k, value in enumerate(self.predicted(middle[:1])[0].tolist()))
-        return f"the error is not below that of the constant {shown}: {metric.unit.text(of_constant)}"
+        error_of = metric.unit.text(of_constant)
+        return f"the error is not smaller than that of predicting {shown} for every sample: {error_of}"
 
     def words(self, outputs: "Tensor", top: int) -> list[tuple[tuple[str, float], ...]]:
         """Return the value of each column, in the unit of the targets."""

@@ -128,5 +128,5 @@ def _of_manifest(
                     raise DataError(f"{where}: row {number} has another target; {another}")
                 given[row] = wrong
     if listed:
-        raise DataError(f"{where}: row {next(iter(listed))} is not one of the training and validation; {another}")
+        raise DataError(f"{where}: row {next(iter(listed))} is not a training or validation row; {another}")
     return spoiled

@@ -82,7 +82,7 @@ def new_state(config: Config, data: Dataset) -> TrainState:
     if steps_per_epoch == 0:
         raise UsageError(
             f"train.batch_size: {batch} is more than the {images} training {data.noun}s, so no batch is ever full; "
-            f"use a smaller one, for example train.batch_size={max(images // 4, 1)}"
+            f"use a smaller one, for example --set train.batch_size={max(images // 4, 1)}"
         )
     seed = sub_seed(config.train.weights_seed, config.seed)
     model = build_network(config.network, data.shape, seed=seed)

@@ -74,5 +74,5 @@ def execute(
     try:
         from tudui.comparison.executors.on_ray import on_ray
     except ImportError:
-        raise UsageError("--executor ray: Ray is not installed; pip install ray") from None
+        raise UsageError("--executor ray: Ray is not installed; install it with: pip install ray") from None
     on_ray(waiting, folder, ray_address, listener)

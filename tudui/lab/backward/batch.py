@@ -53,7 +53,10 @@ class FirstBatch:
 def first_batch(config: Config) -> FirstBatch:
     """Return the first batch of a run of the course's network; UsageError for another network or too few images."""
     if config.network.name != "tudui":
-        raise UsageError(f"network.name: {config.network.name}; this command needs tudui: --set network=tudui")
+        raise UsageError(
+            f"network.name: {config.network.name}; this command works only with the network tudui; use --set "
+            "network=tudui"
+        )
     threads = config.train.threads
     # one batch is little work: on a busy machine two threads mostly wait for each other
     torch.set_num_threads(1 if threads == "auto" else threads)

@@ -78,7 +78,10 @@ def check_outputs(outputs: object, name: str, expected: tuple[int, int], device:
             f"network {name}: returns [{got}], expected {wanted}, an output per class or number; change its last layer"
         )
     if outputs.device.type != device.type:
-        raise UsageError(f"network {name}: returns a tensor on {outputs.device}, expected {device}; do not move data")
+        raise UsageError(
+            f"network {name}: returns a tensor on {outputs.device}, expected {device}; do not move tensors to another "
+            "device in forward"
+        )
     return outputs
 
 
