@@ -26,7 +26,7 @@ from tudui.config.plan import Plan, load_plan
 from tudui.config.problems import grid_yaml, load_plans
 from tudui.config.shipped import shipped_plans
 from tudui.errors import ConfigError
-from tudui.report import ProblemsReport, write_problems
+from tudui.report import ProblemsReport, write_report
 
 NET = """
 from sklearn.datasets import load_digits
@@ -382,7 +382,7 @@ def test_a_mean_and_ranks_from_five_problems_on(number, grid, tmp_path):
     means = [row.metrics["accuracy"].mean for row in first.rows]
     assert [tally.mean_rank for tally in found.values()] == list(stats.rankdata([-mean for mean in means]))
     report = replace(problems, comparisons=changed, folder=tmp_path)
-    write_problems(report)
+    write_report(report)
     assert "mean difference +6.00 points" in (tmp_path / "report.md").read_text()
     assert "There is no mean" not in (tmp_path / "report.md").read_text()
     assert "mean rank" in (tmp_path / "report.html").read_text()

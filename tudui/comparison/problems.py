@@ -36,17 +36,17 @@ class Problems:
     @property
     def first(self) -> Comparison:
         """Any of the comparisons: their plans differ in network and data only."""
-        return next(iter(self.comparisons.values()))
+        return self.every[0]
+
+    @property
+    def every(self) -> list[Comparison]:
+        """The comparisons without the names of their problems."""
+        return list(self.comparisons.values())
 
     @cached_property
     def tallies(self) -> list[Tally]:
         """The results of each variant and noise level over all problems."""
-        return tallies(list(self.comparisons.values()))
-
-    @property
-    def metrics(self) -> list[str]:
-        """The names of the metrics of the verdicts, one if all problems have the same."""
-        return sorted({one.metric.name for one in self.comparisons.values()})
+        return tallies(self.every)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -55,8 +55,8 @@ class Problems:
         return {
             "format": FORMAT,
             "command": self.command,
-            "metrics": self.metrics,
-            "correction": {"family": plan.comparison.family, "pairs": sum(len(one.pairs) for one in self._all)},
+            "metrics": sorted({one.metric.name for one in self.every}),
+            "correction": {"family": plan.comparison.family, "pairs": sum(len(one.pairs) for one in self.every)},
             "fewest_problems_for_a_mean": FEWEST_PROBLEMS,
             "equal": budget(plan),
             "problems": [
@@ -75,10 +75,6 @@ class Problems:
             ],
             "variants": [asdict(tally) for tally in self.tallies],
         }
-
-    @property
-    def _all(self) -> list[Comparison]:
-        return list(self.comparisons.values())
 
 
 def steps_of(comparison: Comparison) -> int:
