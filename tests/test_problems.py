@@ -106,10 +106,7 @@ def test_everything_but_network_and_data_is_equal():
 )
 def test_mistakes_in_a_grid_are_one_line(text, line, tudui):
     Path("plan.yaml").write_text(text + ("" if "comparison" in text else "comparison: {}\n"))
-    answer = tudui("compare-losses", "--config", "plan.yaml", "-o", "grid")
-    assert answer.code == 2
-    assert len(answer.err.splitlines()) == 1
-    assert line in answer.err
+    tudui("compare-losses", "--config", "plan.yaml", "-o", "grid").refused(2, line)
     assert not Path("grid").exists()
     assert tudui("config", "validate", "plan.yaml").code == 2
 
