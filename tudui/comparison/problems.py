@@ -1,6 +1,5 @@
 """A grid of problems: a comparison for each in a folder of its own, and what they say together."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -9,7 +8,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from tudui.comparison.compare import TENSORBOARD, check_data, read_comparison, run_events, waiting_runs
+from tudui.comparison.compare import TENSORBOARD, check_data, digest_of, read_comparison, run_events, waiting_runs
 from tudui.comparison.outcome import Comparison, pair_values
 from tudui.comparison.over_problems import FEWEST_PROBLEMS, Tally, tallies
 from tudui.comparison.pairs import pairs_of_problems
@@ -90,13 +89,7 @@ def budget(plan: Plan) -> dict[str, Any]:
 
 def default_folder(grid: Grid) -> Path:
     """Return the grid's own folder; more seeds are the same grid."""
-    asked = [
-        text
-        for plan in grid.plans.values()
-        for text in (plan.base.model_dump_json(exclude={"loss"}), plan.comparison.model_dump_json(exclude={"seeds"}))
-    ]
-    digest = hashlib.sha256("\n".join(asked).encode()).hexdigest()[:6]
-    return Path("runs") / f"problems-{grid.first.comparison.lr}-{digest}"
+    return Path("runs") / f"problems-{grid.first.comparison.lr}-{digest_of(grid.plans.values())}"
 
 
 @contextmanager
