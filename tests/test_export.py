@@ -54,8 +54,11 @@ def test_the_loading_code_of_the_docs_runs_and_gives_what_predict_gives(exported
     (expected,) = tudui("predict", trained, "picture.png", "--json").json()["predictions"]
     blocks = re.findall(r"^```python\n(.*?)^```", DOCS, flags=re.DOTALL | re.MULTILINE)
     weights = read_weights(trained)
-    assert sorted(blocks) == sorted(loading_code(format, name, weights) for format, name in FILES.items())
-    for block in blocks:
+    programs = {format: loading_code(format, name, weights) for format, name in FILES.items()}
+    assert sorted(blocks) == sorted((programs["safetensors"], programs["onnx"]))
+    for line in re.findall(r"^    (.* content.*|content.*)$", DOCS, flags=re.MULTILINE):
+        assert line in programs["torch"].splitlines()
+    for block in programs.values():
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile(block, "docs/handing-on.md", "exec"), {})
