@@ -84,6 +84,14 @@ class Answer(NamedTuple):
     def json(self) -> dict:
         return json.loads(self.out)
 
+    def refused(self, code: int, *says: str) -> None:
+        """Hold that stderr is one line of error with these words."""
+        assert self.code == code, self.err
+        assert self.err.startswith("error: ")
+        assert self.err.count("\n") == 1
+        for words in says:
+            assert words in self.err
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu"):

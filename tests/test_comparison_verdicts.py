@@ -109,9 +109,7 @@ def test_margin_and_family_change_verdicts_without_training(compared, tmp_path, 
     ],
 )
 def test_flags_that_contradict_each_other_are_refused(flags, tudui):
-    answer = tudui("compare-losses", *flags, "-o", "new")
-    assert answer.code == 2
-    assert answer.err.count("\n") == 1
+    tudui("compare-losses", *flags, "-o", "new").refused(2)
     assert not Path("new").exists()
 
 

@@ -169,10 +169,7 @@ def test_world_size_without_the_rest_of_torchruns_environment_is_one_line(given,
     for name, value in {"WORLD_SIZE": "2", **given}.items():
         monkeypatch.setenv(name, value)
     for arguments in (["train", "-e", "1"], ["train", "--dry-run"], ["compare-losses", "--dry-run"]):
-        answer = tudui(*arguments)
-        assert answer.code == 2
-        assert answer.err.count("\n") == 1
-        assert "unset WORLD_SIZE" in answer.err
+        tudui(*arguments).refused(2, "unset WORLD_SIZE")
     assert not any(Path("runs").glob("*"))
     assert tudui("loss", "list").code == 0
 
@@ -183,9 +180,7 @@ def test_a_port_in_use_is_one_line(tudui, monkeypatch):
         for name, value in {"WORLD_SIZE": "2", **WHOLE, "MASTER_PORT": port}.items():
             monkeypatch.setenv(name, value)
         answer = tudui("train", "--config", "digits", "-o", "run")
-    assert answer.code == 7
-    assert answer.err.count("\n") == 1
-    assert f":{port} " in answer.err
+    answer.refused(7, f":{port} ")
     assert not Path("run").exists()
 
 

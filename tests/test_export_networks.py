@@ -160,10 +160,9 @@ def test_what_onnx_cannot_say_is_one_line(network, code, says, trained_network, 
     flags = trained_network(f"net.py:{network}")
     capfd.readouterr()
     done = tudui("export", "run", *flags, "--format", "onnx")
-    assert done.code == code
+    done.refused(code)
     assert re.search(says, done.err)
     assert re.search(r"; (use --format safetensors|try another --format)\n$", done.err)
-    assert done.err.count("\n") == 1
     assert capfd.readouterr() == ("", "")
     assert not list(Path().glob("run.onnx*"))
     assert tudui("export", "run", *flags, "--format", "safetensors").code == 0

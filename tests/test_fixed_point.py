@@ -1,6 +1,6 @@
 """What Tudui computes, as numbers: a change of structure changes none of them.
 
-Keys may move and new ones may come: each accessor below says where a number is today. A change that alters numbers on
+Keys may move and new ones may come: the lists below say where a number is today. A change that alters numbers on
 purpose stores them again, `python -m tests.test_fixed_point`, in its own commit, and names it in CHANGELOG.md.
 
 Training amplifies the last bit of a sum. So everything is computed by kernels that most x86-64 processors have; weights
@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -34,65 +36,30 @@ KERNELS = {"ATEN_CPU_CAPABILITY": "avx2", "DNNL_MAX_CPU_ISA": "AVX2", "MKL_CBWR"
 SAME, OTHER, FIRST_STEPS = 1e-6, 1e-4, 2  # a mean may be taken in another precision
 SETTINGS = ("--set", "log.every=1", "--set", "train.threads=1", "--set", "device=cpu", "--set", "precision=fp32")
 
-# name here: where it is in an event of metrics.jsonl
-STEP = {
-    "step": lambda event: event["step"],
-    "loss": lambda event: event["loss"],
-    "accuracy": lambda event: event["scores"]["accuracy"],
-    "epoch_loss": lambda event: event["epoch_loss"],
-    "epoch_accuracy": lambda event: event["epoch_scores"]["accuracy"],
-    "learning_rate": lambda event: event["learning_rate"],
-    "gradient_norm": lambda event: event["gradient_norm"],
-    "update_ratio": lambda event: event["update_ratio"],
-}
-EVALUATED = {
-    "split": lambda event: event["split"],
-    "epoch": lambda event: event["epoch"],
-    "images": lambda event: event["images"],
-    "accuracy": lambda event: event["scores"]["accuracy"],
-    "balanced_accuracy": lambda event: event["scores"]["balanced_accuracy"],
-    "nll": lambda event: event["scores"]["nll"],
-    "ece": lambda event: event["scores"]["ece"],
-    "loss": lambda event: event["loss"],
-    "losses": lambda event: event["losses"],
-    "per_class_accuracy": lambda event: event["details"]["per_class_accuracy"],
-    "confusion": lambda event: event["details"]["confusion"],
-    "predicted": lambda event: event["predicted"],
-}
+
+def places(text: str) -> dict[str, str]:
+    """Return by name here the place in a file, for example `accuracy=scores.accuracy`; one word is both."""
+    return {name: place or name for name, _, place in (word.partition("=") for word in text.split())}
+
+
+# in events of metrics.jsonl
+STEP = places(
+    "step loss accuracy=scores.accuracy epoch_loss epoch_accuracy=epoch_scores.accuracy learning_rate gradient_norm "
+    "update_ratio"
+)
+EVALUATED = places(
+    "split epoch images accuracy=scores.accuracy balanced_accuracy=scores.balanced_accuracy nll=scores.nll "
+    "ece=scores.ece loss losses per_class_accuracy=details.per_class_accuracy confusion=details.confusion predicted"
+)
 # in rows and pairs of comparison.json
-ROW = {
-    "loss": lambda row: row["variant"],
-    "label_noise": lambda row: row["label_noise"],
-    "learning_rate": lambda row: row["learning_rate"],
-    "seeds": lambda row: row["seeds"],
-    "diverged": lambda row: row["diverged"],
-    "accuracy": lambda row: row["accuracy"],
-    "accuracy_selected": lambda row: row["accuracy_selected"],
-    "validation_accuracy": lambda row: row["validation_accuracy"],
-    "nll": lambda row: row["nll"],
-    "ece": lambda row: row["ece"],
-    "per_class_accuracy": lambda row: row["per_class_accuracy"],
-    "losses": lambda row: row["loss_values"],
-    "train": lambda row: row["train"],
-    "reach": lambda row: row["reach"],
-    "confusion": lambda row: row["confusion"],
-}
-PAIR = {
-    "loss": lambda pair: pair["variant"],
-    "baseline": lambda pair: pair["baseline"],
-    "label_noise": lambda pair: pair["label_noise"],
-    "difference": lambda pair: pair["difference"],
-    "sd": lambda pair: pair["sd"],
-    "n": lambda pair: pair["n"],
-    "interval": lambda pair: pair["interval"],
-    "interval_seeds_only": lambda pair: pair["interval_seeds_only"],
-    "p": lambda pair: pair["p"],
-    "p_holm": lambda pair: pair["p_holm"],
-    "p_equivalent_holm": lambda pair: pair["p_equivalent_holm"],
-    "verdict": lambda pair: pair["verdict"],
-    "flags": lambda pair: pair["flags"],
-    "needed": lambda pair: pair["needed"],
-}
+ROW = places(
+    "loss=variant label_noise learning_rate seeds diverged accuracy accuracy_selected validation_accuracy nll ece "
+    "per_class_accuracy losses=loss_values train reach confusion"
+)
+PAIR = places(
+    "loss=variant baseline label_noise difference sd n interval interval_seeds_only p p_holm p_equivalent_holm verdict "
+    "flags needed"
+)
 
 
 def tudui(*arguments: str) -> None:
@@ -100,8 +67,8 @@ def tudui(*arguments: str) -> None:
     assert result.exit_code == 0, result.stderr
 
 
-def all_of(found: list[dict[str, Any]], accessors: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{name: where(one) for name, where in accessors.items()} for one in found]
+def all_of(found: list[dict[str, Any]], names: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{name: reduce(getitem, place.split("."), one) for name, place in names.items()} for one in found]
 
 
 def runs() -> dict[str, Any]:

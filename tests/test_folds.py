@@ -284,10 +284,7 @@ def test_what_folds_cannot_do_is_said_in_one_line(command, code, named, folded, 
         shutil.copytree(folded / "pictures", place)
     for file in sorted(Path("alone/b").iterdir())[1:]:
         file.unlink()
-    answer = tudui(*command.split())
-    assert answer.code == code
-    assert named in answer.err
-    assert len(answer.err.splitlines()) == 1
+    tudui(*command.split()).refused(code, named)
     assert not list(Path().glob("runs/*"))
 
 

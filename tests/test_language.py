@@ -268,8 +268,8 @@ class Visible(HTMLParser):
             self.texts.append(data)
 
 
-def shown(blocks, title: str = "") -> str:
-    return "\n".join(Visible(html(blocks, title=title)).texts)
+def shown(blocks) -> str:
+    return "\n".join(Visible(html(blocks)).texts)
 
 
 def names_in(comparison: Comparison) -> set[str]:

@@ -63,11 +63,7 @@ def test_parts_in_a_folder_of_their_own_name(tudui, tmp_path):
 def test_parts_without_train_are_refused(parts, tudui, tmp_path):
     for part in parts:
         fill(tmp_path / "set" / part)
-    answer = tudui("train", "--data", "folder:set", "-q")
-    assert answer.code == 3
-    assert f"{parts[0]}" in answer.err
-    assert "set/train/CLASS" in answer.err
-    assert len(answer.err.splitlines()) == 1
+    tudui("train", "--data", "folder:set", "-q").refused(3, f"{parts[0]}", "set/train/CLASS")
 
 
 def test_a_part_beside_the_classes_is_refused(tudui, tmp_path):
@@ -125,10 +121,7 @@ def test_a_train_is_also_a_vehicle(tudui, tmp_path):
 def test_folders_with_the_same_folders_are_no_classes(classes, inside, hint, tudui, tmp_path):
     for name in classes:
         fill(tmp_path / "set" / name, classes=inside)
-    answer = tudui("train", "--data", "folder:set", "-q")
-    assert answer.code == 3
-    assert hint in answer.err
-    assert len(answer.err.splitlines()) == 1
+    tudui("train", "--data", "folder:set", "-q").refused(3, hint)
 
 
 def test_a_class_may_have_folders(tudui, tmp_path):
@@ -225,9 +218,7 @@ def test_no_training_image_that_can_be_read(tudui, tmp_path):
     for name in CLASSES:
         (tmp_path / "set" / "train" / name).mkdir(parents=True)
         (tmp_path / "set" / "train" / name / "1.png").write_bytes(b"torn")
-    answer = tudui("train", "--data", "folder:set", "--set", "data.on_bad_image=skip", "-q")
-    assert answer.code == 3
-    assert len(answer.err.splitlines()) == 1
+    tudui("train", "--data", "folder:set", "--set", "data.on_bad_image=skip", "-q").refused(3)
     Image.new("RGB", (9, 9)).save(tmp_path / "set" / "train" / "cat" / "2.png")
     answer = tudui("train", "--data", "folder:set", "--set", "data.on_bad_image=skip", "-q")
     assert "no training image of class dog" in answer.err

@@ -26,7 +26,7 @@ from tudui.config.plan import Plan, load_plan
 from tudui.config.problems import grid_yaml, load_plans
 from tudui.config.shipped import shipped_plans
 from tudui.errors import ConfigError
-from tudui.report import ProblemsReport, write_problems
+from tudui.report import ProblemsReport, write_report
 
 NET = """
 from sklearn.datasets import load_digits
@@ -106,10 +106,7 @@ def test_everything_but_network_and_data_is_equal():
 )
 def test_mistakes_in_a_grid_are_one_line(text, line, tudui):
     Path("plan.yaml").write_text(text + ("" if "comparison" in text else "comparison: {}\n"))
-    answer = tudui("compare-losses", "--config", "plan.yaml", "-o", "grid")
-    assert answer.code == 2
-    assert len(answer.err.splitlines()) == 1
-    assert line in answer.err
+    tudui("compare-losses", "--config", "plan.yaml", "-o", "grid").refused(2, line)
     assert not Path("grid").exists()
     assert tudui("config", "validate", "plan.yaml").code == 2
 
@@ -382,7 +379,7 @@ def test_a_mean_and_ranks_from_five_problems_on(number, grid, tmp_path):
     means = [row.metrics["accuracy"].mean for row in first.rows]
     assert [tally.mean_rank for tally in found.values()] == list(stats.rankdata([-mean for mean in means]))
     report = replace(problems, comparisons=changed, folder=tmp_path)
-    write_problems(report)
+    write_report(report)
     assert "mean difference +6.00 points" in (tmp_path / "report.md").read_text()
     assert "There is no mean" not in (tmp_path / "report.md").read_text()
     assert "mean rank" in (tmp_path / "report.html").read_text()

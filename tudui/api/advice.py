@@ -7,19 +7,19 @@ from os import fspath
 from typing import TYPE_CHECKING, Any
 
 from tudui.api.configs import Named
-from tudui.config.data_sets import data_sets
+from tudui.config.data_sets import TaskKind, data_sets
 from tudui.config.schema import TrainConfig
 from tudui.errors import UsageError
 from tudui.invocation import tudui_command
-from tudui.lab.advice import ADVICE, MANY_OUTLIERS, MANY_WRONG, WORDS, Advice, Task
+from tudui.lab.advice import ADVICE, MANY_OUTLIERS, MANY_WRONG, WORDS, Advice
 
 if TYPE_CHECKING:
     from tudui.api.data import CheckedData
 
 BATCH = TrainConfig().batch_size
-STAND_INS: Mapping[Task, str] = {"classes": "digits", "numbers": "diabetes"}  # for data of the user
+STAND_INS: Mapping[TaskKind, str] = {"classes": "digits", "numbers": "diabetes"}  # for data of the user
 
-FLAGS: dict[str, tuple[Task, str]] = {  # of a need: the task that it belongs to
+FLAGS: dict[str, tuple[TaskKind, str]] = {  # of a need: the task that it belongs to
     "label_noise": ("classes", "--label-noise"),
     "imbalance": ("classes", "--imbalance"),
     "probabilities": ("classes", "--probabilities"),
@@ -55,7 +55,7 @@ class Needs:
         return tuple(need for need, is_there in there.items() if is_there)
 
 
-def advice_for(task: Task, asked: Needs) -> Advice:
+def advice_for(task: TaskKind, asked: Needs) -> Advice:
     """Return the first advice of the table for the task whose needs are all there; UsageError for those of another."""
     for name, (other, flag) in FLAGS.items():
         if getattr(asked, name) and other != task:
@@ -74,7 +74,7 @@ class Advised:
 
 
 def advise(
-    task: Task | None = None,
+    task: TaskKind | None = None,
     *,
     label_noise: float | None = None,
     imbalance: bool = False,
@@ -100,7 +100,7 @@ def advise(
             raise UsageError(f"--task {task}: is read from {fspath(data)}; leave it out")
         found = check_data(data, target=target, **reading)
         task = "numbers" if found.data.task.kind == "numbers" else "classes"
-        imbalance = imbalance or bool(getattr(found.data.task, "beside", ()))
+        imbalance = imbalance or bool(found.data.task.beside)
     task = task or ("classes" if outliers is None else "numbers")
     asked = Needs(
         label_noise=label_noise or 0.0, imbalance=imbalance, outliers=outliers or 0.0, probabilities=probabilities
@@ -110,7 +110,7 @@ def advise(
     return Advised(advice, tuple(_notes(asked, advice, found)), f"{tudui_command()} compare-losses {shlex.join(words)}")
 
 
-def _data_words(task: Task, found: "CheckedData | None", reading: Mapping[str, Any]) -> Iterator[str]:
+def _data_words(task: TaskKind, found: "CheckedData | None", reading: Mapping[str, Any]) -> Iterator[str]:
     """Return how the command names the data: as here, with the images skipped that were skipped here."""
     yield from ("--data", found.name if found else STAND_INS[task])
     for name, value in reading.items():

@@ -29,7 +29,7 @@ from tudui.config.problems import Grid
 from tudui.errors import UsageError
 from tudui.events import Event
 from tudui.files import locked
-from tudui.report import Language, ProblemsReport, Report, write_problems, write_report
+from tudui.report import Language, ProblemsReport, Report, write_report
 from tudui.run_folder import COMPARISON_LOCK, PROBLEMS_LOCK
 from tudui.sinks import Sink
 from tudui.sinks.printable import lasting
@@ -186,7 +186,7 @@ def _reported(found: Comparison, language: Language) -> Report:
 
 def _reported_problems(found: problems.Problems, language: Language) -> ProblemsReport:
     """Write the report of a grid that this process has locked, and name the problems that are left out."""
-    write_problems(found, language)
+    write_report(found, language)
     if others := problems.left_out(found):
         note(f"not in this report: {', '.join(others)}, from earlier calls; name their networks and data sets too")
     return ProblemsReport(folder=found.folder, command=found.command, comparisons=found.comparisons, language=language)

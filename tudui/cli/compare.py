@@ -231,16 +231,13 @@ def report_command(
 
 def _show_report(found: "Report | ProblemsReport", console: "Console", *, json: bool) -> None:
     """Print the result of a comparison or a grid of them, and the path of its report."""
-    from tudui.report import ProblemsReport, speaking, terminal, terminal_of_problems, where
+    from tudui.report import speaking, terminal, where
 
     if json:
         print_json({"folder": str(found.folder), **found.values})
         return
     with speaking(found.language):
-        if isinstance(found, ProblemsReport):
-            terminal_of_problems(found, console)
-        else:
-            terminal(found, console)
+        terminal(found, console)
         console.print(where(found), markup=False, soft_wrap=True)
     if (found.folder / "tensorboard").is_dir():
         show_tensorboard(found.folder, console)

@@ -172,7 +172,7 @@ def _lost_class(finished: Sequence[RunRecord]) -> list[int]:
     if not finished or finished[0].task.kind != "classes":
         return []
     predicted = [set(run.predictions["predicted"].tolist()) for run in finished]
-    images = Counter(finished[0].predictions["label"].tolist()) if finished else {}
+    images = Counter(finished[0].predictions["label"].tolist())
     known = {label for label, number in images.items() if number >= FEWEST_OF_CLASS} & set().union(*predicted)
     return [run.planned.seed for run, seen in zip(finished, predicted, strict=True) if not known <= seen]
 

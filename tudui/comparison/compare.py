@@ -2,7 +2,7 @@
 
 import hashlib
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -198,9 +198,17 @@ def _waiting(runs: Sequence[PlannedRun], folder: Path) -> list[PlannedRun]:
 
 def default_folder(plan: Plan) -> Path:
     """Return the plan's own folder, so that no plan replaces another one's report; more seeds are the same plan."""
-    asked = (plan.base.model_dump_json(exclude={"loss"}), plan.comparison.model_dump_json(exclude={"seeds"}))
-    digest = hashlib.sha256("\n".join(asked).encode()).hexdigest()[:6]
-    return Path("runs") / f"compare-{default_name(plan.base.data.name)}-{plan.comparison.lr}-{digest}"
+    return Path("runs") / f"compare-{default_name(plan.base.data.name)}-{plan.comparison.lr}-{digest_of([plan])}"
+
+
+def digest_of(plans: Iterable[Plan]) -> str:
+    """Return six digits of what plans ask for, except losses of the base and seeds."""
+    asked = [
+        text
+        for plan in plans
+        for text in (plan.base.model_dump_json(exclude={"loss"}), plan.comparison.model_dump_json(exclude={"seeds"}))
+    ]
+    return hashlib.sha256("\n".join(asked).encode()).hexdigest()[:6]
 
 
 def left_out(comparison: Comparison) -> list[str]:

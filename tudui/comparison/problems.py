@@ -1,6 +1,5 @@
 """A grid of problems: a comparison for each in a folder of its own, and what they say together."""
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -9,7 +8,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from tudui.comparison.compare import TENSORBOARD, check_data, read_comparison, run_events, waiting_runs
+from tudui.comparison.compare import TENSORBOARD, check_data, digest_of, read_comparison, run_events, waiting_runs
 from tudui.comparison.outcome import Comparison, pair_values
 from tudui.comparison.over_problems import FEWEST_PROBLEMS, Tally, tallies
 from tudui.comparison.pairs import pairs_of_problems
@@ -36,17 +35,17 @@ class Problems:
     @property
     def first(self) -> Comparison:
         """Any of the comparisons: their plans differ in network and data only."""
-        return next(iter(self.comparisons.values()))
+        return self.every[0]
+
+    @property
+    def every(self) -> list[Comparison]:
+        """The comparisons without the names of their problems."""
+        return list(self.comparisons.values())
 
     @cached_property
     def tallies(self) -> list[Tally]:
         """The results of each variant and noise level over all problems."""
-        return tallies(list(self.comparisons.values()))
-
-    @property
-    def metrics(self) -> list[str]:
-        """The names of the metrics of the verdicts, one if all problems have the same."""
-        return sorted({one.metric.name for one in self.comparisons.values()})
+        return tallies(self.every)
 
     @property
     def values(self) -> dict[str, Any]:
@@ -55,8 +54,8 @@ class Problems:
         return {
             "format": FORMAT,
             "command": self.command,
-            "metrics": self.metrics,
-            "correction": {"family": plan.comparison.family, "pairs": sum(len(one.pairs) for one in self._all)},
+            "metrics": sorted({one.metric.name for one in self.every}),
+            "correction": {"family": plan.comparison.family, "pairs": sum(len(one.pairs) for one in self.every)},
             "fewest_problems_for_a_mean": FEWEST_PROBLEMS,
             "equal": budget(plan),
             "problems": [
@@ -76,10 +75,6 @@ class Problems:
             "variants": [asdict(tally) for tally in self.tallies],
         }
 
-    @property
-    def _all(self) -> list[Comparison]:
-        return list(self.comparisons.values())
-
 
 def steps_of(comparison: Comparison) -> int:
     """Return the number of steps of each run."""
@@ -94,13 +89,7 @@ def budget(plan: Plan) -> dict[str, Any]:
 
 def default_folder(grid: Grid) -> Path:
     """Return the grid's own folder; more seeds are the same grid."""
-    asked = [
-        text
-        for plan in grid.plans.values()
-        for text in (plan.base.model_dump_json(exclude={"loss"}), plan.comparison.model_dump_json(exclude={"seeds"}))
-    ]
-    digest = hashlib.sha256("\n".join(asked).encode()).hexdigest()[:6]
-    return Path("runs") / f"problems-{grid.first.comparison.lr}-{digest}"
+    return Path("runs") / f"problems-{grid.first.comparison.lr}-{digest_of(grid.plans.values())}"
 
 
 @contextmanager

@@ -130,9 +130,12 @@ def _grid(plans: Sequence[Plan]) -> Grid:
 
 def _is_product(plans: Sequence[Plan]) -> bool:
     """Return whether each network is trained on each data set."""
-    networks, data_sets = ([one for at, one in enumerate(all_) if one not in all_[:at]] for all_ in (
-        [plan.base.network for plan in plans], [plan.base.data for plan in plans]))  # fmt: skip
+    networks, data_sets = (_unique([getattr(plan.base, section) for plan in plans]) for section in SEVERAL)
     return len(plans) == len(networks) * len(data_sets)
+
+
+def _unique(found: Sequence[Any]) -> list[Any]:
+    return [one for place, one in enumerate(found) if one not in found[:place]]
 
 
 def _is_automatic(plan: Plan) -> bool:
@@ -143,8 +146,7 @@ def _is_automatic(plan: Plan) -> bool:
 def grid_yaml(grid: Grid) -> str:
     """Return the grid as YAML that `load_plans` reads."""
     found = [plan_values(plan) for plan in grid.plans.values()]
-    lists = {section: [values[section] for values in found] for section in SEVERAL}
-    unique = {section: [one for at, one in enumerate(all_) if one not in all_[:at]] for section, all_ in lists.items()}
+    unique = {section: _unique([values[section] for values in found]) for section in SEVERAL}
     if not _is_product(list(grid.plans.values())):
         unique["network"] = ["auto"]
     return yaml_text({**found[0], **unique})

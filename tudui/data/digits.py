@@ -42,12 +42,17 @@ def read_rotated_digits(config: DataConfig) -> Source:
     return Source(_bytes(images), angles[:, None], task, {"train": torch.arange(len(images))})
 
 
-def _scaled_digits() -> tuple[Tensor, Tensor]:
-    """Return the digits float32 [N, 1, 32, 32], 0 to 255, and their labels."""
-    found = find_spec("sklearn")  # importing it would take longer than training an epoch
+def file_of_sklearn(name: str) -> Path:
+    """Return the path of a data file of scikit-learn, whose import would take longer than training an epoch."""
+    found = find_spec("sklearn")
     assert found is not None
     assert found.origin is not None
-    rows = np.loadtxt(Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    return Path(found.origin).parent / "datasets" / "data" / name
+
+
+def _scaled_digits() -> tuple[Tensor, Tensor]:
+    """Return the digits float32 [N, 1, 32, 32], 0 to 255, and their labels."""
+    rows = np.loadtxt(file_of_sklearn("digits.csv.gz"), delimiter=",")
     small = torch.from_numpy(rows[:, :64].astype(np.float32)).reshape(-1, 1, 8, 8) * (255 / 16)
     images = functional.interpolate(small, size=(32, 32), mode="bilinear", align_corners=False)
     return images, torch.from_numpy(rows[:, 64].astype(np.int64))

@@ -15,9 +15,10 @@ from tudui.data.columns import Column, about_missing, listed
 from tudui.data.dataset import Known, Source
 from tudui.data.folder import ImageFile, readable_images, rows_of_parts, version_of
 from tudui.data.layout import check_folder, images_below
-from tudui.data.targets import FEWEST_ROWS, few_numbers, part_column, parts_of, target_columns, task_and_targets
+from tudui.data.targets import few_numbers, part_column, parts_of, target_columns, task_and_targets
 from tudui.errors import DataError
 from tudui.tasks import Task
+from tudui.tasks.numbers import FEWEST_ROWS
 from tudui.text import printable
 
 SEVERAL = -2  # instead of the number of an image: the name is that of several

@@ -16,8 +16,9 @@ from tudui.config.schema import DataConfig
 from tudui.csv_file import Chunk, CsvFile, open_csv
 from tudui.data.columns import Column, Layout, about_missing, layout_of, left_out_by, listed
 from tudui.data.dataset import Known, Source
-from tudui.data.targets import FEWEST_ROWS, few_numbers, part_column, parts_of, target_columns, task_and_targets
+from tudui.data.targets import few_numbers, part_column, parts_of, target_columns, task_and_targets
 from tudui.errors import DataError, did_you_mean
+from tudui.tasks.numbers import FEWEST_ROWS
 
 SHARE = 2  # of this machine's memory for a table
 IDS = ("id", "uuid", "index", "编号", "序号")

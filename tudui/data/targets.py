@@ -13,7 +13,6 @@ from tudui.data.layout import TRAIN, part_of
 from tudui.errors import DataError
 from tudui.tasks import Classes, Numbers, Task
 
-FEWEST_ROWS = 20
 MOST_CLASSES = 10_000
 PART_NAMES = ("split", "part", "subset")
 

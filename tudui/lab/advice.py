@@ -1,7 +1,8 @@
 """Which loss for which task, with the reason: the table behind `tudui loss choose` and docs/which-loss.md. No torch."""
 
 from dataclasses import dataclass
-from typing import Literal
+
+from tudui.config.data_sets import TaskKind
 
 # Shares at which the advice changes: below 20 % wrong labels there is no figure of the losses that tolerate them, and
 # from a quarter of outliers on, the scale of Huber's delta contains them (docs/results.md).
@@ -15,7 +16,6 @@ WORDS = {
     "outliers": f"outliers < {100 * MANY_OUTLIERS:g} %",
     "many outliers": f"outliers ≥ {100 * MANY_OUTLIERS:g} %",
 }
-Task = Literal["classes", "numbers"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Choice:
 class Advice:
     """The losses for a task that has these needs: the recommended one first, then its alternatives."""
 
-    task: Task
+    task: TaskKind
     needs: tuple[str, ...]
     choices: tuple[Choice, ...]
     weak: str  # goes on after "Not good for"

@@ -13,6 +13,8 @@ from tudui.losses.residual import ResidualParameters
 from tudui.style import loss_places
 
 SMALLEST_REACH, LARGEST_REACH = 1e-6, 1e6  # their squares are still far from the bounds of float64
+HALF, POINTS = 400, 197  # of a curve: residuals on each side of 0, and probabilities
+CLASSES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,31 +27,30 @@ class Curve:
     derivative: np.ndarray  # with respect to the output, or the true class's logit
 
 
-def residual_curve(chosen: ChosenLoss, *, label: str, reach: float, points: int = 801) -> Curve:
+def residual_curve(chosen: ChosenLoss, *, label: str, reach: float) -> Curve:
     """Return a residual loss for residuals from -reach to reach."""
-    # an odd number of points: 0 is one of them; there torch's derivative of |r| is 0
-    residual = torch.linspace(-reach, reach, points, dtype=torch.float64)
-    residual[points // 2] = 0.0
+    residual = torch.linspace(-reach, reach, 2 * HALF + 1, dtype=torch.float64)
+    residual[HALF] = 0.0  # there torch's derivative of |r| is 0
     output = residual.clone().requires_grad_()
     values = chosen.elementwise(output, torch.zeros_like(residual))
     (derivative,) = torch.autograd.grad(values.sum(), output)
     return Curve(label=label, place=residual.numpy(), loss=values.detach().numpy(), derivative=derivative.numpy())
 
 
-def class_curve(chosen: ChosenLoss, *, label: str, classes: int = 10, points: int = 197) -> Curve:
-    """Return the loss of a classifier for probabilities 0.01 to 0.99 of the true class; the others share the rest.
+def class_curve(chosen: ChosenLoss, *, label: str) -> Curve:
+    """Return the loss of a classifier for probabilities 0.01 to 0.99 of the first of 10 classes, equal for the others.
 
     A residual loss compares softmax probabilities and sums over the classes with equal weights.
     """
-    probability = torch.linspace(0.01, 0.99, points, dtype=torch.float64)
-    logits = torch.zeros(points, classes, dtype=torch.float64)
-    logits[:, 0] = torch.log(probability / (1 - probability) * (classes - 1))
+    probability = torch.linspace(0.01, 0.99, POINTS, dtype=torch.float64)
+    logits = torch.zeros(POINTS, CLASSES, dtype=torch.float64)
+    logits[:, 0] = torch.log(probability / (1 - probability) * (CLASSES - 1))
     logits.requires_grad_()
     parameters = chosen.parameters
     if isinstance(parameters, ResidualParameters):
         given = chosen.own_parameters() | {"name": parameters.name, "input": "probabilities", "true_class_weight": 1.0}
         parameters = type(parameters).model_validate(given)
-    values = build_loss(parameters, numbered_classes(classes))(logits, torch.zeros(points, dtype=torch.int64))
+    values = build_loss(parameters, numbered_classes(CLASSES))(logits, torch.zeros(POINTS, dtype=torch.int64))
     (gradient,) = torch.autograd.grad(values.sum(), logits)
     derivative = gradient[:, 0].numpy()
     return Curve(label=label, place=probability.numpy(), loss=values.detach().numpy(), derivative=derivative)

@@ -2,7 +2,8 @@
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -35,16 +36,11 @@ def build_torchvision(parameters: FamilyParameters, shape: Shape) -> "nn.Module"
     from torchvision import models
 
     name = _known(parameters.name, models.list_models(module=models))
-    try:
-        with warnings.catch_warnings(action="ignore"):  # about defaults of later versions
-            model: nn.Module = models.get_model(name, **torchvision_arguments(name, shape))
-            if parameters.pretrained:
-                trained = models.get_model_weights(name).DEFAULT
-                _begin_with(model, trained.get_state_dict(progress=False, check_hash=True))
-    except OSError as error:
-        raise DataError(_not_reached(parameters.name, error)) from None
-    except (RuntimeError, ValueError, AssertionError) as error:
-        raise UsageError(f"network {parameters.name}: {in_a_line(error)}; {_another(name, shape)}") from None
+    with _errors_of(parameters.name, shape):
+        model: nn.Module = models.get_model(name, **torchvision_arguments(name, shape))
+        if parameters.pretrained:
+            trained = models.get_model_weights(name).DEFAULT
+            _begin_with(model, trained.get_state_dict(progress=False, check_hash=True))
     return model
 
 
@@ -56,19 +52,26 @@ def build_timm(parameters: FamilyParameters, shape: Shape) -> "nn.Module":
         raise UsageError(f"network {parameters.name}: needs timm; install it with: pip install 'tudui[timm]'") from None
     name = _known(parameters.name, timm.list_models(), is_tagged=timm.is_model)
     options: dict[str, Any] = {"num_classes": shape.outputs, "in_chans": shape.input[0]}
+    options["pretrained"] = parameters.pretrained
+    with _errors_of(parameters.name, shape):
+        try:
+            model: nn.Module = timm.create_model(name, img_size=shape.input[1], **options)
+        except TypeError:  # a convolutional network has no img_size
+            model = timm.create_model(name, **options)
+    return model
+
+
+@contextmanager
+def _errors_of(full: str, shape: Shape) -> Iterator[None]:
+    """Turn what a library raises while it builds a model into one line, and ignore warnings of later defaults."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            try:
-                model: nn.Module = timm.create_model(
-                    name, pretrained=parameters.pretrained, img_size=shape.input[1], **options
-                )
-            except TypeError:  # a convolutional network has no img_size
-                model = timm.create_model(name, pretrained=parameters.pretrained, **options)
+            yield
     except OSError as error:
-        raise DataError(_not_reached(parameters.name, error)) from None
+        raise DataError(_not_reached(full, error)) from None
     except (RuntimeError, ValueError, AssertionError) as error:
-        raise UsageError(f"network {parameters.name}: {in_a_line(error)}; {_another(name, shape)}") from None
-    return model
+        name = full.partition(":")[2]
+        raise UsageError(f"network {full}: {in_a_line(error)}; {_another(name, shape)}") from None
 
 
 def _another(name: str, shape: Shape) -> str:

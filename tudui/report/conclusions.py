@@ -22,7 +22,7 @@ SHOWN = (
 
 def are_compared(problems: Problems) -> bool:
     """Return whether there is a variant to compare with the baseline."""
-    return any(one.pairs for one in problems.comparisons.values())
+    return any(one.pairs for one in problems.every)
 
 
 def compared(problems: Problems, noise: float) -> list[Tally]:
@@ -80,10 +80,8 @@ def why_no_mean(problems: Problems) -> Iterator[str]:
     number = len(problems.comparisons)
     if not are_compared(problems):
         return
-    if not have_one_metric(list(problems.comparisons.values())):
-        metrics = {
-            words.with_unit(title_of_score(one.metric), one.metric.unit) for one in problems.comparisons.values()
-        }
+    if not have_one_metric(problems.every):
+        metrics = {words.with_unit(title_of_score(one.metric), one.metric.unit) for one in problems.every}
         text = "There is no mean over problems: the metrics of their verdicts differ ({metrics})."
         yield say(text, metrics=say(", ").join(sorted(metrics)))
     elif number < FEWEST_PROBLEMS:
@@ -101,8 +99,7 @@ def have_mean(problems: Problems) -> bool:
 
 def protocol_of_problems(problems: Problems) -> Iterator[str]:
     """Yield what is equal in all problems and what is not, and how to read the numbers."""
-    comparisons = list(problems.comparisons.values())
-    first = comparisons[0]
+    comparisons, first = problems.every, problems.first
     base, plan = first.plan.base, first.plan.comparison
     batches = say("batches of {number}", number=base.train.batch_size)
     size = [counted(base.train.epochs, "epoch"), batches, counted(plan.seeds, "seed")]
@@ -147,5 +144,5 @@ def protocol_of_problems(problems: Problems) -> Iterator[str]:
 
 def _all_in_one(problems: Problems) -> Comparison:
     """Return a comparison with the pairs of all problems."""
-    pairs = tuple(pair for one in problems.comparisons.values() for pair in one.pairs)
+    pairs = tuple(pair for one in problems.every for pair in one.pairs)
     return replace(problems.first, pairs=pairs)

@@ -15,9 +15,11 @@ from tudui.report.language import say, tag
 HERE = Path(__file__).parent
 
 
-def html(blocks: doc.Document, *, title: str) -> str:
-    """Return the text of report.html."""
-    chapters = [block.text for block in blocks if isinstance(block, doc.Heading) and block.level == 2]
+def html(blocks: doc.Document) -> str:
+    """Return the text of report.html, whose title is the heading of level 1."""
+    headings = [block for block in blocks if isinstance(block, doc.Heading)]
+    title = next((block.text for block in headings if block.level == 1), "")
+    chapters = [block.text for block in headings if block.level == 2]
     style = Markup((HERE / "style.css").read_text())  # our own file
     return _template("page.html").render(title=title, style=style, chapters=chapters, blocks=blocks)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from tudui.comparison.over_problems import have_one_metric
 from tudui.comparison.problems import Problems
+from tudui.report.conclusions import are_compared, compared
 from tudui.report.document import Block, Gallery, Picture
 from tudui.report.drawing import axis_title, legend_below, new_picture, png, styles_of
 from tudui.report.language import say, speaking_in_pictures
@@ -18,20 +19,17 @@ HEIGHT = 0.32  # inches of a line in the picture
 
 def pictures_of_problems(problems: Problems) -> Iterator[Block]:
     """Yield the differences of each noise level, if there are any and they have one scale."""
-    if any(one.pairs for one in problems.comparisons.values()) and have_one_metric(list(problems.comparisons.values())):
+    if are_compared(problems) and have_one_metric(problems.every):
         yield Gallery([_picture(problems, noise) for noise in problems.first.noise_levels])
 
 
 def _picture(problems: Problems, noise: float) -> Picture:
     """Return every difference with its interval, by problem."""
     metric, styles = problems.first.metric, styles_of(problems.first.plan.comparison.variants)
-    scale, others = (
-        metric.unit.scale,
-        [tally.variant for tally in problems.tallies if tally.label_noise == noise and tally.verdicts],
-    )
+    scale, others = metric.unit.scale, [tally.variant for tally in compared(problems, noise)]
     names = list(problems.comparisons)
     figure, axes = new_picture(1.8 + HEIGHT * len(names) * (len(others) + 1))
-    for place, one in enumerate(problems.comparisons.values()):
+    for place, one in enumerate(problems.every):
         offsets = np.linspace(-0.22, 0.22, len(others)) if len(others) > 1 else [0.0]
         for offset, variant in zip(offsets, others, strict=True):
             pair = next(pair for pair in one.pairs_at(noise) if pair.variant == variant)

@@ -78,7 +78,7 @@ def verdicts_by_problem(problems: Problems) -> Iterator[Table]:
     for variant in dict.fromkeys(tally.variant for tally in tallies):
         for noise in first.noise_levels:
             cells: list[str] = [variant, *([noise_words(first, noise)] if several else [])]
-            for one in problems.comparisons.values():
+            for one in problems.every:
                 pair = next(pair for pair in one.pairs_at(noise) if pair.variant == variant)
                 difference = words.difference(pair.found.difference if pair.found else None, one.metric.unit)
                 size = f"{difference} {say(one.metric.unit.difference)}".rstrip()
@@ -109,7 +109,7 @@ def tally_tables(problems: Problems) -> list[Table]:
 
 def _tally_table(problems: Problems, noise: float) -> Table:
     """Return in how many problems each variant has which verdict; with enough problems, mean difference and rank."""
-    unit, with_mean = problems.first.metric.unit, not list(why_no_mean(problems))
+    unit, with_mean = problems.first.metric.unit, have_mean(problems)
     head = [say("loss"), *map(words.verdict_name, SHOWN)]
     if with_mean:
         head += [*long_heads(), say("mean rank")]
@@ -167,7 +167,7 @@ def verdict_table(problems: Problems, noise: float) -> Table:
             )
     caption = say(
         "Test {metric} of the last weights, {noise}: mean ± standard deviation over seeds",
-        metric=listed(sorted({title_of_score(one.metric) for one in problems.comparisons.values()})),
+        metric=listed(sorted({title_of_score(one.metric) for one in problems.every})),
         noise=noise_words(problems.first, noise),
     )
     return Table(caption, head, rows, words=(*head[:2], head[-1]))

@@ -25,7 +25,15 @@ WIDE, NARROW = 100, 14  # columns
 COLOURS = {"better": "green", "worse": "red", "equivalent": "blue", "identical": "blue", "unstable": "yellow"}
 
 
-def terminal(comparison: Comparison, console: Console) -> None:
+def terminal(found: Comparison | Problems, console: Console) -> None:
+    """Print the tables of a comparison or of a grid, and their conclusions in words."""
+    if isinstance(found, Problems):
+        terminal_of_problems(found, console)
+    else:
+        _terminal_of_one(found, console)
+
+
+def _terminal_of_one(comparison: Comparison, console: Console) -> None:
     """Print a table per noise level, and its conclusions in words."""
     for noise in comparison.noise_levels:
         _print_verdicts(comparison, noise, console)

@@ -60,7 +60,7 @@ def _zeros_like(parameters: Sequence[Tensor]) -> list[Tensor]:
     return [torch.zeros_like(p) for p in parameters]
 
 
-# A new optimizer is a section in config/schema.py and a class here; `running` is what a checkpoint keeps of it.
+# A new optimizer is a section in config/optimizing.py and a class here; `running` is what a checkpoint keeps of it.
 # Its update changes all tensors in place; `fused` is for torch's own functions.
 UPDATES: dict[type[OptimizerConfig], Any] = {SgdConfig: Sgd, AdamConfig: Adam, AdamWConfig: Adam}
 
