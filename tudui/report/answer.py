@@ -25,7 +25,7 @@ def answer(comparison: Comparison) -> Iterator[Block]:
     yield Paragraph(say(" ").join([words.how_measured(comparison), *rule]))
     for noise in comparison.noise_levels:
         yield forest(comparison, noise)
-        if text := words.second_verdicts(comparison, noise):
+        if text := for_numbers.second_verdicts(comparison, noise):
             yield Paragraph(text)
     yield from map(Paragraph, words.folds(comparison))
     if comparison.second:

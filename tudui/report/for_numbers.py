@@ -23,6 +23,18 @@ QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 POINTS = 401  # of a line of sorted differences
 
 
+def second_verdicts(comparison: Comparison, noise: float) -> str:
+    """Return the verdicts of one level by the second metric, for example `By squared error instead: l1 worse.`"""
+    second = comparison.second
+    if second is None or not second.pairs_at(noise):
+        return ""
+    found = [
+        f"{pair.variant} {words.with_size(words.verdict_name(pair.verdict), second, pair)}"
+        for pair in second.pairs_at(noise)
+    ]
+    return say("By {metric} instead: {verdicts}.", metric=title_of_score(second.metric), verdicts=say("; ").join(found))
+
+
 def judged(comparison: Comparison) -> str:
     """Return which metric favours which loss, and on what all losses are judged."""
     spoiled = any(comparison.noise_levels)

@@ -13,16 +13,22 @@ from tudui.comparison.verdict import Verdict
 from tudui.config.comparison import OF_LOSS
 from tudui.report.language import say, tag
 from tudui.report.tables import chosen_settings
-from tudui.report.words import counted, listed, number, number_of_seeds, test_samples, title_of_score
+from tudui.report.words import counted, listed, margins_words, number, number_of_seeds, test_samples, title_of_score
 from tudui.text import csv_name, latex_text
 
 # what LaTeX prints for a verdict, and how the caption explains it
 MARKS = {
     Verdict.BETTER: ("+", "better than {baseline}"),
     Verdict.WORSE: ("-", "worse than {baseline}"),
-    Verdict.EQUIVALENT: (r"\approx", "equivalent to {baseline}"),
+    Verdict.EQUIVALENT: (r"\approx", "equivalent to {baseline} (less than {margin} apart)"),
     Verdict.IDENTICAL: ("=", "identical to {baseline}"),
     Verdict.UNSTABLE: (r"\ast", "unstable (failed runs) against {baseline}"),
+}
+
+RATES = {
+    "recipe": "The learning rate of each loss was chosen beforehand on validation data.",
+    "same": "All losses have the same learning rate.",
+    "tuned": "Below: the settings that were best on validation data, chosen with other seeds.",
 }
 
 
@@ -132,9 +138,9 @@ def _caption(comparison: Comparison) -> str:
     network, data, baseline = map(latex_text, (base.network.name, base.data.name, comparison.baseline))
     folds = [counted(base.data.folds, "fold")] if base.data.folds else []
     size = [number_of_seeds(comparison), *folds, *([test_samples(comparison, tested)] if tested else [])]
-    verdicts = {pair.verdict for pair in comparison.pairs}
+    margin, verdicts = latex_text(margins_words(comparison)), {pair.verdict for pair in comparison.pairs}
     marks = [
-        f"${{}}^{{{mark}}}$ {say(words, baseline=baseline)}"
+        f"${{}}^{{{mark}}}$ {say(words, baseline=baseline, margin=margin)}"
         for verdict, (mark, words) in MARKS.items()
         if verdict in verdicts
     ]
@@ -145,10 +151,12 @@ def _caption(comparison: Comparison) -> str:
         size=listed(size),
     )  # fmt: skip
     against = [say("{marks}; no mark: not decided.", marks=say(", ").join(marks))] if marks else []
-    tests = "Tests at level 0.05 over seeds and test {samples}, corrected by Holm's method."
-    tuned = comparison.plan.comparison.lr == "tuned"
-    below = [say("Below: the settings that were best on validation.")] if tuned else []
-    return say(" ").join([text, *against, say(tests, samples=comparison.samples), *below])
+    tests = say(
+        "Two-sided tests at level 0.05 over seeds and test {samples}, corrected by Holm's method: marks for "
+        "{comparisons} with {baseline}, underlines for every two losses.",
+        samples=comparison.samples, comparisons=counted(len(comparison.pairs), "comparison"), baseline=baseline,
+    )  # fmt: skip
+    return say(" ").join([text, *against, tests, say(RATES[comparison.plan.comparison.lr])])
 
 
 def wide_csv(comparison: Comparison) -> str:

@@ -44,7 +44,7 @@ def _terminal_of_one(comparison: Comparison, console: Console) -> None:
             ]
             title = words.with_unit(words.title_of_score(figure), figure.unit)
             console.print(escape(say("{name}: {text}", name=title, text=say(", ").join(scores))))
-        if text := words.second_verdicts(comparison, noise):
+        if text := for_numbers.second_verdicts(comparison, noise):
             console.print(escape(text))
         console.print()
     console.print(escape(which_to_use(comparison)), style="bold")

@@ -160,6 +160,17 @@ def margin_words(comparison: Comparison, margin: float) -> str:
     return f"{size} {say(unit.difference)}".rstrip()
 
 
+def margins_words(comparison: Comparison) -> str:
+    """Return the smallest difference that matters, the same at every noise level or as a share of the error."""
+    margins = {pair.found.margin for pair in comparison.pairs if pair.found}
+    if len(margins) == 1:
+        return margin_words(comparison, *margins)
+    metric = title_of_score(comparison.metric)  # one without a step of its own
+    return say(
+        "{share} % of the {metric} of {baseline}", share=f"{100 * STEP:g}", metric=metric, baseline=comparison.baseline
+    )
+
+
 def have_intervals(comparison: Comparison) -> bool:
     """Return whether there are enough seeds for intervals and verdicts."""
     return any(pair.n > 1 for pair in comparison.pairs)
@@ -186,38 +197,17 @@ def how_measured(comparison: Comparison) -> str:
 def rule(comparison: Comparison, *, level: str | None = None) -> str:
     """Return what the verdicts of this report need."""
     plan, pairs = comparison.plan.comparison, [pair for pair in comparison.pairs if pair.found]
-    margins = sorted({pair.found.margin for pair in pairs if pair.found})
     if plan.family == "report":
         family = say("the {comparisons} of this report", comparisons=counted(len(pairs), "comparison"))
     else:
         family = say("the comparisons of each {level}", level=level or level_name(comparison))
     numbers = listed(list(map(str, comparison.looks)))
     looks = say(" and for looks at {numbers} seeds", numbers=numbers) if len(comparison.looks) > 1 else ""
-    margin = margin_words(comparison, margins[0])
-    if margins[0] != margins[-1]:  # of a metric without a step of its own
-        metric = title_of_score(comparison.metric)
-        margin = say(
-            "{share} % of the {metric} of {baseline}",
-            share=f"{100 * STEP:g}",
-            metric=metric,
-            baseline=comparison.baseline,
-        )
     return say(
         "Better or worse: p below 0.05, corrected for {family} (Holm){looks}. "
         "Equivalent: surely less than {margin} apart. Intervals are not corrected.",
-        family=family, looks=looks, margin=margin,
+        family=family, looks=looks, margin=margins_words(comparison),
     )  # fmt: skip
-
-
-def second_verdicts(comparison: Comparison, noise: float) -> str:
-    """Return the verdicts of one level by the second metric, for example `By squared error instead: l1 worse.`"""
-    second = comparison.second
-    if second is None or not second.pairs_at(noise):
-        return ""
-    found = [
-        f"{pair.variant} {_with_size(verdict_name(pair.verdict), second, pair)}" for pair in second.pairs_at(noise)
-    ]
-    return say("By {metric} instead: {verdicts}.", metric=title_of_score(second.metric), verdicts=say("; ").join(found))
 
 
 def verdict_words(comparison: Comparison, pair: Pair) -> str:
@@ -228,10 +218,10 @@ def verdict_words(comparison: Comparison, pair: Pair) -> str:
         if row.variant in (pair.variant, pair.baseline)
         for failure in failures_of(row)
     ]
-    return say("; ").join([_with_size(_verdict(pair), comparison, pair), *failed])
+    return say("; ").join([with_size(_verdict(pair), comparison, pair), *failed])
 
 
-def _with_size(verdict: str, comparison: Comparison, pair: Pair) -> str:
+def with_size(verdict: str, comparison: Comparison, pair: Pair) -> str:
     """Return a verdict, with a note if the difference does not matter."""
     size = small(comparison, pair)
     return say("{verdict}, {size}", verdict=verdict, size=size[0]) if size else verdict
