@@ -29,7 +29,7 @@ from tudui.report.answer import advice, answer
 from tudui.report.content import report_of
 from tudui.report.html import html
 from tudui.report.language import chinese, say, say_recorded, speaking
-from tudui.report.paper import MARKS
+from tudui.report.paper import MARKS, RATES
 from tudui.report.pictures import score_picture
 from tudui.report.problems import report_of_problems
 from tudui.report.protocol import ROWS, SHARED, TARGETS
@@ -120,7 +120,8 @@ def sentences() -> set[str]:
     written -= {"{number:,} 7", "{number:,} 7s"}  # in `counted` itself
     written |= {text for path in REPORT.glob("*.html") for text in re.findall(r'say\("(.+?)"\)', path.read_text())}
     others = {
-        *(verdict.replace("_", " ") for verdict in Verdict), *FAILED.values(), *(words for _, words in MARKS.values()),
+        *(verdict.replace("_", " ") for verdict in Verdict), *FAILED.values(), *RATES.values(),
+        *(words for _, words in MARKS.values()),
         *SHARED, *SHARED.values(), *chain(*ROWS.items(), *TARGETS.items()), *SUB_SEEDS, IMAGES, REST,
         *NOTES, "symmetric", "asymmetric", "matrix", "manifest",
     }  # fmt: skip

@@ -151,9 +151,9 @@ class Comparison:
         return [run.wrong_labels for run in self.rows_at(noise)[0].runs if run.wrong_labels]
 
     def wrong_share(self, noise: float, split: str = "train") -> float:
-        """Return the share of wrong labels, or of outliers, at one noise level, mean over the seeds."""
+        """Return the share of wrong labels at one noise level, mean over the seeds; of outliers the level itself."""
         runs = self.rows_at(noise)[0].runs
-        found = [wrong.share(split) for run in runs if (wrong := run.wrong_labels or run.outliers)]
+        found = [wrong.share(split) for run in runs if (wrong := run.wrong_labels)]
         return fmean(found) if found else noise
 
     @property

@@ -138,6 +138,13 @@ def learning_picture(comparison: Comparison, noise: float) -> Picture | None:
     alt = say(text, losses=say(", ").join(style.label for style in curves), **about)
     text = "Validation {metric} with {noise}: mean over the seeds that finished{band}."
     caption = say(text, band=_about_the_band(shown=band), **about)
+    if noise:
+        text = (
+            "Validation targets have outliers too, test targets do not."
+            if comparison.task.kind == "numbers"
+            else "Validation labels are wrong too, test labels are not."
+        )
+        caption += say(" ") + say(text)
     return Picture(cell_name("learning", noise), alt, caption, png(figure))
 
 

@@ -126,7 +126,8 @@ def losses_tables(comparison: Comparison) -> Iterator[Block]:
     text = say(
         "Each row is one kind of model, each column a loss at its defaults (residual losses on logits)."
         if comparison.task.kind == "classes"
-        else "Each row is one kind of model, each column a loss at its defaults, on the scale of the targets."
+        else "Each row is one kind of model, each column a loss at its defaults, on the scale of the training "
+        "targets, which outliers widen: compare values of one table only."
     )
     ranked = "Values of different losses are not comparable across columns, and no loss is ranked by its own value."
     yield Paragraph(say(" ").join([text, say(ranked)]))
