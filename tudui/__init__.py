@@ -1,4 +1,4 @@
-"""Tudui: understand and compare loss functions on an image classifier.
+"""Tudui: understand and compare loss functions on networks for classes or numbers.
 
 From Python: `tudui.train("digits", {"loss": "huber"})`, `tudui.compare()`, `tudui.evaluate(run)`, `tudui.load(run)`,
 `tudui.losses.get("huber", delta=2)`; `tudui.api` has the functions of the other commands. Slow modules are imported

@@ -25,7 +25,7 @@ from tudui.cli.commands import LOOK, LOSSES, MACHINE, PREPARE, TRAIN, Commands, 
 from tudui.cli.start import print_start
 
 app = Commands(
-    help="Understand and compare loss functions, on networks that predict classes or numbers.",
+    help="Understand and compare loss functions, on networks for classes or numbers.",
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -21,7 +21,7 @@ def print_start(panels: Mapping[str, Sequence[str]]) -> None:
     """Print the first commands that a newcomer needs, and all commands by group."""
     from rich.text import Text
 
-    print_line("Understand and compare loss functions, on networks that predict classes or numbers.\n")
+    print_line("Understand and compare loss functions, on networks for classes or numbers.\n")
     print_line("Where to start", "bold")
     print_table((), [(Text(f"  tudui {command}", "cyan"), what) for command, what in STEPS.items()])
     console_on().print("\n[bold]All commands[/], each with --help")

@@ -63,7 +63,7 @@ GCE = Choice(
 SLOW_CE = Choice(
     "ce",
     "With a lower rate: on CIFAR-10 its best rate is 0.02 with 40 and 60 % wrong labels, and 0.1 with right ones. "
-    "`--lr tuned` finds it.",
+    "--lr tuned finds it.",
     RESULTS,
 )
 BALANCED = Choice(

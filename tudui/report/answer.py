@@ -135,7 +135,8 @@ def _axis(comparison: Comparison, noise: float) -> Axis | None:
     found = [pair.found for pair in comparison.pairs_at(noise) if pair.found]
     if not found:
         return None
-    ranges = {level: _range(comparison.pairs_at(level)) for level in comparison.noise_levels}
+    judged = [level for level in comparison.noise_levels if any(pair.found for pair in comparison.pairs_at(level))]
+    ranges = {level: _range(comparison.pairs_at(level)) for level in judged}
     common = _range(comparison.pairs)
     fits = all(common[1] - common[0] < MOST_ZOOM * (high - low) for low, high in ranges.values())
     low, high = (scale * end for end in (common if fits else ranges[noise]))
