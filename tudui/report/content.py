@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from tudui.comparison.curve import Curve
 from tudui.comparison.outcome import Comparison
+from tudui.config.data_sets import short_name
 from tudui.report import for_classes, for_numbers
 from tudui.report.answer import answer
 from tudui.report.document import Block, Bullets, Code, Folded, Gallery, Heading, Paragraph, gallery
@@ -29,7 +30,7 @@ def title_of(comparison: Comparison) -> str:
     """Return the report's title."""
     names = list(comparison.plan.comparison.variants)
     shown = listed(names) if len(names) <= MOST_NAMES else counted(len(names), "variant")
-    return say("Losses compared on {data}: {losses}", data=comparison.plan.base.data.name, losses=shown)
+    return say("Losses compared on {data}: {losses}", data=short_name(comparison.plan.base.data.name), losses=shown)
 
 
 def report_of(comparison: Comparison) -> list[Block]:

@@ -11,6 +11,7 @@ from tudui.comparison.runs import cell_name
 from tudui.comparison.statistics import Summary
 from tudui.comparison.verdict import Verdict
 from tudui.config.comparison import OF_LOSS
+from tudui.config.data_sets import short_name
 from tudui.report.language import say, tag
 from tudui.report.tables import chosen_settings
 from tudui.report.words import counted, listed, margins_words, number, number_of_seeds, test_samples, title_of_score
@@ -135,7 +136,7 @@ def _latex_cell(cell: Cell, comparison: Comparison) -> str:
 def _caption(comparison: Comparison) -> str:
     base, metric, tested = comparison.plan.base, comparison.metric, comparison.test_images
     score = f"{title_of_score(metric)} / {say(metric.unit.value)}".removesuffix(" / ")
-    network, data, baseline = map(latex_text, (base.network.name, base.data.name, comparison.baseline))
+    network, data, baseline = map(latex_text, (base.network.name, short_name(base.data.name), comparison.baseline))
     folds = [counted(base.data.folds, "fold")] if base.data.folds else []
     size = [number_of_seeds(comparison), *folds, *([test_samples(comparison, tested)] if tested else [])]
     margin, verdicts = latex_text(margins_words(comparison)), {pair.verdict for pair in comparison.pairs}
