@@ -103,12 +103,12 @@ def _pages() -> list[Any]:
     from tensorboard.plugins.hparams.backend_context import Context
     from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
 
-    class Differing(Context):  # type: ignore[misc]
+    class Differing(Context):  # type: ignore[misc]  # TensorBoard has no types
         def _compute_hparam_infos(self, runs: Any) -> list[Any]:  # not called for a comparison, which names its columns
             found = super()._compute_hparam_infos(runs)
             return [one for one in found if one.differs] or [one for one in found if one.name in IF_NONE_DIFFERS]
 
-    class HParams(HParamsPlugin):  # type: ignore[misc]
+    class HParams(HParamsPlugin):  # type: ignore[misc]  # the same
         def __init__(self, context: Any) -> None:
             super().__init__(context)
             self._context = Differing(context)
