@@ -454,3 +454,10 @@ def test_with_a_font_pictures_are_in_chinese(compared):
         pytest.skip("no installed font has these characters, for example: apt-get install fonts-wqy-zenhei")
     first, second = pictures(read_comparison(compared))
     assert first != second
+
+
+@pytest.mark.parametrize("part", [" (1 of 2 runs)", ": classes are very unequal, 1 (a) to 2 (b"])
+def test_a_received_warning_without_end_is_quoted(part):
+    with speaking("zh"):
+        assert part * 5000 in language.say_recorded(part * 5000)
+        language.say_recorded((part * 2000)[: language.LONGEST])

@@ -13,6 +13,7 @@ from typing import Literal
 from tudui.style import notes_on
 
 Language = Literal["en", "zh"]
+LONGEST = 2000  # characters of a warning; received ones could take minutes to match
 TAGS = {"en": "en", "zh": "zh-CN"}  # of HTML
 RECORDED = ("warnings", "parts-of-warnings", "names-in-warnings")  # sections for texts with their values
 
@@ -60,7 +61,7 @@ def say_recorded(warning: str) -> str:
 
 def _fitting(text: str, section: str) -> str | None:
     """Return the Chinese of a text by the first sentence of a section that fits it; None if none does."""
-    for pattern, translation in _patterns(section):
+    for pattern, translation in _patterns(section) if len(text) <= LONGEST else ():
         if found := pattern.fullmatch(text):
             return translation.format(**{name: _value(name, value) for name, value in found.groupdict().items()})
     return None
