@@ -25,11 +25,11 @@ from tudui.comparison.compare import read_comparison
 from tudui.comparison.pairs import every_pair_of, values_of
 from tudui.comparison.power import Needed
 from tudui.comparison.verdict import Verdict
-from tudui.config.loss_spec import LossParameters
+from tudui.config.loss_spec import LossParameters, loss_specs
 from tudui.errors import DataError
 from tudui.files import locked
 from tudui.report import for_classes, side_by_side, terminal, write_report
-from tudui.report.answer import advice, answer, forest
+from tudui.report.answer import advice, answer, forest, reasons
 from tudui.report.document import Forest
 from tudui.report.drawing import _spread, label_ends, new_picture, styles_of
 from tudui.report.html import fragment
@@ -402,6 +402,16 @@ def test_what_was_not_held_equal_is_said(compared):
 )
 def test_the_advice(levels, says, saying):
     assert advice(over_levels(saying, levels)) == says
+
+
+def test_what_is_known_of_losses_is_said_of_the_baseline_and_of_those_that_are_better_or_worse(saying):
+    made = saying("better", "not_distinguishable", "worse", "better")
+    variants = made.plan.comparison.variants
+    variants["v3"] = LossParameters(name="net.py:mine")  # of which nothing is known
+    known = {name: loss_specs()[variants[name].name].robust_to for name in ("ce", "v0", "v2")}
+    _, losses = reasons(made)
+    assert losses.items == [f"{name} is robust to {what}." for name, what in known.items()]
+    assert [*reasons(saying("not_distinguishable", "equivalent", "identical"))] == []
 
 
 @pytest.mark.parametrize("verdict", [*Verdict])

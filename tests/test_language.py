@@ -23,6 +23,7 @@ from tudui.comparison.power import Needed
 from tudui.comparison.problems import read_problems
 from tudui.comparison.variance import IMAGES, REST, SUB_SEEDS, Component, Explained
 from tudui.comparison.verdict import Verdict
+from tudui.config.loss_spec import loss_specs
 from tudui.csv_file import SEPARATORS, CsvFile
 from tudui.report import language, write_report
 from tudui.report.answer import advice, answer
@@ -123,7 +124,7 @@ def sentences() -> set[str]:
         *(verdict.replace("_", " ") for verdict in Verdict), *FAILED.values(), *RATES.values(),
         *(words for _, words in MARKS.values()),
         *SHARED, *SHARED.values(), *chain(*ROWS.items(), *TARGETS.items()), *SUB_SEEDS, IMAGES, REST,
-        *NOTES, "symmetric", "asymmetric", "matrix", "manifest",
+        *(spec.robust_to for spec in loss_specs().values()), *NOTES, "symmetric", "asymmetric", "matrix", "manifest",
     }  # fmt: skip
     return written | {text.replace("_", " ") for text in others}
 

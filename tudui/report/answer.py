@@ -8,8 +8,9 @@ from matplotlib.ticker import MaxNLocator
 from tudui.comparison.outcome import Comparison, Pair, Row
 from tudui.comparison.statistics import ALPHA
 from tudui.comparison.verdict import Verdict
+from tudui.config.loss_spec import LossSpec, loss_specs
 from tudui.report import for_numbers, words
-from tudui.report.document import Axis, Best, Block, Claim, Forest, Lead, Near, Notice, Paragraph, Table
+from tudui.report.document import Axis, Best, Block, Bullets, Claim, Forest, Lead, Near, Notice, Paragraph, Table
 from tudui.report.language import say, say_recorded
 from tudui.report.paper import table_of
 from tudui.report.words import UNKNOWN, noise_words
@@ -31,6 +32,7 @@ def answer(comparison: Comparison) -> Iterator[Block]:
     if comparison.second:
         yield Paragraph(for_numbers.judged(comparison))
     yield from (Notice(say("Warning: {text}.", text=say_recorded(text))) for text in comparison.warnings)
+    yield from reasons(comparison)
     if len(comparison.noise_levels) > 1:
         yield paper_table(comparison)
 
@@ -43,6 +45,19 @@ def forest(comparison: Comparison, noise: float) -> Forest:
     head = (say("verdict"), say("loss"), say("{difference} (95 %)", difference=difference), mean)
     claims = [_claim(comparison, row) for row in comparison.rows_at(noise)]
     return Forest(noise_words(comparison, noise).capitalize(), head, claims, _axis(comparison, noise))
+
+
+def reasons(comparison: Comparison) -> Iterator[Block]:
+    """Yield what is known of the baseline and of each loss that is better or worse, which may be the reason."""
+    decided = {pair.variant for pair in comparison.pairs if pair.verdict in (Verdict.BETTER, Verdict.WORSE)}
+    known = {}
+    for variant, parameters in comparison.plan.comparison.variants.items():
+        spec = loss_specs().get(parameters.name)
+        if spec and spec.robust_to != LossSpec.robust_to and variant in {*decided, comparison.baseline}:
+            known[variant] = say("{loss} is robust to {what}.", loss=variant, what=say(spec.robust_to))
+    if decided & known.keys():
+        yield Paragraph(say("Possible reasons, which the comparison does not test:"))
+        yield Bullets(list(known.values()))
 
 
 def _with_difference(title: str, unit: Unit) -> str:
