@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 import shutil
+import sys
 import threading
 import time
 import urllib.request
@@ -277,6 +278,26 @@ def test_folders_that_come_and_go_meanwhile_are_no_error(command, tmp_path, tudu
     finally:
         over.set()
         other.join()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "sys.modules['tensorboard.plugins.hparams.backend_context'] = None",
+        "made = hparams_plugin.backend_context.Context.__init__\n"
+        "hparams_plugin.HParamsPlugin.__init__ = lambda self, context: None\n"
+        "hparams_plugin.backend_context.Context.__init__ = lambda self, context, more: made(self, context)",
+    ],
+)
+def test_another_version_of_tensorboard_shows_its_own_pages(trained, other):
+    """Its HParams has other parts, which are not documented: a module is missing, or a class is made from more."""
+    start = "sys.argv = sys.argv[3:]; runpy.run_module('tudui', run_name='__main__', alter_sys=True)"
+    code = f"import runpy, sys\nfrom tensorboard.plugins.hparams import hparams_plugin\n{other}\n{start}"
+    with served(trained, sys.executable, "-c", code) as address:
+        with urllib.request.urlopen(address) as page:
+            assert b"TensorBoard</title>" in page.read()
+        with urllib.request.urlopen(urljoin(address, "data/plugins_listing")) as answer:
+            assert {"scalars", "hparams"} <= {*json.load(answer)}
 
 
 def test_a_comparison_lies_under_one_folder_with_a_page_that_overlays_the_losses(compared):

@@ -18,7 +18,7 @@ from tudui.config.problems import Grid
 from tudui.errors import UsageError
 from tudui.losses import registered_here
 from tudui.run.disk import beside_free, check_space
-from tudui.run.estimate import START_UP, estimate
+from tudui.run.estimate import estimate
 
 ExecutorName = Literal["auto", "local", "stacked", "ray"]
 
@@ -48,9 +48,11 @@ class Arrangement:
             return f"{runs}, on Ray"
         return f"{runs}, {min(self.jobs, self.runs)} {'in lockstep' if self.executor == 'stacked' else 'at a time'}"
 
-    def estimate(self, plan: Plan) -> Forecast:
+    def estimate(self, plan: Plan, *, loading: float) -> Forecast:
         """Return about how long it takes and what it writes; DiskError if the disk is certainly too small for it.
 
+        `loading` is how long a process takes to load the package: worker processes do so in every stage of the runs,
+        and the report, which loads the package for pictures, takes about as long.
         The rates are those of the first noise level, or all candidates if they are tuned.
         """
         comparisons.check_data(plan)
@@ -67,7 +69,8 @@ class Arrangement:
         found = estimate([run.config for run in first])
         if not self.folder.exists():
             check_space(found.disk, self.folder, len(runs))
-        seconds = found.whole * math.ceil(self.runs / self.jobs) + START_UP
+        starts = 0 if self.executor == "stacked" else comparisons.number_of_stages(plan)
+        seconds = found.whole * math.ceil(self.runs / self.jobs) + loading * (starts + 1)
         size = found.disk.of_all(self.runs)
         return Forecast(seconds, rates, size, beside_free(found.disk, self.folder, self.runs))
 
@@ -107,12 +110,12 @@ class GridArrangement:
         """The number of runs of all problems."""
         return sum(way.runs for way in self.ways.values())
 
-    def estimate(self, grid: Grid) -> dict[str, Forecast]:
+    def estimate(self, grid: Grid, *, loading: float) -> dict[str, Forecast]:
         """Return for each problem what `Arrangement.estimate` does."""
         found = {}
         for name, plan in grid.plans.items():
             with problems.naming(name):
-                found[name] = self.ways[name].estimate(plan)
+                found[name] = self.ways[name].estimate(plan, loading=loading)
         return found
 
     def __str__(self) -> str:

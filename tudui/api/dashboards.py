@@ -94,26 +94,34 @@ def _launch(folder: Path, *, host: str, port: int, in_a_process: bool) -> str:
         raise UsageError(f"--host {host} --port {port}: {error}; omit both to use a free port") from None
 
 
-def _pages() -> list[Any]:
+def _pages() -> list[Any] | None:
     """Return TensorBoard's pages, of which HParams shows only those settings of single runs that differ.
 
     It begins with five settings, whether they differ or not, and so the scores are outside of a window of 1,280 pixels.
+    This uses parts that another version of TensorBoard may not have; None, which is its own pages, without them.
     """
-    from tensorboard import default
-    from tensorboard.plugins.hparams.backend_context import Context
-    from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
+    try:
+        from tensorboard import default
+        from tensorboard.plugins.hparams.backend_context import Context
+        from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
+
+        pages = default.get_plugins()
+    except (ImportError, AttributeError):
+        return None
 
     class Differing(Context):  # type: ignore[misc]  # TensorBoard has no types
-        def _compute_hparam_infos(self, runs: Any) -> list[Any]:  # not called for a comparison, which names its columns
-            found = super()._compute_hparam_infos(runs)
+        # not called for a comparison, which names its columns
+        def _compute_hparam_infos(self, *arguments: Any) -> list[Any]:
+            found = super()._compute_hparam_infos(*arguments)
             return [one for one in found if one.differs] or [one for one in found if one.name in IF_NONE_DIFFERS]
 
     class HParams(HParamsPlugin):  # type: ignore[misc]  # the same
-        def __init__(self, context: Any) -> None:
-            super().__init__(context)
-            self._context = Differing(context)
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            with suppress(TypeError):  # another version makes it from something else, and keeps its own
+                self._context = Differing(*arguments)
 
-    return [HParams if page is HParamsPlugin else page for page in default.get_plugins()]
+    return [HParams if page is HParamsPlugin else page for page in pages]
 
 
 def _link(runs: Path, shown: Path) -> None:

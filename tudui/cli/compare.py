@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -75,6 +76,7 @@ def compare_losses_command(
         raise UsageError("compare-losses starts its own processes (--jobs); run it without torchrun")
     if executor != "ray" and ray_address is not None:
         raise UsageError(f"--ray-address {ray_address}: only with --executor ray")
+    began = time.perf_counter()
     from tudui.api.configs import plan as load_plan
 
     plan = load_plan(asked.config or "compare", list(map(_several, asked.overrides)))
@@ -83,10 +85,13 @@ def compare_losses_command(
 
     console = console_on(stderr=json)
     if dry_run:
+        loading = time.perf_counter() - began  # of torch above all, as in every process that trains
         if isinstance(plan, Plan):
-            _show_estimate(plan, arrange(plan, folder=out, executor=executor, jobs=jobs), console, json=json)
+            way = arrange(plan, folder=out, executor=executor, jobs=jobs)
+            _show_estimate(plan, way, console, loading=loading, json=json)
         else:
-            _show_estimates(plan, arrange_grid(plan, folder=out, executor=executor, jobs=jobs), console, json=json)
+            ways = arrange_grid(plan, folder=out, executor=executor, jobs=jobs)
+            _show_estimates(plan, ways, console, loading=loading, json=json)
         return
     found = compare(
         plan, folder=out, executor=executor, jobs=jobs, ray_address=ray_address, progress=console,
@@ -116,11 +121,18 @@ def _tuned(comparison: "ComparisonConfig") -> list[str]:
     return [f"{', '.join(values)}; {runs} tuning runs for each loss and noise level"]
 
 
-def _show_estimates(grid: "Grid", way: "GridArrangement", console: "Console", *, json: bool) -> None:
+def _more(comparison: "ComparisonConfig") -> str:
+    """Return when there are more runs than were counted, if they may be."""
+    if comparison.lr != "tuned" or comparison.tuned_parameters:  # all runs are then known
+        return ""
+    return "; more runs if a best rate is the lowest or highest"
+
+
+def _show_estimates(grid: "Grid", way: "GridArrangement", console: "Console", *, loading: float, json: bool) -> None:
     """Print what would be done for each problem of a grid, and about how long it takes."""
     from tudui.api.comparing import duration
 
-    estimates, base, comparison = way.estimate(grid), grid.first.base, grid.first.comparison
+    estimates, base, comparison = way.estimate(grid, loading=loading), grid.first.base, grid.first.comparison
     tuned = comparison.lr == "tuned"
     for name, found in estimates.items():
         each = ", ".join(f"{variant} {rate:g}" for variant, (rate, *_) in found.rates.items())
@@ -134,8 +146,8 @@ def _show_estimates(grid: "Grid", way: "GridArrangement", console: "Console", *,
         *_tuned(comparison),
     ]
     console.print(f"equal for each problem and loss: {', '.join(equal)}", markup=False)
-    whole = sum(found.seconds for found in estimates.values())
-    console.print(f"{way}, in {way.folder}: about {duration(whole)}", markup=False)
+    whole = loading + sum(found.seconds for found in estimates.values())
+    console.print(f"{way}, in {way.folder}: about {duration(whole)}{_more(comparison)}", markup=False)
     console.print("dry run: nothing was written", markup=False)
     if json:
         of_problem = {
@@ -145,13 +157,13 @@ def _show_estimates(grid: "Grid", way: "GridArrangement", console: "Console", *,
         print_json({"folder": str(way.folder), "runs": way.runs, "seconds": whole, "problems": of_problem})
 
 
-def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json: bool) -> None:
+def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, loading: float, json: bool) -> None:
     """Print what would be done and about how long it takes."""
     from tudui.api.comparing import duration, looks_of
     from tudui.report.words import listed
 
-    found = way.estimate(plan)
-    comparison, base = plan.comparison, plan.base
+    found = way.estimate(plan, loading=loading)
+    comparison, base, whole = plan.comparison, plan.base, loading + found.seconds
     lines = []
     for variant, parameters in comparison.variants.items():
         tuned = "tuned over " if comparison.lr == "tuned" else ""
@@ -173,16 +185,17 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, json
         noise = kind if kind == "manifest" else f"{kind}, level {', '.join(f'{one:g}' for one in comparison.levels)}"
     wrong = "outliers" if base.kind.task == "numbers" else "wrong labels"
     one_by_one = ", one after another" if way.executor == "ray" else ""
+    most = "at most " if len(looks) > 1 else ""
     lines += [
         f"{base.data.name}, {base.train.epochs} epochs, {seeds}, {wrong} {noise}",
-        f"{way}, in {way.folder}: {'at most ' if len(looks) > 1 else ''}about {duration(found.seconds)}{one_by_one}",
+        f"{way}, in {way.folder}: {most}about {duration(whole)}{one_by_one}{_more(comparison)}",
         f"disk: {found.disk}",
         "dry run: nothing was written",
     ]
     for line in lines:
         console.print(line, markup=False)
     if json:
-        print_json({**asdict(way), "folder": str(way.folder), "seconds": found.seconds, "bytes": found.bytes})
+        print_json({**asdict(way), "folder": str(way.folder), "seconds": whole, "bytes": found.bytes})
 
 
 @configured("comparison.metric", "comparison.margin", "comparison.family", file=False)

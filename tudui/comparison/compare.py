@@ -20,6 +20,7 @@ from tudui.comparison.tuning import Search
 from tudui.comparison.variance import Explained, explain, runs_of_sources
 from tudui.comparison.verdict import OPEN
 from tudui.config.again import PLAN, check_allowed, comparing
+from tudui.config.comparison import MOST_BEYOND
 from tudui.config.data_sets import default_name
 from tudui.config.own_code import OwnCode, own_object
 from tudui.config.plan import Plan, load_plan, plan_yaml
@@ -227,6 +228,17 @@ def number_of_runs(plan: Plan) -> int:
     if comparison.explain_variance:
         any_rate = {(variant, noise): 1.0 for variant in comparison.variants for noise in comparison.levels}
         number += sum(map(len, runs_of_sources(plan, reported_runs(plan, any_rate)).values()))
+    return number
+
+
+def number_of_stages(plan: Plan) -> int:
+    """Return how often all runs must be done before the next ones are known, at most, as `number_of_runs` counts."""
+    comparison = plan.comparison
+    number = len(looks_of(comparison)) + comparison.explain_variance
+    if comparison.lr == "tuned":
+        number += 1
+    if names := comparison.tuned_parameters:
+        number += len(names) + MOST_BEYOND
     return number
 
 
