@@ -171,8 +171,23 @@ def test_a_dry_run_says_what_would_be_done_and_how_long_it_takes(tudui):
     assert answer.code == 0, answer.err
     assert "probability_mae: l1, recipe form (input probabilities, true_class_weight 1.0)" in answer.out
     assert "60 runs" in answer.out  # 2 losses, 2 noise levels, 5 seeds and 5 rates with 2 each
-    assert "about" in answer.out
+    assert "; more runs if a best rate is the lowest or highest" in answer.out
     assert not Path("runs").exists()
+
+
+def test_a_dry_run_counts_every_run_if_rates_past_the_ends_are_counted_or_none_is_tried(tudui):
+    for flags in (("--lr", "same"), ("--losses", "huber,mse", "--tune", "lr,loss.delta")):
+        assert "more runs" not in tudui("compare-losses", "--dry-run", *flags).out
+
+
+def test_a_dry_run_does_no_sink_that_may_write_elsewhere_and_needs_no_temporary_folder(tudui, tmp_path, monkeypatch):
+    Path("own.py").write_text("def told(event):\n    open('told', 'w').close()\n")
+    command = ("compare-losses", "--dry-run", "--json", "--data", "diabetes", "--set", "log.sinks=[own.py:told]")
+    whole = tudui(*command).json()["seconds"]
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    assert tudui(*command).json()["seconds"] > 0
+    assert whole > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["own.py"]
 
 
 # what is held equal
