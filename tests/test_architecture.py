@@ -15,7 +15,7 @@ PACKAGE = ROOT / "tudui"
 ENTRANCES = {PACKAGE / "__init__.py", PACKAGE / "__main__.py"}  # above every floor
 FLOORS = [
     {"blocks", "errors", "invocation", "output", "seeding", "style", "text"},
-    {"config", "csv_file", "events", "files", "record", "signals"},
+    {"config", "csv_file", "events", "files", "language", "record", "signals"},
     {"tasks", "losses", "networks", "data", "run_folder", "distributed"},
     {"sinks", "training", "exported"},
     {"weights"},

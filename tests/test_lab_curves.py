@@ -78,9 +78,9 @@ def test_the_picture_holds_a_line_per_loss():
     figure = curves_picture(over_residual, over_probability)
     loss, derivative, class_loss, gradient = figure.axes
     for axes, x, y, labels in (
-        (loss, "residual (output − target)", "loss", ["mse", "l1", "huber δ=1"]),
+        (loss, "residual (output − target)", "loss value", ["mse", "l1", "huber δ=1"]),
         (derivative, "residual (output − target)", "derivative by the output", ["mse", "l1", "huber δ=1"]),
-        (class_loss, "probability of the true class", "loss", ["mse", "l1", "huber δ=1", "ce"]),
+        (class_loss, "probability of the true class", "loss value", ["mse", "l1", "huber δ=1", "ce"]),
         (gradient, "probability of the true class", "gradient of the true logit", ["mse", "l1", "huber δ=1", "ce"]),
     ):
         assert (axes.get_xlabel(), axes.get_ylabel()) == (x, y)

@@ -1,4 +1,4 @@
-"""The report in Chinese: every sentence has one, no English is left, and the numbers are the same."""
+"""Reports and advice in Chinese: every sentence has it, no English is left, and the numbers are the same."""
 
 import ast
 import re
@@ -16,7 +16,8 @@ from matplotlib import font_manager
 
 from tests.conftest import OPEN, PLAN, ROOT, over_levels
 from tests.test_browser import SIZES, show
-from tudui import style
+from tests.test_choose import EVERY
+from tudui import language, style
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.power import Needed
@@ -25,11 +26,13 @@ from tudui.comparison.variance import IMAGES, REST, SUB_SEEDS, Component, Explai
 from tudui.comparison.verdict import Verdict
 from tudui.config.loss_spec import loss_specs
 from tudui.csv_file import SEPARATORS, CsvFile
-from tudui.report import language, write_report
+from tudui.invocation import tudui_command
+from tudui.lab.advice import ADVICE, WORDS
+from tudui.language import chinese, say, say_recorded, speaking
+from tudui.report import write_report
 from tudui.report.answer import advice, answer
 from tudui.report.content import report_of
 from tudui.report.html import html
-from tudui.report.language import chinese, say, say_recorded, speaking
 from tudui.report.paper import MARKS, RATES
 from tudui.report.pictures import score_picture
 from tudui.report.problems import report_of_problems
@@ -116,8 +119,8 @@ def texts_of(node: ast.expr, bound: dict[str, list[ast.expr]]) -> Iterator[str]:
 
 
 def sentences() -> set[str]:
-    """Return the sentences of the code of the report, and the words that it takes from elsewhere."""
-    written = {text for path in REPORT.glob("*.py") for text in asked(path)}
+    """Return the sentences of the code, those of the advice, and the words that a report takes from elsewhere."""
+    written = {text for path in (ROOT / "tudui").rglob("*.py") for text in asked(path)}
     written -= {"{number:,} 7", "{number:,} 7s"}  # in `counted` itself
     written |= {text for path in REPORT.glob("*.html") for text in re.findall(r'say\("(.+?)"\)', path.read_text())}
     others = {
@@ -126,6 +129,8 @@ def sentences() -> set[str]:
         *SHARED, *SHARED.values(), *chain(*ROWS.items(), *TARGETS.items()), *SUB_SEEDS, IMAGES, REST,
         *(spec.robust_to for spec in loss_specs().values()), *NOTES, "symmetric", "asymmetric", "matrix", "manifest",
     }  # fmt: skip
+    written |= {text for advice in ADVICE for text in (advice.task, advice.weak, *(one.why for one in advice.choices))}
+    written |= {*WORDS.values()}
     return written | {text.replace("_", " ") for text in others}
 
 
@@ -425,6 +430,37 @@ def test_the_latex_table_in_chinese(compared, tudui):
     assert rows[0] == rows[1]
 
 
+ON_DATA = ["-d diabetes", "-d folder:pictures --label-noise 0.3", "-d folder:pictures --imbalance"]
+
+
+@pytest.mark.usefixtures("class_folders")
+@pytest.mark.parametrize("options", [[], *map(str.split, ON_DATA), *EVERY], ids=" ".join)
+def test_which_loss_to_choose_has_no_english_and_the_same_figures(options, tudui):
+    first, second = (tudui("loss", "choose", *options, "--language", one).out for one in ("en", "zh"))
+    assert numbers_in(first)
+    assert numbers_in(first) == numbers_in(second)
+    sources = {one.source for advice in ADVICE for one in advice.choices}
+    text = " ".join(second.split())
+    for kept in (f"{tudui_command()} loss choose", *sources, "On Calibration of Modern Neural Networks", "Guo et al."):
+        text = text.replace(kept, "")
+    assert re.findall(r"(?<![-\w])[A-Za-z]{2,} [a-z]{2,}", text.replace(tudui_command(), "")) == []
+    values = [tudui("loss", "choose", *options, "--json", "--language", one).json() for one in ("en", "zh")]
+    assert values[0] == values[1]
+
+
+def test_a_plot_of_losses_in_chinese(tudui):
+    first, second = (tudui("loss", "plot", "huber", "ce", "--language", one).out for one in ("en", "zh"))
+    assert english_in(second) == {"huber", "ce", "logit"}
+    frames = [[line for line in text.splitlines() if "|" in line] for text in (first, second)]
+    assert frames[0] == frames[1]
+    assert numbers_in(first) == numbers_in(second)
+
+
+@pytest.mark.parametrize("command", ["choose", "plot"])
+def test_another_language_is_refused(command, tudui):
+    tudui("loss", command, "--language", "fr").refused(2, "--language fr", "zh")
+
+
 @pytest.fixture
 def _no_chinese_font(monkeypatch):
     monkeypatch.setattr(style, "_fonts", lambda: [font_manager.findfont("DejaVu Sans")])
@@ -444,17 +480,23 @@ def pictures(comparison: Comparison) -> tuple[bytes, bytes]:
     return english.png, in_chinese.png
 
 
+def plots(tudui) -> tuple[bytes, bytes]:
+    for one in ("en", "zh"):
+        assert tudui("loss", "plot", "l1", "--language", one, "--out", f"{one}.png").code == 0
+    return Path("en.png").read_bytes(), Path("zh.png").read_bytes()
+
+
 @pytest.mark.usefixtures("_no_chinese_font")
-def test_without_a_font_pictures_are_in_english(compared):
-    first, second = pictures(read_comparison(compared))
-    assert first == second
+def test_without_a_font_pictures_are_in_english(compared, tudui):
+    for first, second in (pictures(read_comparison(compared)), plots(tudui)):
+        assert first == second
 
 
-def test_with_a_font_pictures_are_in_chinese(compared):
+def test_with_a_font_pictures_are_in_chinese(compared, tudui):
     if not language._has_font():
         pytest.skip("no installed font has these characters, for example: apt-get install fonts-wqy-zenhei")
-    first, second = pictures(read_comparison(compared))
-    assert first != second
+    for first, second in (pictures(read_comparison(compared)), plots(tudui)):
+        assert first != second
 
 
 @pytest.mark.parametrize("part", [" (1 of 2 runs)", ": classes are very unequal, 1 (a) to 2 (b"])

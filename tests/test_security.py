@@ -625,7 +625,7 @@ def test_no_reader_waits_for_what_is_no_regular_file(name, kind, trained, tmp_pa
 
 def test_files_of_others_are_opened_in_one_place():
     """tudui.files.opened refuses what is no regular file; these are what the program itself has written or shipped."""
-    own = {"files.py", "report/html.py", "report/language.py", "api/configs.py", "cli/config.py", "training/device.py"}
+    own = {"files.py", "report/html.py", "language.py", "api/configs.py", "cli/config.py", "training/device.py"}
     own |= {"comparison/executors/on_ray.py"}  # only what is_file() says is one
     opens = re.compile(r"\.read_(text|bytes)\(|(path|file|written)\.open\(|\.open\(encoding|(np|torch)\.load\(path")
     package = ROOT / "tudui"

@@ -12,6 +12,7 @@ from tudui.config.schema import TrainConfig
 from tudui.errors import UsageError
 from tudui.invocation import tudui_command
 from tudui.lab.advice import ADVICE, MANY_OUTLIERS, MANY_WRONG, WORDS, Advice
+from tudui.language import say
 
 if TYPE_CHECKING:
     from tudui.api.data import CheckedData
@@ -139,25 +140,29 @@ def _is_own(found: "CheckedData | None") -> bool:
 def _notes(asked: Needs, advice: Advice, found: "CheckedData | None") -> Iterator[str]:
     """Return what was read from the data, what was not, and what is not tested."""
     numbers = advice.task == "numbers"
-    what, flag = ("outliers", "--outliers") if numbers else ("wrong labels", "--label-noise")
+    what, flag = (say("outliers"), "--outliers") if numbers else (say("wrong labels"), "--label-noise")
     wrong = asked.outliers if numbers else asked.label_noise
-    if besides := [WORDS[need] for need in asked.words if need not in advice.needs]:
-        yield f"This advice is the same without: {', '.join(besides)}."
+    if besides := [say(WORDS[need]) for need in asked.words if need not in advice.needs]:
+        yield say("This advice is the same without: {needs}.", needs=say(", ").join(besides))
     if found is None:
-        equal = ", whose classes are equal," if asked.imbalance else ""
-        stand_in = f"{STAND_INS[advice.task]}{equal} is used in place of your own data"
-        yield f"{stand_in}; name yours with --data folder:PATH, or --data table:FILE.csv --target COLUMN."
+        used = "{data}, whose classes are equal, is used" if asked.imbalance else "{data} is used"
+        yours = "name yours with --data folder:PATH, or --data table:FILE.csv --target COLUMN"
+        yield say(f"{used} in place of your own data; {yours}.", data=STAND_INS[advice.task])
         return
     task = found.data.task
     if counts := getattr(task, "counts", ()):
-        sizes = f"{min(counts):,} to {max(counts):,} training images each"
-        yield f"Read from the data: {task.outputs} classes, {sizes}{', unequal' if asked.imbalance else ''}."
+        sizes = "{number} classes, {fewest:,} to {most:,} training images each"
+        unequal = ", unequal" if asked.imbalance else ""
+        yield say(f"Read from the data: {sizes}{unequal}.", number=task.outputs, fewest=min(counts), most=max(counts))
     else:
-        yield f"Read from the data: {'a number' if task.outputs == 1 else f'{task.outputs} numbers'} for each row."
+        targets = "a number" if task.outputs == 1 else "{number} numbers"
+        yield say(f"Read from the data: {targets} for each row.", number=task.outputs)
     if not wrong:
-        yield f"The share of {what} cannot be read from data. If you know it, add {flag} SHARE."
+        text = "The share of {what} cannot be read from data. If you know it, add {flag} SHARE."
+        yield say(text, what=what, flag=flag)
     elif _is_own(found):
-        yield (
-            f"The test adds no {what} to yours. Check the targets of the test part by hand: if these are wrong too, "
-            "the comparison shows which loss predicts wrong ones better."
+        yield say(
+            "The test adds no {what} to yours. Check the targets of the test part by hand: if these are wrong too, "
+            "the comparison shows which loss predicts wrong ones better.",
+            what=what,
         )

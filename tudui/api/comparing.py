@@ -29,7 +29,8 @@ from tudui.config.problems import Grid
 from tudui.errors import UsageError
 from tudui.events import Event
 from tudui.files import locked
-from tudui.report import Language, ProblemsReport, Report, write_report
+from tudui.language import Language
+from tudui.report import ProblemsReport, Report, write_report
 from tudui.run_folder import COMPARISON_LOCK, PROBLEMS_LOCK
 from tudui.sinks import Sink
 from tudui.sinks.printable import lasting

@@ -4,15 +4,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tudui.api.console import console_on
-from tudui.cli.flags import Asked, JsonOption, choice, configured
+from tudui.cli.flags import Asked, JsonOption, LanguageOption, choice, configured
 from tudui.cli.printing import print_json, print_line, print_table
 from tudui.invocation import tudui_command
+from tudui.language import say, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tudui.api.advice import Advised
-    from tudui.lab.advice import Advice
+    from tudui.lab.advice import Advice, Choice
 
 PROSE = 100  # columns, at most
 
@@ -34,6 +35,7 @@ def choose_command(
     probabilities: Annotated[
         bool, choice(None, "The probabilities must be right, not only the class.", "--probabilities")
     ] = False,
+    language: LanguageOption = "en",
     json: JsonOption = False,
 ) -> None:
     """Say which loss to use and why, with the command that tests it; without options, print the whole guide.
@@ -49,42 +51,40 @@ def choose_command(
 
     data = {name: asked.value(f"data.{name}") for name in ("name", "target", "labels", "on_missing", "dir")}
     needs = {"label_noise": label_noise, "imbalance": imbalance, "outliers": outliers, "probabilities": probabilities}
-    if not (asked.overrides or task or any(value is not None and value is not False for value in needs.values())):
-        _print_guide(ADVICE, json=json)
-        return
-    found = advise(
-        task, label_noise=label_noise, imbalance=imbalance, outliers=outliers, probabilities=probabilities,
-        data=data["name"], target=data["target"] or (), labels=data["labels"], on_missing=data["on_missing"],
-        data_dir=data["dir"],
-    )  # fmt: skip
-    if json:
-        print_json(
-            {
-                "use": found.advice.choices[0].loss,
-                **asdict(found.advice),
-                "notes": found.notes,
-                "command": found.command,
-            }
-        )
-    else:
-        _print_advice(found)
+    given = asked.overrides or task or any(value is not None and value is not False for value in needs.values())
+    with speaking("en" if json else language):
+        if not given:
+            _print_guide(ADVICE, json=json)
+            return
+        found = advise(
+            task, label_noise=label_noise, imbalance=imbalance, outliers=outliers, probabilities=probabilities,
+            data=data["name"], target=data["target"] or (), labels=data["labels"], on_missing=data["on_missing"],
+            data_dir=data["dir"],
+        )  # fmt: skip
+        _print_advice(found, json=json)
 
 
-def _print_advice(found: "Advised") -> None:
+def _print_advice(found: "Advised", *, json: bool) -> None:
     advice = found.advice
     best, *others = advice.choices
-    _print_prose(f"{advice.title}: use {best.loss}", "bold cyan")
-    _print_prose(best.why, left=2)
-    _print_prose(f"Source: {best.source}", "dim", left=2)
-    _print_prose(f"Not good for {advice.weak}", left=2)
+    if json:
+        print_json({"use": best.loss, **asdict(advice), "notes": found.notes, "command": found.command})
+        return
+    _print_prose(say("{title}: use {loss}", title=advice.title, loss=best.loss), "bold cyan")
+    _print_choice(best)
+    _print_prose(say("Not good for {weak}", weak=say(advice.weak)), left=2)
     for other in others:
-        _print_prose(f"or {other.loss}", "bold")
-        _print_prose(other.why, left=2)
-        _print_prose(f"Source: {other.source}", "dim", left=2)
+        _print_prose(say("or {loss}", loss=other.loss), "bold")
+        _print_choice(other)
     for text in found.notes:
         _print_prose(text)
-    _print_prose("Test it with this command; add --dry-run to see only how long it takes:", "bold")
+    _print_prose(say("Test it with this command; add --dry-run to see only how long it takes:"), "bold")
     print_line(found.command, "cyan")
+
+
+def _print_choice(one: "Choice") -> None:
+    _print_prose(say(one.why), left=2)
+    _print_prose(say("Source: {source}", source=one.source), "dim", left=2)
 
 
 def _print_prose(text: str, style: str = "", *, left: int = 0) -> None:
@@ -101,7 +101,7 @@ def _print_guide(table: "Sequence[Advice]", *, json: bool) -> None:
         print_json({"guide": [asdict(advice) for advice in table]})
         return
     rows = [(advice.title, ", ".join(choice.loss for choice in advice.choices)) for advice in reversed(table)]
-    print_table(("your task", "losses to try, in this order"), rows, left=2)
-    print_line("\nFor the reasons and a command that tests it, say what you have:", "bold")
+    print_table((say("your task"), say("losses to try, in this order")), rows, left=2)
+    print_line("\n" + say("For the reasons and a command that tests it, say what you have:"), "bold")
     for example in ("--data folder:PATH", "--task classes --label-noise 0.2", "--task numbers --outliers 0.1"):
         print_line(f"{tudui_command()} loss choose {example}", "cyan")

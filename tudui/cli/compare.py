@@ -11,11 +11,12 @@ import typer
 
 from tudui.api.console import console_on
 from tudui.cli import completion
-from tudui.cli.flags import FLAGS, Asked, JsonOption, argument, configured, how, names_in, show
+from tudui.cli.flags import FLAGS, Asked, JsonOption, LanguageOption, argument, configured, how, names_in, show
 from tudui.cli.printing import print_json
 from tudui.cli.train import show_tensorboard
 from tudui.errors import UsageError
 from tudui.invocation import check_environment, number_of_processes
+from tudui.language import speaking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,9 +38,7 @@ EXECUTOR = (
 RAY = "Ray cluster, for example 10.0.0.1:6379.  [default: $RAY_ADDRESS, else one on this machine]"
 LATEX = "Print the table of losses and noise levels in LaTeX (booktabs), and write nothing."
 CSV = "Print the table as CSV, and write nothing; wide: a row per loss; long: a row per loss and noise level."
-LANGUAGE = "Language of this report: en, or zh (Chinese)."
 OUT = "Folder for runs and report.  [default: below runs/, the same for the same plan]"
-LanguageOption = Annotated[Literal["en", "zh"], show("en|zh", LANGUAGE, "--language")]
 
 
 @configured(
@@ -217,7 +216,7 @@ def report_command(
       tudui report COMPARISON OTHER
     """
     from tudui.api.comparing import read_comparison, report
-    from tudui.report import FORMS, side_by_side, speaking
+    from tudui.report import FORMS, side_by_side
 
     form = "latex" if latex else csv
     if latex + bool(csv) + json > 1:
@@ -244,7 +243,7 @@ def report_command(
 
 def _show_report(found: "Report | ProblemsReport", console: "Console", *, json: bool) -> None:
     """Print the result of a comparison or a grid of them, and the path of its report."""
-    from tudui.report import speaking, terminal, where
+    from tudui.report import terminal, where
 
     if json:
         print_json({"folder": str(found.folder), **found.values})

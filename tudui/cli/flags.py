@@ -99,6 +99,8 @@ ConfigOption = Annotated[str | None, choice("NAME|FILE", CONFIG, "--config", "-c
 ANY = "Any setting (see: tudui config show), for example optimizer.lr=0.1; may be repeated."
 SetOption = Annotated[list[str] | None, choice("KEY=VALUE", ANY, "--set", "-s", complete=completion.settings)]
 JsonOption = Annotated[bool, show(None, "Print one JSON object on stdout, everything else on stderr.", "--json")]
+LANGUAGE = "Language of this output: en, or zh (Chinese)."
+LanguageOption = Annotated[Literal["en", "zh"], show("en|zh", LANGUAGE, "--language")]
 WeightsArgument = Annotated[Path, argument("RUN|WEIGHTS", "Run folder, checkpoint or weights file.", completion.runs)]
 PREPARED = "How pixels are prepared.  [default: as in training; none if a weights file does not say]"
 NormalizeOption = Annotated[Literal["standardize", "none"] | None, how(None, PREPARED)]

@@ -9,15 +9,17 @@ from tudui.api.console import console_on, note
 from tudui.cli import completion
 from tudui.cli.choose import choose_command
 from tudui.cli.commands import Commands
-from tudui.cli.flags import JsonOption, OverwriteOption, argument, choice, how, names_in, show
+from tudui.cli.flags import JsonOption, LanguageOption, OverwriteOption, argument, choice, how, names_in, show
 from tudui.cli.printing import print_json, print_line, print_table
 from tudui.errors import UsageError
+from tudui.language import say, speaking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
 
+    from tudui.api.lab import LossCurves
     from tudui.lab.curves import Curve
     from tudui.lab.values import LossValue
 
@@ -158,6 +160,7 @@ def plot(
         show("FILE", "Picture: .png, .svg or .pdf.  [default: draw with characters]", "--out", "-o"),
     ] = None,
     overwrite: OverwriteOption = False,
+    language: LanguageOption = "en",
     json: JsonOption = False,
 ) -> None:
     """Draw losses over the residual with their derivatives beside them; with a loss of classes, also over p.
@@ -171,30 +174,37 @@ def plot(
     """
     from tudui.api.lab import loss_curves
 
-    found = loss_curves(names, deltas=delta or (), reach=reach, out=out, overwrite=overwrite)
+    with speaking(language):
+        found = loss_curves(names, deltas=delta or (), reach=reach, out=out, overwrite=overwrite)
+        _print_curves(found, out, json=json)
+
+
+def _print_curves(found: "LossCurves", out: Path | None, *, json: bool) -> None:
     if json:
         curves = {"over_residual": found.over_residual, "over_probability": found.over_probability}
         lists = {key: [_as_lists(vars(curve)) for curve in some] for key, some in curves.items()}
         print_json({"out": None if out is None else str(out), **lists})
     elif out is not None:
-        print_line(f"wrote {out}")
+        print_line(say("wrote {file}", file=out))
     else:
         marks = {label: MARKS[place] for label, place in found.places.items()}
-        _print_plots(found.over_residual, marks, "the residual", "derivative")
-        axis = "the probability of the true class"
-        _print_plots(found.over_probability, marks, axis, "gradient of the true logit")
+        loss, slope = say("loss over the residual"), say("derivative over the residual")
+        _print_plots(found.over_residual, marks, loss, slope)
+        loss = say("loss over the probability of the true class")
+        slope = say("gradient of the true logit over the probability of the true class")
+        _print_plots(found.over_probability, marks, loss, slope)
 
 
-def _print_plots(curves: "Sequence[Curve]", marks: dict[str, str], axis: str, slope: str) -> None:
+def _print_plots(curves: "Sequence[Curve]", marks: dict[str, str], loss: str, slope: str) -> None:
     if not curves:
         return
     labels = [f"{marks[curve.label]} {curve.label}" for curve in curves]
     for title, heights in (
-        ("loss", [curve.loss for curve in curves]),
+        (loss, [curve.loss for curve in curves]),
         (slope, [curve.derivative for curve in curves]),
     ):
         lines = list(zip(labels, (curve.place for curve in curves), heights, strict=True))
-        typer.echo(f"{title} over {axis}\n{text_plot(lines)}\n")
+        typer.echo(f"{title}\n{text_plot(lines)}\n")
 
 
 def text_plot(lines: "Sequence[tuple[str, np.ndarray, np.ndarray]]") -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tudui.config.data_sets import TaskKind
+from tudui.language import say
 
 # Shares at which the advice changes: below 20 % wrong labels there is no figure of the losses that tolerate them, and
 # from a quarter of outliers on, the scale of Huber's delta contains them (docs/results.md).
@@ -39,7 +40,8 @@ class Advice:
     @property
     def title(self) -> str:
         """The task in words."""
-        return ": ".join([self.task, *([" + ".join(WORDS[need] for need in self.needs)] if self.needs else [])])
+        needs = " + ".join(say(WORDS[need]) for need in self.needs)
+        return say("{name}: {text}", name=say(self.task), text=needs) if needs else say(self.task)
 
     @property
     def losses(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from tudui.errors import DiskError, UsageError
 from tudui.files import refuse_overwriting, written_aside
 from tudui.lab.backward.depth import Depth
 from tudui.lab.curves import Curve, places_of
+from tudui.language import say, speaking_in_pictures
 
 FORMATS = (".png", ".svg", ".pdf")
 WIDE = 7.0  # of a line that lies under another one
@@ -25,10 +26,12 @@ def new_figure(columns: int, *, rows: int = 1, height: float = 4.8) -> tuple[Fig
 
 def curves_picture(over_residual: Sequence[Curve], over_probability: Sequence[Curve]) -> Figure:
     """Return loss and derivative side by side, a row over the residual and a row over the true class's probability."""
-    rows = [
-        (over_residual, "residual (output − target)", "derivative by the output"),
-        (over_probability, "probability of the true class", "gradient of the true logit"),
-    ]
+    with speaking_in_pictures():
+        loss, value = say("loss"), say("loss value")
+        rows = [
+            (over_residual, say("residual (output − target)"), say("derivative by the output")),
+            (over_probability, say("probability of the true class"), say("gradient of the true logit")),
+        ]
     rows = [row for row in rows if row[0]]
     figure, axes = new_figure(2, rows=len(rows))
     labels = dict.fromkeys(curve.label for curve in (*over_probability, *over_residual))
@@ -39,7 +42,7 @@ def curves_picture(over_residual: Sequence[Curve], over_probability: Sequence[Cu
             line = styles[curve.label] | ({"linewidth": WIDE, "alpha": 0.45} if hidden else {})
             left.plot(curve.place, curve.loss, label=curve.label, **line)
             right.plot(curve.place, curve.derivative, label=curve.label, **line)
-        style.finish(left, title="loss", x=x, y="loss")
+        style.finish(left, title=loss, x=x, y=value)
         style.finish(right, title=slope, x=x, y=slope)
     style.legend_below(figure, *axes)
     return figure

@@ -8,10 +8,10 @@ from pathlib import Path
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.problems import Problems
 from tudui.files import disk_errors, json_text, opened, write_text, written_aside
+from tudui.language import Language, say, speaking
 from tudui.report.content import report_of, summary_of
 from tudui.report.document import Document, Paragraph, pictures_of
 from tudui.report.html import fragment, html
-from tudui.report.language import Language, say, speaking
 from tudui.report.markdown import PICTURES, markdown
 from tudui.report.paper import latex, wide_csv
 from tudui.report.problems import report_of_problems, summary_of_problems
@@ -20,7 +20,7 @@ from tudui.report.terminal import WIDE, side_by_side, terminal
 from tudui.sinks.printable import printable_console
 
 __all__ = [
-    "FORMS", "Language", "ProblemsReport", "Report", "side_by_side", "speaking", "terminal", "where", "write_report",
+    "FORMS", "ProblemsReport", "Report", "side_by_side", "terminal", "where", "write_report",
 ]  # fmt: skip
 
 HTML = "report.html"

@@ -9,9 +9,9 @@ from tudui.comparison.outcome import Comparison, Pair, Row
 from tudui.comparison.statistics import ALPHA
 from tudui.comparison.verdict import Verdict
 from tudui.config.loss_spec import LossSpec, loss_specs
+from tudui.language import say, say_recorded
 from tudui.report import for_numbers, words
 from tudui.report.document import Axis, Best, Block, Bullets, Claim, Forest, Lead, Near, Notice, Paragraph, Table
-from tudui.report.language import say, say_recorded
 from tudui.report.paper import table_of
 from tudui.report.words import UNKNOWN, noise_words
 from tudui.tasks import Unit

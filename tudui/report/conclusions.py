@@ -8,9 +8,9 @@ from tudui.comparison.outcome import Comparison
 from tudui.comparison.over_problems import FEWEST_PROBLEMS, Tally, have_one_metric
 from tudui.comparison.problems import Problems
 from tudui.comparison.verdict import Verdict
+from tudui.language import say, say_recorded
 from tudui.report import words
 from tudui.report.answer import levels_words
-from tudui.report.language import say, say_recorded
 from tudui.report.protocol import held_equal, rates_words
 from tudui.report.words import counted, listed, title_of_score
 

@@ -6,10 +6,10 @@ from itertools import pairwise
 from tudui.comparison.curve import Curve
 from tudui.comparison.outcome import Comparison
 from tudui.config.data_sets import short_name
+from tudui.language import say
 from tudui.report import for_classes, for_numbers
 from tudui.report.answer import answer
 from tudui.report.document import Block, Bullets, Code, Folded, Gallery, Heading, Paragraph, gallery
-from tudui.report.language import say
 from tudui.report.pictures import (
     gradient_picture,
     learning_picture,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tudui.config.loss_spec import LossParameters
-from tudui.report.language import say
+from tudui.language import say
 from tudui.style import PANEL, TICKS, line_style, loss_places, save
 from tudui.style import legend_below as legend_below
 from tudui.tasks import Unit

@@ -10,9 +10,9 @@ from PIL import Image
 from tudui.comparison.outcome import Comparison, Row
 from tudui.comparison.runs import cell_name
 from tudui.events import MOST_PAIRS, WrongLabels
+from tudui.language import say, speaking_in_pictures
 from tudui.report.document import Block, Code, Folded, Gallery, Heading, Paragraph, Picture, Table, gallery
 from tudui.report.drawing import HEIGHT, legend_below, new_picture, png, styles_of
-from tudui.report.language import say, speaking_in_pictures
 from tudui.report.words import UNKNOWN, noise_words, number
 from tudui.sinks.pictures import NOTES, confusion_picture
 from tudui.style import finish

@@ -7,10 +7,10 @@ from matplotlib.colors import LinearSegmentedColormap
 
 from tudui.comparison.outcome import Comparison, Row
 from tudui.comparison.runs import cell_name
+from tudui.language import say, speaking_in_pictures
 from tudui.report import words
 from tudui.report.document import Block, Gallery, Heading, Paragraph, Picture, gallery
 from tudui.report.drawing import axis_title, empty_picture, label_ends, new_picture, png, styles_of
-from tudui.report.language import say, speaking_in_pictures
 from tudui.report.tables import main_table
 from tudui.report.words import noise_words, title_of_score
 from tudui.style import INK, LABEL, PANEL, TICKS, TITLE, finish

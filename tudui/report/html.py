@@ -9,8 +9,8 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from tudui.language import say, tag
 from tudui.report import document as doc
-from tudui.report.language import say, tag
 
 HERE = Path(__file__).parent
 

@@ -3,8 +3,8 @@
 from typing import assert_never
 from urllib.parse import quote
 
+from tudui.language import say
 from tudui.report import document as doc
-from tudui.report.language import say
 from tudui.text import markdown_text, printable
 
 PICTURES = "pictures"

@@ -12,7 +12,7 @@ from tudui.comparison.statistics import Summary
 from tudui.comparison.verdict import Verdict
 from tudui.config.comparison import OF_LOSS
 from tudui.config.data_sets import short_name
-from tudui.report.language import say, tag
+from tudui.language import say, tag
 from tudui.report.tables import chosen_settings
 from tudui.report.words import counted, listed, margins_words, number, number_of_seeds, test_samples, title_of_score
 from tudui.text import csv_name, latex_text

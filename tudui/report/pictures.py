@@ -11,10 +11,10 @@ from matplotlib.ticker import LogLocator, MaxNLocator, StrMethodFormatter
 from tudui import blocks
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.runs import cell_name
+from tudui.language import say, speaking_in_pictures
 from tudui.report import drawing
 from tudui.report.document import Picture
 from tudui.report.drawing import LONGEST_NAME, MANY, Style, axis_title, label_ends, new_picture, png, styles_of
-from tudui.report.language import say, speaking_in_pictures
 from tudui.report.words import noise_words, title_of_score, value
 from tudui.style import LABEL, PANEL, TICKS, TITLE, finish
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from tudui.comparison.over_problems import have_one_metric
 from tudui.comparison.problems import Problems
+from tudui.language import say, speaking_in_pictures
 from tudui.report.conclusions import are_compared, compared
 from tudui.report.document import Block, Gallery, Picture
 from tudui.report.drawing import axis_title, legend_below, new_picture, png, styles_of
-from tudui.report.language import say, speaking_in_pictures
 from tudui.report.words import noise_words, title_of_score
 from tudui.style import INK, finish
 

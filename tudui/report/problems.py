@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from tudui.comparison.problems import Problems, steps_of
+from tudui.language import say
 from tudui.report import words
 from tudui.report.answer import forest
 from tudui.report.conclusions import (
@@ -15,7 +16,6 @@ from tudui.report.conclusions import (
     why_no_mean,
 )
 from tudui.report.document import Block, Bullets, Code, Folded, Heading, Judged, Lead, Link, Paragraph, Table
-from tudui.report.language import say
 from tudui.report.problem_pictures import pictures_of_problems
 from tudui.report.words import UNKNOWN, counted, listed, noise_words, title_of_score
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from tudui.comparison.outcome import Comparison, settings_of_every_run
 from tudui.config.comparison import MOST_BEYOND
 from tudui.config.dump import yaml_text
+from tudui.language import say
 from tudui.report.document import Block, Bullets, Code, Folded, Heading, Paragraph
-from tudui.report.language import say
 from tudui.report.tables import differing_table, hashes_table
 from tudui.report.words import counted, inside, level_name, listed, title_of_score
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from tudui.comparison.outcome import Comparison, Row
+from tudui.language import say
 from tudui.losses import in_unit
 from tudui.losses.residual import PLAIN
 from tudui.report import words
 from tudui.report.document import Block, Heading, Paragraph, Short, Table
-from tudui.report.language import say
 from tudui.report.words import UNKNOWN, noise_words, title_of_score, with_unit
 from tudui.tasks import Figure, Metric
 from tudui.tasks.metric import PERCENT

@@ -10,11 +10,11 @@ from rich.text import Text
 
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.problems import Problems
+from tudui.language import say, say_recorded
 from tudui.report import for_numbers, words
 from tudui.report.answer import advice as which_to_use
 from tudui.report.answer import forest
 from tudui.report.conclusions import conclusions, have_mean, protocol_of_problems, why_no_mean
-from tudui.report.language import say, say_recorded
 from tudui.report.problems import long_heads, rare_heads, tally_tables
 from tudui.report.protocol import held_equal
 from tudui.report.variance import advice, variance_table

@@ -6,9 +6,9 @@ import numpy as np
 
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.runs import cell_name
+from tudui.language import say, speaking_in_pictures
 from tudui.report.document import Picture
 from tudui.report.drawing import axis_title, label_ends, new_picture, png, styles_of
-from tudui.report.language import say, speaking_in_pictures
 from tudui.report.words import noise_words, title_of_score
 from tudui.style import finish
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.variance import IMAGES, REST, Explained
+from tudui.language import say
 from tudui.report.document import Block, Bullets, Heading, Paragraph, Table
-from tudui.report.language import say
 from tudui.report.words import UNKNOWN, counted, from_to, inside, listed, noise_words, number, title_of_score
 
 MOST = 0.8  # the largest components that make up this share are worth repeating

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from tudui.comparison.outcome import Comparison, Pair, Row
 from tudui.comparison.statistics import STEP, Interval, Spread
 from tudui.comparison.verdict import Flag, Verdict
-from tudui.report.language import say
+from tudui.language import say
 from tudui.tasks import Figure, Metric, Unit
 
 UNKNOWN = "–"

@@ -1,4 +1,4 @@
-"""The language of a report. Code writes a sentence in English, `say` gives it in the reader's; see chinese.toml."""
+"""The reader's language. Code writes a sentence in English, `say` gives it in the reader's; see chinese.toml."""
 
 import re
 import tomllib
@@ -32,7 +32,7 @@ def speaking(language: Language) -> Iterator[None]:
 
 @contextmanager
 def speaking_in_pictures() -> Iterator[None]:
-    """Let `say` speak English until the block ends if no font can draw the report's language."""
+    """Let `say` speak English until the block ends if no font can draw the reader's language."""
     with speaking(_spoken.get() if _spoken.get() == "en" or _has_font() else "en"):
         yield
 
@@ -43,7 +43,7 @@ def tag() -> str:
 
 
 def say(sentence: str, **values: object) -> str:
-    """Return an English sentence, in which {names} stand for values, in the language of the report.
+    """Return an English sentence, in which {names} stand for values, in the reader's language.
 
     What chinese.toml does not have stays as it is, for example the names of losses, data and classes.
     """
@@ -53,7 +53,7 @@ def say(sentence: str, **values: object) -> str:
 
 
 def say_recorded(warning: str) -> str:
-    """Return a warning, which runs record in English, in the language of the report; one it does not know is quoted."""
+    """Return a warning, which runs record in English, in the reader's language; one it does not know is quoted."""
     if _spoken.get() == "en":
         return warning
     return _fitting(warning, "warnings") or say("recorded in English: “{text}”", text=warning)
@@ -97,7 +97,7 @@ def _pattern(sentence: str) -> str:
 
 @cache
 def chinese() -> dict[str, str]:
-    """Return the Chinese of each English sentence of the report."""
+    """Return the Chinese of each English sentence."""
     parts = (part for name, part in _parts().items() if name not in RECORDED)
     return {english: text for part in parts for english, text in part.items()}
 
