@@ -127,10 +127,10 @@ def sentences() -> set[str]:
         *(verdict.replace("_", " ") for verdict in Verdict), *FAILED.values(), *RATES.values(),
         *(words for _, words in MARKS.values()),
         *SHARED, *SHARED.values(), *chain(*ROWS.items(), *TARGETS.items()), *SUB_SEEDS, IMAGES, REST,
-        *(spec.robust_to for spec in loss_specs().values()), *NOTES, "symmetric", "asymmetric", "matrix", "manifest",
+        *NOTES, "symmetric", "asymmetric", "matrix", "manifest",
     }  # fmt: skip
     written |= {text for advice in ADVICE for text in (advice.task, advice.weak, *(one.why for one in advice.choices))}
-    written |= {*WORDS.values()}
+    written |= {*WORDS.values(), *(spec.robust_to for spec in loss_specs().values())}
     return written | {text.replace("_", " ") for text in others}
 
 
