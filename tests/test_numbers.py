@@ -748,3 +748,12 @@ def test_data_of_the_user_with_fractions_as_labels(tudui):
     assert answer.json()["test"]["absolute_error"] < 0.2
     refused = tudui("train", *flags, "-o", "no")
     assert (refused.code, "ce is a loss for classes, and the targets are numbers" in refused.err) == (2, True)
+
+
+def test_samples_of_a_table_are_called_rows(tudui):
+    answer = tudui("train", "--data", "diabetes", "-o", "run", "-e", "1", "--set", "log.sinks=[]")
+    shown = answer.out + answer.err
+    assert re.search(r"^rows: \d+ train", shown, re.MULTILINE)
+    assert len(re.findall(r"[\d,]+ rows/s$", shown, re.MULTILINE)) == 2  # of the epoch, and of the run
+    commands = [("evaluate", "run"), ("network", "show", "mlp", "--data", "diabetes")]
+    assert not [text for text in (shown, *(tudui(*command).out for command in commands)) if "image" in text]

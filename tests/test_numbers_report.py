@@ -8,10 +8,13 @@ import pytest
 
 from tests.conftest import compare_losses
 from tests.test_browser import SIZES, show
+from tudui.blocks import charted, title_of
 from tudui.comparison.compare import read_comparison
 from tudui.report import Report, for_numbers, write_report
-from tudui.report.content import report_of
-from tudui.report.document import Paragraph, pictures_of
+from tudui.report.content import report_of, summary_of
+from tudui.report.document import Forest, Notice, Paragraph, Table, pictures_of
+from tudui.report.html import html
+from tudui.report.markdown import markdown
 from tudui.report.pictures import noise_picture
 
 METRICS = ["absolute_error", "squared_error"]
@@ -184,3 +187,28 @@ def test_the_page_is_whole(browser, angles, tmp_path, width, height, phone):
     assert page == window
     assert len(images) >= 12
     assert all(natural > 0 and alt and right <= width for natural, alt, right in images)
+
+
+def test_layers_with_a_number_for_a_name_are_charted_with_their_class(rows):
+    run = read_comparison(rows).rows[0].runs[0]
+    assert run.kinds == dict.fromkeys("135", "Linear")
+    blocks = charted(list(run.training[0].update_ratio))
+    assert [title_of(block, run.kinds) for block in blocks] == ["1 Linear", "3 Linear", "5 Linear"]
+    kinds = {"features.0": "Conv2d", "0": "Conv2d", "2": "Linear", "head": "Linear"}
+    names = {"features.0.weight": "features.0 Conv2d", "0-2": "0-2 Conv2d-Linear", "head.weight": "head.weight"}
+    assert {name: title_of(name, kinds) for name in (*names, "9.weight")} == {**names, "9.weight": "9.weight"}
+
+
+@pytest.mark.parametrize("number", [0, 1, 4])
+def test_all_warnings_are_one_box_below_verdicts_and_tables(number, rows):
+    texts = tuple(f"warning number {place}" for place in range(number))
+    comparison = replace(read_comparison(rows), warnings=texts)
+    for blocks, above in ((report_of(comparison), Forest), (summary_of(comparison), Table)):
+        places = [place for place, block in enumerate(blocks) if isinstance(block, Notice)]
+        assert len(places) == min(number, 1)
+        if places:
+            assert list(blocks[places[0]].items) == [f"{text}." for text in texts]
+            assert max(place for place, block in enumerate(blocks) if isinstance(block, above)) < places[0]
+        assert html(blocks).count('class="notice"') == len(places)
+        assert all(html(blocks).count(f"<li>{text}.</li>") == 1 for text in texts)
+        assert sum(line.startswith("> - ") for line in markdown(blocks).splitlines()) == number

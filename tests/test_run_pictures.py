@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
+from io import BytesIO
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.conftest import TUDUI, legend_of, record
-from tudui.run.pictures import curves_picture
-from tudui.tasks import Classes
+from tudui.run.pictures import curves_picture, predicted_picture
+from tudui.style import save
+from tudui.tasks import Classes, Numbers
 
 SHORT = ("-e", "2", "--set", "log.every=5", "--set", "log.sinks=[]", "--set", "train.threads=1", "-q")
 OF_CLASSES = {"curves", "confusion", "worst"}
@@ -72,6 +75,34 @@ def test_the_legend_of_the_curves_covers_no_line(trained):
     assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy / %")
     assert len(accuracy.get_lines()[1].get_xdata()) == 4  # epochs
     assert 0 < accuracy.get_lines()[2].get_ydata()[0] <= 100
+
+
+@pytest.mark.parametrize("rows", [30, 5000])
+def test_predicted_over_true_is_square_with_equal_axes(rows):
+    draws = np.random.default_rng(0)
+    true = draws.normal(size=(rows, 3)) * [1, 1e5, 1e-4]
+    predicted = true.mean(0) + (true - true.mean(0)) / 10  # a smaller range than that of the true values
+    task = Numbers(names=("$\\frac$", "price", "a name that is much too long for an axis"), units=("m", "USD", ""))
+    figure = predicted_picture(true, predicted, task, "row")
+    save(figure, BytesIO(), format="png", dpi=20)
+    assert legend_of(figure) == ["predicted = true", "a test row"]
+    assert len(figure.axes) == 3
+    for column, axes in enumerate(figure.axes):
+        assert axes.get_aspect() == 1
+        assert axes.get_xlim() == axes.get_ylim()
+        low, high = axes.get_xlim()
+        assert low < true[:, column].min() < true[:, column].max() < high
+        assert np.array_equal(axes.get_xticks(), axes.get_yticks())
+        assert sum(low <= tick <= high for tick in axes.get_xticks()) >= 4
+        points, *_ = axes.collections
+        assert len(points.get_offsets()) == rows
+        assert points.get_alpha() < 0.5 or rows < 1000
+        (right,) = axes.get_lines()
+        assert np.array_equal(right.get_xdata(), right.get_ydata())
+    assert [(axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes[:2]] == [
+        ("true $\\frac$ / m", "predicted $\\frac$ / m"),
+        ("true price / USD", "predicted price / USD"),
+    ]
 
 
 def test_a_diverged_run_has_curves(tudui, tmp_path):

@@ -85,6 +85,8 @@ class RunStarted:
     wrong_labels: WrongLabels | None = None
     outliers: Outliers | None = None
     residuals: Mapping[str, str] = field(default_factory=dict)  # settings of the loss in the unit of the targets
+    samples: str = "images"  # what samples are called: images, or rows of a table
+    kinds: Mapping[str, str] = field(default_factory=dict)  # the class of each layer whose name is only a number
     step: Count = 0  # where it starts
     format: int = FORMAT  # of the record
 

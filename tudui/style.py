@@ -64,6 +64,26 @@ def finish(axes: "Axes", *, title: str, x: str, y: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def shortened(name: str, most: int) -> str:
+    """Return a name of at most so many characters: if it is longer, its beginning and its end."""
+    return name if len(name) <= most else f"{name[: most // 2 - 1]}…{name[-(most // 2) :]}"
+
+
+def equal_axes(axes: "Axes", low: float, high: float) -> None:
+    """Give both axes of predicted over true values the same range and ticks, and draw the line of right predictions."""
+    from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+    spare = 0.03 * (high - low) or 1.0
+    ends = low - spare, high + spare
+    axes.plot(ends, ends, color=INK, linewidth=1.2, label="predicted = true")
+    axes.set(xlim=ends, ylim=ends, aspect="equal")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], min_n_ticks=4))
+        formatter = ScalarFormatter()
+        formatter.set_powerlimits((-3, 6))
+        axis.set_major_formatter(formatter)
+
+
 def legend_below(figure: "Figure", *panels: "Axes") -> None:
     """Write one legend of the lines of some panels below all panels, so that it never covers a line."""
     entries = {
@@ -86,7 +106,10 @@ def save(figure: "Figure", file: IO[bytes], **how: Any) -> None:
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
-        if name := _family_of(text.get_text()):
+        words = text.get_text()
+        if "$" in words and "\\mathdefault" not in words:  # a name, for example of a column, is no formula
+            text.set_parse_math(False)
+        if name := _family_of(words):
             text.set_fontfamily(["DejaVu Sans", name])
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a font of another weight is good enough
     with warnings.catch_warnings():

@@ -72,9 +72,9 @@ def evaluate_command(
 def _print_scores(scored: "Scored") -> None:
     evaluated = scored.evaluated
     measured: list[Metric | Figure] = [*scored.task.metrics, *scored.task.figures]
-    noun = "images" if len(scored.weights.shape.input) == 3 else "rows"
-    images = f"{noun}, of all splits" if evaluated.split == "all" else f"{evaluated.split} {noun}"
-    print_line(f"{scored.weights.origin}: {evaluated.images:,} {images}")
+    noun = scored.weights.shape.samples
+    samples = f"{noun}, of all splits" if evaluated.split == "all" else f"{evaluated.split} {noun}"
+    print_line(f"{scored.weights.origin}: {evaluated.images:,} {samples}")
     print_line("   ".join(f"{one.title} {one.unit.text(evaluated.scores[one.name])}" for one in measured))
     losses = [(name, f"{value:.4f}") for name, value in evaluated.losses.items()]
     print_table(("loss", "mean"), losses, title="mean of each loss")

@@ -1,15 +1,12 @@
 """`tudui network`: list, show."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from tudui.cli import completion
 from tudui.cli.commands import Commands
 from tudui.cli.flags import Asked, JsonOption, argument, configured, how
 from tudui.cli.printing import print_json, print_line, print_table
-
-if TYPE_CHECKING:
-    from tudui.config.network_spec import Shape
 
 app = Commands(help="Look at the networks: their layers, sizes and speed.")
 
@@ -69,12 +66,8 @@ def show_command(
     ]
     print_table(("layer", "kind", "output", "parameters"), rows, left=2)
     print_line(
-        f"{found.name} on images of {_size(found.shape)}: {found.parameters:,} parameters, "
-        f"{found.operations:,} multiplications per image"
+        f"{found.name} on {found.shape.words}: {found.parameters:,} parameters, "
+        f"{found.operations:,} multiplications per {found.shape.samples[:-1]}"
     )
     if seconds is not None:
         print_line(f"about {seconds:.3g} s per epoch on {config.data.name}, on this machine")
-
-
-def _size(shape: "Shape") -> str:
-    return " x ".join(map(str, shape.input))

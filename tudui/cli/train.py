@@ -152,11 +152,12 @@ def _show_result(config: "Config", result: "RunResult", console: "Console") -> N
     """Print the test score of a finished run, and how to look at it."""
     accuracy = result.test_accuracy
     console.print(f"[bold]{result.test_words}[/]", end="")
-    if accuracy is not None and (images := result.values["images"]["test"]) < FEW:
+    if accuracy is not None and (tested := result.values["images"]["test"]) < FEW:
         from tudui.tasks.metric import wilson
 
-        low, high = wilson(accuracy, images)
-        console.print(f", 95 % interval {100 * low:.1f} to {100 * high:.1f} % with {images:,} test images", end="")
+        low, high = wilson(accuracy, tested)
+        samples = f"{tested:,} test {config.kind.samples}"
+        console.print(f", 95 % interval {100 * low:.1f} to {100 * high:.1f} % with {samples}", end="")
     if config.expect and accuracy is not None:
         low, high = config.expect
         place = "inside" if low <= accuracy <= high else "below" if accuracy < low else "above"

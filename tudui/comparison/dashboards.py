@@ -11,7 +11,7 @@ from statistics import fmean
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import hparams, scalar
 
-from tudui.blocks import charted, norm_of
+from tudui.blocks import charted, norm_of, title_of
 from tudui.comparison.compare import TENSORBOARD, run_events
 from tudui.comparison.outcome import Comparison, Row
 from tudui.files import disk_errors
@@ -98,7 +98,9 @@ def _write_means(row: Row, folder: Path, columns: Summary) -> None:
     charts = {
         "losses compared: means over the seeds": {title: f"compared/{name}" for name, title in titles.items()},
         "losses compared: gradient norm by layer": {
-            block: f"compared/gradient_norm/{block}" for block in blocks if block != "total"
+            title_of(block, row.runs[0].kinds): f"compared/gradient_norm/{block}"
+            for block in blocks
+            if block != "total"
         },
     }
     with event_file(folder) as events:

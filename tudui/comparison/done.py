@@ -2,7 +2,7 @@
 
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class RunRecord:
     # Of numbers, label and predicted are [N, K], and there is no confidence. A run of one fold also has its images'
     # numbers, index [N], and probabilities [N, K]
     predictions: Mapping[str, np.ndarray]
+    kinds: Mapping[str, str] = field(default_factory=dict)  # the class of each layer whose name is only a number
     of_folds: tuple[str, ...] = ()  # the names of the runs that were put together as this one
 
     @property
@@ -171,6 +172,7 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
         warnings=tuple(event.message for event in events if isinstance(event, Warned)),
         test=test,
         predictions=arrays,
+        kinds=started.kinds,
     )
 
 

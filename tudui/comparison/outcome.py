@@ -139,7 +139,7 @@ class Comparison:
     @property
     def samples(self) -> str:
         """What test samples are called: images, or rows of a table."""
-        return "rows" if self.plan.base.kind.input == "table" else "images"
+        return self.plan.base.kind.samples
 
     @property
     def level_name(self) -> str:

@@ -23,6 +23,11 @@ class Kind(NamedTuple):
     task: TaskKind = "classes"
     input: InputKind = "images"
 
+    @property
+    def samples(self) -> str:
+        """What samples are called: images, or rows of a table."""
+        return "rows" if self.input == "table" else "images"
+
 
 @cache
 def data_sets() -> dict[str, EntryPoint]:

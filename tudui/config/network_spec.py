@@ -46,10 +46,15 @@ class Shape:
     outputs: int  # K
 
     @property
+    def samples(self) -> str:
+        """What its inputs are called: images, or rows of a table."""
+        return "images" if len(self.input) == 3 else "rows"
+
+    @property
     def words(self) -> str:
         """The size of an input in words."""
         size = " x ".join(map(str, self.input))
-        return f"images of {size}" if len(self.input) == 3 else f"rows of {size} features"
+        return f"images of {size}" if self.samples == "images" else f"rows of {size} features"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -159,7 +159,7 @@ def _images_to_check(config: Config | None, weights: Weights) -> tuple[Tensor, s
         try:
             test = load_data(config.data, config.seed, known_of(weights)).test
             rows = test.rows[:: max(1, len(test) // count)][:count]
-            kind = "images" if len(shape.input) == 3 else "rows"
+            kind = shape.samples
             return test.store[rows], f"test {kind} of the run's own data", []
         except TuduiError as error:
             why = str(error).splitlines()[0]

@@ -52,7 +52,7 @@ class _Whole(nn.Module):
 def _names(weights: Weights) -> tuple[str, list[str]]:
     """Return the names of the input and of the outputs."""
     outputs = ["values"] if weights.what == "numbers" else ["logits", "probabilities"]
-    return "images" if len(weights.shape.input) == 3 else "rows", outputs
+    return weights.shape.samples, outputs
 
 
 def onnx_bytes(weights: Weights, description: Description) -> bytes:

@@ -41,7 +41,7 @@ class Scored:
     def __repr__(self) -> str:
         found = self.evaluated
         scores = ", ".join(f"{one.title} {one.unit.text(found.scores[one.name])}" for one in self.task.metrics)
-        return f"<{self.weights.origin}: {found.images:,} {found.split} images, {scores}>"
+        return f"<{self.weights.origin}: {found.images:,} {found.split} {self.weights.shape.samples}, {scores}>"
 
 
 def network_of(weights: Weights, *, preparation: Preparation) -> Network:

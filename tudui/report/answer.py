@@ -20,7 +20,7 @@ MOST_ZOOM = 4  # if the differences of a level are smaller than the others' by t
 
 
 def answer(comparison: Comparison) -> Iterator[Block]:
-    """Yield the advice, the verdicts of each noise level, warnings, and the table of losses by label noise."""
+    """Yield the advice, the verdicts of each noise level, and the table of losses by label noise."""
     yield Lead(advice(comparison))
     rule = [words.rule(comparison)] if words.have_intervals(comparison) else []
     yield Paragraph(say(" ").join([words.how_measured(comparison), *rule]))
@@ -31,10 +31,15 @@ def answer(comparison: Comparison) -> Iterator[Block]:
     yield from map(Paragraph, words.folds(comparison))
     if comparison.second:
         yield Paragraph(for_numbers.judged(comparison))
-    yield from (Notice(say("Warning: {text}.", text=say_recorded(text))) for text in comparison.warnings)
     yield from reasons(comparison)
     if len(comparison.noise_levels) > 1:
         yield paper_table(comparison)
+
+
+def warned(comparison: Comparison) -> Iterator[Notice]:
+    """Yield all warnings in one box, if there are any."""
+    if texts := [say_recorded(text) for text in comparison.warnings]:
+        yield Notice(say("Warnings"), [say("{text}.", text=text) for text in texts])
 
 
 def forest(comparison: Comparison, noise: float) -> Forest:

@@ -8,7 +8,7 @@ from tudui.comparison.outcome import Comparison
 from tudui.config.data_sets import short_name
 from tudui.language import say
 from tudui.report import for_classes, for_numbers
-from tudui.report.answer import answer
+from tudui.report.answer import answer, warned
 from tudui.report.document import Block, Bullets, Code, Folded, Gallery, Heading, Paragraph, gallery
 from tudui.report.pictures import (
     gradient_picture,
@@ -50,6 +50,7 @@ def report_of(comparison: Comparison) -> list[Block]:
     return [
         Heading(title_of(comparison), 1),
         *answer(comparison),
+        *warned(comparison),
         *_setup(comparison),
         *_pictures(comparison),
         *variance_section(comparison),
@@ -59,8 +60,9 @@ def report_of(comparison: Comparison) -> list[Block]:
 
 
 def summary_of(comparison: Comparison) -> list[Block]:
-    """Return the answer and the main tables."""
-    return [*answer(comparison), *(main_table(comparison, noise) for noise in comparison.noise_levels)]
+    """Return the answer, the main tables and the warnings."""
+    tables = (main_table(comparison, noise) for noise in comparison.noise_levels)
+    return [*answer(comparison), *tables, *warned(comparison)]
 
 
 def _folded(blocks: Sequence[Block]) -> Iterator[Block]:

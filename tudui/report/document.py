@@ -24,9 +24,10 @@ class Lead(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """A warning."""
+    """The warnings, in one box."""
 
-    text: str
+    title: str
+    items: Sequence[str]
 
 
 class Bullets(NamedTuple):

@@ -11,7 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tudui.config.loss_spec import LossParameters
 from tudui.language import say
-from tudui.style import PANEL, TICKS, line_style, loss_places, save
+from tudui.style import PANEL, TICKS, line_style, loss_places, save, shortened
 from tudui.style import legend_below as legend_below
 from tudui.tasks import Unit
 
@@ -40,9 +40,8 @@ class Style(NamedTuple):
 
 def styles_of(variants: Mapping[str, LossParameters]) -> dict[str, Style]:
     """Return each variant's style, long names shortened; no two of 35 share both colour and dashes."""
-    half = LONGEST_NAME // 2
     return {
-        name: Style(name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}", place)
+        name: Style(shortened(name, LONGEST_NAME), place)
         for name, place in loss_places({name: loss.name for name, loss in variants.items()}).items()
     }
 

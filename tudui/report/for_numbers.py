@@ -13,7 +13,7 @@ from tudui.report.document import Block, Gallery, Heading, Paragraph, Picture, g
 from tudui.report.drawing import axis_title, empty_picture, label_ends, new_picture, png, styles_of
 from tudui.report.tables import main_table
 from tudui.report.words import noise_words, title_of_score
-from tudui.style import INK, LABEL, PANEL, TICKS, TITLE, finish
+from tudui.style import INK, LABEL, PANEL, TICKS, TITLE, equal_axes, finish
 from tudui.tasks import Numbers
 
 MOST_COLUMNS = 4  # with pictures
@@ -86,19 +86,18 @@ def predicted_picture(comparison: Comparison, noise: float, column: int) -> Pict
     styles, unit = styles_of(comparison.plan.comparison.variants), task.unit_of(column)
     true = rows[0].finished[0].predictions["label"][:, column].astype(np.float64)
     by_row = [_predicted(row, column) for row in rows]
-    low, high = float(true.min()), float(true.max())
     bottom, top = (float(end) for end in np.quantile(np.concatenate(by_row), ENDS))
-    ends = min(low, bottom), max(high, top)
+    ends = min(float(true.min()), bottom), max(float(true.max()), top)
     lines, across = -(-len(rows) // 2), min(len(rows), 2)
-    figure = empty_picture(1.15 * PANEL, 0.9 + 2.9 * lines)
+    figure = empty_picture(1.15 * PANEL, 0.9 + 3.4 * lines)
     for place, (row, predicted) in enumerate(zip(rows, by_row, strict=True)):
         axes, style = figure.add_subplot(lines, across, place + 1), styles[row.variant]
         x, y = np.tile(true, len(row.finished)), np.clip(predicted, *ends)
-        counts, x_edges, y_edges = np.histogram2d(x, y, bins=BINS, range=((low, high), ends))
+        counts, x_edges, y_edges = np.histogram2d(x, y, bins=BINS, range=(ends, ends))
         shades = LinearSegmentedColormap.from_list(style.label, ["white", style.colour])
         shown = np.ma.masked_equal(0.25 + 0.75 * counts.T / max(counts.max(), 1), 0.25)
         axes.pcolormesh(x_edges, y_edges, shown, cmap=shades, vmin=0, vmax=1)
-        axes.plot([low, high], [low, high], color=INK, linewidth=1)
+        equal_axes(axes, *ends)
         finish(axes, title=style.label, x="", y="")
         axes.tick_params(labelsize=TICKS - 2)
     name = task.names[column]

@@ -23,8 +23,9 @@ def _block(block: doc.Block) -> str:
             return markdown_text(text)
         case doc.Lead(text):
             return f"**{markdown_text(text)}**"
-        case doc.Notice(text):
-            return f"> {markdown_text(text)}"
+        case doc.Notice(title, items):
+            lines = (f"> - {markdown_text(item)}" for item in items)
+            return "\n".join((f"> **{markdown_text(title)}**", ">", *lines))
         case doc.Forest(caption, head, claims):
             rows = [[one.verdict, one.name, one.difference, one.mean, say("; ").join(one.notes)] for one in claims]
             return _block(doc.Table(caption, [*head, say("notes")], rows, words=(*head[:2], say("notes"))))

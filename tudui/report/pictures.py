@@ -180,7 +180,7 @@ def gradient_picture(comparison: Comparison, noise: float) -> Picture | None:
         _use_decades(axes)
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        name = block.removesuffix(".weight")
+        name = blocks.title_of(block, rows[0].runs[0].kinds).removesuffix(".weight")
         finish(axes, title=name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}", x="", y="")
         axes.tick_params(labelsize=TICKS - 2)
     if not panels[0].lines:  # every run diverged before its first finite norm

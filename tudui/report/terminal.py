@@ -55,10 +55,12 @@ def _terminal_of_one(comparison: Comparison, console: Console) -> None:
         console.print(text, style="dim")
     if comparison.second:
         console.print(for_numbers.judged(comparison), style="dim")
-    for text in comparison.warnings:
-        console.print(f"[yellow]{say('warning: ')}[/]{escape(say_recorded(text))}")
-    if comparison.unequal:
-        console.print(f"[yellow]{say('warning: ')}[/]{escape(held_equal(comparison))}")
+    warnings = [say_recorded(text) for text in comparison.warnings]
+    warnings += [held_equal(comparison)] if comparison.unequal else []
+    if warnings:
+        console.print(say("Warnings") + say(":"), style="yellow")
+    for text in warnings:
+        console.print(f"- {escape(text)}")
     if comparison.explained:
         _print_variance(comparison, console)
 

@@ -1,6 +1,7 @@
 """Pictures of a run beside its record: learning curves, confusion or predicted over true values, largest errors."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,9 @@ import numpy as np
 from tudui.data import Dataset
 from tudui.files import opened, written_aside
 from tudui.run_folder import RunFolder
-from tudui.sinks.number_pictures import pairs_picture, values_grid
+from tudui.sinks.number_pictures import values_grid
 from tudui.sinks.pictures import confusion_picture, prediction_grid
-from tudui.style import COLOURS, PANEL, TICKS, WRONG, finish, legend_below, save
+from tudui.style import COLOURS, PANEL, TICKS, WRONG, equal_axes, finish, legend_below, save, shortened
 from tudui.tasks import Classes, Metric, Numbers
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 WORST, COLUMNS = 15, 5  # images, in rows
 MOST_CLASSES = 100  # of a confusion matrix that can be read
 MOST_COLUMNS = 6  # of targets
+LONGEST_NAME = 20  # of a column
+AXES = {"x": "true", "y": "predicted"}
 FEW_POINTS, MOST_POINTS = 30, 1000  # of a curve: with a mark at each, and at most
 
 
@@ -27,22 +30,13 @@ def draw_pictures(folder: RunFolder, data: Dataset, form: str) -> None:
     """Write pictures of a run whose record and, unless it diverged, predictions are written; none if `form` is none."""
     if form == "none":
         return
-    from matplotlib.figure import Figure  # slow, and without pictures not needed
-
     with opened(folder.record, "r", encoding="utf-8") as record:
         lines = list(record)
     steps = [line for line in lines if line.startswith('{"event": "StepEnd"')]
     scores = [json.loads(line) for line in lines if line.startswith('{"event": "Evaluated"')]
     shown = [json.loads(line) for line in steps[:: 1 + len(steps) // MOST_POINTS]]
     drawn = {"curves": curves_picture(shown, scores, data.task.metrics[0])}
-    for name, pixels in _of_test(folder, scores, data):
-        height, width = pixels.shape[:2]
-        figure = Figure(figsize=(width / 100, height / 100))
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.imshow(pixels, interpolation="none")
-        axes.set_axis_off()
-        drawn[name] = figure
-    for name, figure in drawn.items():
+    for name, figure in (drawn | dict(_of_test(folder, scores, data))).items():
         with written_aside(folder.root / f"{name}.{form}") as file:
             save(figure, file, format=form, dpi=100, metadata={"Date": None} if form == "svg" else {"Software": None})
 
@@ -99,27 +93,60 @@ def _drawn(points: list[tuple[float, float]], scale: float) -> np.ndarray:
     return np.stack([x, scale * y])
 
 
-def _of_test(folder: RunFolder, scores: list[dict[str, Any]], data: Dataset) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the other pictures as uint8 [H, W, 3], by name."""
+def predicted_picture(true: np.ndarray, predicted: np.ndarray, task: Numbers, noun: str) -> "Figure":
+    """Return predicted over true values [N, K], a point per test sample and a square panel per column."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    columns = range(min(task.outputs, MOST_COLUMNS))
+    across = math.ceil(math.sqrt(len(columns)))
+    lines, side = -(-len(columns) // across), 5.6 if across == 1 else 4.6  # inches
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+    figure = Figure(figsize=(side * across, side * lines + 0.4), layout=layout)
+    size, alpha = np.clip(9000 / len(true), 5, 30), np.clip(300 / len(true), 0.2, 0.7)  # thousands must be readable
+    for column in columns:
+        axes, unit = figure.add_subplot(lines, across, column + 1), task.unit_of(column).value
+        x, y = true[:, column].astype(np.float64), predicted[:, column].astype(np.float64)
+        axes.scatter(x, y, size, COLOURS[0], alpha=alpha, linewidths=0, rasterized=True)
+        equal_axes(axes, min(x.min(), y.min()), max(x.max(), y.max()))
+        name = shortened(task.names[column], LONGEST_NAME)
+        finish(axes, title="", **{at: f"{which} {name} / {unit}".removesuffix(" / ") for at, which in AXES.items()})
+    figure.axes[0].scatter([], [], 30, COLOURS[0], label=f"a test {noun}")  # to be seen in the legend
+    legend_below(figure, figure.axes[0])
+    return figure
+
+
+def _as_figure(pixels: np.ndarray) -> "Figure":
+    """Return a picture uint8 [H, W, 3] as a figure of as many pixels."""
+    from matplotlib.figure import Figure
+
+    height, width = pixels.shape[:2]
+    figure = Figure(figsize=(width / 100, height / 100))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(pixels, interpolation="none")
+    axes.set_axis_off()
+    return figure
+
+
+def _of_test(folder: RunFolder, scores: list[dict[str, Any]], data: Dataset) -> Iterator[tuple[str, "Figure"]]:
+    """Yield the pictures of test samples by name."""
     if not folder.predictions.exists():
         return
     test = next(found for found in scores if found["split"] == "test" and found["weights"] == "last")
     task, split, details = data.task, data.test, test["details"]
-    if isinstance(task, Numbers):
-        pairs = details["predicted_over_true"]
-        of_columns = [pairs_picture(pairs[name], task, column) for column, name in enumerate(task.names[:MOST_COLUMNS])]
-        yield "predicted-over-true", np.concatenate(of_columns, axis=1)
-        if not data.features and details["worst"]["position"]:
-            places, predicted = (details["worst"][name][:WORST] for name in ("position", "predicted"))
-            yield "worst", values_grid(split, places, predicted, task, columns=COLUMNS)
-        return
-    assert isinstance(task, Classes)
-    if task.outputs <= MOST_CLASSES:
-        yield "confusion", confusion_picture(details["confusion"], task.names)
-    if data.features:
-        return
-    with np.load(folder.predictions) as found:
-        worst = np.argsort(-found["nll"], kind="stable")[:WORST]
+    with np.load(folder.predictions) as saved:
+        if isinstance(task, Numbers):
+            yield "predicted-over-true", predicted_picture(saved["label"], saved["predicted"], task, data.noun)
+            if not data.features and details["worst"]["position"]:
+                places, predicted = (details["worst"][name][:WORST] for name in ("position", "predicted"))
+                yield "worst", _as_figure(values_grid(split, places, predicted, task, columns=COLUMNS))
+            return
+        assert isinstance(task, Classes)
+        if task.outputs <= MOST_CLASSES:
+            yield "confusion", _as_figure(confusion_picture(details["confusion"], task.names))
+        if data.features:
+            return
+        worst = np.argsort(-saved["nll"], kind="stable")[:WORST]
         images = split.store[split.rows[worst]].cpu().numpy()
-        targets, predicted = split.targets[worst].tolist(), found["predicted"][worst].tolist()
-        yield "worst", prediction_grid(images, targets, predicted, task.names, columns=COLUMNS)
+        targets, predicted = split.targets[worst].tolist(), saved["predicted"][worst].tolist()
+        yield "worst", _as_figure(prediction_grid(images, targets, predicted, task.names, columns=COLUMNS))

@@ -27,6 +27,7 @@ from tudui.sinks.several import Sinks
 from tudui.training.checkpoint import BEST, LAST, load_checkpoint, newest_checkpoint, restore_state, save_checkpoint
 from tudui.training.device import hardware, versions
 from tudui.training.engine import predict, score
+from tudui.training.gradients import kinds_of
 from tudui.training.hashes import begun_from
 from tudui.training.state import images_left_out
 from tudui.training.step import Training
@@ -137,18 +138,18 @@ class Run:
         step, model = self.state.progress.step, self.state.network.model
         new, spoiled = step == 0, spoiled_of(self.data, self.config.data)
         started = RunStarted(
-            name=self.folder.root.name,
-            config=self.config.model_dump(mode="json"),
+            name=self.folder.root.name, config=self.config.model_dump(mode="json"),
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             task=self.data.task.about(),
             images={name: len(split) for name, split in self.data.splits().items()},
-            steps_planned=self.state.steps_planned,
+            steps_planned=self.state.steps_planned, step=step,
             hashes=begun_from(self.config, self.data, model) if new and self.world.is_first else {},
             wrong_labels=spoiled if isinstance(spoiled, WrongLabels) else None,
             outliers=spoiled if isinstance(spoiled, Outliers) else None,
             residuals=in_unit(self.config.loss, self.data.task),
-            step=step,
-        )
+            samples=f"{self.data.noun}s",
+            kinds=kinds_of(model),
+        )  # fmt: skip
         if new and self.world.is_first:
             self.save(LAST)  # a record with steps and no checkpoint is then known to have lost it
             if found := manifest_of(self.data, self.config):
@@ -278,7 +279,6 @@ class Run:
     def write_result(self, status: str, values: Mapping[str, Any]) -> RunResult:
         """Emit the last event, then write the result as the last file."""
         progress = self.state.progress
-        speed = progress.images / max(progress.seconds, 1e-9)
         result = {
             "status": status,
             "seed": self.config.seed,
@@ -291,7 +291,7 @@ class Run:
             **values,
             "versions": versions(),
             "hardware": {**hardware(self.config), "processes": self.world.size},
-            "timing": {"seconds": progress.seconds, "images_per_second": speed},
+            "timing": {"seconds": progress.seconds, "images_per_second": progress.images / max(progress.seconds, 1e-9)},
         }
         self.emit(RunEnded(step=progress.step, status=status, result=result))
         result |= self.emit.drops()

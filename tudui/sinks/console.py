@@ -44,6 +44,7 @@ class _Lines:
         self.console = console
         self.pending: StepEnd | None = None
         self.task: Task  # of the first event
+        self.samples: str
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -61,18 +62,18 @@ class _Lines:
                 self.ended(event)
 
     def started(self, event: RunStarted) -> None:
-        self.task = task_from(event.task, event.name)
+        self.task, self.samples = task_from(event.task, event.name), event.samples
         if event.step:
             self.console.print(f"resuming {escape(event.name)} at step {event.step:,} of {event.steps_planned:,}")
             return
-        images = ", ".join(f"{number:,} {split}" for split, number in event.images.items())
+        counts = ", ".join(f"{number:,} {split}" for split, number in event.images.items())
         name = event.config["loss"]["name"]
         residuals = ", ".join(f"{key} = {text}" for key, text in event.residuals.items())
         loss = f"{name} ({residuals})" if residuals else name
         about = (
             self.task.kind == "classes" and f"{self.task.outputs} classes"
         ) or f"target {', '.join(self.task.names)}"
-        lines = [f"{event.name}: loss {loss}, {event.parameters:,} parameters, {about}", f"images: {images}"]
+        lines = [f"{event.name}: loss {loss}, {event.parameters:,} parameters, {about}", f"{event.samples}: {counts}"]
         lines += [f"wrong labels: {event.wrong_labels.text(self.task.names)}"] if event.wrong_labels else []
         lines += [f"outliers: {event.outliers.text()}"] if event.outliers else []
         self.console.print(escape("\n".join(lines)))
@@ -93,7 +94,7 @@ class _Lines:
         self.console.print(
             f"epoch {event.epoch:>3}/{event.epochs_planned}  loss {event.epoch_loss:.4f}  "
             f"{self.task.metrics[0].title} {self.score(event.epoch_scores)}{validation}  "
-            f"{event.timing.images_per_second:,.0f} images/s",
+            f"{event.timing.images_per_second:,.0f} {self.samples}/s",
             soft_wrap=True,
         )
 
@@ -111,7 +112,7 @@ class _Lines:
         if table.row_count:
             self.console.print(table)
         seconds, speed = result["timing"]["seconds"], result["timing"]["images_per_second"]
-        self.console.print(f"{result['steps']:,} steps in {seconds:.1f} s in the loop, {speed:,.0f} images/s")
+        self.console.print(f"{result['steps']:,} steps in {seconds:.1f} s in the loop, {speed:,.0f} {self.samples}/s")
 
 
 class _Bar(_Lines):
@@ -130,7 +131,7 @@ class _Bar(_Lines):
             completed=event.step,
             epoch=f"epoch {event.epoch}/{event.epochs_planned}",
             scores=f"loss {event.epoch_loss:.3f} {self.task.metrics[0].title} {self.score(event.epoch_scores)} "
-            f"{event.timing.images_per_second:,.0f} img/s",
+            f"{event.timing.images_per_second:,.0f} {'img' if self.samples == 'images' else self.samples}/s",
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from tudui.blocks import blocks_of
+from tudui.blocks import blocks_of, is_number
 from tudui.events import Histogram
 
 BINS = 64
@@ -19,6 +19,15 @@ def trained(model: nn.Module) -> dict[str, nn.Parameter]:
 def layer_names(model: nn.Module) -> tuple[str, ...]:
     """Return the names of the trained parameters, for example `conv1.weight`."""
     return tuple(trained(model))
+
+
+def kinds_of(model: nn.Module) -> dict[str, str]:
+    """Return the class of each module with parameters whose name is only a number, as in nn.Sequential."""
+    return {
+        name: type(module).__name__
+        for name, module in model.named_modules()
+        if is_number(name) and any(True for _ in module.parameters())
+    }
 
 
 def gradients_of(model: nn.Module) -> list[Tensor]:

@@ -12,7 +12,7 @@ from tensorboard.compat.proto.event_pb2 import Event as TensorBoardEvent
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import custom_scalars, histogram_raw, hparams, image, scalar, text
 
-from tudui.blocks import MANY, blocks_of, charted, norm_of, ratio_of
+from tudui.blocks import MANY, blocks_of, charted, norm_of, ratio_of, title_of
 from tudui.config import Config
 from tudui.config.dump import to_yaml
 from tudui.config.load import flatten
@@ -24,7 +24,7 @@ from tudui.sinks.graph import network_graph
 from tudui.sinks.number_pictures import pairs_picture, values_grid
 from tudui.sinks.pictures import confusion_picture, prediction_grid
 from tudui.tasks import Numbers
-from tudui.training.gradients import layer_names
+from tudui.training.gradients import kinds_of, layer_names
 
 # settings that are no hyper-parameters: computation, checkpoints, log, and the folder of the images
 NO_HPARAMS = re.compile(
@@ -112,7 +112,8 @@ def _start(events: EventFile, run: RunInfo) -> None:
 def _charts(run: RunInfo) -> dict[str, dict[str, str]]:
     """Return the tags of Custom Scalars by row and title; TensorBoard puts together rows of the same name."""
     layers, first = layer_names(run.model), run.data.task.metrics[0]
-    blocks, kind = charted(layers), "layer" if len(layers) <= MANY else "block"
+    titles = {block: title_of(block, kinds_of(run.model)) for block in charted(layers)}
+    kind = "layer" if len(layers) <= MANY else "block"
     network = run.config.network.name.rpartition("/")[2]  # runs of another network get charts of their own
     curves = {tag: title for tag, title in CURVES.items() if tag in run.data.splits()}
     return {
@@ -125,8 +126,8 @@ def _charts(run: RunInfo) -> dict[str, dict[str, str]]:
             "norm of the whole gradient": "gradient_norm/total",
             "learning rate": "learning_rate",
         },
-        f"gradient norm by {kind}, {network}": {block: f"gradient_norm/{block}" for block in blocks},
-        f"change per step by {kind}, {network}": {block: f"update_ratio/{block}" for block in blocks},
+        f"gradient norm by {kind}, {network}": {title: f"gradient_norm/{block}" for block, title in titles.items()},
+        f"change per step by {kind}, {network}": {title: f"update_ratio/{block}" for block, title in titles.items()},
     }
 
 
