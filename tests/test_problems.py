@@ -132,9 +132,9 @@ def test_a_grid_is_no_plan_of_one_comparison():
 
 
 def test_a_missing_recipe_names_problem_and_loss_before_anything_trains(tudui):
-    answer = tudui("compare-losses", "--network", "tudui,resnet20", "--losses", "ce,mse", "-o", "grid")
+    answer = tudui("compare-losses", "--network", "tudui,linear", "--losses", "ce,mse", "-o", "grid")
     assert answer.code == 2
-    assert re.search(r"error: resnet20-digits: .*variants\.ce: .*--lr tuned.*--lr same", answer.err.splitlines()[-1])
+    assert re.search(r"error: linear-digits: .*variants\.mse: .*--lr tuned.*--lr same", answer.err.splitlines()[-1])
     assert not Path("grid").exists()
 
 

@@ -17,7 +17,7 @@ def list_command(json: JsonOption = False) -> None:
 
     Examples:
       tudui network list
-      tudui train --network resnet20 --lr 0.05
+      tudui train --network resnet20
     """
     from tudui.api.networks import describe_networks
 

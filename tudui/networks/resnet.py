@@ -23,4 +23,11 @@ def build(parameters: NetworkParameters, shape: Shape) -> "nn.Module":
     return ResNet(shape.input[0], WIDTHS, BLOCKS, shape.outputs)
 
 
-RESNET20 = NetworkSpec(name="resnet20", title="residual network of 20 layers for small images", build=build)
+# chosen on validation images of digits (10 epochs) and CIFAR-10 (3 epochs): 0.2 if it is not worse than 0.1 on either
+RATES = {"ce": 0.1, "l1": 0.1, "mse": 0.2, "huber": 0.2}
+RESNET20 = NetworkSpec(
+    name="resnet20",
+    title="residual network of 20 layers for small images",
+    build=build,
+    rates={(loss, "recipe", "sgd"): rate for loss, rate in RATES.items()},
+)
