@@ -72,7 +72,7 @@ def run(command: str) -> str:
 
 
 def trains(command: str) -> bool:
-    """Return if a command trains: its output then depends on the processor, and takes time."""
+    """Return whether a command trains: its output then depends on the processor, and takes time."""
     return command.split()[1] in ("train", "compare-losses")
 
 

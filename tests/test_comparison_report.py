@@ -474,7 +474,7 @@ def test_failed_runs_have_a_table_with_exact_intervals(compared, tmp_path):
     _, *rows = page_of(tmp_path).tables["Runs that failed"]
     assert [cells[:4] for cells in rows] == [
         ["mse", "no added label noise", "diverged", "1 of 3"],
-        ["mse", "no added label noise", "lost a class", "1 of 2"],
+        ["mse", "no added label noise", "never predicts a class", "1 of 2"],
     ]
     assert numbers(rows[0][4]) == [1, 91]  # 1 - 0.975 ** (1 / 3) = 0.0084
     failures = values_in(tmp_path)["rows"][1]["failures"]

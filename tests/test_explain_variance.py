@@ -92,7 +92,7 @@ def test_the_command_reports_what_numpy_computes_from_its_predictions(tmp_path, 
     names = {"initial weights": "weights", "order and augmentation": "order", "split": "split", "wrong labels": "noise"}
     for one in found:
         parts = {part["source"]: part for part in one["components"]}
-        assert parts.keys() == {*names, "test images", "runs x images"}
+        assert parts.keys() == {*names, "test samples", "runs x samples"}
         for source, name in names.items():
             of = [
                 np.stack([runs[f"{loss}-noise40-seed0{rest}"] for rest in ("", *(f"-{name}{n}" for n in range(1, 8)))])

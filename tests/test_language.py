@@ -36,7 +36,7 @@ from tudui.report.html import html
 from tudui.report.paper import MARKS, RATES
 from tudui.report.pictures import score_picture
 from tudui.report.problems import report_of_problems
-from tudui.report.protocol import ROWS, SHARED, TARGETS
+from tudui.report.protocol import OF_NUMBERS, OF_ROWS, SHARED
 from tudui.report.variance import variance_section
 from tudui.report.words import FAILED, title_of_score
 from tudui.sinks.pictures import NOTES
@@ -126,7 +126,7 @@ def sentences() -> set[str]:
     others = {
         *(verdict.replace("_", " ") for verdict in Verdict), *FAILED.values(), *RATES.values(),
         *(words for _, words in MARKS.values()),
-        *SHARED, *SHARED.values(), *chain(*ROWS.items(), *TARGETS.items()), *SUB_SEEDS, IMAGES, REST,
+        *SHARED, *SHARED.values(), *OF_ROWS.values(), *OF_NUMBERS.values(), *SUB_SEEDS, IMAGES, REST,
         *NOTES, "symmetric", "asymmetric", "matrix", "manifest",
     }  # fmt: skip
     written |= {text for advice in ADVICE for text in (advice.task, advice.weak, *(one.why for one in advice.choices))}

@@ -43,19 +43,15 @@ def charted(layers: Sequence[str]) -> dict[str, list[str]]:
     return blocks if len(layers) > MANY else weights or blocks
 
 
-def is_number(name: str) -> bool:
-    """Return whether a module has a number for a name, as in nn.Sequential: it does not say what the module is."""
-    return name.rpartition(".")[2].isdecimal()
-
-
 def title_of(block: str, kinds: Mapping[str, str]) -> str:
-    """Return what charts call a block: with its class if its name is only a number, for example `1 Linear`.
+    """Return what charts call a block: with its class if `kinds` has it, for example `1 Linear`.
 
-    `kinds` has the class by the name of the module. Of blocks that were put together, those of both ends are named.
+    `kinds` has the class by the name of the module, if this is only a number. Of blocks that were put together, those
+    of both ends are named.
     """
     name = block.removesuffix(".weight")
-    found = dict.fromkeys(kinds[end] for end in name.split("-") if end in kinds and is_number(end))
-    return f"{name} {'-'.join(found)}" if found else block
+    found = dict.fromkeys(kinds[end] for end in name.split("-") if end in kinds)
+    return f"{name} {'-'.join(found)}" if found else name
 
 
 def norm_of(norms: Mapping[str, float], layers: Sequence[str]) -> float:

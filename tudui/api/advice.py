@@ -151,7 +151,7 @@ def _notes(asked: Needs, advice: Advice, found: "CheckedData | None") -> Iterato
         return
     task = found.data.task
     if counts := getattr(task, "counts", ()):
-        sizes = "{number} classes, {fewest:,} to {most:,} training images each"
+        sizes = "{number} classes, {fewest:,} to {most:,} training samples each"
         unequal = ", unequal" if asked.imbalance else ""
         yield say(f"Read from the data: {sizes}{unequal}.", number=task.outputs, fewest=min(counts), most=max(counts))
     else:

@@ -26,7 +26,8 @@ ExecutorName = Literal["auto", "local", "stacked", "ray"]
 class Forecast(NamedTuple):
     """What the runs of a comparison take."""
 
-    seconds: float
+    seconds: float  # without loading the package
+    starts: int  # how often processes load the package for it
     rates: dict[str, tuple[float, ...]]  # of each variant
     bytes: int
     disk: str  # the same in words, and what is free
@@ -48,11 +49,10 @@ class Arrangement:
             return f"{runs}, on Ray"
         return f"{runs}, {min(self.jobs, self.runs)} {'in lockstep' if self.executor == 'stacked' else 'at a time'}"
 
-    def estimate(self, plan: Plan, *, loading: float) -> Forecast:
+    def estimate(self, plan: Plan) -> Forecast:
         """Return about how long it takes and what it writes; DiskError if the disk is certainly too small for it.
 
-        `loading` is how long a process takes to load the package: worker processes do so in every stage of the runs,
-        and the report, which loads the package for pictures, takes about as long.
+        Worker processes load the package in every stage of the runs; the report takes about as long as one more.
         The rates are those of the first noise level, or all candidates if they are tuned.
         """
         comparisons.check_data(plan)
@@ -69,10 +69,9 @@ class Arrangement:
         found = estimate([run.config for run in first])
         if not self.folder.exists():
             check_space(found.disk, self.folder, len(runs))
-        starts = 0 if self.executor == "stacked" else comparisons.number_of_stages(plan)
-        seconds = found.whole * math.ceil(self.runs / self.jobs) + loading * (starts + 1)
-        size = found.disk.of_all(self.runs)
-        return Forecast(seconds, rates, size, beside_free(found.disk, self.folder, self.runs))
+        starts = 1 + (0 if self.executor == "stacked" else comparisons.number_of_stages(plan))
+        seconds, size = found.whole * math.ceil(self.runs / self.jobs), found.disk.of_all(self.runs)
+        return Forecast(seconds, starts, rates, size, beside_free(found.disk, self.folder, self.runs))
 
 
 def arrange(
@@ -110,12 +109,12 @@ class GridArrangement:
         """The number of runs of all problems."""
         return sum(way.runs for way in self.ways.values())
 
-    def estimate(self, grid: Grid, *, loading: float) -> dict[str, Forecast]:
+    def estimate(self, grid: Grid) -> dict[str, Forecast]:
         """Return for each problem what `Arrangement.estimate` does."""
         found = {}
         for name, plan in grid.plans.items():
             with problems.naming(name):
-                found[name] = self.ways[name].estimate(plan, loading=loading)
+                found[name] = self.ways[name].estimate(plan)
         return found
 
     def __str__(self) -> str:

@@ -120,37 +120,62 @@ def _tuned(comparison: "ComparisonConfig") -> list[str]:
     return [f"{', '.join(values)}; {runs} tuning runs for each loss and noise level"]
 
 
+def _settings(plan: "Plan") -> str:
+    """Return the epochs, seeds, folds and wrong targets of a plan."""
+    from tudui.api.comparing import looks_of
+    from tudui.report.words import listed
+
+    base, comparison = plan.base, plan.comparison
+    looks = looks_of(comparison)
+    seeds = f"seeds {base.seed} to {base.seed + looks[-1] - 1}"
+    if base.data.folds:
+        seeds += f", {base.data.folds} folds each"
+    if len(looks) > 1:
+        seeds += f", verdicts after {listed(list(map(str, looks)))} seeds until each comparison is decided"
+    noise = ", ".join(f"{100 * level:g} %" for level in comparison.levels)
+    if (kind := base.data.noise_source) != "symmetric":
+        noise = kind if kind == "manifest" else f"{kind}, level {_numbers(comparison.levels)}"
+    wrong = "outliers" if any(comparison.outliers) or base.kind.task == "numbers" else "wrong labels"
+    return f"{base.train.epochs} epochs, {seeds}, {wrong} {noise}"
+
+
 def _more(comparison: "ComparisonConfig") -> str:
     """Return when there are more runs than were counted, if they may be."""
     if comparison.lr != "tuned" or comparison.tuned_parameters:  # all runs are then known
         return ""
-    return "; more runs if a best rate is the lowest or highest"
+    return "; more if the best rate of a loss is the lowest or the highest that was tried"
 
 
 def _show_estimates(grid: "Grid", way: "GridArrangement", console: "Console", *, loading: float, json: bool) -> None:
     """Print what would be done for each problem of a grid, and about how long it takes."""
     from tudui.api.comparing import duration
 
-    estimates, base, comparison = way.estimate(grid, loading=loading), grid.first.base, grid.first.comparison
+    estimates, comparison = way.estimate(grid), grid.first.comparison
     tuned = comparison.lr == "tuned"
     for name, found in estimates.items():
         each = ", ".join(f"{variant} {rate:g}" for variant, (rate, *_) in found.rates.items())
         shown = "" if tuned else f"; learning rates {each}"
-        console.print(f"{name}: {way.ways[name].runs} runs, about {duration(found.seconds)}{shown}", markup=False)
-    noise = ", ".join(f"{100 * level:g} %" for level in comparison.levels)
-    wrong = "outliers" if base.kind.task == "numbers" else "wrong labels"
+        console.print(
+            f"{name}: {way.ways[name].runs} runs, about {duration(found.seconds + loading * found.starts)}{shown}",
+            markup=False,
+        )
     equal = [
-        f"{base.train.epochs} epochs, seeds {base.seed} to {base.seed + comparison.seeds - 1}, {wrong} {noise}",
+        _settings(grid.first),
         *([f"rates tuned over {_numbers(comparison.rates)}"] if tuned else []),
         *_tuned(comparison),
     ]
     console.print(f"equal for each problem and loss: {', '.join(equal)}", markup=False)
-    whole = loading + sum(found.seconds for found in estimates.values())
+    whole = loading + sum(found.seconds + loading * found.starts for found in estimates.values())
     console.print(f"{way}, in {way.folder}: about {duration(whole)}{_more(comparison)}", markup=False)
     console.print("dry run: nothing was written", markup=False)
     if json:
         of_problem = {
-            name: {"runs": way.ways[name].runs, "seconds": found.seconds, "rates": found.rates, "bytes": found.bytes}
+            name: {
+                "runs": way.ways[name].runs,
+                "seconds": found.seconds + loading * found.starts,
+                "rates": found.rates,
+                "bytes": found.bytes,
+            }
             for name, found in estimates.items()
         }
         print_json({"folder": str(way.folder), "runs": way.runs, "seconds": whole, "problems": of_problem})
@@ -158,11 +183,10 @@ def _show_estimates(grid: "Grid", way: "GridArrangement", console: "Console", *,
 
 def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, loading: float, json: bool) -> None:
     """Print what would be done and about how long it takes."""
-    from tudui.api.comparing import duration, looks_of
-    from tudui.report.words import listed
+    from tudui.api.comparing import duration
 
-    found = way.estimate(plan, loading=loading)
-    comparison, base, whole = plan.comparison, plan.base, loading + found.seconds
+    found = way.estimate(plan)
+    comparison, whole = plan.comparison, found.seconds + loading * (1 + found.starts)
     lines = []
     for variant, parameters in comparison.variants.items():
         tuned = "tuned over " if comparison.lr == "tuned" else ""
@@ -173,20 +197,10 @@ def _show_estimate(plan: "Plan", way: "Arrangement", console: "Console", *, load
             f"learning rate {tuned}{_numbers(found.rates[variant])}"
         )
     lines += _tuned(comparison)
-    looks = looks_of(comparison)
-    seeds = f"seeds {base.seed} to {base.seed + looks[-1] - 1}"
-    if base.data.folds:
-        seeds += f", {base.data.folds} folds each"
-    if len(looks) > 1:
-        seeds += f", verdicts after {listed(list(map(str, looks)))} seeds until each comparison is decided"
-    noise = ", ".join(f"{100 * level:g} %" for level in comparison.levels)
-    if (kind := base.data.noise_source) != "symmetric":
-        noise = kind if kind == "manifest" else f"{kind}, level {', '.join(f'{one:g}' for one in comparison.levels)}"
-    wrong = "outliers" if base.kind.task == "numbers" else "wrong labels"
     one_by_one = ", one after another" if way.executor == "ray" else ""
-    most = "at most " if len(looks) > 1 else ""
+    most = "at most " if way.looks > 1 else ""
     lines += [
-        f"{base.data.name}, {base.train.epochs} epochs, {seeds}, {wrong} {noise}",
+        f"{plan.base.data.name}, {_settings(plan)}",
         f"{way}, in {way.folder}: {most}about {duration(whole)}{one_by_one}{_more(comparison)}",
         f"disk: {found.disk}",
         "dry run: nothing was written",

@@ -49,7 +49,7 @@ def list_command() -> None:
         (name, f"{images:>7}", f"{classes:>7}", what)
         for name, (images, classes, what) in (SETS | others | SETS).items()
     ]
-    print_table(("name", "images", "classes", "what"), rows, left=4)
+    print_table(("name", "samples", "classes", "what"), rows, left=4)
 
 
 @app.command()

@@ -15,6 +15,7 @@ import typer
 
 from tudui.cli import completion
 from tudui.errors import UsageError
+from tudui.language import Language
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -100,7 +101,7 @@ ANY = "Any setting (see: tudui config show), for example optimizer.lr=0.1; may b
 SetOption = Annotated[list[str] | None, choice("KEY=VALUE", ANY, "--set", "-s", complete=completion.settings)]
 JsonOption = Annotated[bool, show(None, "Print one JSON object on stdout, everything else on stderr.", "--json")]
 LANGUAGE = "Language of this output: en, or zh (Chinese)."
-LanguageOption = Annotated[Literal["en", "zh"], show("en|zh", LANGUAGE, "--language")]
+LanguageOption = Annotated[Language, show("en|zh", LANGUAGE, "--language")]
 WeightsArgument = Annotated[Path, argument("RUN|WEIGHTS", "Run folder, checkpoint or weights file.", completion.runs)]
 PREPARED = "How pixels are prepared.  [default: as in training; none if a weights file does not say]"
 NormalizeOption = Annotated[Literal["standardize", "none"] | None, how(None, PREPARED)]

@@ -151,7 +151,7 @@ def _diverged(config: "Config", result: "RunResult") -> str:
 def _show_result(config: "Config", result: "RunResult", console: "Console") -> None:
     """Print the test score of a finished run, and how to look at it."""
     accuracy = result.test_accuracy
-    console.print(f"[bold]{result.test_words}[/]", end="")
+    console.print(result.test_words, style="bold", markup=False, end="")
     if accuracy is not None and (tested := result.values["images"]["test"]) < FEW:
         from tudui.tasks.metric import wilson
 

@@ -186,7 +186,7 @@ def check_data(plan: Plan) -> Dataset:
     for name, code in plan.base.log.code.items():
         own_object(name, code, "--sink")
     if plan.comparison.lr == "tuned" and data.validation is None:
-        raise UsageError(f"{data.name}: too few images for a validation split, which --lr tuned needs")
+        raise UsageError(f"{data.name}: too few samples for a validation split, which --lr tuned needs")
     return data
 
 

@@ -73,7 +73,7 @@ def read_runs(runs: Sequence[PlannedRun], folder: Path) -> list[RunRecord]:
     _check_equal(records, "layers", lambda record: sorted(record.training[0].gradient_norm))
     for fold in {record.planned.config.data.fold for record in tested}:
         of_fold = [record for record in tested if record.planned.config.data.fold == fold]
-        _check_equal(of_fold, "test images", lambda record: record.predictions["label"].tolist())
+        _check_equal(of_fold, "test samples", lambda record: record.predictions["label"].tolist())
     if not tested:
         return records
     check_test_images(len(tested[0].predictions["label"]), str(folder))
@@ -85,7 +85,7 @@ def read_runs(runs: Sequence[PlannedRun], folder: Path) -> list[RunRecord]:
 def check_test_images(number: int, where: str) -> None:
     """Raise UsageError for too few test images for a comparison."""
     if number < FEWEST_TEST_IMAGES:
-        raise UsageError(f"{where}: a comparison needs {FEWEST_TEST_IMAGES} test images or more (here: {number})")
+        raise UsageError(f"{where}: a comparison needs {FEWEST_TEST_IMAGES} test samples or more (here: {number})")
 
 
 def _check_equal(records: Sequence[RunRecord], what: str, value: Callable[[RunRecord], Any]) -> None:
@@ -154,7 +154,7 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
     if result.status == "finished":
         test = next((event for event in scores if event.split == "test"), None)
         if test is None:
-            raise DataError(f"{path}: damaged: the scores on the test images are missing")
+            raise DataError(f"{path}: damaged: the scores on the test samples are missing")
         if (result.best or {}).get(f"test_{task.metrics[0].name}") is None:
             raise DataError(f"{place.result}: damaged: the score of the best weights is missing")
         in_folds = planned.config.data.folds is not None
@@ -198,11 +198,11 @@ def _read_predictions(path: Path, images: int, task: Task, *, in_folds: bool) ->
     for metric in task.metrics:
         column = found[metric.name]
         if column.shape != (images,) or column.dtype.kind not in ("b" if metric.proportion else "biuf"):
-            raise DataError(f"{path}: damaged: {metric.name} does not contain a value for each of {images} images")
+            raise DataError(f"{path}: damaged: {metric.name} does not contain a value for each of {images} samples")
         if not np.isfinite(column).all():
-            raise DataError(f"{path}: {metric.name} is not finite for every image")
+            raise DataError(f"{path}: {metric.name} is not finite for every sample")
     if in_folds and (found["index"].shape != (images,) or found["index"].dtype.kind != "i"):
-        raise DataError(f"{path}: damaged: index does not contain the number of each of {images} images")
+        raise DataError(f"{path}: damaged: index does not contain the number of each of {images} samples")
     if task.kind == "classes":
         found["confidence"] = found["probabilities"].max(1)
         if not in_folds:  # of many images and classes they are large
@@ -213,7 +213,7 @@ def _read_predictions(path: Path, images: int, task: Task, *, in_folds: bool) ->
 def _check_classes(found: Mapping[str, np.ndarray], images: int, classes: int) -> None:
     """Raise ValueError unless labels, predictions and probabilities are those of this many images and classes."""
     if [found[name].shape for name in PREDICTIONS] != [(images,), (images,), (images, classes)]:
-        raise ValueError(f"does not contain the {images} images and {classes} classes of the record")
+        raise ValueError(f"does not contain the {images} samples and {classes} classes of the record")
     for name in PREDICTIONS[:2]:
         if found[name].dtype.kind != "i" or not ((found[name] >= 0) & (found[name] < classes)).all():
             raise ValueError(f"{name} contains a value that is not a class")

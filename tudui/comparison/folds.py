@@ -51,7 +51,7 @@ def _predictions(runs: Sequence[RunRecord]) -> dict[str, np.ndarray]:
     index, order = np.unique(joined["index"], return_index=True)
     if len(index) < len(joined["index"]):
         names = f"{runs[0].planned.name} to {runs[-1].planned.name}"
-        raise DataError(f"{names} were tested on the same images; remove them and run the comparison again")
+        raise DataError(f"{names} were tested on the same samples; remove them and run the comparison again")
     return {name: column[order] for name, column in joined.items()}
 
 

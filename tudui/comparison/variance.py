@@ -27,7 +27,7 @@ SUB_SEEDS = {
     "split": "data.split_seed",
     "wrong labels": "data.noise_seed",
 }
-IMAGES, REST = "test images", "runs x images"
+IMAGES, REST = "test samples", "runs x samples"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,7 @@ def model_card(
         "## Recipe": _recipe(weights, config, history),
         "## Accuracy": _accuracy(weights, config, history, best=best),
         "## Limits": _limits(weights, config, history),
-        "## Licence": ["Not stated. Before you share this file, choose its terms and check those of the images."],
+        "## Licence": ["Not stated. Before you share this file, choose its terms and check those of the data."],
         "## Loading it": _loading(weights, format, out),
     }
     return "\n\n".join("\n".join([title, "", *lines]) for title, lines in sections.items()) + "\n"
@@ -100,8 +100,8 @@ def _data(weights: Weights, config: Config | None, history: History) -> Lines:
         kind, place = path_in(config.data.name)
         yield f"- data set: {markdown_text(kind + Path(place).name if kind else place)}"
         if history.images:
-            yield f"- images: {', '.join(f'{count:,} {split}' for split, count in history.images.items())}"
-        yield f"- fingerprint (sha256 of classes, labels and about 500 images of each split): {weights.data}"
+            yield f"- samples: {', '.join(f'{count:,} {split}' for split, count in history.images.items())}"
+        yield f"- fingerprint (sha256 of classes, labels and about 500 samples of each split): {weights.data}"
         if config.data.has_wrong_labels:
             found, nominal = history.wrong_labels, f"{config.data.noise_source}, level {config.data.label_noise:g}"
             share = markdown_text(found.text(weights.class_names)) if found else nominal
@@ -160,14 +160,14 @@ def _accuracy(weights: Weights, config: Config | None, history: History, *, best
     test, validation = history.test, history.validation
     if config is None or test is None or test.images == 0:
         unknown = history.unknown if config else "a weights file contains no accuracy"
-        yield f"**Not known**: {unknown}. Measure it on images that are new to the network, with `tudui evaluate`."
+        yield f"**Not known**: {unknown}. Measure it on data that is new to the network, with `tudui evaluate`."
         return
     protocol, chosen = _protocol(config), "the best validation score" if best else ""
     if isinstance(weights.task, Numbers):
         yield from error_lines(weights.task, history, protocol=protocol, chosen=chosen, seed=config.seed)
         return
     yield f"**Test accuracy {_share(_hits(test), test.images)}**. The interval (Wilson) covers only the random choice"
-    yield "of test images."
+    yield "of test samples."
     yield ""
     yield f"- protocol: {protocol}"
     chosen = "those of the epoch with the best validation accuracy" if best else "those of the last epoch"
@@ -179,7 +179,7 @@ def _accuracy(weights: Weights, config: Config | None, history: History, *, best
         wrong = " (its labels are partly wrong on purpose)" if config.data.has_wrong_labels else ""
         yield f"- validation accuracy: {_share(_hits(validation), validation.images)}{wrong}{caution}"
     ece, nll = test.scores["ece"], test.scores["nll"]
-    yield f"- calibration on the test images: expected error {ece:.4f} over 15 bins (0 is perfect; do not trust the"
+    yield f"- calibration on the test samples: expected error {ece:.4f} over 15 bins (0 is perfect; do not trust the"
     yield f"  probabilities beyond this error), NLL {nll:.4f}"
     if config.precision != "fp32":
         yield f"- the run computed in {config.precision}; a program that loads this file in fp32 may differ slightly"
@@ -189,13 +189,13 @@ def _accuracy(weights: Weights, config: Config | None, history: History, *, best
 
 def _protocol(config: Config) -> str:
     if config.data.name == "digits":
-        images = "a stratified fifth of the digits, the same for every seed"
+        samples = "a stratified fifth of the digits, the same for every seed"
     elif config.data.name in SETS:
-        images = f"the official test images of {config.data.name}"
+        samples = f"the official test samples of {config.data.name}"
     else:
-        images = "the data set's own test images or, if it has none, a stratified fifth, the same for every seed"
+        samples = "the data set's own test samples or, if it has none, a stratified fifth, the same for every seed"
     return (
-        f"{images}. The run neither trained on them nor chose weights by them; people may have chosen settings by them"
+        f"{samples}. The run neither trained on them nor chose weights by them; people may have chosen settings by them"
     )
 
 

@@ -13,6 +13,7 @@ from tudui.language import say, say_recorded
 from tudui.report import for_numbers, words
 from tudui.report.document import Axis, Best, Block, Bullets, Claim, Forest, Lead, Near, Notice, Paragraph, Table
 from tudui.report.paper import table_of
+from tudui.report.protocol import held_equal
 from tudui.report.words import UNKNOWN, noise_words
 from tudui.tasks import Unit
 
@@ -36,16 +37,22 @@ def answer(comparison: Comparison) -> Iterator[Block]:
         yield paper_table(comparison)
 
 
+def warnings(comparison: Comparison) -> list[str]:
+    """Return all warnings, and what should be equal but is not."""
+    texts = [say("{text}.", text=say_recorded(text)) for text in comparison.warnings]
+    return [*texts, held_equal(comparison)] if comparison.unequal else texts
+
+
 def warned(comparison: Comparison) -> Iterator[Notice]:
     """Yield all warnings in one box, if there are any."""
-    if texts := [say_recorded(text) for text in comparison.warnings]:
-        yield Notice(say("Warnings"), [say("{text}.", text=text) for text in texts])
+    if texts := warnings(comparison):
+        yield Notice(say("Warnings"), texts)
 
 
 def forest(comparison: Comparison, noise: float) -> Forest:
     """Return the verdicts of one noise level."""
     metric = comparison.metric
-    difference = _with_difference(say("minus {baseline}", baseline=comparison.baseline), metric.unit)
+    difference = _with_difference(say("difference to {baseline}", baseline=comparison.baseline), metric.unit)
     mean = words.with_unit(words.title_of_score(metric), metric.unit)
     head = (say("verdict"), say("loss"), say("{difference} (95 %)", difference=difference), mean)
     claims = [_claim(comparison, row) for row in comparison.rows_at(noise)]
@@ -58,7 +65,9 @@ def reasons(comparison: Comparison) -> Iterator[Block]:
     known = {}
     for variant, parameters in comparison.plan.comparison.variants.items():
         spec = loss_specs().get(parameters.name)
-        if spec and spec.robust_to != LossSpec.robust_to and variant in {*decided, comparison.baseline}:
+        if getattr(parameters, "input", "") == "probabilities" or variant not in {*decided, comparison.baseline}:
+            continue  # after a softmax, what is said of residuals is not true
+        if spec and spec.robust_to != LossSpec.robust_to:
             known[variant] = say("{loss} is robust to {what}.", loss=variant, what=say(spec.robust_to))
     if decided & known.keys():
         yield Paragraph(say("Possible reasons, which the comparison does not test:"))
@@ -143,7 +152,7 @@ def levels_words(comparison: Comparison, levels: list[float]) -> str:
     """Return for which of the noise levels something is true; "" if there is only one level."""
     every = comparison.noise_levels
     if len(levels) == len(every):
-        return say("at every {level}", level=words.level_words(comparison)) if len(every) > 1 else ""
+        return say("at every {level}", level=words.level_name(comparison)) if len(every) > 1 else ""
     if len(levels) > 1 and levels[-1] == every[-1]:
         return say("from {noise} on", noise=noise_words(comparison, levels[0]))
     return say("with {noise}", noise=words.listed([noise_words(comparison, level) for level in levels]))
@@ -199,7 +208,7 @@ def _claim(comparison: Comparison, row: Row) -> Claim:
             difference += f" ({words.between(found.interval, unit, unit.fewer, signed=True)})"
             low, high = found.interval
             ends = (unit.scale * low, unit.scale * found.difference, unit.scale * high)
-    needed = [say("to decide: {what}", what=one) for one in words.settling(comparison, pair)[:1]]
+    needed = [say("a verdict needs {what}", what=one) for one in words.settling(comparison, pair)[:1]]
     notes += [*words.small(comparison, pair), *_corrected(pair), *needed]
     return Claim(row.variant, words.verdict_name(pair.verdict), pair.verdict, difference, mean, notes, ends)
 

@@ -104,7 +104,7 @@ def protocol_of_problems(problems: Problems) -> Iterator[str]:
     batches = say("batches of {number}", number=base.train.batch_size)
     size = [counted(base.train.epochs, "epoch"), batches, counted(plan.seeds, "seed")]
     yield say(
-        "Equal for every loss and every problem: {settings}. With the same number of epochs, more images mean more "
+        "Equal for every loss and every problem: {settings}. With the same number of epochs, more samples mean more "
         "steps.",
         settings=say(", ").join([*size, base.optimizer.name, base.schedule.name]),
     )
@@ -113,7 +113,7 @@ def protocol_of_problems(problems: Problems) -> Iterator[str]:
         longer = sum({*curve.rates} > {*plan.rates} for curve in curves)
         yield say(
             "Not equal: the learning rate. For each loss, noise level and problem, the best of the same {rates} rates "
-            "was chosen on validation images, with {seeds} unreported seeds each; in {longer} of {searches} searches "
+            "was chosen on validation samples, with {seeds} unreported seeds each; in {longer} of {searches} searches "
             "the best was at an end, so up to 3 rates beyond it were tried.",
             rates=len(plan.rates), seeds=plan.tuning_seeds, longer=longer, searches=len(curves),
         )  # fmt: skip
@@ -124,7 +124,7 @@ def protocol_of_problems(problems: Problems) -> Iterator[str]:
     if are_compared(problems):
         units = sorted({one.metric.unit.difference for one in comparisons} - {""})
         unit = words.inside(listed(list(map(say, units))) if units else "")
-        yield say("Differences are variant minus baseline{unit}, paired by seed and image.", unit=unit)
+        yield say("Differences are variant minus baseline{unit}, paired by seed and sample.", unit=unit)
     if any(pair.n > 1 for one in comparisons for pair in one.pairs):
         yield words.rule(_all_in_one(problems), level=say("noise level of a problem"))
     if first.metric.better == "less":

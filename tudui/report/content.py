@@ -117,7 +117,7 @@ def _tables(comparison: Comparison) -> Iterator[Block]:
     if any(rate.runs for row in comparison.rows for rate in row.failures.values()):
         yield failures_table(comparison)
         text = say(
-            "A run lost a class if it never predicts a class that other runs of the same loss predict. The interval of "
+            "“Never predicts a class” is a failure if other runs of the same loss predict this class. The interval of "
             "the rate is exact (Clopper and Pearson)."
         )
         yield Paragraph(text)
@@ -147,7 +147,7 @@ def _pictures(comparison: Comparison) -> Iterator[Block]:
         yield Gallery([noise_picture(comparison)])
     yield Heading(say("Learning curves"))
     curves = [learning_picture(comparison, noise) for noise in levels]
-    yield gallery(curves, otherwise=say("No run that finished had validation images."))
+    yield gallery(curves, otherwise=say("No run that finished had validation samples."))
     yield Heading(say("Gradient norms"))
     yield gallery([gradient_picture(comparison, noise) for noise in levels], otherwise=say("No norm was finite."))
     if comparison.tuning:

@@ -32,9 +32,9 @@ def wrong_labels(comparison: Comparison) -> Iterator[Block]:
     names = comparison.task.names
     yield Heading(say("Wrong labels"))
     text = say(
-        "Some labels of the training and validation images were made wrong on purpose; the test labels were not. The "
-        "level is the setting; the shares are counted. A pair is a true class and a wrong label that its images were "
-        "given, with the share of such images in the class, for the first seed."
+        "Some labels of the training and validation samples were made wrong on purpose; the test labels were not. The "
+        "level is the setting; the shares are counted. A pair is a true class and a wrong label that its samples were "
+        "given, with the share of such samples in the class, for the first seed."
     )
     yield Paragraph(text)
     names_of_columns = ("level", "kind", "training labels wrong %", "validation labels wrong %", "pairs")
@@ -79,7 +79,7 @@ def learned(comparison: Comparison) -> Iterator[Block]:
         return
     yield Heading(say("What was learned from wrong labels"))
     text = say(
-        "Share of correctly labelled training images that are predicted correctly; share of mislabelled ones that "
+        "Share of correctly labelled training samples that are predicted correctly; share of mislabelled ones that "
         "are predicted as their wrong label, which was memorised; and share of mislabelled ones that are predicted "
         "as their true class."
     )
@@ -93,7 +93,7 @@ def learned(comparison: Comparison) -> Iterator[Block]:
             for row in comparison.rows_at(noise)
             if row.learned
         ]
-        text = "Training images after the last epoch, {noise}, means over seeds"
+        text = "Training samples after the last epoch, {noise}, means over seeds"
         if rows:
             yield Table(say(text, noise=noise_words(comparison, noise)), head, rows, words=head[:1])
 
@@ -182,7 +182,7 @@ def reliability(row: Row) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def confusion_pictures(comparison: Comparison, noise: float) -> list[Picture]:
-    """Return a confusion matrix per variant, shares of each true class's test images over all seeds."""
+    """Return a confusion matrix per variant, shares of each true class's test samples over all seeds."""
     pictures = []
     for row in comparison.rows_at(noise):
         if not row.finished:

@@ -16,7 +16,7 @@ from tudui.report import drawing
 from tudui.report.document import Picture
 from tudui.report.drawing import LONGEST_NAME, MANY, Style, axis_title, label_ends, new_picture, png, styles_of
 from tudui.report.words import noise_words, title_of_score, value
-from tudui.style import LABEL, PANEL, TICKS, TITLE, finish
+from tudui.style import LABEL, PANEL, TICKS, TITLE, finish, shortened
 
 FEW_POINTS = 12
 FEW_DECADES = 10  # values that differ by a larger factor have a logarithmic axis
@@ -180,8 +180,8 @@ def gradient_picture(comparison: Comparison, noise: float) -> Picture | None:
         _use_decades(axes)
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        name = blocks.title_of(block, rows[0].runs[0].kinds).removesuffix(".weight")
-        finish(axes, title=name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}", x="", y="")
+        name = blocks.title_of(block, rows[0].runs[0].kinds)
+        finish(axes, title=shortened(name, LONGEST_NAME), x="", y="")
         axes.tick_params(labelsize=TICKS - 2)
     if not panels[0].lines:  # every run diverged before its first finite norm
         return None

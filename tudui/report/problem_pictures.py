@@ -58,5 +58,5 @@ def _picture(problems: Problems, noise: float) -> Picture:
         baseline=baseline,
         noise=noise_words(problems.first, noise),
     )
-    caption = say("{what}: a dot is the difference, the line its 95 % interval over seeds and test images.", what=what)
+    caption = say("{what}: a dot is the difference, the line its 95 % interval over seeds and test samples.", what=what)
     return Picture(f"problems-noise{100 * noise:g}", say("{alt}.", alt=what), caption, png(figure))

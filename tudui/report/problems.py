@@ -49,11 +49,11 @@ def report_of_problems(problems: Problems) -> list[Block]:
                 else "The name of a problem leads to its own report, with the same verdicts."
             )
         ),
-        *(verdict_table(problems, noise) for noise in levels),
+        problem_table(problems),
+        Folded(say("Every score and verdict"), [verdict_table(problems, noise) for noise in levels]),
         *pictures_of_problems(problems),
         Heading(say("Protocol")),
         Code(problems.command),
-        problem_table(problems),
         Bullets(list(protocol_of_problems(problems))),
     ]
 
@@ -185,5 +185,5 @@ def problem_table(problems: Problems) -> Table:
         ]
         for name, one in problems.comparisons.items()
     ]
-    head = [say(name) for name in ("problem", "network", "data", "test images", "steps per run")]
+    head = [say(name) for name in ("problem", "network", "data", "test samples", "steps per run")]
     return Table(say("The problems"), head, rows, words=head[:3])

@@ -12,12 +12,12 @@ from tudui.report.words import counted, inside, level_name, listed, title_of_sco
 
 SHARED = {
     "initial_weights": "initial weights",
-    "order_and_augmentation": "order and augmentation of the images",
+    "order_and_augmentation": "order and augmentation of the samples",
     "labels": "labels (the wrong ones too)",
-    "test": "test images",
+    "test": "test samples",
 }
-ROWS = {"order and augmentation of the images": "order of the rows", "image": "row"}
-TARGETS = {"labels (the wrong ones too)": "targets (the outliers too)", "labels": "targets"}
+OF_ROWS = {"order_and_augmentation": "order of the rows"}
+OF_NUMBERS = {"labels": "targets (the outliers too)"}
 
 
 def held_equal(comparison: Comparison) -> str:
@@ -33,15 +33,9 @@ def held_equal(comparison: Comparison) -> str:
 
 def _shared(comparison: Comparison, name: str) -> str:
     """Return what a hash is of."""
-    return _words(comparison, say({**SHARED, "data": "images"}.get(name, name)))
-
-
-def _words(comparison: Comparison, text: str) -> str:
-    """Return a text on images and labels in the words of the comparison's data."""
-    pairs = ROWS if comparison.samples == "rows" else {}
-    for old, new in {**pairs, **(TARGETS if comparison.task.kind == "numbers" else {})}.items():
-        text = text.replace(say(old), say(new))
-    return text
+    rows = OF_ROWS if comparison.samples == "rows" else {}
+    numbers = OF_NUMBERS if comparison.task.kind == "numbers" else {}
+    return say({**SHARED, "data": "samples", **rows, **numbers}.get(name, name))
 
 
 def rates_words(comparison: Comparison) -> str:
@@ -51,8 +45,8 @@ def rates_words(comparison: Comparison) -> str:
         return say("Also equal: the learning rate, which suits some losses better than others.")
     sentences = [say("Not equal: the learning rate.")]
     if plan.lr == "recipe":
-        text = "Each loss has its recipe rate, which was chosen earlier on validation images."
-        return say(" ").join([*sentences, _words(comparison, say(text))])
+        text = "Each loss has its recipe rate, which was chosen earlier on validation samples."
+        return say(" ").join([*sentences, say(text)])
     text = "For each loss and {level}, the best of {rates} was chosen by validation {metric}, with {seeds} each."
     sentences.append(
         say(
@@ -107,7 +101,8 @@ def protocol(comparison: Comparison) -> list[Block]:
 
 
 def _reading(comparison: Comparison) -> Iterator[str]:
-    yield from (_words(comparison, text) for text in (_on_the_headline(comparison), *_on_data(comparison)))
+    yield _on_the_headline(comparison)
+    yield from _on_data(comparison)
     yield say(
         "An interval of 95 % covers other seeds and other test {samples} of the same kind. “Over seeds only” is about "
         "these test {samples} alone: it says what more seeds would show on them, not how the losses compare in "
@@ -121,13 +116,12 @@ def _reading(comparison: Comparison) -> Iterator[str]:
     )
     if comparison.metric.better == "less":
         yield say("Lower {metric} is better.", metric=title_of_score(comparison.metric))
-    text = say(
+    yield say(
         "“Better” and “worse” need p Holm below 0.05. “Equivalent” means that the difference is surely smaller than "
         "the margin: p equivalent, corrected in the same way, is below 0.05. “Identical” is the same value on every "
-        "test image in every seed. “Not distinguishable” is none of these: the data cannot decide."
+        "test sample in every seed. “Not distinguishable” is none of these: the data cannot decide."
     )
-    yield _words(comparison, text)
-    lost = say("; or some of fewer than 10 runs lost a class") if comparison.task.kind == "classes" else ""
+    lost = say("; or some of fewer than 10 runs never predict a class") if comparison.task.kind == "classes" else ""
     yield say(
         "“Unstable”: runs diverged, and the difference would no longer be certain if these runs had the score of a "
         "network whose outputs are all equal{lost}. The difference shown is that of the runs that finished.",
@@ -147,7 +141,8 @@ def _on_the_headline(comparison: Comparison) -> str:
     )
     return say(
         "The main result is the {metric} of the last weights: it needs no selection, so no loss can gain from a lucky "
-        "epoch. {selected} The test images were read once per run for the last weights and once for the selected ones.",
+        "epoch. {selected} The test samples were read once per run for the last weights and once for the selected "
+        "ones.",
         metric=title_of_score(comparison.metric), selected=selected,
     )  # fmt: skip
 
@@ -159,7 +154,7 @@ def _on_data(comparison: Comparison) -> Iterator[str]:
         else:
             yield say("Validation labels are as noisy as training labels; test labels are right.")
     unit = inside(comparison.metric.unit.difference)
-    yield say("Differences are variant minus baseline{unit}, paired by seed and image.", unit=unit)
+    yield say("Differences are variant minus baseline{unit}, paired by seed and sample.", unit=unit)
 
 
 def _family(comparison: Comparison) -> str:

@@ -10,18 +10,17 @@ from rich.text import Text
 
 from tudui.comparison.outcome import Comparison
 from tudui.comparison.problems import Problems
-from tudui.language import say, say_recorded
+from tudui.language import say
 from tudui.report import for_numbers, words
 from tudui.report.answer import advice as which_to_use
-from tudui.report.answer import forest
+from tudui.report.answer import forest, warnings
 from tudui.report.conclusions import conclusions, have_mean, protocol_of_problems, why_no_mean
 from tudui.report.problems import long_heads, rare_heads, tally_tables
-from tudui.report.protocol import held_equal
 from tudui.report.variance import advice, variance_table
 from tudui.report.words import UNKNOWN, mean_sd, noise_words
 from tudui.sinks.printable import plain_table
 
-WIDE, NARROW = 100, 14  # columns
+WIDE, NARROW, INTERVAL = 100, 14, 22  # columns
 COLOURS = {"better": "green", "worse": "red", "equivalent": "blue", "identical": "blue", "unstable": "yellow"}
 
 
@@ -50,16 +49,14 @@ def _terminal_of_one(comparison: Comparison, console: Console) -> None:
     console.print(escape(which_to_use(comparison)), style="bold")
     console.print(escape(words.how_measured(comparison)), style="dim")
     if words.have_intervals(comparison):
-        console.print(words.rule(comparison), style="dim")
+        console.print(escape(words.rule(comparison)), style="dim")
     for text in words.folds(comparison):
-        console.print(text, style="dim")
+        console.print(escape(text), style="dim")
     if comparison.second:
-        console.print(for_numbers.judged(comparison), style="dim")
-    warnings = [say_recorded(text) for text in comparison.warnings]
-    warnings += [held_equal(comparison)] if comparison.unequal else []
-    if warnings:
+        console.print(escape(for_numbers.judged(comparison)), style="dim")
+    if texts := warnings(comparison):
         console.print(say("Warnings") + say(":"), style="yellow")
-    for text in warnings:
+    for text in texts:
         console.print(f"- {escape(text)}")
     if comparison.explained:
         _print_variance(comparison, console)
@@ -78,16 +75,18 @@ def _print_variance(comparison: Comparison, console: Console) -> None:
         console.print(escape(text))
 
 
-def _print_verdicts(comparison: Comparison, noise: float, console: Console, *, above: str = "") -> None:
+def _print_verdicts(comparison: Comparison, noise: float, console: Console, *, problem: str = "") -> None:
     """Print a table with a row per variant, and what else is to be known of each."""
     found = forest(comparison, noise)
     verdict, loss, difference, mean = found.head
-    title = escape(above + found.caption[0].lower() + found.caption[1:] if above else found.caption)
-    table = plain_table(title=title, gap=1 if console.width < WIDE else 2)
+    noise_of = say("{name}, {noise}", name=problem, noise=noise_words(comparison, noise))
+    title = noise_of if problem else found.caption
+    table = plain_table(title=escape(title), gap=1 if console.width < WIDE else 2)
     table.add_column(verdict, no_wrap=True)
     table.add_column(loss, overflow="fold", min_width=6)
     tuned = comparison.plan.comparison.tuned_parameters
-    for head in (difference, say("p Holm"), "\n".join(wrap(mean, NARROW)), say("rate"), *tuned):
+    heads = ("\n".join(wrap(difference, INTERVAL)), say("p Holm"), "\n".join(wrap(mean, NARROW)), say("rate"), *tuned)
+    for head in heads:
         table.add_column(escape(head), justify="right", no_wrap=True)
     for row, claim in zip(comparison.rows_at(noise), found.claims, strict=True):
         pair = comparison.pair_of(row)
@@ -107,7 +106,7 @@ def terminal_of_problems(problems: Problems, console: Console) -> None:
     """Print the verdicts by problem, their numbers, and the conclusions in words."""
     for noise in problems.first.noise_levels:
         for name, comparison in problems.comparisons.items():
-            _print_verdicts(comparison, noise, console, above=say("{name}, {noise}", name=name, noise=""))
+            _print_verdicts(comparison, noise, console, problem=name)
             console.print()
     for found in tally_tables(problems) if have_mean(problems) else ():
         rare = {name for name in rare_heads() if {row[found.head.index(name)] for row in found.rows} <= {"0", UNKNOWN}}

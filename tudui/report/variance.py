@@ -59,11 +59,11 @@ def _advice(explained: Explained) -> str:
             sum_of_main += part.sd**2
     text = "{loss} varies most with {sources}: repeat with more seeds."
     if main == [IMAGES]:
-        text = "{loss} varies most with {sources}: repeat with more test images; more seeds would change little."
+        text = "{loss} varies most with {sources}: repeat with more test samples; more seeds would change little."
     elif IMAGES in main:
         text = (
             "{loss} varies most with {sources}: repeat with more seeds, which lowers all parts except that of the "
-            "test images."
+            "test samples."
         )
     little = [part.source for part in parts if part.interval and part.interval[1] < LITTLE * total]
     text = say(text, loss=_of(explained), sources=listed(list(map(say, main))))
@@ -82,8 +82,8 @@ def variance_section(comparison: Comparison) -> Iterator[Block]:
     yield Bullets(advice(comparison))
     text = say(
         "For each source there are {runs} that differ only in it; everything else is as for the first seed. A "
-        "component is the mean square of these runs minus the residual: its variance over infinitely many images. "
-        "“{images}” is what other test images would change equally in every run, “{rest}” what they would change "
+        "component is the mean square of these runs minus the residual: its variance over infinitely many samples. "
+        "“{images}” is what other test samples would change equally in every run, “{rest}” what they would change "
         "differently in each run; more seeds lower only the second. With so few runs the intervals are wide.",
         runs=counted(runs, "run"), images=say(IMAGES).capitalize(), rest=say(REST),
     )  # fmt: skip

@@ -9,7 +9,7 @@ from tudui.language import say
 from tudui.tasks import Figure, Metric, Unit
 
 UNKNOWN = "–"
-FAILED = {Flag.DIVERGED: "diverged", Flag.LOST_CLASS: "lost a class"}
+FAILED = {Flag.DIVERGED: "diverged", Flag.LOST_CLASS: "never predicts a class"}
 MOST_NAMES = 3  # of variants that a sentence lists; of more it says `the others` or `all of them`
 
 
@@ -96,13 +96,8 @@ def listed(words: Sequence[str]) -> str:
     return say(" and ").join(part for part in (say(", ").join(words[:-1]), words[-1]) if part)
 
 
-def level_words(comparison: Comparison) -> str:
-    """Return what the levels of a comparison are, in the singular."""
-    return say("share of outliers") if comparison.task.kind == "numbers" else say("level of label noise")
-
-
 def level_name(comparison: Comparison) -> str:
-    """Return what the levels of a comparison are called in a text on method."""
+    """Return what the levels of a comparison are, in the singular."""
     return say("share of outliers") if comparison.task.kind == "numbers" else say("noise level")
 
 
@@ -271,7 +266,7 @@ def needed(comparison: Comparison, noise: float) -> str:
     shown = settled[:MOST_NAMES]
     if more := len(settled) - len(shown):
         shown.append(say("{number} more in comparison.json", number=more))
-    return say("What is needed to decide (80 % power): {settled}.", settled=say("; ").join(shown))
+    return say("What a verdict needs (80 % power): {settled}.", settled=say("; ").join(shown))
 
 
 def settling(comparison: Comparison, pair: Pair) -> list[str]:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from tudui.config import Config
 from tudui.data import Dataset, Split, draw_epoch
@@ -24,7 +25,7 @@ from tudui.training.step import Lockstep, Training
 
 WARM_UP, MEASURED = 3, 12
 SAMPLE = 1000  # images of each split that are evaluated
-IN_ITS_FOLDER = "tensorboard"  # the sink that writes nowhere else
+LOCAL_SINK = "tensorboard"  # others may send what they get
 
 
 @dataclass(frozen=True)
@@ -92,21 +93,20 @@ def _some(data: Dataset) -> Dataset:
     """Return a data set with some images of each split, of all classes even if they are in order."""
 
     def of(split: Split) -> Split:
-        every = slice(None, None, -(-len(split) // SAMPLE))
-        clean = None if split.clean is None else split.clean[every]
-        return replace(
-            split, rows=split.rows[every], targets=split.targets[every], index=split.index[every], clean=clean
-        )
+        step = -(-len(split) // SAMPLE)
+        clean = None if split.clean is None else split.clean[::step]
+        rows, targets, index = split.rows[::step], split.targets[::step], split.index[::step]
+        return replace(split, rows=rows, targets=targets, index=index, clean=clean)
 
-    validation = None if data.validation is None else of(data.validation)
-    return replace(data, train=of(data.train), validation=validation, test=of(data.test))
+    parts: dict[str, Any] = {name: of(split) for name, split in data.splits().items()}
+    return replace(data, **parts)
 
 
 def _beside_steps(trainings: Sequence[Training], lockstep: Lockstep, some: Dataset, step: float) -> _Stages:
     """Do the begin, an event, the end of an epoch and the end of the first run, which stands for all."""
     for training in trainings:
         log = training.config.log
-        sinks = tuple(name for name in log.sinks if name == IN_ITS_FOLDER)  # others may send what they get
+        sinks = tuple(name for name in log.sinks if name == LOCAL_SINK)
         log = log.model_copy(update={"every": 1, "sinks": sinks})
         training.config = training.config.model_copy(update={"log": log})
     number, per_event = len(trainings), []
@@ -123,10 +123,7 @@ def _beside_steps(trainings: Sequence[Training], lockstep: Lockstep, some: Datas
         for event, *_ in fit_together(trainings, lockstep):
             assert event is not None, "nothing ends the first run before the loop below"
             trained = time.perf_counter()
-            run.emit(event)
-            run.diverged = event.diverged
-            if event.epoch_done and not run.diverged:
-                run.end_epoch(event)
+            run.take(event)
             done = time.perf_counter()
             per_event.append(max(0.0, trained - before - step + number * (done - trained)))
             before = done

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,17 +122,18 @@ class Run:
 
     def open_sinks(self, stack: ExitStack) -> list[Sink]:
         """Return the sinks that the config names."""
-        opened = []
-        for name in self.config.log.sinks:
-            run = RunInfo(
-                folder=self.folder.root / folder_name(name),
-                config=self.config,
-                data=self.data,
-                model=self.state.network.model,
-                last_step=self.state.progress.step,
-            )
-            opened.append(stack.enter_context(open_sink(name, run)))
-        return opened
+        names, model, step = self.config.log.sinks, self.state.network.model, self.state.progress.step
+        run = partial(RunInfo, config=self.config, data=self.data, model=model, last_step=step)
+        return [
+            stack.enter_context(open_sink(name, run(folder=self.folder.root / folder_name(name)))) for name in names
+        ]
+
+    def take(self, event: StepEnd) -> None:
+        """Emit the event of a step; end its epoch if it is the last one."""
+        self.emit(event)
+        self.diverged = event.diverged
+        if event.epoch_done and not self.diverged:
+            self.end_epoch(event)
 
     def begin(self) -> None:
         """Emit RunStarted for a new run. For a resumed run, send it to the listeners but not to the record."""
@@ -142,13 +144,11 @@ class Run:
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             task=self.data.task.about(),
             images={name: len(split) for name, split in self.data.splits().items()},
-            steps_planned=self.state.steps_planned, step=step,
+            steps_planned=self.state.steps_planned, step=step, samples=f"{self.data.noun}s", kinds=kinds_of(model),
             hashes=begun_from(self.config, self.data, model) if new and self.world.is_first else {},
             wrong_labels=spoiled if isinstance(spoiled, WrongLabels) else None,
             outliers=spoiled if isinstance(spoiled, Outliers) else None,
             residuals=in_unit(self.config.loss, self.data.task),
-            samples=f"{self.data.noun}s",
-            kinds=kinds_of(model),
         )  # fmt: skip
         if new and self.world.is_first:
             self.save(LAST)  # a record with steps and no checkpoint is then known to have lost it

@@ -74,10 +74,7 @@ def train_together(jobs: Sequence[Job], request: StopRequest | None = None) -> l
             check_cached()
             active = [(number, runs[number], event) for number, event in enumerate(events) if event]
             for _, run, event in active:
-                run.emit(event)
-                run.diverged = event.diverged
-                if event.epoch_done and not run.diverged:
-                    run.end_epoch(event)
+                run.take(event)
             stopped_by = world.largest(request.signal_number or 0)  # the same answer in all processes
             for number, run, _ in active:
                 stopped = world.largest(int(run.emit.stopped))  # by a sink, which only the first process has

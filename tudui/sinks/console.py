@@ -96,6 +96,7 @@ class _Lines:
             f"{self.task.metrics[0].title} {self.score(event.epoch_scores)}{validation}  "
             f"{event.timing.images_per_second:,.0f} {self.samples}/s",
             soft_wrap=True,
+            markup=False,
         )
 
     def ended(self, event: RunEnded) -> None:

@@ -202,7 +202,7 @@ class Classes:
         """Return the task with the number of training labels [N] of each class; DataError if a class has none."""
         counts = tuple(targets.bincount(minlength=self.outputs).tolist())
         if empty := [name for name, count in zip(self.names, counts, strict=True) if not count]:
-            raise DataError(f"{where}: no training image of class {', '.join(empty)}; add some or leave it out")
+            raise DataError(f"{where}: no training sample of class {', '.join(empty)}; add some or leave it out")
         return replace(self, counts=counts)
 
     def remarks(self, where: str) -> tuple[str, ...]:
@@ -212,7 +212,7 @@ class Classes:
         smallest, largest = min(self.counts), max(self.counts)
         few, many = (self.names[self.counts.index(count)] for count in (smallest, largest))
         return (
-            f"{where}: classes are very unequal, {smallest} ({few}) to {largest} ({many}) training images; "
+            f"{where}: classes are very unequal, {smallest} ({few}) to {largest} ({many}) training samples; "
             f"look at the balanced accuracy, or set loss.class_weights=balanced (loss ce)",
         )
 

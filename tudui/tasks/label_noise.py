@@ -204,6 +204,6 @@ def _read_manifest(
         label_of |= zip(index[name].tolist(), labels.tolist(), strict=True)
     for number, true, given in zip(*columns, strict=True):
         if label_of.get(number) != true or not 0 <= given < len(classes):
-            problem = f"image {number} is not of class {true} in these training images"
+            problem = f"sample {number} is not of class {true} in this training data"
             raise DataError(f"{where}: {problem}; use the manifest of this data set")
     return dict(zip(columns[0], columns[2], strict=True))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from tudui.blocks import blocks_of, is_number
+from tudui.blocks import blocks_of
 from tudui.events import Histogram
 
 BINS = 64
@@ -26,7 +26,7 @@ def kinds_of(model: nn.Module) -> dict[str, str]:
     return {
         name: type(module).__name__
         for name, module in model.named_modules()
-        if is_number(name) and any(True for _ in module.parameters())
+        if name.rpartition(".")[2].isdecimal() and any(True for _ in module.parameters())
     }
 
 

@@ -112,7 +112,8 @@ def _start(events: EventFile, run: RunInfo) -> None:
 def _charts(run: RunInfo) -> dict[str, dict[str, str]]:
     """Return the tags of Custom Scalars by row and title; TensorBoard puts together rows of the same name."""
     layers, first = layer_names(run.model), run.data.task.metrics[0]
-    titles = {block: title_of(block, kinds_of(run.model)) for block in charted(layers)}
+    kinds = kinds_of(run.model)
+    titles = {block: title_of(block, kinds) for block in charted(layers)}
     kind = "layer" if len(layers) <= MANY else "block"
     network = run.config.network.name.rpartition("/")[2]  # runs of another network get charts of their own
     curves = {tag: title for tag, title in CURVES.items() if tag in run.data.splits()}
