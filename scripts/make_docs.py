@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from textwrap import wrap
 
 from typer.testing import CliRunner
 
@@ -30,6 +31,7 @@ TASKS = [DOCS / name for name in ("photos.md", "csv.md", "noisy-labels.md", "own
 BLOCK = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
 FILE = re.compile(r"`(\w+\.py)`[^`\n]*:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LONGEST = 110  # characters of a line of output
 PROGRESS = re.compile(r"(epoch +)?\d+/\d+ |\d+ runs, ")
 # what commands of a page draw, with its name in docs/pictures; then commands that no page shows the output of
 DRAWN = {
@@ -67,8 +69,14 @@ def run(command: str) -> str:
     output = result.stdout if trains(command) else result.output
     output = output.replace(tudui_command(), "tudui").replace(f"{Path.cwd()}/", "")
     output = output.partition("\nTest ")[0] if command.startswith("tudui compare-losses") else output
-    lines = (line.rstrip() for line in output.rstrip().splitlines())
+    lines = (part.rstrip() for line in output.rstrip().splitlines() for part in wrapped(line))
     return "".join(f"{line}\n" for line in lines if not (trains(command) and PROGRESS.match(line)))
+
+
+def wrapped(line: str) -> list[str]:
+    """Return a line in parts that a page has room for; what is indented stays so."""
+    indent = " " * (len(line) - len(line.lstrip()))
+    return wrap(line, LONGEST, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def trains(command: str) -> bool:

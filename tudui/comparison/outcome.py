@@ -176,6 +176,10 @@ class Comparison:
         """Return the rows of one noise level."""
         return [row for row in self.rows if row.label_noise == noise]
 
+    def finished_at(self, noise: float) -> list[Row]:
+        """Return the rows of one noise level that have a finished run."""
+        return [row for row in self.rows_at(noise) if row.finished]
+
     def pairs_at(self, noise: float) -> list[Pair]:
         """Return the pairs of one noise level."""
         return [pair for pair in self.pairs if pair.label_noise == noise]

@@ -56,7 +56,7 @@ def forest(comparison: Comparison, noise: float) -> Forest:
     mean = words.with_unit(words.title_of_score(metric), metric.unit)
     head = (say("verdict"), say("loss"), say("{difference} (95 %)", difference=difference), mean)
     claims = [_claim(comparison, row) for row in comparison.rows_at(noise)]
-    return Forest(noise_words(comparison, noise).capitalize(), head, claims, _axis(comparison, noise))
+    return Forest(words.capitalised(noise_words(comparison, noise)), head, claims, _axis(comparison, noise))
 
 
 def reasons(comparison: Comparison) -> Iterator[Block]:
@@ -133,7 +133,7 @@ def _sentence(comparison: Comparison, levels: list[float], what: str, better: tu
     if better:
         what = say("{advice} by {size}", advice=what, size=_size(comparison, levels, better))
     text = say("{levels}, {advice}.", levels=where, advice=what) if where else say("{advice}.", advice=what)
-    return text[0].upper() + text[1:]
+    return words.capitalised(text)
 
 
 def _size(comparison: Comparison, levels: list[float], better: tuple[str, ...]) -> str:

@@ -20,7 +20,16 @@ from tudui.report.protocol import held_equal, protocol, rates_words
 from tudui.report.tables import failures_table, losses_tables, main_table, scores_table
 from tudui.report.tuning_pictures import sensitivity_picture, tuning_picture
 from tudui.report.variance import variance_section
-from tudui.report.words import counted, listed, needed, noise_words, number_of_seeds, test_samples, title_of_score
+from tudui.report.words import (
+    capitalised,
+    counted,
+    listed,
+    needed,
+    noise_words,
+    number_of_seeds,
+    test_samples,
+    title_of_score,
+)
 from tudui.tasks import Classes, Numbers
 
 MOST_NAMES = 8  # in a title
@@ -107,7 +116,7 @@ def _settled(comparison: Comparison, noise: float) -> str:
     start = noise_words(comparison, noise)
     if not words:
         return ""
-    return say("{name}: {text}", name=start[0].upper() + start[1:], text=words[0].lower() + words[1:])
+    return say("{name}: {text}", name=capitalised(start), text=words[0].lower() + words[1:])
 
 
 def _tables(comparison: Comparison) -> Iterator[Block]:
@@ -137,8 +146,7 @@ def _tables(comparison: Comparison) -> Iterator[Block]:
 
 
 def _pictures(comparison: Comparison) -> Iterator[Block]:
-    levels, title = comparison.noise_levels, title_of_score(comparison.metric)
-    title = title[0].upper() + title[1:]
+    levels, title = comparison.noise_levels, capitalised(title_of_score(comparison.metric))
     yield Heading(say("{metric} by loss", metric=title))
     yield gallery([score_picture(comparison, noise) for noise in levels], otherwise=say("No run finished."))
     if len(levels) > 1:

@@ -121,7 +121,7 @@ def classes(comparison: Comparison) -> Iterator[Block]:
         yield too_many
         return
     for noise in comparison.noise_levels:
-        rows = [row for row in comparison.rows_at(noise) if row.finished]
+        rows = comparison.finished_at(noise)
         text = "Test accuracy % of each class, {noise}, means over seeds"
         caption = say(text, noise=noise_words(comparison, noise))
         shown = [
@@ -142,7 +142,7 @@ def _too_many(comparison: Comparison) -> Paragraph | None:
 def calibration_picture(comparison: Comparison, noise: float) -> Picture | None:
     """Return the share of right predictions over their confidence, all seeds pooled; None if no run finished."""
     styles = styles_of(comparison.plan.comparison.variants)
-    rows = [row for row in comparison.rows_at(noise) if row.finished]
+    rows = comparison.finished_at(noise)
     if not rows:
         return None
     figure, axes = new_picture(HEIGHT + 1.2)

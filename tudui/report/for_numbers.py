@@ -1,6 +1,6 @@
 """The report's parts for regression: the second metric, predicted over true values, residuals, errors by sample."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
@@ -12,7 +12,7 @@ from tudui.report import words
 from tudui.report.document import Block, Gallery, Heading, Paragraph, Picture, gallery
 from tudui.report.drawing import axis_title, empty_picture, label_ends, new_picture, png, styles_of
 from tudui.report.tables import main_table
-from tudui.report.words import noise_words, title_of_score
+from tudui.report.words import capitalised, noise_words, title_of_score
 from tudui.style import INK, LABEL, PANEL, TICKS, TITLE, equal_axes, finish
 from tudui.tasks import Numbers
 
@@ -79,7 +79,7 @@ def pictures(comparison: Comparison) -> Iterator[Block]:
 
 def predicted_picture(comparison: Comparison, noise: float, column: int) -> Picture | None:
     """Return a panel per loss with the density of predicted over true values; None if no run finished."""
-    task, rows = comparison.task, _finished(comparison, noise)
+    task, rows = comparison.task, comparison.finished_at(noise)
     assert isinstance(task, Numbers)
     if not rows:
         return None
@@ -119,7 +119,7 @@ def predicted_picture(comparison: Comparison, noise: float, column: int) -> Pict
 
 def residual_picture(comparison: Comparison, noise: float, column: int) -> Picture | None:
     """Return quantiles of the residuals, a line per loss; None if no run finished."""
-    task, rows = comparison.task, _finished(comparison, noise)
+    task, rows = comparison.task, comparison.finished_at(noise)
     assert isinstance(task, Numbers)
     if not rows:
         return None
@@ -190,7 +190,7 @@ def difference_picture(comparison: Comparison, noise: float) -> Picture | None:
     caption = say(
         "{metric} minus that of {baseline} for each of the test {samples} with {noise}, mean over the seeds that "
         "finished in both, sorted for each loss. Below the black line the loss is better: {shares} of the {samples}.",
-        metric=title_of_score(metric).capitalize(), baseline=name, samples=comparison.samples, noise=title,
+        metric=capitalised(title_of_score(metric)), baseline=name, samples=comparison.samples, noise=title,
         shares=say(", ").join(better),
     )  # fmt: skip
     return Picture(cell_name("error-differences", noise), alt, caption, png(figure))
@@ -203,10 +203,6 @@ def error_differences(baseline: Row, row: Row) -> np.ndarray:
              for side in (row, baseline)]  # fmt: skip
     shared = sorted(sides[0].keys() & sides[1].keys())
     return np.mean([sides[0][seed] - sides[1][seed] for seed in shared], axis=0) if shared else np.zeros(0)
-
-
-def _finished(comparison: Comparison, noise: float) -> Sequence[Row]:
-    return [row for row in comparison.rows_at(noise) if row.finished]
 
 
 def _predicted(row: Row, column: int) -> np.ndarray:

@@ -132,7 +132,7 @@ def losses_tables(comparison: Comparison) -> Iterator[Block]:
     ranked = "Values of different losses are not comparable across columns, and no loss is ranked by its own value."
     yield Paragraph(say(" ").join([text, say(ranked)]))
     for noise in comparison.noise_levels:
-        rows = [row for row in comparison.rows_at(noise) if row.finished]
+        rows = comparison.finished_at(noise)
         head = [say("trained with"), *(rows[0].losses if rows else ())]
         text, noise_level = "Mean value on the test {samples} under each loss, {noise}", noise_words(comparison, noise)
         caption = say(text, samples=comparison.samples, noise=noise_level)

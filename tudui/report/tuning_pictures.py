@@ -9,7 +9,7 @@ from tudui.comparison.runs import cell_name
 from tudui.language import say, speaking_in_pictures
 from tudui.report.document import Picture
 from tudui.report.drawing import axis_title, label_ends, new_picture, png, styles_of
-from tudui.report.words import noise_words, title_of_score
+from tudui.report.words import capitalised, noise_words, title_of_score
 from tudui.style import finish
 
 
@@ -38,7 +38,7 @@ def sensitivity_picture(comparison: Comparison, noise: float, name: str) -> Pict
     caption = say(
         "{setting} with {noise}: a dot is a tuning seed, the line their mean, the diamond the chosen value. {lost} At "
         "the best rate before {name} was tuned: {rates}.",
-        setting=name[0].upper() + name[1:], noise=noise_words(comparison, noise), name=name,
+        setting=capitalised(name), noise=noise_words(comparison, noise), name=name,
         rates=say(", ").join(rates), lost=_about_lost_runs(comparison),
     )  # fmt: skip
     return _search_picture(comparison, noise, curves, name=f"sensitivity-{name}", what=name, x=x, caption=caption)

@@ -6,7 +6,17 @@ from tudui.comparison.outcome import Comparison
 from tudui.comparison.variance import IMAGES, REST, Explained
 from tudui.language import say
 from tudui.report.document import Block, Bullets, Heading, Paragraph, Table
-from tudui.report.words import UNKNOWN, counted, from_to, inside, listed, noise_words, number, title_of_score
+from tudui.report.words import (
+    UNKNOWN,
+    capitalised,
+    counted,
+    from_to,
+    inside,
+    listed,
+    noise_words,
+    number,
+    title_of_score,
+)
 
 MOST = 0.8  # the largest components that make up this share are worth repeating
 LITTLE = 0.1  # a source whose interval ends below this share of the sum matters little
@@ -85,7 +95,7 @@ def variance_section(comparison: Comparison) -> Iterator[Block]:
         "component is the mean square of these runs minus the residual: its variance over infinitely many samples. "
         "“{images}” is what other test samples would change equally in every run, “{rest}” what they would change "
         "differently in each run; more seeds lower only the second. With so few runs the intervals are wide.",
-        runs=counted(runs, "run"), images=say(IMAGES).capitalize(), rest=say(REST),
+        runs=counted(runs, "run"), images=capitalised(say(IMAGES)), rest=say(REST),
     )  # fmt: skip
     yield Paragraph(text)
     yield from (variance_table(comparison, noise) for noise in comparison.noise_levels)

@@ -96,6 +96,11 @@ def listed(words: Sequence[str]) -> str:
     return say(" and ").join(part for part in (say(", ").join(words[:-1]), words[-1]) if part)
 
 
+def capitalised(text: str) -> str:
+    """Return a text that begins with a capital letter; the rest stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def level_name(comparison: Comparison) -> str:
     """Return what the levels of a comparison are, in the singular."""
     return say("share of outliers") if comparison.task.kind == "numbers" else say("noise level")
