@@ -85,7 +85,7 @@ reference: tools  ## write docs/configuration.md, docs/commands.md, the picture 
 linkcheck: reference  ## check the links to other sites; needs the network
 	$(BIN)/sphinx-build --quiet -b linkcheck docs docs/_build/linkcheck
 
-pictures: tools  ## run the commands that the pages show again, half an hour: outputs, and every picture; needs chromedriver
+pictures: notebook  ## run the commands that the pages show again, half an hour: outputs, and every picture; needs chromedriver
 	$(BIN)/python scripts/make_docs.py
 	TUDUI_SCREENSHOTS=$(CURDIR)/docs/pictures $(BIN)/pytest -m slow tests/test_dashboards.py
 

@@ -171,13 +171,13 @@ def test_a_dry_run_says_what_would_be_done_and_how_long_it_takes(tudui):
     assert answer.code == 0, answer.err
     assert "probability_mae: l1, recipe form (input probabilities, true_class_weight 1.0)" in answer.out
     assert "60 runs" in answer.out  # 2 losses, 2 noise levels, 5 seeds and 5 rates with 2 each
-    assert "; more runs if a best rate is the lowest or highest" in answer.out
+    assert "; more if the best rate of a loss is the lowest or the highest that was tried" in answer.out
     assert not Path("runs").exists()
 
 
 def test_a_dry_run_counts_every_run_if_rates_past_the_ends_are_counted_or_none_is_tried(tudui):
     for flags in (("--lr", "same"), ("--losses", "huber,mse", "--tune", "lr,loss.delta")):
-        assert "more runs" not in tudui("compare-losses", "--dry-run", *flags).out
+        assert "; more" not in tudui("compare-losses", "--dry-run", *flags).out
 
 
 def test_a_dry_run_does_no_sink_that_may_write_elsewhere_and_needs_no_temporary_folder(tudui, tmp_path, monkeypatch):

@@ -386,7 +386,7 @@ def test_what_was_not_held_equal_is_said(compared):
         ({0: ["nothing"]}, "No verdict: no seed finished with both ce and another loss."),
         (
             {0: OPEN, 0.4: OPEN},
-            "At every level of label noise, undecided: no other loss is shown to be better than ce.",
+            "At every noise level, undecided: no other loss is shown to be better than ce.",
         ),
         (
             {0: OPEN, 0.4: ["better"], 0.6: ["better"]},
@@ -411,6 +411,9 @@ def test_what_is_known_of_losses_is_said_of_the_baseline_and_of_those_that_are_b
     known = {name: loss_specs()[variants[name].name].robust_to for name in ("ce", "v0", "v2")}
     _, losses = reasons(made)
     assert losses.items == [f"{name} is robust to {what}." for name, what in known.items()]
+    for name in ("l1", "mse", "huber"):  # what is known of residuals is not true of probabilities
+        variants["v3"] = loss_specs()[name].parameters(input="probabilities")
+        assert [*reasons(made)][1] == losses
     assert [*reasons(saying("not_distinguishable", "equivalent", "identical"))] == []
 
 

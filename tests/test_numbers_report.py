@@ -212,3 +212,23 @@ def test_all_warnings_are_one_box_below_verdicts_and_tables(number, rows):
         assert html(blocks).count('class="notice"') == len(places)
         assert all(html(blocks).count(f"<li>{text}.</li>") == 1 for text in texts)
         assert sum(line.startswith("> - ") for line in markdown(blocks).splitlines()) == number
+
+
+def test_a_loss_that_did_not_start_as_the_others_is_one_of_the_warnings(rows):
+    comparison = replace(read_comparison(rows), hashes={"0": {"labels": ["a", "b"]}})
+    (box,) = (block for block in report_of(comparison) if isinstance(block, Notice))
+    assert [*box.items][-1].startswith("NOT equal")
+    assert "targets (the outliers too)" in [*box.items][-1]
+
+
+def test_column_names_are_no_markup(tudui):
+    """The margins of two noise levels differ, so the rule of the verdicts names the column."""
+    lines = ["a,weight [/kg],height [red]", *(f"{n},{n % 7},{n % 5}" for n in range(120))]
+    Path("own.csv").write_text("\n".join(lines) + "\n")
+    data = ("--data", "table:own.csv", "--target", "weight [/kg],height [red]", "--outliers", "0,0.2")
+    answer = tudui("compare-losses", *data, "--losses", "mse,l1", "--seeds", "2", "-e", "1", "--lr", "same",
+                   "--metric", "absolute_error.weight-kg-", "--set", "log.sinks=[]", "--out", "out")  # fmt: skip
+    assert answer.code == 0, answer.err
+    assert "weight [/kg]" in answer.out.replace("\n", " ")
+    trained = tudui("train", *data[:4], "-e", "1", "--run-dir", "run", "--set", "log.sinks=[]")
+    assert trained.code == 0, trained.err

@@ -161,9 +161,18 @@ def test_a_dry_run_estimates_every_problem(tudui):
     assert found["seconds"] >= sum(one["seconds"] for one in found["problems"].values()) > 0
     assert {tuple(rate) for one in found["problems"].values() for rate in one["rates"].values()} == {(0.05,)}
     assert "linear-digits: 6 runs" in answer.err
-    assert "more runs" not in answer.err
-    assert "; more runs if a best rate is" in tudui("compare-losses", *GRID, "--lr", "tuned", "--dry-run").out
+    assert "; more" not in answer.err
+    assert "; more if the best rate" in tudui("compare-losses", *GRID, "--lr", "tuned", "--dry-run").out
     assert not Path(found["folder"]).exists()
+
+
+def test_a_dry_run_of_a_grid_names_folds_and_the_kind_of_noise(tudui):
+    flags = ("--set", "data.folds=2", "--set", "data.noise_kind=asymmetric", "--label-noise", "0.4", "--dry-run")
+    answer = tudui("compare-losses", *GRID, *flags)
+    assert answer.code == 0, answer.err
+    (equal,) = (line for line in answer.out.splitlines() if line.startswith("equal"))
+    assert "2 folds each" in equal
+    assert "wrong labels asymmetric, level 0.4" in equal
 
 
 # the runs
