@@ -227,7 +227,7 @@ def test_the_chinese_of_a_warning_puts_in_its_values(section):
             "train.clip，或别的损失函数（6 次运行中有 2 次）",
         ),
         (
-            "on the 1,000 test images, never predicted: cat, test and 3 more",
+            "on the 1,000 test images, classes never predicted: cat, test and 3 more",
             "在 1,000 个测试样本上，从未预测出的类别：cat, test，另有 3 个",
         ),
         (

@@ -603,7 +603,7 @@ def test_classes_that_are_never_predicted_are_named_at_the_end(unequal_folders, 
     assert lacking
     named = ", ".join(["nine", "one", "seven"][number] for number in lacking)
     (said,) = (event["message"] for event in record(Path("run")) if "never predicted" in event.get("message", ""))
-    assert said == f"on the 13 test images, never predicted: {named}"
+    assert said == f"on the 13 test images, classes never predicted: {named}"
     assert said in " ".join(answer.out.split())
 
 

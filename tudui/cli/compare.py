@@ -265,5 +265,5 @@ def _show_report(found: "Report | ProblemsReport", console: "Console", *, json: 
     with speaking(found.language):
         terminal(found, console)
         console.print(where(found), markup=False, soft_wrap=True)
-    if (found.folder / "tensorboard").is_dir():
-        show_tensorboard(found.folder, console)
+        if (found.folder / "tensorboard").is_dir():
+            show_tensorboard(found.folder, console)

@@ -11,6 +11,7 @@ from tudui.cli.flags import Asked, JsonOption, configured, show
 from tudui.cli.printing import print_json
 from tudui.errors import Diverged, UsageError
 from tudui.invocation import is_first_process, tudui_command
+from tudui.language import say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -163,11 +164,13 @@ def _show_result(config: "Config", result: "RunResult", console: "Console") -> N
         place = "inside" if low <= accuracy <= high else "below" if accuracy < low else "above"
         console.print(f", {place} the measured band of this config, {100 * low:.1f} to {100 * high:.1f} %", end="")
     console.print()
+    if pictures := sorted(path.name for path in result.run_dir.glob(f"*.{config.log.pictures}")):
+        console.print(f"pictures in {result.run_dir}: {', '.join(pictures)}", markup=False, soft_wrap=True)
     if "tensorboard" in config.log.sinks:
         show_tensorboard(result.run_dir, console)
 
 
 def show_tensorboard(folder: Path, console: "Console") -> None:
     """Print the command that opens TensorBoard on a folder."""
-    text = f"open it in TensorBoard: {tudui_command()} tensorboard {shlex.quote(str(folder))}"
-    console.print(text, markup=False, soft_wrap=True)
+    command = f"{tudui_command()} tensorboard {shlex.quote(str(folder))}"
+    console.print(say("open it in TensorBoard: {command}", command=command), markup=False, soft_wrap=True)

@@ -21,6 +21,7 @@ from tudui.tasks import Metric, metric_named
 from tudui.tasks.classes import confusion_from, confusion_rows
 
 SECOND = {"absolute_error": "squared_error", "squared_error": "absolute_error"}  # metric, and the one beside it
+MOST_CELLS = 6  # that a warning names
 LABELS = ("clean", "flipped")  # of training images: right ones, and those made wrong on purpose
 FEWEST_OF_CLASS = 10  # test images
 
@@ -61,9 +62,16 @@ def _by_second_metric(found: Comparison) -> Comparison:
 
 
 def _warnings(records: Sequence[RunRecord]) -> list[str]:
-    """Return the runs' warnings and differences in versions and hardware, each with its number of runs."""
-    counts = Counter(message for record in records for message in dict.fromkeys(record.warnings))
-    notes = [f"{message} ({count} of {len(records)} runs)" for message, count in counts.items()]
+    """Return the runs' warnings, each with its runs, and differences in versions and hardware."""
+    found: dict[str, Counter[str]] = {}
+    for record in records:
+        for message in dict.fromkeys(record.warnings):
+            found.setdefault(message, Counter())[record.planned.cell] += 1
+    notes = []
+    for message, cells in found.items():
+        named = ", ".join(f"{cell} {number}" for cell, number in cells.items())
+        where = f": {named}" if cells.total() < len(records) and len(cells) <= MOST_CELLS else ""
+        notes.append(f"{message} ({cells.total()} of {len(records)} runs{where})")
     for what in ("versions", "hardware"):
         kinds = Counter(
             json.dumps(record.result.model_dump(include={what})[what], sort_keys=True) for record in records

@@ -45,8 +45,7 @@ class Row:
     @property
     def name(self) -> str:
         """A readable name, for example `gce-noise20`."""
-        outliers = self.runs[0].planned.config.data.outliers
-        return cell_name(self.variant, self.label_noise, "outliers" if outliers else "noise")
+        return self.runs[0].planned.cell
 
     @property
     def learning_rate(self) -> float:

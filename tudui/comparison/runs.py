@@ -26,6 +26,11 @@ class PlannedRun:
     config: Config
 
     @property
+    def cell(self) -> str:
+        """A readable name of its loss and noise level, for example `gce-noise20`."""
+        return cell_name(self.variant, self.label_noise, "outliers" if self.config.data.outliers else "noise")
+
+    @property
     def seed(self) -> int:
         """The run's seed."""
         return self.config.seed

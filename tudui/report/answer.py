@@ -6,7 +6,7 @@ from itertools import groupby
 from matplotlib.ticker import MaxNLocator
 
 from tudui.comparison.outcome import Comparison, Pair, Row
-from tudui.comparison.statistics import ALPHA
+from tudui.comparison.statistics import ALPHA, Difference
 from tudui.comparison.verdict import Verdict
 from tudui.config.loss_spec import LossSpec, loss_specs
 from tudui.language import say, say_recorded
@@ -179,6 +179,9 @@ def _axis(comparison: Comparison, noise: float) -> Axis | None:
         baseline=comparison.baseline,
         margin=words.margin_words(comparison, margin),
     )
+    ends = [pair.interval for pair in found if pair.interval]
+    if any(scale * start < low or scale * end > high for start, end in ends):
+        title = say("{title}; {arrows}: beyond the axis", title=title, arrows="◂ ▸")
     texts = [f"{tick:+g}".replace("-", "−") if tick else "0" for tick in ticks]
     return Axis(low, high, scale * margin, list(zip(ticks, texts, strict=True)), title)
 
@@ -202,15 +205,23 @@ def _claim(comparison: Comparison, row: Row) -> Claim:
     found, ends = pair.found, None
     difference = UNKNOWN
     if found:
-        difference = words.difference(found.difference, unit, unit.fewer)
+        digits = _digits(found, unit)
+        difference = words.difference(found.difference, unit, digits)
         ends = (unit.scale * found.difference,) * 3
         if found.interval:
-            difference += f" ({words.between(found.interval, unit, unit.fewer, signed=True)})"
+            difference += f" ({words.between(found.interval, unit, digits, signed=True)})"
             low, high = found.interval
             ends = (unit.scale * low, unit.scale * found.difference, unit.scale * high)
     needed = [say("a verdict needs {what}", what=one) for one in words.settling(comparison, pair)[:1]]
     notes += [*words.small(comparison, pair), *_corrected(pair), *needed]
     return Claim(row.variant, words.verdict_name(pair.verdict), pair.verdict, difference, mean, notes, ends)
+
+
+def _digits(found: Difference, unit: Unit) -> int:
+    """Return fewer digits than usual, unless a number that is not 0 would then be shown as 0."""
+    numbers = (found.difference, *(found.interval or ()))
+    hidden = any(number and not float(f"{unit.scale * number:.{unit.fewer}f}") for number in numbers)
+    return unit.digits if hidden else unit.fewer
 
 
 def _corrected(pair: Pair) -> list[str]:

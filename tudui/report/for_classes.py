@@ -13,7 +13,7 @@ from tudui.events import MOST_PAIRS, WrongLabels
 from tudui.language import say, speaking_in_pictures
 from tudui.report.document import Block, Code, Folded, Gallery, Heading, Paragraph, Picture, Table, gallery
 from tudui.report.drawing import HEIGHT, legend_below, new_picture, png, styles_of
-from tudui.report.words import UNKNOWN, noise_words, number
+from tudui.report.words import UNKNOWN, counted, noise_words, number
 from tudui.sinks.pictures import NOTES, confusion_picture
 from tudui.style import finish
 from tudui.tasks.classes import ACCURACY
@@ -187,9 +187,10 @@ def confusion_pictures(comparison: Comparison, noise: float) -> list[Picture]:
     for row in comparison.rows_at(noise):
         if not row.finished:
             continue
-        file = BytesIO()
+        file, seeds = BytesIO(), counted(len(row.finished), "seed")
         with speaking_in_pictures():
-            notes = [say(note) for note in NOTES]
+            head = say("{name}, {noise}", name=row.variant, noise=noise_words(comparison, noise))
+            notes = [say("{name}: {text}", name=head, text=seeds), *(say(note) for note in NOTES)]
         Image.fromarray(confusion_picture(row.details["confusion"], comparison.task.names, notes)).save(file, "png")
         where = say("{name}, {noise}", name=row.variant, noise=noise_words(comparison, noise))
         alt = say("Confusion matrix of {what}.", what=where)

@@ -131,7 +131,9 @@ def learning_picture(comparison: Comparison, noise: float) -> Picture | None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     with speaking_in_pictures():
         y = axis_title(say("validation {metric}", metric=title_of_score(first)), first.unit)
-        finish(axes, title=noise_words(comparison, noise), x=say("epoch"), y=y)
+        title = noise_words(comparison, noise)
+        title = say("{noise}, in validation too", noise=title) if noise else title
+        finish(axes, title=title, x=say("epoch"), y=y)
     label_ends(axes, {style: (epochs[-1], scores[:, -1].mean()) for style, (epochs, scores) in curves.items()})
     about = {"noise": noise_words(comparison, noise), "metric": title_of_score(first)}
     text = "Learning curves with {noise}: validation {metric} over the epochs, for {losses}."

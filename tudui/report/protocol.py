@@ -43,10 +43,17 @@ def rates_words(comparison: Comparison) -> str:
     plan, first = comparison.plan.comparison, comparison.task.metrics[0]
     if plan.lr == "same":
         return say("Also equal: the learning rate, which suits some losses better than others.")
-    sentences = [say("Not equal: the learning rate.")]
+    several = len({row.learning_rate for row in comparison.rows}) > 1
+    sentences = [say("Not equal: the learning rate.") if several else say("Also equal: the learning rate.")]
     if plan.lr == "recipe":
-        text = "Each loss has its recipe rate, which was chosen earlier on validation samples."
-        return say(" ").join([*sentences, say(text)])
+        sentences.append(say("Each loss has its recipe rate, which was chosen earlier on validation samples."))
+        if any(comparison.noise_levels):
+            text = (
+                "These rates were measured on right targets; with wrong ones others may be much better, and that can "
+                "change the verdict: --lr tuned chooses a rate for each loss and {level}."
+            )
+            sentences.append(say(text, level=level_name(comparison)))
+        return say(" ").join(sentences)
     text = "For each loss and {level}, the best of {rates} was chosen by validation {metric}, with {seeds} each."
     sentences.append(
         say(
@@ -60,6 +67,7 @@ def rates_words(comparison: Comparison) -> str:
     elif further:
         text = "If the best rate was at an end, rates beyond it were tried too ({rates}; the pictures show which)."
         sentences.append(say(text, rates=_rates(further)))
+    sentences.append(say("Intervals and p values take what was chosen as fixed."))
     return say(" ").join(sentences)
 
 

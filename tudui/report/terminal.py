@@ -85,7 +85,7 @@ def _print_verdicts(comparison: Comparison, noise: float, console: Console, *, p
     table.add_column(verdict, no_wrap=True)
     table.add_column(loss, overflow="fold", min_width=6)
     tuned = comparison.plan.comparison.tuned_parameters
-    heads = ("\n".join(wrap(difference, INTERVAL)), say("p Holm"), "\n".join(wrap(mean, NARROW)), say("rate"), *tuned)
+    heads = (_in_lines(difference, INTERVAL), say("p Holm"), _in_lines(mean, NARROW), say("rate"), *tuned)
     for head in heads:
         table.add_column(escape(head), justify="right", no_wrap=True)
     for row, claim in zip(comparison.rows_at(noise), found.claims, strict=True):
@@ -100,6 +100,11 @@ def _print_verdicts(comparison: Comparison, noise: float, console: Console, *, p
         if claim.notes:
             text = say("{name}: {text}", name=claim.name, text=say("; ").join(claim.notes))
             console.print(escape(text), style="dim")
+
+
+def _in_lines(head: str, width: int) -> str:
+    """Return a heading in lines of this width; a percent sign stays with its number."""
+    return "\n".join(wrap(head.replace(" %", "\N{NO-BREAK SPACE}%"), width)).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def terminal_of_problems(problems: Problems, console: Console) -> None:

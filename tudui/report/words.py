@@ -277,7 +277,7 @@ def needed(comparison: Comparison, noise: float) -> str:
 def settling(comparison: Comparison, pair: Pair) -> list[str]:
     """Return for each size of a true difference the seeds, or the test images, that show it."""
     parts = []
-    for need in pair.needed:
+    for need in sorted(pair.needed, key=lambda need: need.seeds is None):  # what more seeds can show comes first
         size = margin_words(comparison, need.difference)
         if need.seeds is None:
             samples = test_samples(comparison, need.samples)

@@ -86,10 +86,14 @@ def confusion_picture(
         if side >= 30 and share:
             text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
             draw.text((x + side / 2 - 1, y + side / 2 - 1), text, "white" if share > 0.5 else INK, font, "mm")
+    upright = longest - 16 <= side - 4
     for row, name in enumerate(classes if side >= 10 else ()):
-        shown = fit(draw, name, font, margin - 12)
-        draw.text((margin - 8, margin + row * side + side / 2), shown, INK, font, "rm")
-        vertical(canvas, shown, font, INK, x=margin + row * side + side // 2, y=margin - 6)
+        shown, middle = fit(draw, name, font, margin - 12), margin + row * side + side / 2
+        draw.text((margin - 8, middle), shown, INK, font, "rm")
+        if upright:
+            draw.text((middle, margin - 8), shown, INK, font, "ms")
+        else:
+            vertical(canvas, shown, font, INK, x=int(middle), y=margin - 6)
     for line, note in enumerate(notes):
         draw.text((min(margin, width - 8 - draw.textlength(note, small)), size + 4 + 26 * line), note, FAINT, small)
     return np.asarray(canvas)

@@ -266,7 +266,7 @@ class Classes:
         _, true, predicted = _counts(outputs, targets)
         names = [self.names[number] for number in ((true > 0) & (predicted == 0)).nonzero()[:, 0].tolist()]
         more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-        return f"never predicted: {', '.join(names[:MOST_NAMED])}{more}" if names else None
+        return f"classes never predicted: {', '.join(names[:MOST_NAMED])}{more}" if names else None
 
     def words(self, outputs: "Tensor", top: int) -> list[tuple[tuple[str, float], ...]]:
         """Return the likeliest classes of each row with their probabilities, highest first."""
