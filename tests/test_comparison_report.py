@@ -407,13 +407,15 @@ def test_the_advice(levels, says, saying):
 def test_what_is_known_of_losses_is_said_of_the_baseline_and_of_those_that_are_better_or_worse(saying):
     made = saying("better", "not_distinguishable", "worse", "better")
     variants = made.plan.comparison.variants
+    variants |= {"v0": loss_specs()["gce"].parameters(), "v2": loss_specs()["focal"].parameters()}
     variants["v3"] = LossParameters(name="net.py:mine")  # of which nothing is known
     known = {name: loss_specs()[variants[name].name].robust_to for name in ("ce", "v0", "v2")}
     _, losses = reasons(made)
     assert losses.items == [f"{name} is robust to {what}." for name, what in known.items()]
-    for name in ("l1", "mse", "huber"):  # what is known of residuals is not true of probabilities
-        variants["v3"] = loss_specs()[name].parameters(input="probabilities")
-        assert [*reasons(made)][1] == losses
+    for name in ("l1", "mse", "huber"):  # what is known of residuals is of numbers
+        for settings in ({}, {"input": "probabilities"}):
+            variants["v3"] = loss_specs()[name].parameters(**settings)
+            assert [*reasons(made)][1] == losses
     assert [*reasons(saying("not_distinguishable", "equivalent", "identical"))] == []
 
 

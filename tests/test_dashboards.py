@@ -127,7 +127,7 @@ def test_scalars_are_grouped_and_overlay_the_runs(runs):
 def test_custom_scalars_show_loss_and_gradients_of_all_layers(runs):
     runs.open("custom_scalars", height=1800)
     scores = [f"{split} {name}" for name in ("loss", "accuracy") for split in ("training", "validation")]
-    others = ["norm of the whole gradient", "learning rate", *(f"{layer}.weight" for layer in LAYERS)]
+    others = ["norm of the whole gradient", "learning rate", *LAYERS]
     one_per_run = dict.fromkeys([*scores, *others], 2)
     runs.wait(one_per_run, runs.curves)
     runs.wait(one_per_run, lambda: runs.colours("tf-custom-scalar-multi-line-chart-card", "title"))
@@ -230,7 +230,7 @@ def test_a_comparison_has_a_colour_per_loss_and_its_means_first(comparison):
     comparison.picture("comparison")
     comparison.open("custom_scalars")
     comparison.wait("losses compared: means over the seeds", lambda: next(iter(comparison.groups()), None))
-    titles = ["validation accuracy", "norm of the whole gradient", *(f"{layer}.weight" for layer in LAYERS)]
+    titles = ["validation accuracy", "norm of the whole gradient", *LAYERS]
     means = dict.fromkeys(titles, len(CELLS))
     comparison.wait(means, lambda: dict(list(comparison.curves().items())[: len(means)]))
     drawn = dict(comparison.colours("tf-custom-scalar-multi-line-chart-card", "title"))

@@ -45,7 +45,7 @@ REPORT = ROOT / "tudui" / "report"
 # neither names nor figures of a comparison: terms that Chinese papers write so, names of people, files and flags
 KEPT = {
     *("Holm", "sha", "NLL", "ECE", "RMSE", "nat", "logits", "comparison", "tune", "values", "json", "seeds"),
-    *("Clopper", "Pearson", "Hartung", "Knapp", "hot", "onehot"),
+    *("lr", "tuned", "Clopper", "Pearson", "Hartung", "Knapp", "hot", "onehot"),
 }
 
 

@@ -10,7 +10,10 @@ from tests.conftest import compare_losses
 from tests.test_browser import SIZES, show
 from tudui.blocks import charted, title_of
 from tudui.comparison.compare import read_comparison
+from tudui.comparison.verdict import Verdict
+from tudui.config.loss_spec import loss_specs
 from tudui.report import Report, for_numbers, write_report
+from tudui.report.answer import reasons
 from tudui.report.content import report_of, summary_of
 from tudui.report.document import Forest, Notice, Paragraph, Table, pictures_of
 from tudui.report.html import html
@@ -219,6 +222,14 @@ def test_a_loss_that_did_not_start_as_the_others_is_one_of_the_warnings(rows):
     (box,) = (block for block in report_of(comparison) if isinstance(block, Notice))
     assert [*box.items][-1].startswith("NOT equal")
     assert "targets (the outliers too)" in [*box.items][-1]
+
+
+def test_what_is_known_of_residuals_is_said_of_numbers(rows):
+    comparison = read_comparison(rows)
+    better = tuple(replace(pair, verdict=Verdict.BETTER) for pair in comparison.pairs)
+    _, losses = reasons(replace(comparison, pairs=better))
+    known = {name: loss_specs()[name].robust_to for name in ("mse", "l1", "huber")}
+    assert losses.items == [f"{name} is robust to {what}." for name, what in known.items()]
 
 
 def test_column_names_are_no_markup(tudui):

@@ -153,7 +153,7 @@ MSE = _spec(
     MseParameters,
     title="squared error (MSE, L2, Brier score on probabilities)",
     formula="r², r = output - target",
-    robust_to="nothing: the gradient grows with the residual; for classes (targets 0 and 1) residuals stay small",
+    robust_to="nothing: the gradient grows with the residual",
     source="torch.nn.functional.mse_loss; on logits: Hui, Belkin 2020",
 )
 

@@ -65,9 +65,9 @@ def reasons(comparison: Comparison) -> Iterator[Block]:
     known = {}
     for variant, parameters in comparison.plan.comparison.variants.items():
         spec = loss_specs().get(parameters.name)
-        if getattr(parameters, "input", "") == "probabilities" or variant not in {*decided, comparison.baseline}:
-            continue  # after a softmax, what is said of residuals is not true
-        if spec and spec.robust_to != LossSpec.robust_to:
+        if spec is None or spec.robust_to == LossSpec.robust_to or variant not in {*decided, comparison.baseline}:
+            continue
+        if comparison.task.kind == "numbers" or "numbers" not in spec.tasks:  # what is said of residuals is of numbers
             known[variant] = say("{loss} is robust to {what}.", loss=variant, what=say(spec.robust_to))
     if decided & known.keys():
         yield Paragraph(say("Possible reasons, which the comparison does not test:"))
