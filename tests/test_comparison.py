@@ -790,3 +790,13 @@ def test_a_run_that_lost_its_checkpoints_and_predictions_keeps_its_result(tudui)
     before = (run / "result.json").read_bytes()
     assert tudui(*command).code == 5
     assert (run / "result.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(("data", "ends"), [("diabetes", r"absolute error \d+\.\d"), ("digits", r"accuracy \d+\.\d %")])
+def test_the_progress_of_a_run_has_its_score_in_its_unit(data, ends):
+    settings = ("data.name={}", "train.epochs=1", "comparison.seeds=1", "comparison.variants=[mse]", "log.sinks=[]")
+    plan, seen = load_plan(None, [parse_set(setting.format(data)) for setting in settings]), []
+    compare(plan, Path("seen"), executor="stacked", jobs=1, listener=seen.append, command="")
+    shown = {progress.validation for progress in seen} - {""}
+    assert shown
+    assert all(re.fullmatch(ends, text) for text in shown)

@@ -37,11 +37,11 @@ class Curve:
         return self.chosen in (self.rates[0], self.rates[-1])
 
 
-def curve_values(curve: Curve, first: str) -> dict[str, Any]:
-    """Return a search as plain values; `first` is the name of the metric of its scores."""
+def curve_values(curve: Curve, first: str, word: str) -> dict[str, Any]:
+    """Return a search as plain values; `first` is the metric of its scores, `word` what its name calls the level."""
     values = asdict(curve) | {"parameters": dict(curve.parameters)}
     scores = values.pop("scores")
     for one in values["over"]:
         one[f"validation_{first}"] = one.pop("scores")
-    more = {"name": cell_name(curve.variant, curve.label_noise), "at_the_edge": curve.at_the_edge}
+    more = {"name": cell_name(curve.variant, curve.label_noise, word), "at_the_edge": curve.at_the_edge}
     return values | more | {f"validation_{first}": scores}

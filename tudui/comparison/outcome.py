@@ -190,6 +190,7 @@ class Comparison:
     @property
     def values(self) -> dict[str, Any]:
         """The content of comparison.json: plain values, scores in each metric's own unit (accuracies are fractions)."""
+        first, word = self.task.metrics[0].name, "outliers" if self.task.kind == "numbers" else "noise"
         return {
             "format": FORMAT,
             "command": self.command,
@@ -209,7 +210,7 @@ class Comparison:
             "rows": [self._with_level(_row(row)) for row in self.rows],
             "pairs": [self._with_level(pair_values(pair)) for pair in self.pairs],
             **({"second_metric": self.second._second_values} if self.second else {}),
-            "tuning": [self._with_level(curve_values(curve, self.task.metrics[0].name)) for curve in self.tuning],
+            "tuning": [self._with_level(curve_values(curve, first, word)) for curve in self.tuning],
             "variance": [self._with_level(asdict(one)) for one in self.explained],
             "timing": {
                 "loop_seconds": sum(run.result.timing.seconds for row in self.rows for run in row.runs),

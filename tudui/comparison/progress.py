@@ -74,8 +74,8 @@ class _Display:
         bar, left = ProgressBar(total=self.runs, completed=self.done(), width=30), self.left()
         head.add_row(f"{self.finished()}/{self.runs} runs", bar, f"{left} left" if left else "")
         for seen in [seen for seen in self.latest.values() if not seen.done][:RUNNING_SHOWN]:
-            validation = "" if seen.validation is None else f"validation {100 * seen.validation:.1f} %"
-            rows.add_row("  ", Text(seen.run), f"{100 * seen.fraction:.0f} %", validation)
+            validation = f"validation {seen.validation}" if seen.validation else ""
+            rows.add_row("  ", Text(seen.run), f"{100 * seen.fraction:.0f} %", Text(validation))
         return Group(head, rows)
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from tudui.comparison.runs import PlannedRun
 from tudui.errors import DataError, Interrupted, TuduiError
-from tudui.events import Evaluated, Event, StepEnd
+from tudui.events import Evaluated, Event, RunStarted, StepEnd
 from tudui.record import read_result
 from tudui.run import Job
 from tudui.run_folder import RunFolder
+from tudui.tasks import Metric, task_from
 from tudui.training.device import resolve_machine
 
 PATIENCE = 0.2  # seconds between two looks at other processes
@@ -22,7 +23,7 @@ class Progress:
 
     run: str
     fraction: float
-    validation: float | None = None
+    validation: str = ""  # the latest score, with its name and unit
     done: str = ""  # "finished", "diverged", or "" while it runs
     event: Event | None = None  # what happened, if the caller wants to know of every event
 
@@ -67,15 +68,19 @@ def job_of(run: PlannedRun, folder: Path, listener: Listener, *, events: bool = 
     The listener gets its progress after training steps and validation; with `events`, after every event.
     """
     place, progress = RunFolder(folder / run.name), Progress(run.name, 0.0)
+    metric: Metric | None = None
     place.check_not_begun()
     place.result.unlink(missing_ok=True)  # a run without predictions is ended again
 
     def report(event: Event) -> None:
-        nonlocal progress
+        nonlocal progress, metric
+        if isinstance(event, RunStarted):
+            metric = task_from(event.task, run.name).metrics[0]
         if isinstance(event, StepEnd):
             progress = replace(progress, fraction=event.step / event.steps_planned)
-        elif isinstance(event, Evaluated) and event.split == "validation":
-            progress = replace(progress, validation=next(iter(event.scores.values())))
+        elif metric and isinstance(event, Evaluated) and event.split == "validation":
+            score = metric.unit.text(event.scores[metric.name], metric.unit.fewer)
+            progress = replace(progress, validation=f"{metric.title} {score}")
         elif not events:
             return
         listener(replace(progress, event=event) if events else progress)
