@@ -523,6 +523,13 @@ def test_a_received_warning_without_end_is_quoted(part):
         (["line-fit", "--lr", "0.05", "--losses", "mse"], {"mse", "lr"}),
         (["line-fit", "--csv", "points.csv", "--losses", "l1"], {"l1", "lr", "year", "price", "sign", "autograd"}),
         (["line-fit", "--choose-delta", "0.1,0.5,1,2,5,10"], set()),
+        (["loss", "value", "huber", "-i", "1,2,3", "-t", "1,2,5", "--delta", "2"], {"huber", "delta"}),
+        (["loss", "value", "l1", "-i", ",".join("1" * 40), "-t", ",".join("2" * 40), "-r", "none"], {"l1"}),
+        (["loss", "value", "mse", "-i", "1,2", "-t", "1,4", "-r", "sum"], {"mse"}),
+        (
+            ["loss", "value", "ce", "-i", "1,2;2,0", "-t", "1;0", "--weight", "1,2"],
+            {"ce", "logit", "class", "weights", "torch", "nn", "CrossEntropyLoss"},
+        ),
     ],
 )
 def test_a_command_of_the_lab_in_chinese_has_no_english_and_the_same_numbers(arguments, names, tmp_path, tudui):
