@@ -454,6 +454,14 @@ def test_which_loss_to_choose_has_no_english_and_the_same_figures(options, tudui
     assert values[0] == values[1]
 
 
+@pytest.mark.parametrize(("options", "number"), [([], 3), (["--task", "numbers", "--outliers", "0.2"], 1)])
+def test_the_commands_of_which_loss_to_choose_stay_in_chinese(options, number, tudui):
+    first, second = (tudui("loss", "choose", *options, "--language", one).out for one in ("en", "zh"))
+    commands = [[line for line in text.splitlines() if line.startswith(tudui_command())] for text in (first, second)]
+    assert len(commands[0]) == number
+    assert commands[1] == [f"{command} --language zh" for command in commands[0]]
+
+
 def test_a_plot_of_losses_in_chinese(tudui):
     first, second = (tudui("loss", "plot", "huber", "ce", "--language", one).out for one in ("en", "zh"))
     titles = (
