@@ -37,7 +37,7 @@ def test_the_pictures_hold_what_they_say():
     ):
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("x", "y")
         entries = [text.get_text() for text in axes.get_legend().get_texts()]
-        assert entries[:2] == ["points", "outliers"]
+        assert entries[:2] == ["data points", "outlier points"]
         assert entries[2].startswith("without outliers: slope ")
         assert entries[3:] == [f"{label}: slope {slope:.2f}" for label, slope in zip(labels, slopes, strict=True)]
         points, outliers = axes.get_lines()[:2]

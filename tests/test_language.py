@@ -13,6 +13,7 @@ from string import Formatter
 
 import pytest
 from matplotlib import font_manager
+from matplotlib.text import Text
 
 from tests.conftest import OPEN, PLAN, ROOT, over_levels
 from tests.test_browser import SIZES, show
@@ -28,6 +29,11 @@ from tudui.config.loss_spec import loss_specs
 from tudui.csv_file import SEPARATORS, CsvFile
 from tudui.invocation import tudui_command
 from tudui.lab.advice import ADVICE, WORDS
+from tudui.lab.choice import choose_loss
+from tudui.lab.line_fit import pictures as line_fit
+from tudui.lab.line_fit.choose_delta import choose_delta
+from tudui.lab.line_fit.data import tutorial_data
+from tudui.lab.line_fit.experiment import influence, run_experiment
 from tudui.language import chinese, say, say_recorded, speaking
 from tudui.report import write_report
 from tudui.report.answer import advice, answer
@@ -346,13 +352,13 @@ def test_every_verdict_and_failure_is_in_chinese(saying):
 @pytest.mark.parametrize(
     ("levels", "says"),
     [
-        ({0: ["better"]}, "使用 v0：比 ce 更好，相差 1.0 百分点。"),
-        ({0: ["worse", "better", "better"]}, "使用 v1 或 v2：比 ce 更好，相差 1.0 百分点。"),
-        ({0: OPEN, 0.4: OPEN}, "在每个噪声水平下，尚无定论：没有证据表明其他损失函数比 ce 更好。"),
+        ({0: ["better"]}, "建议使用 v0：比 ce 好 1.0 个百分点。"),
+        ({0: ["worse", "better", "better"]}, "建议使用 v1 或 v2：比 ce 好 1.0 个百分点。"),
+        ({0: OPEN, 0.4: OPEN}, "在各噪声水平下，尚无定论：没有证据表明其他损失函数比 ce 更好。"),
         (
             {0: OPEN, 0.4: ["better"], 0.6: ["better"]},
             "未加入标签噪声时，尚无定论：没有证据表明其他损失函数比 ce 更好。"
-            "从 40 % 标签错误起，使用 v0：比 ce 更好，相差 1.0 百分点。",
+            "从 40 % 的标签有错起，建议使用 v0：比 ce 好 1.0 个百分点。",
         ),
     ],
 )
@@ -448,6 +454,14 @@ def test_which_loss_to_choose_has_no_english_and_the_same_figures(options, tudui
     assert values[0] == values[1]
 
 
+@pytest.mark.parametrize(("options", "number"), [([], 3), (["--task", "numbers", "--outliers", "0.2"], 1)])
+def test_the_commands_of_which_loss_to_choose_stay_in_chinese(options, number, tudui):
+    first, second = (tudui("loss", "choose", *options, "--language", one).out for one in ("en", "zh"))
+    commands = [[line for line in text.splitlines() if line.startswith(tudui_command())] for text in (first, second)]
+    assert len(commands[0]) == number
+    assert commands[1] == [f"{command} --language zh" for command in commands[0]]
+
+
 def test_a_plot_of_losses_in_chinese(tudui):
     first, second = (tudui("loss", "plot", "huber", "ce", "--language", one).out for one in ("en", "zh"))
     titles = (
@@ -508,3 +522,57 @@ def test_a_received_warning_without_end_is_quoted(part):
     with speaking("zh"):
         assert part * 5000 in language.say_recorded(part * 5000)
         language.say_recorded((part * 2000)[: language.LONGEST])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["line-fit"], {"mse", "mae", "huber"}),
+        (["line-fit", "--lr", "0.05", "--losses", "mse"], {"mse", "lr"}),
+        (["line-fit", "--csv", "points.csv", "--losses", "l1"], {"l1", "lr", "year", "price", "sign", "autograd"}),
+        (["line-fit", "--choose-delta", "0.1,0.5,1,2,5,10"], set()),
+        (["loss", "value", "huber", "-i", "1,2,3", "-t", "1,2,5", "--delta", "2"], {"huber", "delta"}),
+        (["loss", "value", "l1", "-i", ",".join("1" * 40), "-t", ",".join("2" * 40), "-r", "none"], {"l1"}),
+        (["loss", "value", "mse", "-i", "1,2", "-t", "1,4", "-r", "sum"], {"mse"}),
+        (
+            ["loss", "value", "ce", "-i", "1,2;2,0", "-t", "1;0", "--weight", "1,2"],
+            {"ce", "logit", "class", "weights", "torch", "nn", "CrossEntropyLoss"},
+        ),
+    ],
+)
+def test_a_command_of_the_lab_in_chinese_has_no_english_and_the_same_numbers(arguments, names, tmp_path, tudui):
+    rows = "".join(f"{year},{2 * year}\n" for year in range(1990, 2000))
+    (tmp_path / "points.csv").write_text(f"year,price\n{rows}")
+    first, second = tudui(*arguments), tudui(*arguments, "--language", "zh")
+    assert second.code == 0
+    assert english_in(second.out + second.err) - names == set()
+    assert numbers_in(first.out + first.err) == numbers_in(second.out + second.err)
+    assert tudui(*arguments, "--json").out == tudui(*arguments, "--language", "zh", "--json").out
+
+
+def texts_of_the_line_fit() -> str:
+    losses, data = [choose_loss("mse"), choose_loss("mae")], tutorial_data(0)
+    found = run_experiment(losses, data, steps=40, rate=0.05)  # mse diverges
+    figures = [
+        line_fit.fits_picture(found),
+        line_fit.losses_picture(found),
+        line_fit.influence_picture(*(influence(losses, data, axis=axis) for axis in ("y", "x"))),
+        line_fit.choose_delta_picture(choose_delta([0.5, 2], data, folds=5, seed=0)),
+    ]
+    legends = [text for figure in figures for legend in figure.legends for text in legend.get_texts()]
+    texts = [text for figure in figures for text in figure.findobj(Text)]
+    return "\n".join(text.get_text() for text in (*texts, *legends))
+
+
+@pytest.mark.parametrize("has_font", [True, False])
+def test_the_pictures_of_the_line_fit_in_chinese(has_font, monkeypatch):
+    monkeypatch.setattr(language, "_has_font", lambda: has_font)
+    english = texts_of_the_line_fit()
+    assert {"slope", "diverged", "moved", "deviation"} < english_in(english)
+    with speaking("zh"):
+        in_chinese = texts_of_the_line_fit()
+    if has_font:
+        assert english_in(in_chinese) == {"mse", "mae"}
+        assert numbers_in(english) == numbers_in(in_chinese)
+    else:
+        assert english == in_chinese

@@ -4,6 +4,7 @@ import os
 import sys
 from typing import IO, TYPE_CHECKING, cast
 
+from tudui.language import say
 from tudui.output import Lasting
 
 if TYPE_CHECKING:
@@ -29,4 +30,4 @@ def note(*texts: str) -> None:
     for text in texts:
         from rich.markup import escape
 
-        console_on(stderr=True).print(f"[yellow]note:[/] {escape(' '.join(text.splitlines()))}")
+        console_on(stderr=True).print(f"[yellow]{say('note: ')}[/]{escape(' '.join(text.splitlines()))}")

@@ -79,7 +79,7 @@ def _print_advice(found: "Advised", *, json: bool) -> None:
     for text in found.notes:
         _print_prose(text)
     _print_prose(say("Test it with this command; add --dry-run to see only how long it takes:"), "bold")
-    print_line(found.command, "cyan")
+    _print_command(found.command)
 
 
 def _print_choice(one: "Choice") -> None:
@@ -104,4 +104,8 @@ def _print_guide(table: "Sequence[Advice]", *, json: bool) -> None:
     print_table((say("your task"), say("losses to try, in this order")), rows, left=2)
     print_line("\n" + say("For the reasons and a command that tests it, say what you have:"), "bold")
     for example in ("--data folder:PATH", "--task classes --label-noise 0.2", "--task numbers --outliers 0.1"):
-        print_line(f"{tudui_command()} loss choose {example}", "cyan")
+        _print_command(f"{tudui_command()} loss choose {example}")
+
+
+def _print_command(command: str) -> None:
+    print_line(say("{command}", command=command), "cyan")  # its Chinese ends with --language zh

@@ -80,6 +80,7 @@ def value(
         str | None, how("NUMBERS", "Class weights, a number for each class, for example 1,1,2.  [default: 1]")
     ] = None,
     settings: Annotated[list[str] | None, choice("KEY=VALUE", SETTING, "--set", "-s")] = None,
+    language: LanguageOption = "en",
     json: JsonOption = False,
 ) -> None:
     """Compute a loss on given numbers: its value, its terms, and the gradient of every input.
@@ -98,14 +99,18 @@ def value(
         overrides.append(Override("loss.class_weights", _weights(weight), f"--weight {weight}"))
     overrides += [parse_set(text) for text in settings or ()]
     found = loss_value(name, inputs, target, overrides, reduction=reduction)
-    if weight is not None and reduction == "mean":
-        note("the mean is over the rows, as in training; torch.nn.CrossEntropyLoss divides by the sum of the weights")
-    if json:
-        values = {**vars(found), "shape": list(found.inputs.shape)}
-        values |= {"input": values.pop("inputs"), "target": values.pop("targets")}
-        print_json(_as_lists(values))
-    else:
-        _print_value(found)
+    with speaking(language):
+        if weight is not None and reduction == "mean":
+            text = (
+                "the mean is over the rows, as in training; torch.nn.CrossEntropyLoss divides by the sum of the weights"
+            )
+            note(say(text))
+        if json:
+            values = {**vars(found), "shape": list(found.inputs.shape)}
+            values |= {"input": values.pop("inputs"), "target": values.pop("targets")}
+            print_json(_as_lists(values))
+        else:
+            _print_value(found)
 
 
 def _weights(text: str) -> list[float]:
@@ -135,17 +140,18 @@ def _print_value(found: "LossValue") -> None:
         else:
             row, column = place
             true = targets[row] == column
-            shown = f"{column} (true)" if true else str(column)
+            shown = say("{column} (true)", column=column) if true else str(column)
             cells = [str(row), shown, f"{inputs[place]:.6g}", f"{found.probabilities[place]:.4f}"]
             term = f"{found.terms[row]:.4f}" if true else ""
         rows.append((*cells, term, f"{found.gradient[place]:.4f}"))
-    print_table((*columns, "term", "gradient"), rows, left=0)
+    print_table([say(column) for column in (*columns, "term", "gradient")], rows, left=0)
     if len(places) > SHOWN:
-        print_line(f"... and {len(places) - SHOWN:,} more; see all with --json")
-    parameters = "".join(f", {key} {value}" for key, value in found.parameters.items() if value not in (None, 0.0))
-    shown = "no reduction" if found.value is None else f"{found.reduction} {found.value:.4f}"
+        print_line(say("... and {number:,} more; see all with --json", number=len(places) - SHOWN))
+    shown = say("no reduction") if found.value is None else f"{say(found.reduction)} {found.value:.4f}"
     name = found.loss.rpartition(":")[0] if "=" in found.loss else found.loss  # without its parameters
-    print_line(f"{name}{parameters}: {shown}", "bold")
+    if words := [f"{key} {value}" for key, value in found.parameters.items() if value not in (None, 0.0)]:
+        name = say("{loss}, {parameters}", loss=name, parameters=say(", ").join(words))
+    print_line(say("{name}: {text}", name=name, text=shown), "bold")
 
 
 @app.command()

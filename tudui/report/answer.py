@@ -142,7 +142,7 @@ def _size(comparison: Comparison, levels: list[float], better: tuple[str, ...]) 
     pairs = [pair for level in levels for pair in comparison.pairs_at(level) if pair.variant in better and pair.found]
     sizes = sorted(abs(pair.found.difference) for pair in pairs if pair.found)
     low, high = (words.number(size, unit, unit.fewer) for size in (sizes[0], sizes[-1]))
-    size = f"{low if low == high else words.from_to(low, high)} {say(unit.difference)}".rstrip()
+    size = words.size_of_difference(low if low == high else words.from_to(low, high), unit)
     if comparison.second is None:
         return size
     return say("{size} ({metric})", size=size, metric=words.title_of_score(comparison.metric))

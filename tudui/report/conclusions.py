@@ -69,7 +69,7 @@ def _mean(problems: Problems, tally: Tally) -> str:
     assert mean is not None
     return say(
         "{size} ({interval}) over {number} problems",
-        size=f"{words.difference(mean.difference, unit)} {say(unit.difference)}".rstrip(),
+        size=words.size_of_difference(words.difference(mean.difference, unit), unit),
         interval=words.between(mean.interval, unit, signed=True),
         number=mean.n,
     )

@@ -81,7 +81,7 @@ def verdicts_by_problem(problems: Problems) -> Iterator[Table]:
             for one in problems.every:
                 pair = next(pair for pair in one.pairs_at(noise) if pair.variant == variant)
                 difference = words.difference(pair.found.difference if pair.found else None, one.metric.unit)
-                size = f"{difference} {say(one.metric.unit.difference)}".rstrip()
+                size = words.size_of_difference(difference, one.metric.unit)
                 cells.append(Judged(size, words.verdict_name(pair.verdict), pair.verdict))
             rows.append(cells)
     heads = [say("loss"), *level, *problems.comparisons]

@@ -33,6 +33,13 @@ def difference(value: float | None, unit: Unit, digits: int | None = None) -> st
     return text.replace("-", "−") if value < 0 else f"+{text}"
 
 
+def size_of_difference(size: str, unit: Unit) -> str:
+    """Return a number, or a range in words, with the unit of differences, for example `1 point` or `3.8 points`."""
+    if unit.difference == "points":
+        return say("{size} point" if size == "1" else "{size} points", size=size)
+    return f"{size} {say(unit.difference)}".rstrip()
+
+
 def between(interval: Interval | None, unit: Unit, digits: int | None = None, *, signed: bool = False) -> str:
     """Return an interval of values, or, if `signed`, of differences."""
     write = difference if signed else number
@@ -154,10 +161,7 @@ def folds(comparison: Comparison) -> Iterator[str]:
 def margin_words(comparison: Comparison, margin: float) -> str:
     """Return the smallest difference that matters, for example `1 point`."""
     unit = comparison.metric.unit
-    size = f"{unit.scale * margin:.3g}"
-    if unit.difference == "points":
-        return say("{size} point" if size == "1" else "{size} points", size=size)
-    return f"{size} {say(unit.difference)}".rstrip()
+    return size_of_difference(f"{unit.scale * margin:.3g}", unit)
 
 
 def margins_words(comparison: Comparison) -> str:
