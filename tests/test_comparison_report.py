@@ -22,6 +22,7 @@ from rich.console import Console
 from tests.conftest import OPEN, PLAN, QUICK_FLAGS, over_levels
 from tudui.comparison import statistics
 from tudui.comparison.compare import read_comparison
+from tudui.comparison.curve import Curve
 from tudui.comparison.pairs import every_pair_of, values_of
 from tudui.comparison.power import Needed
 from tudui.comparison.verdict import Verdict
@@ -30,6 +31,7 @@ from tudui.errors import DataError
 from tudui.files import locked
 from tudui.report import for_classes, side_by_side, terminal, write_report
 from tudui.report.answer import advice, answer, forest, reasons
+from tudui.report.caption import LABEL_NOISE, OUTLIERS
 from tudui.report.document import Forest
 from tudui.report.drawing import _spread, label_ends, new_picture, styles_of
 from tudui.report.html import fragment
@@ -632,6 +634,10 @@ def cells_of(table: str) -> dict[str, list[str]]:
     return {name: cells for name, *cells in rows}
 
 
+def caption_of(text: str) -> str:
+    return text.partition(r"\caption{")[2].partition("}\n")[0]
+
+
 def test_the_latex_table_is_comparison_json(compared, tudui):
     before = {path: path.read_bytes() for path in compared.iterdir() if path.is_file()}
     text = tudui("report", compared, "--latex").out
@@ -648,6 +654,48 @@ def test_the_latex_table_is_comparison_json(compared, tudui):
             assert (float(mean), float(sd)) == (round(100 * row["mean"], 2), round(100 * row["sd"], 2))
             assert (r"\mathbf" in cell) == (name == best)
     assert r"0\,\% & 40\,\%" in text
+
+
+def test_the_latex_caption_has_what_a_reader_needs(compared, angles, tudui):
+    caption = caption_of(latex(read_comparison(compared)))
+    started = json.loads((compared / "runs/ce-seed0/metrics.jsonl").read_text().splitlines()[0])
+    values = values_in(compared)
+    rates = {row["variant"]: row["learning_rate"] for row in values["rows"]}
+    for part in (
+        f"{started['parameters']:,} parameters",
+        LABEL_NOISE["symmetric"],
+        f"{len(values['pairs'])} comparisons with ce",
+        "the 2 pairs of losses in the table",
+        ": 1 point.",
+        *(f"{rate:g} ({name})" for name, rate in rates.items()),
+    ):
+        assert part in caption
+    text = tudui("report", angles, "--latex").out
+    assert r"\label{tab:losses}" in text.partition(r"\caption")[2].partition(r"\begin{tabular}")[0]
+    assert OUTLIERS["shift"].format(size=5) in caption_of(text)
+    assert r": 5 \% of the absolute error of mse." in caption_of(text)
+
+
+def test_the_latex_caption_says_how_rates_were_tuned(compared):
+    comparison = read_comparison(compared)
+    section = comparison.plan.comparison.model_copy(update={"lr": "tuned", "rates": (0.01, 0.02), "family": "level"})
+    searches = {  # rates tried and chosen: one search went past its end, of one the best is still there
+        ("ce", 0): ([0.01, 0.02, 0.05], 0.02), ("mse", 0): ([0.01, 0.02], 0.01),
+    }  # fmt: skip
+    curves = [
+        Curve(variant=name, label_noise=noise, rates=rates, scores=[[]], chosen=chosen)
+        for (name, noise), (rates, chosen) in searches.items()
+    ]
+    tuned = replace(comparison, plan=replace(comparison.plan, comparison=section), tuning=tuple(curves))
+    images = json.loads((compared / "runs/ce-seed0/metrics.jsonl").read_text().splitlines()[0])["images"]
+    caption = caption_of(latex(tuned))
+    for part in (
+        f"2 unreported seeds with {images['validation']} validation images each",
+        "0.01, 0.02.", "too: 0.05.", "Some chosen rates are still at an end",
+        "the 1 comparison with ce at each noise level", "the 1 pair of losses there",
+    ):  # fmt: skip
+        assert part in caption
+    assert "still at an end" not in caption_of(latex(replace(tuned, tuning=tuple(curves[:1]))))
 
 
 def test_the_wide_csv_is_comparison_json(compared, tudui):
@@ -667,7 +715,18 @@ def test_the_wide_csv_is_comparison_json(compared, tudui):
 def test_tables_for_papers_have_the_tuned_settings(compared):
     comparison = read_comparison(compared)
     section = comparison.plan.comparison.model_copy(update={"lr": "tuned", "tune": ("lr", "loss.target_scale")})
-    tuned = replace(comparison, plan=replace(comparison.plan, comparison=section))
+    curves = tuple(
+        Curve(
+            variant=row.variant,
+            label_noise=row.label_noise,
+            rates=[0.005, 0.01, 0.02],
+            scores=[[]],
+            chosen=0.01,
+            runs=28,
+        )
+        for row in comparison.rows
+    )
+    tuned = replace(comparison, plan=replace(comparison.plan, comparison=section), tuning=curves)
     expected = {}  # the rates of both levels, then the scales of both: only mse has one
     for row in values_in(compared)["rows"]:
         expected.setdefault(row["variant"], []).append((row["learning_rate"], row["loss"].get("target_scale")))
