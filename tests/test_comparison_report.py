@@ -23,14 +23,14 @@ from tests.conftest import OPEN, PLAN, QUICK_FLAGS, over_levels
 from tudui.comparison import statistics
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.curve import Curve
-from tudui.comparison.pairs import every_pair_of, values_of
+from tudui.comparison.pairs import every_pair_of, pairs_of, values_of
 from tudui.comparison.power import Needed
 from tudui.comparison.verdict import Verdict
 from tudui.config.loss_spec import LossParameters, loss_specs
 from tudui.errors import DataError
 from tudui.files import locked
 from tudui.report import for_classes, side_by_side, terminal, write_report
-from tudui.report.answer import advice, answer, forest, reasons
+from tudui.report.answer import advice, answer, forest, paper_table, reasons
 from tudui.report.caption import LABEL_NOISE, OUTLIERS
 from tudui.report.document import Forest
 from tudui.report.drawing import _spread, label_ends, new_picture, styles_of
@@ -795,6 +795,41 @@ def test_near_the_best_is_corrected_for_every_two_variants(shift, compared):
     for name, cell in cells.items():
         assert cell.is_best == (name == best)
         assert cell.is_near == (name != best and holm[frozenset((name, best))] >= 0.05)
+
+
+@pytest.mark.parametrize(
+    ("failed", "near"),
+    [([], {"mse", "gce"}), (["gce"], {"mse"}), (["l1"], set()), (["ce"], set())],
+    ids=["none", "another", "best", "baseline"],
+)
+def test_an_unstable_loss_is_never_near_the_best(failed, near, compared):
+    """l1 is the best, nothing is decided; a run of some losses loses a class."""
+    comparison = read_comparison(compared)
+    first, names = comparison.rows[0], ("ce", "mse", "gce", "l1")
+    hits = np.stack([run.predictions["accuracy"] for run in first.runs])
+    rows = []
+    for number, name in enumerate(names):
+        values = hits.copy()
+        values[:, number] = ~values[:, number]  # so that no two are identical
+        runs = [
+            replace(run, predictions={**run.predictions, "accuracy": of_run})
+            for run, of_run in zip(first.runs, values, strict=True)
+        ]
+        score = replace(statistics.summary(values, ACCURACY), mean=0.5 + number / 100)
+        lost = [0] if name in failed else []
+        rows.append(replace(first, variant=name, runs=tuple(runs), lost_class=lost, metrics={"accuracy": score}))
+    section = comparison.plan.comparison.model_copy(
+        update={"variants": dict.fromkeys(names), "label_noise": (0.0,), "margin": 1e-6}
+    )
+    made = replace(comparison, rows=tuple(rows), plan=replace(comparison.plan, comparison=section))
+    made = replace(made, pairs=tuple(pairs_of(section, rows, ACCURACY)))
+    cells = {name: cell for name, (cell,) in table_of(made).items()}
+    assert [name for name, cell in cells.items() if cell.is_best] == ["l1"]
+    assert {name for name, cell in cells.items() if cell.is_near} - {"ce"} == near
+    assert cells["ce"].is_near == (not {"l1", "ce"} & {*failed})
+    assert any(cell.is_unstable for cell in cells.values()) == bool(failed)
+    assert ("not underlined" in caption_of(latex(made))) == bool(failed)
+    assert ("and not unstable" in paper_table(made).caption) == bool(failed)
 
 
 def test_latex_takes_any_text():
