@@ -699,17 +699,32 @@ def test_the_latex_caption_says_how_rates_were_tuned(compared):
 
 
 def test_the_wide_csv_is_comparison_json(compared, tudui):
-    found = {row["loss"]: row for row in csv.DictReader(io.StringIO(tudui("report", compared, "--csv", "wide").out))}
+    found_of = {row["loss"]: row for row in csv.DictReader(io.StringIO(tudui("report", compared, "--csv", "wide").out))}
     values = values_in(compared)
-    verdicts = {(pair["variant"], pair["label_noise"]): pair["verdict"] for pair in values["pairs"]}
+    pairs = {(pair["variant"], pair["label_noise"]): pair for pair in values["pairs"]}
     for row in values["rows"]:
+        pair = pairs.get((row["variant"], row["label_noise"]), {"verdict": "baseline"})
         start = "accuracy" if not row["label_noise"] else "accuracy-noise40"
-        cells = found[row["variant"]]
+        cells = found_of[row["variant"]]
         assert float(cells[start]) == row["metrics"]["accuracy"]["mean"]
         assert float(cells[f"{start}-sd"]) == row["metrics"]["accuracy"]["sd"]
         assert cells[f"{start}-seeds"] == "3"
-        assert cells[f"{start}-verdict"] == verdicts.get((row["variant"], row["label_noise"]), "baseline")
+        assert cells[f"{start}-verdict"] == pair["verdict"]
+        found = [cells[f"{start}-{end}"] for end in ("difference", "low", "high", "p_holm")]
+        low, high = pair.get("interval", ("", ""))
+        assert found == [str(value) for value in (pair.get("difference", ""), low, high, pair.get("p_holm", ""))]
+    for place, start in enumerate(("accuracy", "accuracy-noise40")):
+        for name, cells in table_of(read_comparison(compared)).items():
+            expected = "best" if cells[place].is_best else "not_shown_worse" if cells[place].is_near else ""
+            assert found_of[name][f"{start}-best"] == expected
     assert tudui("report", compared, "--csv", "long").out == (compared / "comparison.csv").read_text()
+
+
+def test_the_wide_csv_of_numbers_has_levels_of_outliers(angles):
+    first, *_ = csv.DictReader(io.StringIO(wide_csv(read_comparison(angles))))
+    levels = {name.partition("-")[2].partition("-")[0] for name in first if name.startswith("absolute_error-")}
+    assert "outliers20" in levels
+    assert not {name for name in first if "noise" in name}
 
 
 def test_tables_for_papers_have_the_tuned_settings(compared):

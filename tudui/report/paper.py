@@ -17,6 +17,9 @@ from tudui.report.tables import chosen_settings
 from tudui.report.words import number, title_of_score
 from tudui.text import csv_name, latex_text
 
+# of the columns of `--csv wide` for a noise level
+ENDS = ("", "-sd", "-seeds", "-best", "-verdict", "-difference", "-low", "-high", "-p_holm")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
@@ -131,26 +134,32 @@ def _latex_cell(cell: Cell, comparison: Comparison) -> str:
 
 
 def wide_csv(comparison: Comparison) -> str:
-    """Return the table as CSV: a row per loss; per noise level mean, deviation, seeds, verdict, and what was tuned."""
+    """Return the table as CSV: a row per loss; per noise level its score, the test of it, and what was tuned."""
     file = StringIO()
     writer = csv.writer(file, lineterminator="\n")
     levels, plan = comparison.noise_levels, comparison.plan.comparison
-    names = [cell_name(comparison.metric.name, noise) for noise in levels]
-    columns = [f"{name}{end}" for name in names for end in ("", "-sd", "-seeds", "-best", "-verdict")]
+    word = "outliers" if comparison.task.kind == "numbers" else "noise"
     tuned = ["learning_rate", *(OF_LOSS + name for name in plan.tuned_parameters)] if plan.lr == "tuned" else []
-    writer.writerow(["loss", *columns, *(cell_name(name, noise) for name in tuned for noise in levels)])
-    settings = {(row.variant, row.label_noise): _settings(row, plan.tuned_parameters) for row in comparison.rows}
+    names = [cell_name(comparison.metric.name, noise, word) for noise in levels]
+    settings = [cell_name(name, noise, word) for name in tuned for noise in levels]
+    writer.writerow(["loss", *(f"{name}{end}" for name in names for end in ENDS), *settings])
+    chosen = {(row.variant, row.label_noise): _settings(row, plan.tuned_parameters) for row in comparison.rows}
     for variant, cells in table_of(comparison).items():
         values = [value for cell in cells for value in _csv_cells(cell)]
-        values += [settings[variant, noise].get(name) for name in tuned for noise in levels]
+        values += [chosen[variant, noise].get(name) for name in tuned for noise in levels]
         writer.writerow([csv_name(variant), *values])
     return file.getvalue()
 
 
 def _csv_cells(cell: Cell) -> Iterator[object]:
+    """Yield a value for each of ENDS."""
     yield from (None, None, 0) if cell.score is None else (cell.score.mean, cell.score.sd, cell.score.n)
-    yield "best" if cell.is_best else "near" if cell.is_near else ""
+    yield "best" if cell.is_best else "not_shown_worse" if cell.is_near else ""
     yield cell.pair.verdict.value if cell.pair else "baseline"
+    found = cell.pair.found if cell.pair else None
+    yield found and found.difference
+    yield from (found and found.interval) or (None, None)
+    yield cell.pair and cell.pair.p_holm
 
 
 def _settings(row: Row, parameters: Sequence[str]) -> dict[str, float]:
