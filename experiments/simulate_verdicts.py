@@ -213,7 +213,7 @@ def tables_of(name: str, drawn: Drawn) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def show(tables: dict[str, list[dict[str, Any]]], console: Console) -> None:
-    """Print every table; shares in percent."""
+    """Print every table; shares in percent, mean numbers of seeds as they are."""
     for title, rows in tables.items():
         table = Table(*rows[0], title=title)
         for row in rows:
@@ -224,7 +224,7 @@ def show(tables: dict[str, list[dict[str, Any]]], console: Console) -> None:
 def _cell(name: str, value: Any) -> str:
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.1f}" if name.startswith("seeds") else f"{100 * value:.1f}"
+    return f"{value:.1f}" if name.startswith("seeds, ") else f"{100 * value:.1f}"
 
 
 def main(

@@ -22,14 +22,16 @@ from rich.console import Console
 from tests.conftest import OPEN, PLAN, QUICK_FLAGS, over_levels
 from tudui.comparison import statistics
 from tudui.comparison.compare import read_comparison
-from tudui.comparison.pairs import every_pair_of, values_of
+from tudui.comparison.curve import Curve
+from tudui.comparison.pairs import every_pair_of, pairs_of, values_of
 from tudui.comparison.power import Needed
 from tudui.comparison.verdict import Verdict
 from tudui.config.loss_spec import LossParameters, loss_specs
 from tudui.errors import DataError
 from tudui.files import locked
 from tudui.report import for_classes, side_by_side, terminal, write_report
-from tudui.report.answer import advice, answer, forest, reasons
+from tudui.report.answer import advice, answer, forest, paper_table, reasons
+from tudui.report.caption import LABEL_NOISE, OUTLIERS
 from tudui.report.document import Forest
 from tudui.report.drawing import _spread, label_ends, new_picture, styles_of
 from tudui.report.html import fragment
@@ -634,6 +636,10 @@ def cells_of(table: str) -> dict[str, list[str]]:
     return {name: cells for name, *cells in rows}
 
 
+def caption_of(text: str) -> str:
+    return text.partition(r"\caption{")[2].partition("}\n")[0]
+
+
 def test_the_latex_table_is_comparison_json(compared, tudui):
     before = {path: path.read_bytes() for path in compared.iterdir() if path.is_file()}
     text = tudui("report", compared, "--latex").out
@@ -652,24 +658,92 @@ def test_the_latex_table_is_comparison_json(compared, tudui):
     assert r"0\,\% & 40\,\%" in text
 
 
-def test_the_wide_csv_is_comparison_json(compared, tudui):
-    found = {row["loss"]: row for row in csv.DictReader(io.StringIO(tudui("report", compared, "--csv", "wide").out))}
+def test_the_latex_caption_has_what_a_reader_needs(compared, angles, tudui):
+    caption = caption_of(latex(read_comparison(compared)))
+    started = json.loads((compared / "runs/ce-seed0/metrics.jsonl").read_text().splitlines()[0])
     values = values_in(compared)
-    verdicts = {(pair["variant"], pair["label_noise"]): pair["verdict"] for pair in values["pairs"]}
+    rates = {row["variant"]: row["learning_rate"] for row in values["rows"]}
+    for part in (
+        f"{started['parameters']:,} parameters",
+        LABEL_NOISE["symmetric"],
+        f"{len(values['pairs'])} comparisons with ce",
+        "the 2 pairs of losses in the table",
+        ": 1 point.",
+        *(f"{rate:g} ({name})" for name, rate in rates.items()),
+    ):
+        assert part in caption
+    text = tudui("report", angles, "--latex").out
+    assert r"\label{tab:losses}" in text.partition(r"\caption")[2].partition(r"\begin{tabular}")[0]
+    assert OUTLIERS["shift"].format(size=5) in caption_of(text)
+    assert r": 5 \% of the absolute error of mse." in caption_of(text)
+
+
+def test_the_latex_caption_says_how_rates_were_tuned(compared):
+    comparison = read_comparison(compared)
+    section = comparison.plan.comparison.model_copy(update={"lr": "tuned", "rates": (0.01, 0.02), "family": "level"})
+    searches = {  # rates tried and chosen: one search went past its end, of one the best is still there
+        ("ce", 0): ([0.01, 0.02, 0.05], 0.02), ("mse", 0): ([0.01, 0.02], 0.01),
+    }  # fmt: skip
+    curves = [
+        Curve(variant=name, label_noise=noise, rates=rates, scores=[[]], chosen=chosen)
+        for (name, noise), (rates, chosen) in searches.items()
+    ]
+    tuned = replace(comparison, plan=replace(comparison.plan, comparison=section), tuning=tuple(curves))
+    images = json.loads((compared / "runs/ce-seed0/metrics.jsonl").read_text().splitlines()[0])["images"]
+    caption = caption_of(latex(tuned))
+    for part in (
+        f"2 unreported seeds with {images['validation']} validation images each",
+        "0.01, 0.02.", "too: 0.05.", "Some chosen rates are still at an end",
+        "the 1 comparison with ce at each noise level", "the 1 pair of losses there",
+    ):  # fmt: skip
+        assert part in caption
+    assert "still at an end" not in caption_of(latex(replace(tuned, tuning=tuple(curves[:1]))))
+
+
+def test_the_wide_csv_is_comparison_json(compared, tudui):
+    found_of = {row["loss"]: row for row in csv.DictReader(io.StringIO(tudui("report", compared, "--csv", "wide").out))}
+    values = values_in(compared)
+    pairs = {(pair["variant"], pair["label_noise"]): pair for pair in values["pairs"]}
     for row in values["rows"]:
+        pair = pairs.get((row["variant"], row["label_noise"]), {"verdict": "baseline"})
         start = "accuracy" if not row["label_noise"] else "accuracy-noise40"
-        cells = found[row["variant"]]
+        cells = found_of[row["variant"]]
         assert float(cells[start]) == row["metrics"]["accuracy"]["mean"]
         assert float(cells[f"{start}-sd"]) == row["metrics"]["accuracy"]["sd"]
         assert cells[f"{start}-seeds"] == "3"
-        assert cells[f"{start}-verdict"] == verdicts.get((row["variant"], row["label_noise"]), "baseline")
+        assert cells[f"{start}-verdict"] == pair["verdict"]
+        found = [cells[f"{start}-{end}"] for end in ("difference", "low", "high", "p_holm")]
+        low, high = pair.get("interval", ("", ""))
+        assert found == [str(value) for value in (pair.get("difference", ""), low, high, pair.get("p_holm", ""))]
+    for place, start in enumerate(("accuracy", "accuracy-noise40")):
+        for name, cells in table_of(read_comparison(compared)).items():
+            expected = "best" if cells[place].is_best else "not_shown_worse" if cells[place].is_near else ""
+            assert found_of[name][f"{start}-best"] == expected
     assert tudui("report", compared, "--csv", "long").out == (compared / "comparison.csv").read_text()
+
+
+def test_the_wide_csv_of_numbers_has_levels_of_outliers(angles):
+    first, *_ = csv.DictReader(io.StringIO(wide_csv(read_comparison(angles))))
+    levels = {name.partition("-")[2].partition("-")[0] for name in first if name.startswith("absolute_error-")}
+    assert "outliers20" in levels
+    assert not {name for name in first if "noise" in name}
 
 
 def test_tables_for_papers_have_the_tuned_settings(compared):
     comparison = read_comparison(compared)
     section = comparison.plan.comparison.model_copy(update={"lr": "tuned", "tune": ("lr", "loss.target_scale")})
-    tuned = replace(comparison, plan=replace(comparison.plan, comparison=section))
+    curves = tuple(
+        Curve(
+            variant=row.variant,
+            label_noise=row.label_noise,
+            rates=[0.005, 0.01, 0.02],
+            scores=[[]],
+            chosen=0.01,
+            runs=28,
+        )
+        for row in comparison.rows
+    )
+    tuned = replace(comparison, plan=replace(comparison.plan, comparison=section), tuning=curves)
     expected = {}  # the rates of both levels, then the scales of both: only mse has one
     for row in values_in(compared)["rows"]:
         expected.setdefault(row["variant"], []).append((row["learning_rate"], row["loss"].get("target_scale")))
@@ -738,6 +812,41 @@ def test_near_the_best_is_corrected_for_every_two_variants(shift, compared):
     for name, cell in cells.items():
         assert cell.is_best == (name == best)
         assert cell.is_near == (name != best and holm[frozenset((name, best))] >= 0.05)
+
+
+@pytest.mark.parametrize(
+    ("failed", "near"),
+    [([], {"mse", "gce"}), (["gce"], {"mse"}), (["l1"], set()), (["ce"], set())],
+    ids=["none", "another", "best", "baseline"],
+)
+def test_an_unstable_loss_is_never_near_the_best(failed, near, compared):
+    """l1 is the best, nothing is decided; a run of some losses loses a class."""
+    comparison = read_comparison(compared)
+    first, names = comparison.rows[0], ("ce", "mse", "gce", "l1")
+    hits = np.stack([run.predictions["accuracy"] for run in first.runs])
+    rows = []
+    for number, name in enumerate(names):
+        values = hits.copy()
+        values[:, number] = ~values[:, number]  # so that no two are identical
+        runs = [
+            replace(run, predictions={**run.predictions, "accuracy": of_run})
+            for run, of_run in zip(first.runs, values, strict=True)
+        ]
+        score = replace(statistics.summary(values, ACCURACY), mean=0.5 + number / 100)
+        lost = [0] if name in failed else []
+        rows.append(replace(first, variant=name, runs=tuple(runs), lost_class=lost, metrics={"accuracy": score}))
+    section = comparison.plan.comparison.model_copy(
+        update={"variants": dict.fromkeys(names), "label_noise": (0.0,), "margin": 1e-6}
+    )
+    made = replace(comparison, rows=tuple(rows), plan=replace(comparison.plan, comparison=section))
+    made = replace(made, pairs=tuple(pairs_of(section, rows, ACCURACY)))
+    cells = {name: cell for name, (cell,) in table_of(made).items()}
+    assert [name for name, cell in cells.items() if cell.is_best] == ["l1"]
+    assert {name for name, cell in cells.items() if cell.is_near} - {"ce"} == near
+    assert cells["ce"].is_near == (not {"l1", "ce"} & {*failed})
+    assert any(cell.is_unstable for cell in cells.values()) == bool(failed)
+    assert ("not underlined" in caption_of(latex(made))) == bool(failed)
+    assert ("and not unstable" in paper_table(made).caption) == bool(failed)
 
 
 def test_latex_takes_any_text():

@@ -467,3 +467,6 @@ def test_the_simulation_is_a_command(tmp_path):
     assert set(tables) == {"coverage", "errors", "equivalence", "power", "looks", "lost class"}
     assert [row["setting"] for row in tables["looks"]] == [name for name in SETTINGS for _ in range(2)]
     assert all(0 <= row["of a report"] <= 1 for row in tables["errors"])
+    printed = next(line for line in done.stdout.splitlines() if "calm" in line).split("│")[1:-1]  # of the first table
+    shares = [100 * share for share in list(tables["coverage"][0].values())[3:]]
+    assert [float(cell) for cell in printed[3:]] == pytest.approx(shares, abs=0.05)

@@ -156,10 +156,11 @@ def test_seeds_are_added_until_each_comparison_is_decided(tmp_path, tudui):
     assert "at most 12 runs" in tudui(*command, "--dry-run").out
 
 
-def test_the_script_in_the_docs_computes_the_same_numbers(compared):
+@pytest.mark.parametrize("kind", ["compared", "angles"])
+def test_the_script_in_the_docs_computes_the_same_numbers(kind, request):
     command = [sys.executable, "-c", (script := check_script()), "again"]
     assert len(script.strip().splitlines()) <= 33
-    shutil.copytree(compared, "again", symlinks=True)
+    shutil.copytree(request.getfixturevalue(kind), "again", symlinks=True)
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "the same: 2 comparisons\n"
     file = Path("again/comparison.json")

@@ -37,9 +37,9 @@ from tudui.lab.line_fit.experiment import influence, run_experiment
 from tudui.language import chinese, say, say_recorded, speaking
 from tudui.report import write_report
 from tudui.report.answer import advice, answer
+from tudui.report.caption import LABEL_NOISE, MARKS, OUTLIERS
 from tudui.report.content import report_of
 from tudui.report.html import html
-from tudui.report.paper import MARKS, RATES
 from tudui.report.pictures import score_picture
 from tudui.report.problems import report_of_problems
 from tudui.report.protocol import OF_NUMBERS, OF_ROWS, SHARED
@@ -130,8 +130,8 @@ def sentences() -> set[str]:
     written -= {"{number:,} 7", "{number:,} 7s"}  # in `counted` itself
     written |= {text for path in REPORT.glob("*.html") for text in re.findall(r'say\("(.+?)"\)', path.read_text())}
     others = {
-        *(verdict.replace("_", " ") for verdict in Verdict), *FAILED.values(), *RATES.values(),
-        *(words for _, words in MARKS.values()),
+        *(verdict.replace("_", " ") for verdict in Verdict), *FAILED.values(),
+        *(words for _, words in MARKS.values()), *LABEL_NOISE.values(), *OUTLIERS.values(),
         *SHARED, *SHARED.values(), *OF_ROWS.values(), *OF_NUMBERS.values(), *SUB_SEEDS, IMAGES, REST,
         *NOTES, "symmetric", "asymmetric", "matrix", "manifest",
     }  # fmt: skip
@@ -430,7 +430,7 @@ def test_report_and_compare_losses_speak_chinese_when_asked(copy, tudui):
 def test_the_latex_table_in_chinese(compared, tudui):
     english, in_chinese = (tudui("report", compared, "--latex", "--language", one).out for one in ("en", "zh"))
     assert "ctex" in in_chinese
-    assert r"\caption{tudui 在 digits 上训练 1 轮后的测试准确率" in in_chinese
+    assert r"\caption{tudui（145,578 个参数）在 digits 上训练 1 轮后的测试准确率" in in_chinese
     assert in_chinese.count("{") == in_chinese.count("}")
     rows = [text.partition(r"\midrule")[2] for text in (english, in_chinese)]
     assert rows[0] == rows[1]

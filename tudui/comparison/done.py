@@ -34,6 +34,8 @@ class RunRecord:
     wrong_labels: WrongLabels | None
     outliers: Outliers | None
     task: Task
+    parameters: int  # of the network
+    validation_samples: int
     validation: tuple[Scored, ...]
     training: tuple[StepEnd, ...]
     warnings: tuple[str, ...]
@@ -167,6 +169,8 @@ def _read_run(planned: PlannedRun, place: RunFolder, result: Result) -> RunRecor
         wrong_labels=started.wrong_labels,
         outliers=started.outliers,
         task=task,
+        parameters=started.parameters,
+        validation_samples=started.images.get("validation", 0),
         validation=tuple((event.epoch, event.scores[first], seconds[event.epoch]) for event in validation),
         training=tuple(steps),
         warnings=tuple(event.message for event in events if isinstance(event, Warned)),

@@ -235,16 +235,19 @@ def _corrected(pair: Pair) -> list[str]:
 def paper_table(comparison: Comparison) -> Table:
     """Return the table of losses by label noise."""
     unit = comparison.metric.unit
-    rows = []
-    for variant, cells in table_of(comparison).items():
+    table, rows = table_of(comparison), []
+    for variant, cells in table.items():
         shown = [words.mean_sd(cell.score, unit) if cell.score else say("diverged") for cell in cells]
         marked = [Best(text) if cell.is_best else Near(text) if cell.is_near else text
                   for text, cell in zip(shown, cells, strict=True)]  # fmt: skip
         rows.append([variant, *marked])
-    caption = say(
-        "Test {metric}, mean ± standard deviation over seeds; bold: best; underlined: not distinguishable from the "
-        "best",
-        metric=words.with_unit(words.title_of_score(comparison.metric), unit),
+    text = (
+        "Test {metric}, mean ± standard deviation over seeds; bold: best; underlined: not shown to be worse than the "
+        "best, and not unstable"
+        if any(cell.is_unstable for cells in table.values() for cell in cells)
+        else "Test {metric}, mean ± standard deviation over seeds; bold: best; underlined: not shown to be worse than "
+        "the best"
     )
+    caption = say(text, metric=words.with_unit(words.title_of_score(comparison.metric), unit))
     head = [say("loss"), *(noise_words(comparison, noise) for noise in comparison.noise_levels)]
     return Table(caption, head, rows, head[:1])

@@ -55,7 +55,7 @@ class Best(str):
 
 
 class Near(str):
-    """A value that cannot be distinguished from the best of its column."""
+    """A value that is not shown to be worse than the best of its column."""
 
     __slots__ = ()
 

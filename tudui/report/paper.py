@@ -11,26 +11,14 @@ from tudui.comparison.runs import cell_name
 from tudui.comparison.statistics import Summary
 from tudui.comparison.verdict import Verdict
 from tudui.config.comparison import OF_LOSS
-from tudui.config.data_sets import short_name
 from tudui.language import say, tag
+from tudui.report.caption import MARKS, caption
 from tudui.report.tables import chosen_settings
-from tudui.report.words import counted, listed, margins_words, number, number_of_seeds, test_samples, title_of_score
+from tudui.report.words import number, title_of_score
 from tudui.text import csv_name, latex_text
 
-# what LaTeX prints for a verdict, and how the caption explains it
-MARKS = {
-    Verdict.BETTER: ("+", "better than {baseline}"),
-    Verdict.WORSE: ("-", "worse than {baseline}"),
-    Verdict.EQUIVALENT: (r"\approx", "equivalent to {baseline} (less than {margin} apart)"),
-    Verdict.IDENTICAL: ("=", "identical to {baseline}"),
-    Verdict.UNSTABLE: (r"\ast", "unstable (failed runs) against {baseline}"),
-}
-
-RATES = {
-    "recipe": "The learning rate of each loss was chosen beforehand on validation data.",
-    "same": "All losses have the same learning rate.",
-    "tuned": "Below: the settings that were best on validation data, chosen with other seeds.",
-}
+# of the columns of `--csv wide` for a noise level
+ENDS = ("", "-sd", "-seeds", "-best", "-verdict", "-difference", "-low", "-high", "-p_holm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,31 +28,39 @@ class Cell:
     score: Summary | None  # of the metric of the verdicts; None: every run diverged
     pair: Pair | None  # None for the baseline
     is_best: bool  # has the best mean of its noise level
-    is_near: bool  # cannot be distinguished from the best
+    is_near: bool  # not shown to be worse than the best, and not unstable
+    is_unstable: bool  # against the baseline or the best
 
 
 def table_of(comparison: Comparison) -> dict[str, list[Cell]]:
-    """Return a cell per noise level of each variant.
+    """Return a cell per noise level of each variant."""
+    return _table(comparison, _every_pair(comparison))
 
-    "Near the best" is corrected for every two variants, because the best is chosen by the same runs.
-    """
-    metric, plan = comparison.metric, comparison.plan.comparison
-    apart = {
-        (pair.label_noise, frozenset((pair.variant, pair.baseline)))
-        for pair in every_pair_of(plan, comparison.rows, metric)
-        if pair.verdict in (Verdict.BETTER, Verdict.WORSE)
-    }
-    table: dict[str, list[Cell]] = {name: [] for name in plan.variants}
+
+def _every_pair(comparison: Comparison) -> list[Pair]:
+    """Return the tests of "near the best", corrected for every two variants: the best is chosen by the same runs."""
+    return every_pair_of(comparison.plan.comparison, comparison.rows, comparison.metric)
+
+
+def _table(comparison: Comparison, every: Sequence[Pair]) -> dict[str, list[Cell]]:
+    worse, unstable = set(), set()
+    for pair in every:
+        sides = pair.variant, pair.baseline
+        if pair.verdict in (Verdict.BETTER, Verdict.WORSE):
+            worse.add((pair.label_noise, *(sides if pair.verdict is Verdict.WORSE else sides[::-1])))
+        elif pair.verdict is Verdict.UNSTABLE:
+            unstable |= {(pair.label_noise, *sides), (pair.label_noise, *sides[::-1])}
+    table: dict[str, list[Cell]] = {name: [] for name in comparison.plan.comparison.variants}
     for noise in comparison.noise_levels:
         rows = comparison.rows_at(noise)
         best = _best(rows, comparison)
         for row in rows:
+            pair_of_row, to_best = comparison.pair_of(row), (noise, row.variant, best.variant if best else "")
+            is_unstable = to_best in unstable or bool(pair_of_row and pair_of_row.verdict is Verdict.UNSTABLE)
+            is_near = bool(row.finished) and row is not best and to_best not in worse and not is_unstable
             cell = Cell(
-                score=row.metrics.get(metric.name),
-                pair=comparison.pair_of(row),
-                is_best=row is best,
-                is_near=best is not None and bool(row.finished) and row is not best
-                and (noise, frozenset((row.variant, best.variant))) not in apart,
+                score=row.metrics.get(comparison.metric.name), pair=pair_of_row,
+                is_best=row is best, is_near=is_near, is_unstable=is_unstable,
             )  # fmt: skip
             table[row.variant].append(cell)
     return table
@@ -84,12 +80,16 @@ def latex(comparison: Comparison) -> str:
     numbers = comparison.task.kind == "numbers"
     spoiled = say("training targets made outliers") if numbers else say("training labels made wrong")
     title = spoiled if len(comparison.noise_levels) > 1 else latex_text(title_of_score(metric))
-    scores = {name: [_latex_cell(cell, comparison) for cell in cells] for name, cells in table_of(comparison).items()}
+    every = _every_pair(comparison)
+    table = _table(comparison, every)
+    unstable = any(cell.is_unstable for cells in table.values() for cell in cells)
+    scores = {name: [_latex_cell(cell, comparison) for cell in cells] for name, cells in table.items()}
     lines = [
         r"% needs \usepackage{booktabs}" + ("" if tag() == "en" else r" and \usepackage{ctex}, for XeLaTeX"),
         r"\begin{table}",
         r"  \centering",
-        rf"  \caption{{{_caption(comparison)}}}",
+        rf"  \caption{{{caption(comparison, every, unstable=unstable)}}}",
+        r"  \label{tab:losses}",
         *_tabular(comparison, [title], scores),
     ]
     if plan.lr == "tuned":
@@ -133,54 +133,33 @@ def _latex_cell(cell: Cell, comparison: Comparison) -> str:
     return f"${text}$" + (rf"\rlap{{$^{{{mark}}}$}}" if mark else "")
 
 
-def _caption(comparison: Comparison) -> str:
-    base, metric, tested = comparison.plan.base, comparison.metric, comparison.test_images
-    score = f"{title_of_score(metric)} / {say(metric.unit.value)}".removesuffix(" / ")
-    network, data, baseline = map(latex_text, (base.network.name, short_name(base.data.name), comparison.baseline))
-    folds = [counted(base.data.folds, "fold")] if base.data.folds else []
-    size = [number_of_seeds(comparison), *folds, *([test_samples(comparison, tested)] if tested else [])]
-    margin, verdicts = latex_text(margins_words(comparison)), {pair.verdict for pair in comparison.pairs}
-    marks = [
-        f"${{}}^{{{mark}}}$ {say(words, baseline=baseline, margin=margin)}"
-        for verdict, (mark, words) in MARKS.items()
-        if verdict in verdicts
-    ]
-    text = say(
-        r"Test {score} of {network} on {data} after {epochs}, with {size}: mean $\pm$ standard deviation over the "
-        "seeds. Bold: best mean; underlined: not distinguishable from it.",
-        score=latex_text(score), network=network, data=data, epochs=counted(base.train.epochs, "epoch"),
-        size=listed(size),
-    )  # fmt: skip
-    against = [say("{marks}; no mark: not decided.", marks=say(", ").join(marks))] if marks else []
-    tests = say(
-        "Two-sided tests at level 0.05 over seeds and test {samples}, corrected by Holm's method: marks for "
-        "{comparisons} with {baseline}, underlines for every two losses.",
-        samples=comparison.samples, comparisons=counted(len(comparison.pairs), "comparison"), baseline=baseline,
-    )  # fmt: skip
-    return say(" ").join([text, *against, tests, say(RATES[comparison.plan.comparison.lr])])
-
-
 def wide_csv(comparison: Comparison) -> str:
-    """Return the table as CSV: a row per loss; per noise level mean, deviation, seeds, verdict, and what was tuned."""
+    """Return the table as CSV: a row per loss; per noise level its score, the test of it, and what was tuned."""
     file = StringIO()
     writer = csv.writer(file, lineterminator="\n")
     levels, plan = comparison.noise_levels, comparison.plan.comparison
-    names = [cell_name(comparison.metric.name, noise) for noise in levels]
-    columns = [f"{name}{end}" for name in names for end in ("", "-sd", "-seeds", "-best", "-verdict")]
+    word = "outliers" if comparison.task.kind == "numbers" else "noise"
     tuned = ["learning_rate", *(OF_LOSS + name for name in plan.tuned_parameters)] if plan.lr == "tuned" else []
-    writer.writerow(["loss", *columns, *(cell_name(name, noise) for name in tuned for noise in levels)])
-    settings = {(row.variant, row.label_noise): _settings(row, plan.tuned_parameters) for row in comparison.rows}
+    names = [cell_name(comparison.metric.name, noise, word) for noise in levels]
+    settings = [cell_name(name, noise, word) for name in tuned for noise in levels]
+    writer.writerow(["loss", *(f"{name}{end}" for name in names for end in ENDS), *settings])
+    chosen = {(row.variant, row.label_noise): _settings(row, plan.tuned_parameters) for row in comparison.rows}
     for variant, cells in table_of(comparison).items():
         values = [value for cell in cells for value in _csv_cells(cell)]
-        values += [settings[variant, noise].get(name) for name in tuned for noise in levels]
+        values += [chosen[variant, noise].get(name) for name in tuned for noise in levels]
         writer.writerow([csv_name(variant), *values])
     return file.getvalue()
 
 
 def _csv_cells(cell: Cell) -> Iterator[object]:
+    """Yield a value for each of ENDS."""
     yield from (None, None, 0) if cell.score is None else (cell.score.mean, cell.score.sd, cell.score.n)
-    yield "best" if cell.is_best else "near" if cell.is_near else ""
+    yield "best" if cell.is_best else "not_shown_worse" if cell.is_near else ""
     yield cell.pair.verdict.value if cell.pair else "baseline"
+    found = cell.pair.found if cell.pair else None
+    yield found and found.difference
+    yield from (found and found.interval) or (None, None)
+    yield cell.pair and cell.pair.p_holm
 
 
 def _settings(row: Row, parameters: Sequence[str]) -> dict[str, float]:

@@ -57,24 +57,24 @@ def rates_words(comparison: Comparison) -> str:
     text = "For each loss and {level}, the best of {rates} was chosen by validation {metric}, with {seeds} each."
     sentences.append(
         say(
-            text, level=level_name(comparison), rates=_rates(plan.rates), metric=title_of_score(first),
+            text, level=level_name(comparison), rates=rates_listed(plan.rates), metric=title_of_score(first),
             seeds=counted(plan.tuning_seeds, "unreported seed"),
         )
     )  # fmt: skip
     further = sorted({rate for curve in comparison.tuning for rate in curve.rates} - {*plan.rates})
     if plan.tuned_parameters:
-        sentences.append(_tuned_words(comparison))
+        sentences.append(tuned_words(comparison))
     elif further:
         text = "If the best rate was at an end, rates beyond it were tried too ({rates}; the pictures show which)."
-        sentences.append(say(text, rates=_rates(further)))
+        sentences.append(say(text, rates=rates_listed(further)))
     sentences.append(say("Intervals and p values take what was chosen as fixed."))
     return say(" ").join(sentences)
 
 
-def _tuned_words(comparison: Comparison) -> str:
+def tuned_words(comparison: Comparison) -> str:
     """Return how the settings of the losses were tuned, and that each loss had as many runs for it."""
     plan = comparison.plan.comparison
-    values = listed([f"{name} ({_rates(plan.values_to_try(name))})" for name in plan.tuned_parameters])
+    values = listed([f"{name} ({rates_listed(plan.values_to_try(name))})" for name in plan.tuned_parameters])
     return say(
         "Up to {most} rates beyond an end of the grid were tried, and then, at the best rate, {values} for the losses "
         "that have this setting. Each loss and noise level had {runs} tuning runs. The remaining runs tried rates "
@@ -83,7 +83,8 @@ def _tuned_words(comparison: Comparison) -> str:
     )  # fmt: skip
 
 
-def _rates(rates: Iterable[float]) -> str:
+def rates_listed(rates: Iterable[float]) -> str:
+    """Return `0.01, 0.02`."""
     return ", ".join(f"{rate:g}" for rate in rates)
 
 
@@ -155,12 +156,17 @@ def _on_the_headline(comparison: Comparison) -> str:
     )  # fmt: skip
 
 
+def where_spoiled(comparison: Comparison) -> list[str]:
+    """Return which splits have wrong targets; [] if none were made wrong."""
+    if not (any(comparison.noise_levels) or comparison.plan.base.data.is_spoiled):
+        return []
+    if comparison.task.kind == "numbers":
+        return [say("Validation targets have as many outliers as training targets; test targets are right.")]
+    return [say("Validation labels are as noisy as training labels; test labels are right.")]
+
+
 def _on_data(comparison: Comparison) -> Iterator[str]:
-    if any(comparison.noise_levels) or comparison.plan.base.data.noise_manifest:
-        if comparison.task.kind == "numbers":
-            yield say("Validation targets have as many outliers as training targets; test targets are right.")
-        else:
-            yield say("Validation labels are as noisy as training labels; test labels are right.")
+    yield from where_spoiled(comparison)
     unit = inside(comparison.metric.unit.difference)
     yield say("Differences are variant minus baseline{unit}, paired by seed and sample.", unit=unit)
 
