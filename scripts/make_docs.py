@@ -26,7 +26,7 @@ from tudui.invocation import tudui_command
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-README, TUTORIAL, FAQ = ROOT / "README.md", DOCS / "tutorial.md", DOCS / "faq.md"
+README, TUTORIAL, FAQ, CHOICE = ROOT / "README.md", *(DOCS / f"{name}.md" for name in ("tutorial", "faq", "which-loss"))
 TASKS = [DOCS / name for name in ("photos.md", "csv.md", "noisy-labels.md", "own-network.md")]
 BLOCK = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
@@ -128,7 +128,7 @@ def own_folder() -> Iterator[None]:
 def main() -> None:
     """Renew the pages in place, or those named, and with all pages the pictures of reports."""
     asked = {Path(name).resolve() for name in sys.argv[1:]}
-    for page in (README, TUTORIAL, FAQ, *TASKS):
+    for page in (README, TUTORIAL, FAQ, CHOICE, *TASKS):
         pages = [it for it in (page, chinese(page)) if it.exists()]
         if asked and not asked & set(pages):
             continue

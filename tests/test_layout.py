@@ -221,4 +221,4 @@ def test_no_training_image_that_can_be_read(tudui, tmp_path):
     tudui("train", "--data", "folder:set", "--set", "data.on_bad_image=skip", "-q").refused(3)
     Image.new("RGB", (9, 9)).save(tmp_path / "set" / "train" / "cat" / "2.png")
     answer = tudui("train", "--data", "folder:set", "--set", "data.on_bad_image=skip", "-q")
-    assert "no training image of class dog" in answer.err
+    assert "no training sample of class dog" in answer.err
