@@ -31,7 +31,7 @@ TASKS = [DOCS / name for name in ("photos.md", "csv.md", "noisy-labels.md", "own
 BLOCK = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)$", re.MULTILINE)
 FILE = re.compile(r"`(\w+\.py)`[^`\n]*:\n\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LONGEST = 110  # characters of a line of output
+LONGEST = 120  # characters of a line of output
 PROGRESS = re.compile(r"(epoch +)?\d+/\d+ |\d+ runs, ")
 # what commands of a page draw, with its name in docs/pictures; then commands that no page shows the output of
 DRAWN = {

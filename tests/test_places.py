@@ -221,7 +221,7 @@ def test_data_that_moved_is_named_on_resume(cut, tudui):
         assert "--data folder:PATH" in answer.err
     answer = tudui("train", "--resume", "run", "--data", "folder:others")
     assert answer.code == 3
-    assert "have changed since the run began" in answer.err
+    assert "has changed since the run began" in answer.err
     assert tudui("evaluate", "run", "--data", "folder:moved", "--split", "train").code == 0
     assert tudui("train", "--resume", "run", "--data", "folder:moved", "-q").code == 0
     assert json.loads(Path("run/result.json").read_text())["test"] == whole.values["test"]

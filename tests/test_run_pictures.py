@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from io import BytesIO
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import TUDUI, legend_of, record
-from tudui.run.pictures import curves_picture, predicted_picture
+from tudui.run.pictures import _shown, curves_picture, predicted_picture
 from tudui.style import save
 from tudui.tasks import Classes, Numbers
 
@@ -75,6 +76,21 @@ def test_the_legend_of_the_curves_covers_no_line(trained):
     assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy / %")
     assert len(accuracy.get_lines()[1].get_xdata()) == 4  # epochs
     assert 0 < accuracy.get_lines()[2].get_ydata()[0] <= 100
+
+
+@pytest.mark.parametrize(("epochs", "per_epoch"), [(2, 4), (6, 1)])
+def test_curves_of_many_epochs_are_their_means(epochs, per_epoch, tudui, tmp_path):
+    assert tudui("train", "-o", "run", "-e", str(epochs), *SHORT[2:]).code == 0
+    lines = [line for line in Path("run/metrics.jsonl").read_text().splitlines() if '"StepEnd"' in line]
+    ends = [step for step in map(json.loads, lines) if step["epoch_done"]]
+    assert len(lines) == 4 * len(ends) == 4 * epochs
+    figure = curves_picture(_shown(lines), [], Classes(names=tuple("0123456789")).metrics[0])
+    (loss,), (accuracy,) = (axes.get_lines() for axes in figure.axes)
+    assert len(loss.get_xdata()) == per_epoch * epochs
+    if per_epoch == 1:
+        assert loss.get_xdata().tolist() == [*range(1, epochs + 1)]
+        assert loss.get_ydata().tolist() == [step["epoch_loss"] for step in ends]
+        assert accuracy.get_ydata() == pytest.approx([100 * step["epoch_scores"]["accuracy"] for step in ends])
 
 
 @pytest.mark.parametrize("rows", [30, 5000])

@@ -403,7 +403,7 @@ def test_a_resumed_run_equals_one_that_was_not_stopped(tudui, prices, tmp_path):
     assert weights("cut") == weights("whole")
     changed(prices, "Köln", "Rome")
     answer = tudui("train", "--resume", "cut", "-e", "5")
-    assert (answer.code, "have changed since the run began" in answer.err) == (3, True)
+    assert (answer.code, "has changed since the run began" in answer.err) == (3, True)
 
 
 @pytest.mark.parametrize("format", ["safetensors", "torch"])
@@ -497,3 +497,30 @@ def test_diabetes_as_a_csv_file_is_the_shipped_set(tmp_path):
     assert source.features == shipped.features
     assert torch.equal(source.store, shipped.store)
     assert torch.equal(source.targets, shipped.targets)
+
+
+def test_rows_with_an_empty_cell_for_their_part_are_for_training(tmp_path, tudui):
+    path = tmp_path / "own.csv"
+    parts = ["test" if number % 5 == 0 else " " if number % 2 else "" for number in range(100)]
+    path.write_text("a,y,split\n" + "".join(f"{n % 7},{n},{part}\n" for n, part in enumerate(parts)))
+    source = read_source(DataConfig(name=f"table:{path}", target=("y",)))
+    assert source.features == ("a",)
+    assert {part: len(rows) for part, rows in source.parts.items()} == {"train": 80, "test": 20}
+    path.write_text(path.read_text().replace(",test", ",checked", 1))
+    answer = tudui("data", "check", f"table:{path}", "--target", "y")
+    assert (answer.code, "split: checked is not a part" in answer.err) == (3, True)
+
+
+def test_a_comparison_notices_that_its_table_has_changed(tmp_path, tudui):
+    path = tmp_path / "own.csv"
+    path.write_text("a,y\n" + "".join(f"{n % 7},{n % 11}\n" for n in range(120)))
+    flags = ("--losses", "mse,l1", "--seeds", "2", "-e", "1", "--set", "train.batch_size=8", "--set", "log.sinks=[]")
+    command = ("compare-losses", "--data", f"table:{path}", "--target", "y", *flags, "--out", "own")
+    first = tudui(*command)
+    assert first.code == 0, first.err
+    assert tudui(*command).code == 0
+    path.write_text(path.read_text().replace("3,5", "3,500", 1))
+    changed = tudui(*command)
+    assert (changed.code, "has changed since the runs" in changed.err) == (2, True)
+    assert len(changed.err.splitlines()) == 1
+    assert tudui("report", "own").code == 0

@@ -55,6 +55,7 @@ def compare(
     """
     search = Search(plan, folder / TUNING)
     waiting = waiting_runs(plan, folder)
+    _check_same_data(*next(_stages(search, folder)))
     if waiting or plan.comparison.metric is not None or plan.comparison.margin is not None:
         data = check_data(plan)
         if waiting:
@@ -188,6 +189,22 @@ def check_data(plan: Plan) -> Dataset:
     if plan.comparison.lr == "tuned" and data.validation is None:
         raise UsageError(f"{data.name}: too few samples for a validation split, which --lr tuned needs")
     return data
+
+
+def _check_same_data(runs: Sequence[PlannedRun], folder: Path) -> None:
+    """Raise UsageError if the data has changed since the first of these runs that is done."""
+    done = next((run for run in runs if done_before(run, folder)), None)
+    if done is None:
+        return
+    try:
+        data = load_data(done.config.data, done.config.seed)
+    except TuduiError:  # it is no longer there; the results are
+        return
+    (record,) = read_runs([done], folder)
+    if record.hashes.get("data") != data.fingerprint():
+        raise UsageError(
+            f"{data.name} has changed since the runs in {folder}; restore it, or compare in another folder with --out"
+        )
 
 
 def _waiting(runs: Sequence[PlannedRun], folder: Path) -> list[PlannedRun]:

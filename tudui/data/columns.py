@@ -25,6 +25,7 @@ class Column:
     kind: Kind
     most: int = MOST_TEXTS
     texts: dict[str, int] = field(default_factory=dict)  # the number of each different text
+    empty: str = ""  # what an empty cell says; if nothing, the value is missing
     known: bool = False  # `texts` are those that a network was trained on, and there are no others
     missing: int = 0
     first_missing: int = 0  # its line
@@ -87,7 +88,7 @@ class Column:
 
     def _number_of(self, cell: str, where: str, line: int) -> int:
         """Return the number of a text, a new one for a new text; -1: not known, -2: missing."""
-        text = unicodedata.normalize("NFC", cell.strip())
+        text = unicodedata.normalize("NFC", cell.strip()) or self.empty
         if not text:
             return -2
         if self.known and text not in self.texts:

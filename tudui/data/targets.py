@@ -66,11 +66,16 @@ def few_numbers(columns: Sequence[Column], targets: Tensor) -> list[str]:
 
 
 def part_column(columns: Sequence[Column], first: Chunk) -> Column | None:
-    """Return the column, called split, part or subset, whose texts say the part of each row; None if there is none."""
+    """Return the column, called split, part or subset, whose texts say the part of each row; None if there is none.
+
+    Rows with an empty cell are for training.
+    """
     by_name = {column.name.casefold(): column for column in columns}
     column = next((by_name[name] for name in PART_NAMES if name in by_name), None)
-    found = {part_of(text) for text in set(first.columns[column.place])} if column else set()
-    return column if TRAIN in found and None not in found else None
+    if column is None or not any(map(part_of, set(first.columns[column.place]))):
+        return None
+    column.kind, column.empty = "texts", TRAIN
+    return column
 
 
 def parts_of(column: Column | None, values: np.ndarray, file: CsvFile) -> list[str]:

@@ -24,6 +24,8 @@ MOST_COLUMNS = 6  # of targets
 LONGEST_NAME = 20  # of a column
 AXES = {"x": "true", "y": "predicted"}
 FEW_POINTS, MOST_POINTS = 30, 1000  # of a curve: with a mark at each, and at most
+EPOCH_END = '"epoch_done": true'
+FEW_EPOCHS = 5  # with fewer, the steps between their ends are drawn too
 
 
 def draw_pictures(folder: RunFolder, data: Dataset, form: str) -> None:
@@ -32,13 +34,19 @@ def draw_pictures(folder: RunFolder, data: Dataset, form: str) -> None:
         return
     with opened(folder.record, "r", encoding="utf-8") as record:
         lines = list(record)
-    steps = [line for line in lines if line.startswith('{"event": "StepEnd"')]
+    steps = _shown([line for line in lines if line.startswith('{"event": "StepEnd"')])
     scores = [json.loads(line) for line in lines if line.startswith('{"event": "Evaluated"')]
-    shown = [json.loads(line) for line in steps[:: 1 + len(steps) // MOST_POINTS]]
-    drawn = {"curves": curves_picture(shown, scores, data.task.metrics[0])}
+    drawn = {"curves": curves_picture(steps, scores, data.task.metrics[0])}
     for name, figure in (drawn | dict(_of_test(folder, scores, data))).items():
         with written_aside(folder.root / f"{name}.{form}") as file:
             save(figure, file, format=form, dpi=100, metadata={"Date": None} if form == "svg" else {"Software": None})
+
+
+def _shown(lines: list[str]) -> list[dict[str, Any]]:
+    """Return the steps that the curves show: the ends of epochs, and other steps only if there are few epochs."""
+    if sum(EPOCH_END in line for line in lines) >= FEW_EPOCHS:
+        lines = [line for line in lines if EPOCH_END in line or '"diverged": null' not in line]
+    return [json.loads(line) for line in lines[:: 1 + len(lines) // MOST_POINTS]]
 
 
 def curves_picture(steps: list[dict[str, Any]], scores: list[dict[str, Any]], metric: Metric) -> "Figure":
@@ -49,6 +57,8 @@ def curves_picture(steps: list[dict[str, Any]], scores: list[dict[str, Any]], me
     figure = Figure(figsize=(2 * PANEL, 4.6), layout="constrained")
     axis = f"{metric.title} / {metric.unit.value}".removesuffix(" / ")
     panels = ("loss", "loss", 1.0), (metric.name, axis, metric.unit.scale)
+    if all(step["epoch_done"] or step["diverged"] for step in steps):
+        steps = [step | _means(step) for step in steps]
     diverged = next((step["diverged"] for step in steps if step["diverged"]), None)
     for place, (name, title, scale) in enumerate(panels, start=1):
         axes = figure.add_subplot(1, 2, place)
@@ -74,6 +84,11 @@ def curves_picture(steps: list[dict[str, Any]], scores: list[dict[str, Any]], me
         finish(axes, title="", x="epoch", y=title)
     legend_below(figure, *figure.axes)
     return figure
+
+
+def _means(step: dict[str, Any]) -> dict[str, Any]:
+    """Return loss and scores of the epoch that this step ends, in place of those since the last event."""
+    return {"loss": step["epoch_loss"], "scores": step["epoch_scores"]} if step["epoch_done"] else {}
 
 
 def _epoch(step: dict[str, Any]) -> float:

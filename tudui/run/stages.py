@@ -110,8 +110,8 @@ class Run:
             self.folder.check_same(self.config, began)  # config.yaml may have been edited
         if checkpoint.data != self.data.fingerprint():
             raise DataError(
-                f"{self.folder.root}: the images of {self.data.name} have changed since the run began; "
-                f"restore them, give their new path with --data or --data-dir, or train again in another --run-dir"
+                f"{self.folder.root}: the data of {self.data.name} has changed since the run began; "
+                f"restore it, give its new path with --data or --data-dir, or train again in another --run-dir"
             )
         restore_state(self.state, checkpoint)
         if began.train.epochs < self.config.train.epochs and self.is_over():
