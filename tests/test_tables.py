@@ -524,3 +524,11 @@ def test_a_comparison_notices_that_its_table_has_changed(tmp_path, tudui):
     assert (changed.code, "has changed since the runs" in changed.err) == (2, True)
     assert len(changed.err.splitlines()) == 1
     assert tudui("report", "own").code == 0
+
+
+def test_a_missing_file_names_one_beside_it(tmp_path, tudui):
+    (tmp_path / "fish.csv").write_text("a,y\n1,2\n")
+    for name, named in (("fisch.csv", True), ("prices.csv", False), ("nowhere/fish.csv", False)):
+        answer = tudui("data", "check", f"table:{tmp_path / name}", "--target", "y")
+        assert (answer.code, "'fish.csv'" in answer.err) == (3, named), answer.err
+        assert len(answer.err.splitlines()) == 1

@@ -253,7 +253,8 @@ def _first_other(file: IO[bytes], decoder: codecs.IncrementalDecoder) -> str:
 
 def _unreadable(path: Path, error: OSError) -> DataError:
     if isinstance(error, FileNotFoundError):
-        return DataError(f"{path}: no such file; check the path")
+        beside = sorted(one.name for one in path.parent.iterdir()) if path.parent.is_dir() else []
+        return DataError(f"{path}: no such file{did_you_mean(path.name, beside) or '; check the path'}")
     return DataError(f"{path}: cannot be read: {error.strerror or error}")
 
 
