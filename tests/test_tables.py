@@ -530,5 +530,5 @@ def test_a_missing_file_names_one_beside_it(tmp_path, tudui):
     (tmp_path / "fish.csv").write_text("a,y\n1,2\n")
     for name, named in (("fisch.csv", True), ("prices.csv", False), ("nowhere/fish.csv", False)):
         answer = tudui("data", "check", f"table:{tmp_path / name}", "--target", "y")
-        assert (answer.code, "'fish.csv'" in answer.err) == (3, named), answer.err
+        assert (answer.code, "did you mean fish.csv?" in answer.err) == (3, named), answer.err
         assert len(answer.err.splitlines()) == 1

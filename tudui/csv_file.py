@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
-from tudui.errors import DataError, UsageError, did_you_mean
+from tudui.errors import DataError, UsageError, closest, did_you_mean
 from tudui.files import opened
 from tudui.text import AS_UTF_8, encoding_of, in_a_line, printable, shown_as_it_is
 
@@ -253,8 +253,8 @@ def _first_other(file: IO[bytes], decoder: codecs.IncrementalDecoder) -> str:
 
 def _unreadable(path: Path, error: OSError) -> DataError:
     if isinstance(error, FileNotFoundError):
-        beside = sorted(one.name for one in path.parent.iterdir()) if path.parent.is_dir() else []
-        return DataError(f"{path}: no such file{did_you_mean(path.name, beside) or '; check the path'}")
+        near = closest(path.stem, sorted(one.stem for one in path.parent.glob(f"*{path.suffix}")))
+        return DataError(f"{path}: no such file; {f'did you mean {near}{path.suffix}?' if near else 'check the path'}")
     return DataError(f"{path}: cannot be read: {error.strerror or error}")
 
 
