@@ -523,7 +523,10 @@ def test_a_comparison_notices_that_its_table_has_changed(tmp_path, tudui):
     changed = tudui(*command)
     assert (changed.code, "has changed since the runs" in changed.err) == (2, True)
     assert len(changed.err.splitlines()) == 1
-    assert tudui("report", "own").code == 0
+    report = tudui("report", "own")
+    assert report.code == 0
+    assert str(tmp_path) not in report.out.partition("report: ")[0]  # of which others know nothing
+    assert "own.csv has no test rows" in report.out
 
 
 def test_a_missing_file_names_one_beside_it(tmp_path, tudui):

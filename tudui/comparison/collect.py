@@ -15,6 +15,7 @@ from tudui.comparison.folds import together
 from tudui.comparison.outcome import Comparison, Means, Row
 from tudui.comparison.pairs import pairs_of, values_of
 from tudui.comparison.statistics import HEAVY, Spread, summary
+from tudui.config.data_sets import path_in
 from tudui.config.plan import Plan
 from tudui.events import Evaluated
 from tudui.tasks import Metric, metric_named
@@ -62,10 +63,17 @@ def _by_second_metric(found: Comparison) -> Comparison:
 
 
 def _warnings(records: Sequence[RunRecord]) -> list[str]:
-    """Return the runs' warnings, each with its runs, and differences in versions and hardware."""
+    """Return the runs' warnings, each with its runs, and differences in versions and hardware.
+
+    Folders of this machine are left out of the paths of data, because reports are given to others.
+    """
+    data = records[0].planned.config.data
+    paths = [path for path in (path_in(data.name)[1], data.labels) if path and Path(path).is_absolute()]
     found: dict[str, Counter[str]] = {}
     for record in records:
         for message in dict.fromkeys(record.warnings):
+            for path in paths:
+                message = message.replace(path, Path(path).name)
             found.setdefault(message, Counter())[record.planned.cell] += 1
     notes = []
     for message, cells in found.items():
