@@ -150,6 +150,15 @@ def test_equal_classes_and_numbers_are_read_too(class_folders, tudui):
     assert "--outliers 0.1" in found["command"]  # into targets that are right
 
 
+@pytest.mark.parametrize(("rows", "size"), [(20, 2), (120, 16), (600, None)])
+def test_batches_of_small_tables_leave_some_steps(rows, size, tmp_path, tudui):
+    path = tmp_path / "own.csv"
+    path.write_text("a,y\n" + "".join(f"{n % 7},{n}.5\n" for n in range(rows)))
+    found = tudui("loss", "choose", "--data", f"table:{path}", "--target", "y", "--json").json()
+    assert ("train.batch_size" in found["command"]) == (size is not None)
+    assert size is None or found["command"].endswith(f"--set train.batch_size={size}")
+
+
 def test_a_table_of_the_user(table, tudui):
     found = tudui(
         "loss", "choose", "--data", "table:my table.csv", "--target", "kind", "--label-noise", "0.3", "--json"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tudui.api.data import CheckedData
 
 BATCH = TrainConfig().batch_size
+FEWEST_STEPS, SMALL_BATCH = 5, 16  # of an epoch; with fewer steps, a network hardly learns, so batches are smaller
 STAND_INS: Mapping[TaskKind, str] = {"classes": "digits", "numbers": "diabetes"}  # for data of the user
 
 FLAGS: dict[str, tuple[TaskKind, str]] = {  # of a need: the task that it belongs to
@@ -129,8 +130,8 @@ def _test_words(asked: Needs, found: "CheckedData | None") -> Iterator[str]:
     if asked.probabilities:
         yield from ("--metric", "nll")
     yield from ("--lr", "tuned")
-    if found and len(found.data.train) < BATCH:
-        yield from ("--set", f"train.batch_size={max(len(found.data.train) // 4, 1)}")
+    if found and (rows := len(found.data.train)) < FEWEST_STEPS * BATCH:
+        yield from ("--set", f"train.batch_size={min(SMALL_BATCH, max(rows // FEWEST_STEPS, 1))}")
 
 
 def _is_own(found: "CheckedData | None") -> bool:

@@ -137,7 +137,7 @@ def _by_number(text: str) -> tuple[float, str]:
 
 def _why(cell: str, name: str, file: CsvFile) -> str:
     if not file.is_number(cell):
-        way = f"fix it, or read all as texts: --set 'data.text=[{name}]'"
+        way = f"fix it, or empty the cell and add --on-missing median; if all are texts: --set 'data.text=[{name}]'"
         return f"{quoted(cell)} is not a number, but most cells of this column are; {way}"
     return f"{quoted(cell)} is infinite or above {LARGEST:g}; fix it or leave the cell empty"
 
