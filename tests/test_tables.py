@@ -527,6 +527,9 @@ def test_a_comparison_notices_that_its_table_has_changed(tmp_path, tudui):
     assert report.code == 0
     assert str(tmp_path) not in report.out.partition("report: ")[0]  # of which others know nothing
     assert "own.csv has no test rows" in report.out
+    path.unlink()  # nobody knows then if the targets are numbers
+    gone = tudui("report", "own")
+    assert (gone.code, f"{path}: no such file" in gone.err) == (3, True)
 
 
 def test_a_missing_file_names_one_beside_it(tmp_path, tudui):

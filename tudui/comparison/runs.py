@@ -6,6 +6,7 @@ from typing import Any
 
 from tudui.comparison.looks import looks_of
 from tudui.config import Config, Override, config_from
+from tudui.config.data_sets import kind_of
 from tudui.config.network_spec import recipe_name, recipe_rate
 from tudui.config.plan import Plan
 from tudui.errors import ConfigError
@@ -96,6 +97,7 @@ def _recipe(plan: Plan, variant: str) -> float:
     task = plan.base.kind.task
     if rate := recipe_rate(plan.base.network, loss, optimizer, task):
         return rate
+    kind_of(dict(plan.base.data), sure=True)  # if the file that says the task cannot be read, this says why
     recipe = recipe_name(plan.base.network, loss, optimizer, task)
     advice = "use --lr tuned, or --lr same --set optimizer.lr=RATE"
     raise ConfigError([f"comparison.variants.{variant}: no measured rate for {recipe}; {advice}"])
