@@ -213,7 +213,7 @@ def test_folds_with_the_same_images_are_refused(folded, monkeypatch):
     monkeypatch.chdir(folded)
     plan = load_plan(Path("compared/plan.yaml"))
     records = read_runs(reported_runs(plan, given_rates(plan))[:FOLDS], Path("compared/runs"))
-    with pytest.raises(DataError, match="same images"):
+    with pytest.raises(DataError, match="same samples"):
         together([records[0], records[0], *records[2:]], FOLDS)
 
 

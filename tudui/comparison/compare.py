@@ -3,6 +3,7 @@
 import hashlib
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -193,18 +194,13 @@ def check_data(plan: Plan) -> Dataset:
 
 def _check_same_data(runs: Sequence[PlannedRun], folder: Path) -> None:
     """Raise UsageError if the data has changed since the first of these runs that is done."""
-    done = next((run for run in runs if done_before(run, folder)), None)
-    if done is None:
-        return
-    try:
-        data = load_data(done.config.data, done.config.seed)
-    except TuduiError:  # it is no longer there; the results are
-        return
-    (record,) = read_runs([done], folder)
-    if record.hashes.get("data") != data.fingerprint():
-        raise UsageError(
-            f"{data.name} has changed since the runs in {folder}; restore it, or compare in another folder with --out"
-        )
+    data = None
+    for record in read_runs([run for run in runs if done_before(run, folder)][:1], folder):
+        with suppress(TuduiError):  # it may be gone; the results are still there
+            data = load_data(record.planned.config.data, record.planned.seed)
+        if data and data.fingerprint() != record.hashes.get("data"):
+            way = "restore it, or compare in another folder with --out"
+            raise UsageError(f"{data.name} has changed since the runs in {folder}; {way}")
 
 
 def _waiting(runs: Sequence[PlannedRun], folder: Path) -> list[PlannedRun]:
