@@ -150,6 +150,22 @@ def test_equal_classes_and_numbers_are_read_too(class_folders, tudui):
     assert "--outliers 0.1" in found["command"]  # into targets that are right
 
 
+@pytest.mark.parametrize("far", [0, 3])
+def test_targets_far_from_the_others_are_pointed_out(far, tmp_path, tudui):
+    path = tmp_path / "own.csv"
+    path.write_text("a,y\n" + "".join(f"{n % 7},{n % 11 + 900.5 * (n % 40 == 0) * (far > 0)}\n" for n in range(400)))
+    data = ("--data", f"table:{path}", "--target", "y")
+    notes = tudui("loss", "choose", *data, "--json").json()["notes"]
+    (note,) = [note for note in notes if "interquartile" in note] or [""]
+    assert bool(note) == bool(far)
+    if far:
+        share = note.rpartition("--outliers ")[2].removesuffix(".")
+        assert 0.01 < float(share) < 0.05
+        found = tudui("loss", "choose", *data, "--outliers", share, "--json").json()
+        assert found["use"] == "l1"
+        assert not any("interquartile" in note for note in found["notes"])
+
+
 @pytest.mark.parametrize(("rows", "size"), [(20, 2), (120, 16), (600, None)])
 def test_batches_of_small_tables_leave_some_steps(rows, size, tmp_path, tudui):
     path = tmp_path / "own.csv"

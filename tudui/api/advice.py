@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tudui.api.data import CheckedData
 
 BATCH = TrainConfig().batch_size
+FAR = 5  # interquartile ranges from the median, as `data.outlier_size`
 FEWEST_STEPS, SMALL_BATCH = 5, 16  # of an epoch; with fewer steps, a network hardly learns, so batches are smaller
 STAND_INS: Mapping[TaskKind, str] = {"classes": "digits", "numbers": "diabetes"}  # for data of the user
 
@@ -158,6 +159,9 @@ def _notes(asked: Needs, advice: Advice, found: "CheckedData | None") -> Iterato
     else:
         targets = "a number" if task.outputs == 1 else "{number} numbers"
         yield say(f"Read from the data: {targets} for each row.", number=task.outputs)
+        if not wrong and (far := [*_far_targets(found)]):
+            yield from far
+            return
     if not wrong:
         text = "The share of {what} cannot be read from data. If you know it, add {flag} SHARE."
         yield say(text, what=what, flag=flag)
@@ -167,3 +171,18 @@ def _notes(asked: Needs, advice: Advice, found: "CheckedData | None") -> Iterato
             "the comparison shows which loss predicts wrong ones better.",
             what=what,
         )
+
+
+def _far_targets(found: "CheckedData") -> Iterator[str]:
+    """Yield a note for each column of targets with values far from the others."""
+    for column, name in enumerate(found.data.task.names):
+        values = found.data.train.targets[:, column].double()
+        low, middle, high = values.quantile(values.new_tensor([0.25, 0.5, 0.75])).tolist()
+        far = values[(values - middle).abs() > FAR * (high - low)]
+        if 0 < len(far) < MANY_OUTLIERS * len(values):
+            yield say(
+                "{name}: {number} of {rows} training targets are more than {far} interquartile ranges from the median, "
+                "{least:g} to {most:g}. Correct those that are mistakes; for the others add --outliers {share:.2g}.",
+                name=name, number=len(far), rows=len(values), far=FAR, least=far.min().item(), most=far.max().item(),
+                share=len(far) / len(values),
+            )  # fmt: skip
