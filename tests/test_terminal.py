@@ -260,7 +260,7 @@ def on_a_terminal(*arguments: str, columns: int) -> str:
 def test_a_terminal_breaks_lines_between_words():
     shown = on_a_terminal("line-fit", columns=60)
     assert (
-        "\x1b[33mnote:\x1b[0m mse is half the mean square; rate x largest eigenvalue\r\nis 1.43, stable below 2"
+        "\x1b[33mnote: \x1b[0mmse is half the mean square; rate x largest eigenvalue\r\nis 1.43, stable below 2"
         in shown
     )
 
