@@ -268,7 +268,7 @@ def saying(compared):
         rows, pairs = [baseline], []
         for place, verdict in enumerate(verdicts):
             name = f"v{place}"
-            found = replace(pair.found, **({"difference": 0.01} | more))
+            found = replace(pair.found, **({"difference": 0.01, "interval": (0.005, 0.015)} | more))
             if verdict == "nothing":  # no seed finished in both
                 found, verdict = None, "no_verdict"
             elif verdict == "no_verdict":

@@ -104,6 +104,23 @@ def test_the_answer_is_on_the_first_screen(browser, report, width, height, phone
         assert first[3] <= height
 
 
+@SIZES
+def test_every_number_of_a_verdict_stands_under_its_heading(browser, report, width, height, phone):
+    """On a desktop the heading of a column, on a phone, which has no columns, one of its own."""
+    show(browser, report, width, height, phone)
+    found = browser.execute_script(
+        "const left = one => one.getBoundingClientRect().left, forest = document.querySelector('.forest');"
+        "const heads = [...forest.querySelectorAll('.of-column')].filter(one => one.offsetWidth);"
+        "const numbers = [...forest.querySelectorAll('[data-head]')].filter(one => one.offsetWidth && one.textContent);"
+        "return numbers.map(one => [one.dataset.head, getComputedStyle(one, '::before').content,"
+        "  heads.filter(head => Math.abs(left(head) - left(one)) < 1).map(head => head.textContent)])"
+    )
+    difference = "difference to ce, points (95\N{NO-BREAK SPACE}%)"
+    assert [head for head, _, _ in found] == ["accuracy %", difference, "accuracy %"]
+    for head, above, of_column in found:
+        assert [above, of_column] == ([f'"{head}"', []] if phone else ["none", [head]])
+
+
 CONTRAST = r"""
 const channel = value => { value /= 255; return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4 };
 const light = colour => { const [r, g, b] = colour.match(/[\d.]+/g).map(Number);

@@ -91,6 +91,7 @@ class Page(HTMLParser):
             self.title = self.text
 
     def handle_data(self, data):
+        data = data.replace("\N{NO-BREAK SPACE}", " ")
         self.text += data
 
 
@@ -372,15 +373,19 @@ def test_what_was_not_held_equal_is_said(compared):
     assert "NOT equal" not in printed(terminal, comparison)
 
 
+BY = "by 0.5 to 1.5 points (accuracy, 95 % interval)"
+BY_BOTH = BY.replace("interval", "intervals")
+
+
 @pytest.mark.parametrize(
     ("levels", "says"),
     [
-        ({0: ["better"]}, "Use v0: better than ce by 1.0 points."),
-        ({0: ["worse", "better", "better"]}, "Use v1 or v2: better than ce by 1.0 points."),
+        ({0: ["better"]}, f"Use v0: better than ce {BY}."),
+        ({0: ["worse", "better", "better"]}, f"Use v1 or v2: better than ce {BY_BOTH}."),
         ({0: OPEN * 2}, "Undecided: no other loss is shown to be better than ce."),
         ({0: ["worse", *OPEN]}, "Undecided: no other loss is shown to be better than ce."),
-        ({0: ["worse"]}, "Keep ce: v0 is worse."),
-        ({0: ["worse", "worse"]}, "Keep ce: every other loss is worse."),
+        ({0: ["worse"]}, f"Keep ce: v0 is worse {BY}."),
+        ({0: ["worse", "worse"]}, f"Keep ce: every other loss is worse {BY_BOTH}."),
         ({0: ["equivalent", "identical"]}, "Use any of them: v0 and v1 are equivalent to ce."),
         ({0: ["worse", "equivalent"]}, "Keep ce: no other loss is better."),
         ({0: ["unstable"]}, "Undecided: no other loss is shown to be better than ce."),
@@ -393,17 +398,29 @@ def test_what_was_not_held_equal_is_said(compared):
         (
             {0: OPEN, 0.4: ["better"], 0.6: ["better"]},
             "With no added label noise, undecided: no other loss is shown to be better than ce. "
-            "From 40 % of labels wrong on, use v0: better than ce by 1.0 points.",
+            f"From 40 % of labels wrong on, use v0: better than ce {BY_BOTH}.",
         ),
         (
             {0: ["better"], 0.2: ["better"], 0.4: ["worse"]},
-            "With no added label noise and 20 % of labels wrong, use v0: better than ce by 1.0 points. "
-            "With 40 % of labels wrong, keep ce: v0 is worse.",
+            f"With no added label noise and 20 % of labels wrong, use v0: better than ce {BY_BOTH}. "
+            f"With 40 % of labels wrong, keep ce: v0 is worse {BY}.",
         ),
     ],
 )
 def test_the_advice(levels, says, saying):
     assert advice(over_levels(saying, levels)) == says
+
+
+def test_the_advice_names_the_levels_with_the_smallest_and_the_largest_difference(saying):
+    made = over_levels(saying, {0: ["better"] * 2, 0.2: ["better"] * 2, 0.4: ["better"] * 2})
+    ends = iter([(-0.043, -0.021), (-0.05, -0.03), (0.002, 0.006), (0.004, 0.008), (0.0002, 0.001), (0.01, 0.02)])
+    found = [replace(pair.found, difference=sum(interval) / 2, interval=interval)
+             for pair, interval in zip(made.pairs, ends, strict=True)]  # fmt: skip
+    pairs = tuple(replace(pair, found=one) for pair, one in zip(made.pairs, found, strict=True))
+    assert advice(replace(made, pairs=pairs)) == (
+        "At every noise level, use v1 or v0: better than ce by 2.10 to 5.00 points with no added label noise and 0.02 "
+        "to 2.00 points with 40 % of labels wrong (accuracy, 95 % intervals)."
+    )
 
 
 def test_what_is_known_of_losses_is_said_of_the_baseline_and_of_those_that_are_better_or_worse(saying):

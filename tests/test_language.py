@@ -352,13 +352,13 @@ def test_every_verdict_and_failure_is_in_chinese(saying):
 @pytest.mark.parametrize(
     ("levels", "says"),
     [
-        ({0: ["better"]}, "建议使用 v0：比 ce 好 1.0 个百分点。"),
-        ({0: ["worse", "better", "better"]}, "建议使用 v1 或 v2：比 ce 好 1.0 个百分点。"),
+        ({0: ["better"]}, "建议使用 v0：比 ce 好 0.5 至 1.5 个百分点（准确率，95 % 区间）。"),
+        ({0: ["worse", "better", "better"]}, "建议使用 v1 或 v2：比 ce 好 0.5 至 1.5 个百分点（准确率，95 % 区间）。"),
         ({0: OPEN, 0.4: OPEN}, "在各噪声水平下，尚无定论：没有证据表明其他损失函数比 ce 更好。"),
         (
             {0: OPEN, 0.4: ["better"], 0.6: ["better"]},
             "未加入标签噪声时，尚无定论：没有证据表明其他损失函数比 ce 更好。"
-            "从 40 % 的标签有错起，建议使用 v0：比 ce 好 1.0 个百分点。",
+            "从 40 % 的标签有错起，建议使用 v0：比 ce 好 0.5 至 1.5 个百分点（准确率，95 % 区间）。",
         ),
     ],
 )

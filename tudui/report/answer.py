@@ -1,5 +1,6 @@
 """The first screen of a report: which loss to use, every verdict on one axis, and the table that papers print."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -99,21 +100,22 @@ def advice(comparison: Comparison) -> str:
 
 
 def _what_to_use(comparison: Comparison, noise: float, top: set[tuple[str, float]]) -> tuple[str, tuple[str, ...]]:
-    """Return the end of a sentence, and the better losses. `top`: the variants that are, or may be, best at a level."""
+    """Return the end of a sentence, and the losses whose difference it needs. `top`: those that may be best."""
     pairs, baseline = comparison.pairs_at(noise), comparison.baseline
     if better := [pair.variant for pair in _by_size(pairs) if pair.verdict is Verdict.BETTER]:
         better = [name for name in better if (name, noise) in top] or better
         text = say("use {losses}: better than {baseline}", losses=say(" or ").join(better), baseline=baseline)
         return text, tuple(better)
-    return _without_better(pairs, baseline), ()
-
-
-def _without_better(pairs: Sequence[Pair], baseline: str) -> str:
     found = {pair.verdict for pair in pairs}
     if found == {Verdict.WORSE}:
-        if len(pairs) > 1:
-            return say("keep {baseline}: every other loss is worse", baseline=baseline)
-        return say("keep {baseline}: {loss} is worse", baseline=baseline, loss=pairs[0].variant)
+        worse = tuple(pair.variant for pair in pairs)
+        if len(worse) > 1:
+            return say("keep {baseline}: every other loss is worse", baseline=baseline), worse
+        return say("keep {baseline}: {loss} is worse", baseline=baseline, loss=worse[0]), worse
+    return _open_or_equal(pairs, found, baseline), ()
+
+
+def _open_or_equal(pairs: Sequence[Pair], found: set[Verdict], baseline: str) -> str:
     if found <= {Verdict.EQUIVALENT, Verdict.IDENTICAL}:
         names = words.listed([pair.variant for pair in pairs])
         if len(pairs) > 1:
@@ -128,24 +130,32 @@ def _by_size(pairs: Sequence[Pair]) -> list[Pair]:
     return sorted(pairs, key=lambda pair: -abs(pair.found.difference) if pair.found else 0.0)
 
 
-def _sentence(comparison: Comparison, levels: list[float], what: str, better: tuple[str, ...]) -> str:
+def _sentence(comparison: Comparison, levels: list[float], what: str, losses: tuple[str, ...]) -> str:
     where = levels_words(comparison, levels)
-    if better:
-        what = say("{advice} by {size}", advice=what, size=_size(comparison, levels, better))
+    if losses:
+        what = say("{advice} by {size}", advice=what, size=_size(comparison, levels, losses))
     text = say("{levels}, {advice}.", levels=where, advice=what) if where else say("{advice}.", advice=what)
     return words.capitalised(text)
 
 
-def _size(comparison: Comparison, levels: list[float], better: tuple[str, ...]) -> str:
-    """Return from where to where the differences of these losses to the baseline go."""
-    unit = comparison.metric.unit
-    pairs = [pair for level in levels for pair in comparison.pairs_at(level) if pair.variant in better and pair.found]
-    sizes = sorted(abs(pair.found.difference) for pair in pairs if pair.found)
-    low, high = (words.number(size, unit, unit.fewer) for size in (sizes[0], sizes[-1]))
-    size = words.size_of_difference(low if low == high else words.from_to(low, high), unit)
-    if comparison.second is None:
-        return size
-    return say("{size} ({metric})", size=size, metric=words.title_of_score(comparison.metric))
+def _size(comparison: Comparison, levels: list[float], losses: tuple[str, ...]) -> str:
+    """Return what the intervals of these losses' differences cover, at the levels with the smallest and the largest."""
+    unit, every, sizes = comparison.metric.unit, [], {}
+    for level in levels:
+        found = [pair.found for pair in comparison.pairs_at(level) if pair.variant in losses and pair.found]
+        ends = [math.copysign(1, one.difference) * end for one in found for end in (one.interval or (one.difference,))]
+        sizes[level] = min(ends), max(ends)
+        every += found
+    digits = max(_digits(one, unit) for one in every)
+    nearest, furthest = min(levels, key=lambda level: sizes[level][0]), max(levels, key=lambda level: sizes[level][1])
+    shown = sorted({nearest, furthest})
+    texts = [words.size_of_difference(words.between(sizes[level], unit, digits), unit) for level in shown]
+    if len(shown) > 1:  # otherwise this level's range covers those of all others
+        texts = [say("{size} with {noise}", size=text, noise=noise_words(comparison, level))
+                 for text, level in zip(texts, shown, strict=True)]  # fmt: skip
+    metric = words.title_of_score(comparison.metric)
+    how = "{sizes} ({metric}, 95 % interval)" if len(every) == 1 else "{sizes} ({metric}, 95 % intervals)"
+    return say(how, sizes=words.listed(texts), metric=metric)
 
 
 def levels_words(comparison: Comparison, levels: list[float]) -> str:

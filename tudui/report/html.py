@@ -21,7 +21,8 @@ def html(blocks: doc.Document) -> str:
     title = next((block.text for block in headings if block.level == 1), "")
     chapters = [block.text for block in headings if block.level == 2]
     style = Markup((HERE / "style.css").read_text())  # our own file
-    return _template("page.html").render(title=title, style=style, chapters=chapters, blocks=blocks)
+    page = _template("page.html").render(title=title, style=style, chapters=chapters, blocks=blocks)
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", page)  # a number and its percent sign stay on one line
 
 
 def fragment(blocks: doc.Document) -> str:
