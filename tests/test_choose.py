@@ -150,20 +150,35 @@ def test_equal_classes_and_numbers_are_read_too(class_folders, tudui):
     assert "--outliers 0.1" in found["command"]  # into targets that are right
 
 
-@pytest.mark.parametrize("far", [0, 3])
+@pytest.mark.parametrize("far", [(), (900.5,), (-700, 900.5, 12e3), tuple(range(600, 609))])
 def test_targets_far_from_the_others_are_pointed_out(far, tmp_path, tudui):
     path = tmp_path / "own.csv"
-    path.write_text("a,y\n" + "".join(f"{n % 7},{n % 11 + 900.5 * (n % 40 == 0) * (far > 0)}\n" for n in range(400)))
+    targets = [n % 11 for n in range(400 - len(far))] + list(far)
+    path.write_text("a,y\n" + "".join(f"{n % 7},{target}\n" for n, target in enumerate(targets)))
     data = ("--data", f"table:{path}", "--target", "y")
     notes = tudui("loss", "choose", *data, "--json").json()["notes"]
+    checked = tudui("data", "check", path, "--target", "y", "--json").json()
     (note,) = [note for note in notes if "interquartile" in note] or [""]
-    assert bool(note) == bool(far)
-    if far:
-        share = note.rpartition("--outliers ")[2].removesuffix(".")
-        assert 0.01 < float(share) < 0.05
-        found = tudui("loss", "choose", *data, "--outliers", share, "--json").json()
-        assert found["use"] == "l1"
-        assert not any("interquartile" in note for note in found["notes"])
+    assert bool(note) == bool(far) == bool(checked["far_targets"])
+    if not far:
+        return
+    (found,) = checked["far_targets"]
+    assert sorted(value for some in found["values"].values() for value in some) == sorted(far)
+    assert found["share"] == len(found["values"].get("train", ())) / checked["images"]["train"]["all"]
+    assert f"y: {len(far)} targets" in note
+    assert all(f"{value:g}" in note for value in (far if len(far) <= 5 else (min(far), max(far))))
+    assert note in " ".join(tudui("data", "check", path, "--target", "y").err.split())
+    share = notes[-1].rpartition("--outliers ")[2].removesuffix(".")
+    if found["share"]:
+        chosen = tudui("loss", "choose", *data, "--outliers", share, "--json").json()
+        assert chosen["use"] == "l1"
+        assert not any("interquartile" in note for note in chosen["notes"])
+
+
+def test_targets_of_which_most_are_equal_are_not_far_from_each_other(tmp_path, tudui):
+    path = tmp_path / "own.csv"
+    path.write_text("a,y\n" + "".join(f"{n % 7},{n % 5 // 4 * n}\n" for n in range(400)))
+    assert tudui("data", "check", path, "--target", "y", "--json").json()["far_targets"] == []
 
 
 @pytest.mark.parametrize(("rows", "size"), [(20, 2), (120, 16), (600, None)])

@@ -113,9 +113,11 @@ def test_a_comparison_warns_of_the_metric_whose_tails_are_heavy(read):
     found = collected(read, errors)
     squared = errors(0, np.arange(90)) ** 2  # the seeds hardly matter
     share = (squared.max() - squared.mean()) ** 2 / ((squared - squared.mean()) ** 2).sum()
+    label = read.rows[0].runs[0].predictions["label"][5]
+    name = f"{found.task.names[0]} {label[0]:.1f}"
     assert [text for text in found.warnings if "heavy tails" in text] == [
-        f"squared error has heavy tails: one test row makes up {100 * share:.0f} % of the variance of l1 minus mse; "
-        "above 20 %, its intervals may be too short, and its verdicts false in more than 5 % of reports; "
+        f"squared error has heavy tails: one test row ({name}) makes up {100 * share:.0f} % of the variance of l1 "
+        "minus mse; above 20 %, its intervals may be too short, and its verdicts false in more than 5 % of reports; "
         "more test rows help"
     ]
     assert found.values["rows"][0]["metrics"]["squared_error"]["from_one_sample"] > HEAVY

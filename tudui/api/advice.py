@@ -15,10 +15,10 @@ from tudui.lab.advice import ADVICE, MANY_OUTLIERS, MANY_WRONG, WORDS, Advice
 from tudui.language import say
 
 if TYPE_CHECKING:
-    from tudui.api.data import CheckedData
+    from tudui.api.data import CheckedData, FarTargets
 
 BATCH = TrainConfig().batch_size
-FAR = 5  # interquartile ranges from the median, as `data.outlier_size`
+MOST_LISTED = 5  # of the targets that are far from the others
 FEWEST_STEPS, SMALL_BATCH = 5, 16  # of an epoch; with fewer steps, a network hardly learns, so batches are smaller
 STAND_INS: Mapping[TaskKind, str] = {"classes": "digits", "numbers": "diabetes"}  # for data of the user
 
@@ -159,8 +159,11 @@ def _notes(asked: Needs, advice: Advice, found: "CheckedData | None") -> Iterato
     else:
         targets = "a number" if task.outputs == 1 else "{number} numbers"
         yield say(f"Read from the data: {targets} for each row.", number=task.outputs)
-        if not wrong and (far := [*_far_targets(found)]):
-            yield from far
+        if not wrong and found.far_targets:
+            yield from map(far_words, found.far_targets)
+            share = max(one.share for one in found.far_targets)
+            how = "for the others add --outliers {share:.2g}" if share else "they are not in the training part"
+            yield say(f"Correct those that are mistakes; {how}.", share=share)
             return
     if not wrong:
         text = "The share of {what} cannot be read from data. If you know it, add {flag} SHARE."
@@ -173,16 +176,16 @@ def _notes(asked: Needs, advice: Advice, found: "CheckedData | None") -> Iterato
         )
 
 
-def _far_targets(found: "CheckedData") -> Iterator[str]:
-    """Yield a note for each column of targets with values far from the others."""
-    for column, name in enumerate(found.data.task.names):
-        values = found.data.train.targets[:, column].double()
-        low, middle, high = values.quantile(values.new_tensor([0.25, 0.5, 0.75])).tolist()
-        far = values[(values - middle).abs() > FAR * (high - low)]
-        if 0 < len(far) < MANY_OUTLIERS * len(values):
-            yield say(
-                "{name}: {number} of {rows} training targets are more than {far} interquartile ranges from the median, "
-                "{least:g} to {most:g}. Correct those that are mistakes; for the others add --outliers {share:.2g}.",
-                name=name, number=len(far), rows=len(values), far=FAR, least=far.min().item(), most=far.max().item(),
-                share=len(far) / len(values),
-            )  # fmt: skip
+def far_words(far: "FarTargets") -> str:
+    """Return which targets of a column are far from the others."""
+    from tudui.api.data import FAR
+
+    values = sorted(value for some in far.values.values() for value in some)
+    shown = [f"{value:g}" for value in values]
+    if len(shown) > MOST_LISTED:
+        shown = [say("{low} to {high}", low=shown[0], high=shown[-1])]
+    return say(
+        "{name}: {number} targets are more than {far} interquartile ranges from the median: {values} ({splits}).",
+        name=far.name, number=len(values), far=FAR, values=say(", ").join(shown),
+        splits=say(", ").join(f"{split} {len(some)}" for split, some in far.values.items()),
+    )  # fmt: skip

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 Spread = tuple[int, int, int]  # minimum, median, maximum
+FAR = 5  # interquartile ranges from the median, as `data.outlier_size`
+MOST_FAR = 0.25  # of the targets; if more are as far away, these are no outliers
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,15 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class FarTargets:
+    """The targets of a column that are more than FAR interquartile ranges from the median, in the column's unit."""
+
+    name: str
+    values: dict[str, tuple[float, ...]]  # by split, in ascending order; splits without any are left out
+    share: float  # of the training targets
+
+
+@dataclass(frozen=True)
 class CheckedData:
     """A data set; `source.unreadable` are the images that cannot be read, each with the reason."""
 
@@ -67,6 +78,20 @@ class CheckedData:
             columns = zip(self.data.task.names, quantiles, strict=True)
             found[split] = {name: dict(zip(names, column, strict=True)) for name, column in columns}
         return found
+
+    @property
+    def far_targets(self) -> tuple[FarTargets, ...]:
+        """The columns with targets far from the others; () for classes. The quartiles are those of training."""
+        found = []
+        for column, name in enumerate(self.data.task.names if self.targets else ()):
+            spread = self.targets["train"][name]
+            most = FAR * (spread["high"] - spread["low"])
+            values = {split: rows.targets[:, column].sort().values for split, rows in self.data.splits().items()}
+            far = {split: some[(some - spread["median"]).abs() > most].tolist() for split, some in values.items()}
+            share = len(far["train"]) / len(values["train"])
+            if any(far.values()) and most and share < MOST_FAR:
+                found.append(FarTargets(name, {split: tuple(some) for split, some in far.items() if some}, share))
+        return tuple(found)
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:

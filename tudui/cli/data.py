@@ -65,6 +65,7 @@ def check(
       tudui data check my-images/ --size 64
       tudui data check flowers.csv --target species
     """
+    from tudui.api.advice import far_words
     from tudui.api.data import check_data
     from tudui.data.folder import some_of
 
@@ -78,11 +79,15 @@ def check(
         about = {"name": data.name, "images": counts, "mean": mean, "std": std, "notes": data.notes}
         sizes = found.sizes and asdict(found.sizes)
         features = {"features": [asdict(one) for one in found.features]} if found.features else {}
-        print_json(about | features | {"targets": found.targets, "sizes": sizes, "unreadable": dict(bad)})
+        far = [asdict(one) for one in found.far_targets]
+        print_json(
+            about | features | {"targets": found.targets, "far_targets": far, "sizes": sizes, "unreadable": dict(bad)}
+        )
     else:
         print_line(data.name)
         if found.targets:
             _print_targets(found)
+            note(*map(far_words, found.far_targets))
         else:
             rows = [(label, *(f"{split[label]:,}" for split in counts.values())) for label in data.task.names]
             total = ("all", *(f"{sum(split.values()):,}" for split in counts.values()))

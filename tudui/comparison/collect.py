@@ -9,17 +9,20 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
+
 from tudui.comparison.curve import Curve
 from tudui.comparison.done import RunRecord
 from tudui.comparison.folds import together
 from tudui.comparison.outcome import Comparison, Means, Row
-from tudui.comparison.pairs import pairs_of, values_of
+from tudui.comparison.pairs import finished_in_both, pairs_of, values_of
 from tudui.comparison.statistics import HEAVY, Spread, summary
 from tudui.config.data_sets import path_in
 from tudui.config.plan import Plan
 from tudui.events import Evaluated
 from tudui.tasks import Metric, metric_named
 from tudui.tasks.classes import confusion_from, confusion_rows
+from tudui.tasks.numbers import Numbers
 
 SECOND = {"absolute_error": "squared_error", "squared_error": "absolute_error"}  # metric, and the one beside it
 MOST_CELLS = 6  # that a warning names
@@ -103,20 +106,34 @@ def _heavy_tailed(comparison: Comparison) -> Iterator[str]:
     """Yield a warning if a mean or difference of the real-valued metric of the verdicts varies with one sample."""
     if comparison.metric.proportion:
         return
-    shares: list[tuple[float, str]] = []
+    metric, found = comparison.metric, list[tuple[float, str, Sequence[Sequence[RunRecord]]]]()
+    baselines = {row.label_noise: row for row in comparison.rows if row.variant == comparison.baseline}
     for row in comparison.rows:
-        pair, known = comparison.pair_of(row), row.metrics.get(comparison.metric.name)
-        shares.append(((known and known.from_one_sample) or 0.0, f"the mean of {row.name}"))
-        shares.append(
-            ((pair and pair.found and pair.found.from_one_sample) or 0.0, f"{row.name} minus {comparison.baseline}")
-        )
-    share, where = max(shares)
+        known, pair = row.metrics.get(metric.name), comparison.pair_of(row)
+        if known and known.from_one_sample:
+            found.append((known.from_one_sample, f"the mean of {row.name}", [row.finished]))
+        if pair and pair.found and pair.found.from_one_sample:
+            both = finished_in_both(row, baselines[row.label_noise])
+            found.append((pair.found.from_one_sample, f"{row.name} minus {comparison.baseline}", both))
+    share, where, sides = max(found, key=lambda one: one[0], default=(0.0, "", []))
     if share > HEAVY:
+        first, *second = (values_of(runs, metric).mean(axis=0) for runs in sides)
+        means = first - second[0] if second else first
+        sample = _target_words(sides[0][0], int(np.abs(means - means.mean()).argmax()))
         yield (
-            f"{comparison.metric.title} has heavy tails: one test {comparison.samples[:-1]} makes up {100 * share:.0f} "
+            f"{metric.title} has heavy tails: one test {comparison.samples[:-1]} ({sample}) makes up {100 * share:.0f} "
             f"% of the variance of {where}; above {100 * HEAVY:.0f} %, its intervals may be too short, and its "
             f"verdicts false in more than 5 % of reports; more test {comparison.samples} help"
         )
+
+
+def _target_words(run: RunRecord, position: int) -> str:
+    """Return the target of a test sample, by which it is found in the data."""
+    label, task = run.predictions["label"][position], run.task
+    if not isinstance(task, Numbers):
+        return task.names[int(label)]
+    values = enumerate(zip(task.names, label.tolist(), strict=True))
+    return ", ".join(f"{name} {task.unit_of(column).text(value)}" for column, (name, value) in values)
 
 
 def _hashes(records: Sequence[RunRecord]) -> dict[str, Any]:

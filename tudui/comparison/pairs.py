@@ -104,11 +104,16 @@ def _shared(*sides: Row) -> list[int]:
     return [seed for seed in sides[0].seeds if seed in sides[1].seeds]
 
 
+def finished_in_both(*sides: Row) -> list[list[RunRecord]]:
+    """Return the runs of each side with the seeds that finished on both."""
+    seeds = {*_shared(*sides)} - {seed for side in sides for seed in side.diverged}
+    return [[run for run in side.runs if run.planned.seed in seeds] for side in sides]
+
+
 def _difference(baseline: Row, row: Row, metric: Metric, margin: float | None) -> Difference | None:
     """Return the difference over the seeds that finished on both sides; None if there is none."""
-    seeds = {*_shared(baseline, row)} - {*baseline.diverged, *row.diverged}
-    sides = [[run for run in side.runs if run.planned.seed in seeds] for side in (baseline, row)]
-    return pair(values_of(sides[0], metric), values_of(sides[1], metric), metric, margin=margin) if seeds else None
+    sides = finished_in_both(baseline, row)
+    return pair(values_of(sides[0], metric), values_of(sides[1], metric), metric, margin=margin) if sides[0] else None
 
 
 def _claims(found: Difference | None, baseline: Row, row: Row, metric: Metric) -> tuple[float, float] | None:
