@@ -168,11 +168,9 @@ def test_targets_far_from_the_others_are_pointed_out(far, tmp_path, tudui):
     assert f"y: {len(far)} targets" in note
     assert all(f"{value:g}" in note for value in (far if len(far) <= 5 else (min(far), max(far))))
     assert note in " ".join(tudui("data", "check", path, "--target", "y").err.split())
-    share = notes[-1].rpartition("--outliers ")[2].removesuffix(".")
-    if found["share"]:
-        chosen = tudui("loss", "choose", *data, "--outliers", share, "--json").json()
-        assert chosen["use"] == "l1"
-        assert not any("interquartile" in note for note in chosen["notes"])
+    chosen = tudui("loss", "choose", *data, "--json").json()
+    assert chosen["use"] == ("l1" if found["share"] else "mse")
+    assert tudui("loss", "choose", *data, "--outliers", 0, "--json").json()["use"] == "mse"
 
 
 def test_targets_of_which_most_are_equal_are_not_far_from_each_other(tmp_path, tudui):

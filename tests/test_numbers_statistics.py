@@ -118,7 +118,7 @@ def test_a_comparison_warns_of_the_metric_whose_tails_are_heavy(read):
     assert [text for text in found.warnings if "heavy tails" in text] == [
         f"squared error has heavy tails: one test row ({name}) makes up {100 * share:.0f} % of the variance of l1 "
         "minus mse; above 20 %, its intervals may be too short, and its verdicts false in more than 5 % of reports; "
-        "more test rows help"
+        "check that its target is right; more test rows help"
     ]
     assert found.values["rows"][0]["metrics"]["squared_error"]["from_one_sample"] > HEAVY
     assert "from_one_sample" in found.values["pairs"][0]

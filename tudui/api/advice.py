@@ -87,7 +87,7 @@ def advise(
     target: str | Sequence[str] = (),
     **reading: Any,
 ) -> Advised:
-    """Return which loss to use for a task, or for data, from which the task and unequal classes are read.
+    """Return which loss to use for a task, or for data, from which the task, unequal classes and far targets are read.
 
     `label_noise` and `outliers` are shares of wrong targets, from 0 to 1; `target` and `reading` are those of
     `check_data`. UsageError if what is asked for does not fit the task; DataError if the data cannot be read.
@@ -104,6 +104,8 @@ def advise(
         found = check_data(data, target=target, **reading)
         task = "numbers" if found.data.task.kind == "numbers" else "classes"
         imbalance = imbalance or bool(found.data.task.beside)
+        if task == "numbers" and outliers is None:
+            outliers = max((one.share for one in found.far_targets), default=0.0)
     task = task or ("classes" if outliers is None else "numbers")
     asked = Needs(
         label_noise=label_noise or 0.0, imbalance=imbalance, outliers=outliers or 0.0, probabilities=probabilities
@@ -159,11 +161,13 @@ def _notes(asked: Needs, advice: Advice, found: "CheckedData | None") -> Iterato
     else:
         targets = "a number" if task.outputs == 1 else "{number} numbers"
         yield say(f"Read from the data: {targets} for each row.", number=task.outputs)
-        if not wrong and found.far_targets:
-            yield from map(far_words, found.far_targets)
-            share = max(one.share for one in found.far_targets)
-            how = "for the others add --outliers {share:.2g}" if share else "they are not in the training part"
-            yield say(f"Correct those that are mistakes; {how}.", share=share)
+        yield from map(far_words, found.far_targets)
+        if found.far_targets:
+            yield say(
+                "This advice takes {share:.2g} % of the training targets as outliers. Correct those that are mistakes, "
+                "in every part of the data, and ask again.",
+                share=100 * asked.outliers,
+            )
             return
     if not wrong:
         text = "The share of {what} cannot be read from data. If you know it, add {flag} SHARE."

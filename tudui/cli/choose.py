@@ -40,7 +40,7 @@ def choose_command(
 ) -> None:
     """Say which loss to use and why, with the command that tests it; without options, print the whole guide.
 
-    With --data, the task and unequal classes are read from the data.
+    With --data, the task, unequal classes and targets far from the others are read from the data.
 
     Examples:
       tudui loss choose --task classes --label-noise 0.4

@@ -123,7 +123,8 @@ def _heavy_tailed(comparison: Comparison) -> Iterator[str]:
         yield (
             f"{metric.title} has heavy tails: one test {comparison.samples[:-1]} ({sample}) makes up {100 * share:.0f} "
             f"% of the variance of {where}; above {100 * HEAVY:.0f} %, its intervals may be too short, and its "
-            f"verdicts false in more than 5 % of reports; more test {comparison.samples} help"
+            "verdicts false in more than 5 % of reports; check that its target is right; more test "
+            f"{comparison.samples} help"
         )
 
 
