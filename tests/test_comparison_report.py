@@ -373,19 +373,19 @@ def test_what_was_not_held_equal_is_said(compared):
     assert "NOT equal" not in printed(terminal, comparison)
 
 
-BY = "by 0.5 to 1.5 points (accuracy, 95 % interval)"
+BY = ", accuracy higher by 0.5 to 1.5 points (95 % interval)"
 BY_BOTH = BY.replace("interval", "intervals")
 
 
 @pytest.mark.parametrize(
     ("levels", "says"),
     [
-        ({0: ["better"]}, f"Use v0: better than ce {BY}."),
-        ({0: ["worse", "better", "better"]}, f"Use v1 or v2: better than ce {BY_BOTH}."),
+        ({0: ["better"]}, f"Use v0: better than ce{BY}."),
+        ({0: ["worse", "better", "better"]}, f"Use v1 or v2: better than ce{BY_BOTH}."),
         ({0: OPEN * 2}, "Undecided: no other loss is shown to be better than ce."),
         ({0: ["worse", *OPEN]}, "Undecided: no other loss is shown to be better than ce."),
-        ({0: ["worse"]}, f"Keep ce: v0 is worse {BY}."),
-        ({0: ["worse", "worse"]}, f"Keep ce: every other loss is worse {BY_BOTH}."),
+        ({0: ["worse"]}, f"Keep ce: v0 is worse{BY}."),
+        ({0: ["worse", "worse"]}, f"Keep ce: every other loss is worse{BY_BOTH}."),
         ({0: ["equivalent", "identical"]}, "Use any of them: v0 and v1 are equivalent to ce."),
         ({0: ["worse", "equivalent"]}, "Keep ce: no other loss is better."),
         ({0: ["unstable"]}, "Undecided: no other loss is shown to be better than ce."),
@@ -398,12 +398,12 @@ BY_BOTH = BY.replace("interval", "intervals")
         (
             {0: OPEN, 0.4: ["better"], 0.6: ["better"]},
             "With no added label noise, undecided: no other loss is shown to be better than ce. "
-            f"From 40 % of labels wrong on, use v0: better than ce {BY_BOTH}.",
+            f"From 40 % of labels wrong on, use v0: better than ce{BY_BOTH}.",
         ),
         (
             {0: ["better"], 0.2: ["better"], 0.4: ["worse"]},
-            f"With no added label noise and 20 % of labels wrong, use v0: better than ce {BY_BOTH}. "
-            f"With 40 % of labels wrong, keep ce: v0 is worse {BY}.",
+            f"With no added label noise and 20 % of labels wrong, use v0: better than ce{BY_BOTH}. "
+            f"With 40 % of labels wrong, keep ce: v0 is worse{BY}.",
         ),
     ],
 )
@@ -418,8 +418,8 @@ def test_the_advice_names_the_levels_with_the_smallest_and_the_largest_differenc
              for pair, interval in zip(made.pairs, ends, strict=True)]  # fmt: skip
     pairs = tuple(replace(pair, found=one) for pair, one in zip(made.pairs, found, strict=True))
     assert advice(replace(made, pairs=pairs)) == (
-        "At every noise level, use v1 or v0: better than ce by 2.10 to 5.00 points with no added label noise and 0.02 "
-        "to 2.00 points with 40 % of labels wrong (accuracy, 95 % intervals)."
+        "At every noise level, use v1 or v0: better than ce, accuracy lower by 2.10 to 5.00 points with no added label "
+        "noise and 0.02 to 2.00 points with 40 % of labels wrong (95 % intervals)."
     )
 
 
@@ -464,7 +464,7 @@ def test_an_interval_that_the_correction_widens_has_both_p_beside_it(saying):
             claim = forest(saying(verdict, p=p), 0.0).claims[1]
             notes[verdict, p] = [note for note in claim.notes if note.startswith("p ")]
     corrected = saying("better").pairs[0].p_holm
-    assert notes.pop(("not_distinguishable", 0.031)) == [f"p 0.031, but {p_value(corrected)} after the correction"]
+    assert notes.pop(("not_distinguishable", 0.031)) == [f"p 0.031 alone, {p_value(corrected)} after the correction"]
     assert not any(notes.values())
 
 
@@ -498,7 +498,7 @@ def test_failed_runs_have_a_table_with_exact_intervals(compared, tmp_path):
     _, *rows = page_of(tmp_path).tables["Runs that failed"]
     assert [cells[:4] for cells in rows] == [
         ["mse", "no added label noise", "diverged", "1 of 3"],
-        ["mse", "no added label noise", "never predicts a class", "1 of 2"],
+        ["mse", "no added label noise", "never predicts one of the classes", "1 of 2"],
     ]
     assert numbers(rows[0][4]) == [1, 91]  # 1 - 0.975 ** (1 / 3) = 0.0084
     failures = values_in(tmp_path)["rows"][1]["failures"]

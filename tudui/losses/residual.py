@@ -144,7 +144,7 @@ L1 = _spec(
     L1Parameters,
     title="absolute error (L1, MAE)",
     formula="|r|, r = output - target",
-    robust_to="large residuals: every gradient has the same size; not to leverage",
+    robust_to="large residuals: every gradient has the same size; not to unusual inputs (leverage)",
     source="torch.nn.functional.l1_loss; on probabilities: Ghosh, Kumar, Sastry 2017",
 )
 

@@ -56,7 +56,10 @@ def forest(comparison: Comparison, noise: float) -> Forest:
     difference = _with_difference(say("difference to {baseline}", baseline=comparison.baseline), metric.unit)
     mean = words.with_unit(words.title_of_score(metric), metric.unit)
     head = (say("verdict"), say("loss"), say("{difference} (95 %)", difference=difference), mean)
-    claims = [_claim(comparison, row) for row in comparison.rows_at(noise)]
+    cells = {name: cells[comparison.noise_levels.index(noise)] for name, cells in table_of(comparison).items()}
+    best = next((name for name, cell in cells.items() if cell.is_best), "")
+    behind = {name for name, cell in cells.items() if not (cell.is_best or cell.is_near or cell.is_unstable)}
+    claims = [_claim(comparison, row, best if row.variant in behind else "") for row in comparison.rows_at(noise)]
     return Forest(words.capitalised(noise_words(comparison, noise)), head, claims, _axis(comparison, noise))
 
 
@@ -133,7 +136,7 @@ def _by_size(pairs: Sequence[Pair]) -> list[Pair]:
 def _sentence(comparison: Comparison, levels: list[float], what: str, losses: tuple[str, ...]) -> str:
     where = levels_words(comparison, levels)
     if losses:
-        what = say("{advice} by {size}", advice=what, size=_size(comparison, levels, losses))
+        what = say("{advice}, {size}", advice=what, size=_size(comparison, levels, losses))
     text = say("{levels}, {advice}.", levels=where, advice=what) if where else say("{advice}.", advice=what)
     return words.capitalised(text)
 
@@ -146,16 +149,17 @@ def _size(comparison: Comparison, levels: list[float], losses: tuple[str, ...]) 
         ends = [math.copysign(1, one.difference) * end for one in found for end in (one.interval or (one.difference,))]
         sizes[level] = min(ends), max(ends)
         every += found
-    digits = max(_digits(one, unit) for one in every)
+    digits = max(_digits_of(one, unit) for one in every)
     nearest, furthest = min(levels, key=lambda level: sizes[level][0]), max(levels, key=lambda level: sizes[level][1])
     shown = sorted({nearest, furthest})
     texts = [words.size_of_difference(words.between(sizes[level], unit, digits), unit) for level in shown]
     if len(shown) > 1:  # otherwise this level's range covers those of all others
         texts = [say("{size} with {noise}", size=text, noise=noise_words(comparison, level))
                  for text, level in zip(texts, shown, strict=True)]  # fmt: skip
-    metric = words.title_of_score(comparison.metric)
-    how = "{sizes} ({metric}, 95 % interval)" if len(every) == 1 else "{sizes} ({metric}, 95 % intervals)"
-    return say(how, sizes=words.listed(texts), metric=metric)
+    metric, lower = words.title_of_score(comparison.metric), every[0].difference < 0
+    text = "{metric} lower by {sizes} (95 % {intervals})" if lower else "{metric} higher by {sizes} (95 % {intervals})"
+    intervals = say("interval" if len(every) == 1 else "intervals")
+    return say(text, metric=metric, sizes=words.listed(texts), intervals=intervals)
 
 
 def levels_words(comparison: Comparison, levels: list[float]) -> str:
@@ -181,7 +185,7 @@ def _axis(comparison: Comparison, noise: float) -> Axis | None:
     low, high = (scale * end for end in (common if fits else ranges[noise]))
     spare, margin = 0.04 * (high - low), found[0].margin
     low, high = low - spare, high + spare
-    ticks = [float(tick) for tick in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= tick <= high]
+    ticks = [float(tick) for tick in MaxNLocator(7, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= tick <= high]
     title = say(
         "difference to {baseline}, better →; shaded: less than {margin}"
         if metric.better == "more"
@@ -191,7 +195,7 @@ def _axis(comparison: Comparison, noise: float) -> Axis | None:
     )
     ends = [pair.interval for pair in found if pair.interval]
     if any(scale * start < low or scale * end > high for start, end in ends):
-        title = say("{title}; {arrows}: beyond the axis", title=title, arrows="◂ ▸")
+        title = say("{title}; {arrows}: beyond the axis", title=title, arrows="◂\N{NO-BREAK SPACE}▸")
     texts = [f"{tick:+g}".replace("-", "−") if tick else "0" for tick in ticks]
     return Axis(low, high, scale * margin, list(zip(ticks, texts, strict=True)), title)
 
@@ -204,18 +208,18 @@ def _range(pairs: Sequence[Pair]) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def _claim(comparison: Comparison, row: Row) -> Claim:
-    """Return a variant's line."""
+def _claim(comparison: Comparison, row: Row, best: str) -> Claim:
+    """Return a variant's line. `best`: the loss that it is worse than although it may be better than the baseline."""
     metric, pair = comparison.metric, comparison.pair_of(row)
     unit, score = metric.unit, row.metrics.get(metric.name)
-    mean = words.mean_sd(score, unit, unit.fewer) if score else say("diverged")
+    mean = words.mean_sd(score, unit, _digits((score.mean, score.sd), unit)) if score else say("diverged")
     notes = words.failures_of(row)
     if pair is None:
         return Claim(row.variant, say("baseline"), "baseline", UNKNOWN, mean, notes)
     found, ends = pair.found, None
     difference = UNKNOWN
     if found:
-        digits = _digits(found, unit)
+        digits = _digits_of(found, unit)
         difference = words.difference(found.difference, unit, digits)
         ends = (unit.scale * found.difference,) * 3
         if found.interval:
@@ -223,13 +227,18 @@ def _claim(comparison: Comparison, row: Row) -> Claim:
             low, high = found.interval
             ends = (unit.scale * low, unit.scale * found.difference, unit.scale * high)
     needed = [say("a verdict needs {what}", what=one) for one in words.settling(comparison, pair)[:1]]
+    if best and pair.verdict is Verdict.BETTER:
+        notes.append(say("worse than {best}", best=best))
     notes += [*words.small(comparison, pair), *_corrected(pair), *needed]
     return Claim(row.variant, words.verdict_name(pair.verdict), pair.verdict, difference, mean, notes, ends)
 
 
-def _digits(found: Difference, unit: Unit) -> int:
+def _digits_of(found: Difference, unit: Unit) -> int:
+    return _digits((found.difference, *(found.interval or ())), unit)
+
+
+def _digits(numbers: Sequence[float | None], unit: Unit) -> int:
     """Return fewer digits than usual, unless a number that is not 0 would then be shown as 0."""
-    numbers = (found.difference, *(found.interval or ()))
     hidden = any(number and not float(f"{unit.scale * number:.{unit.fewer}f}") for number in numbers)
     return unit.digits if hidden else unit.fewer
 
@@ -239,7 +248,7 @@ def _corrected(pair: Pair) -> list[str]:
     if pair.verdict is not Verdict.NOT_DISTINGUISHABLE or not pair.found or (pair.found.p or 1) >= ALPHA:
         return []
     p, corrected = words.p_value(pair.found.p), words.p_value(pair.p_holm)
-    return [say("p {p}, but {corrected} after the correction", p=p, corrected=corrected)]
+    return [say("p {p} alone, {corrected} after the correction", p=p, corrected=corrected)]
 
 
 def paper_table(comparison: Comparison) -> Table:

@@ -39,8 +39,8 @@ def judged(comparison: Comparison) -> str:
     """Return which metric favours which loss, and on what all losses are judged."""
     spoiled = any(comparison.noise_levels)
     return say(
-        "Squared error favours mse and absolute error favours l1, because each loss was made for its error. So no "
-        "loss is ranked by its own value: all are judged by the same metric on {test}.",
+        "Absolute error favours l1 and squared error favours mse, because each loss was made for its error. So both "
+        "are shown, on {test}.",
         test=say("test targets without outliers") if spoiled else say("the same test targets"),
     )
 

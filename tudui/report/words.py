@@ -9,7 +9,7 @@ from tudui.language import say
 from tudui.tasks import Figure, Metric, Unit
 
 UNKNOWN = "–"
-FAILED = {Flag.DIVERGED: "diverged", Flag.LOST_CLASS: "never predicts a class"}
+FAILED = {Flag.DIVERGED: "diverged", Flag.LOST_CLASS: "never predicts one of the classes"}
 MOST_NAMES = 3  # of variants that a sentence lists; of more it says `the others` or `all of them`
 
 
