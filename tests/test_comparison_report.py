@@ -382,22 +382,22 @@ BY_BOTH = BY.replace("interval", "intervals")
     [
         ({0: ["better"]}, f"Use v0: better than ce{BY}."),
         ({0: ["worse", "better", "better"]}, f"Use v1 or v2: better than ce{BY_BOTH}."),
-        ({0: OPEN * 2}, "Undecided: no other loss is shown to be better than ce."),
-        ({0: ["worse", *OPEN]}, "Undecided: no other loss is shown to be better than ce."),
+        ({0: OPEN * 2}, "Undecided, keep ce: no other loss is shown to be better."),
+        ({0: ["worse", *OPEN]}, "Undecided, keep ce: no other loss is shown to be better."),
         ({0: ["worse"]}, f"Keep ce: v0 is worse{BY}."),
         ({0: ["worse", "worse"]}, f"Keep ce: every other loss is worse{BY_BOTH}."),
         ({0: ["equivalent", "identical"]}, "Use any of them: v0 and v1 are equivalent to ce."),
         ({0: ["worse", "equivalent"]}, "Keep ce: no other loss is better."),
-        ({0: ["unstable"]}, "Undecided: no other loss is shown to be better than ce."),
+        ({0: ["unstable"]}, "Undecided, keep ce: no other loss is shown to be better."),
         ({0: ["no_verdict"]}, "No verdict: one seed shows no spread. Repeat the comparison with --seeds 3 or more."),
         ({0: ["nothing"]}, "No verdict: no seed finished with both ce and another loss."),
         (
             {0: OPEN, 0.4: OPEN},
-            "At every noise level, undecided: no other loss is shown to be better than ce.",
+            "At every noise level, undecided, keep ce: no other loss is shown to be better.",
         ),
         (
             {0: OPEN, 0.4: ["better"], 0.6: ["better"]},
-            "With no added label noise, undecided: no other loss is shown to be better than ce. "
+            "With no added label noise, undecided, keep ce: no other loss is shown to be better. "
             f"From 40 % of labels wrong on, use v0: better than ce{BY_BOTH}.",
         ),
         (

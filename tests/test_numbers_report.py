@@ -10,15 +10,17 @@ from tests.conftest import compare_losses
 from tests.test_browser import SIZES, show
 from tudui.blocks import charted, title_of
 from tudui.comparison.compare import read_comparison
+from tudui.comparison.curve import Curve
 from tudui.comparison.verdict import Verdict
 from tudui.config.loss_spec import loss_specs
 from tudui.report import Report, for_numbers, write_report
-from tudui.report.answer import reasons
+from tudui.report.answer import reasons, warnings
 from tudui.report.content import report_of, summary_of
 from tudui.report.document import Forest, Notice, Paragraph, Table, pictures_of
 from tudui.report.html import html
 from tudui.report.markdown import markdown
 from tudui.report.pictures import noise_picture
+from tudui.report.tuning_pictures import tuning_picture
 
 METRICS = ["absolute_error", "squared_error"]
 
@@ -227,9 +229,23 @@ def test_a_loss_that_did_not_start_as_the_others_is_one_of_the_warnings(rows):
 def test_what_is_known_of_residuals_is_said_of_numbers(rows):
     comparison = read_comparison(rows)
     better = tuple(replace(pair, verdict=Verdict.BETTER) for pair in comparison.pairs)
-    _, losses = reasons(replace(comparison, pairs=better))
+    _, losses, clipping = reasons(replace(comparison, pairs=better))
+    assert "--set train.clip=null" in clipping.text
     known = {name: loss_specs()[name].robust_to for name in ("mse", "l1", "huber")}
     assert losses.items == [f"{name} is robust to {what}." for name, what in known.items()]
+
+
+@pytest.mark.filterwarnings("error")
+def test_rates_at_the_edge_and_rates_that_diverged(rows):
+    comparison = read_comparison(rows)
+    rates, scores = (0.01, 0.1, 1.0), ([50.0], [40.0], [np.nan])
+    middle = Curve(variant="mse", label_noise=0.0, rates=rates, scores=scores, chosen=0.1)
+    edge = replace(middle, variant="l1", scores=scores[::-1], chosen=0.01)
+    assert warnings(replace(comparison, tuning=(middle,))) == warnings(comparison)
+    *_, said = warnings(replace(comparison, tuning=(middle, edge)))
+    assert "l1 (no added outliers): 0.01" in said
+    assert "mse" not in said
+    tuning_picture(replace(comparison, tuning=(middle, edge)), 0.0)
 
 
 def test_column_names_are_no_markup(tudui):

@@ -194,6 +194,24 @@ def test_a_column_that_gives_the_class_is_pointed_out(iris, form):
 # Missing values
 
 
+def test_data_check_shows_a_table_whose_missing_values_are_refused(prices, tudui):
+    rows = prices.read_text().splitlines()
+    cells = [row.split(",") for row in rows[1:]]
+    cells[4][0], cells[9][0] = "", ""
+    place = rows[0].split(",").index("price")
+    cells[11][place] = "1e6"
+    prices.write_text("\n".join([rows[0], *map(",".join, cells)]) + "\n")
+    answer = tudui("data", "check", prices, "--target", "price")
+    assert answer.code == 3
+    assert "size 2 (the first on line 6)" in answer.err
+    assert "line 13: 1e+06" in answer.err
+    assert answer.err.count("missing values") == 1
+    assert "price" in answer.out
+    assert tudui("data", "check", prices, "--target", "price", "--on-missing", "drop").code == 0
+    dropped = tudui("data", "check", prices, "--target", "price", "--on-missing", "drop", "--json").json()
+    assert [line for far in dropped["far_targets"] for _, _, line in far["values"]] == [13]
+
+
 def test_missing_values_are_refused_with_their_counts(prices):
     rows = prices.read_text().splitlines()
     for line, old in ((5, 0), (7, 0), (9, 2)):

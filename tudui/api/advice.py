@@ -1,6 +1,7 @@
 """Which loss to use for a task or for data, and the command that tests it."""
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import fspath
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from tudui.api.data import CheckedData, FarTargets
 
 BATCH = TrainConfig().batch_size
-MOST_LISTED = 5  # of the targets that are far from the others
+FEWEST_OUTLIERS = 0.1  # that the figures of the advice were measured with
+MOST_LISTED = 8  # of the targets that are far from the others
 FEWEST_STEPS, SMALL_BATCH = 5, 16  # of an epoch; with fewer steps, a network hardly learns, so batches are smaller
 STAND_INS: Mapping[TaskKind, str] = {"classes": "digits", "numbers": "diabetes"}  # for data of the user
 
@@ -154,6 +156,12 @@ def _notes(asked: Needs, advice: Advice, found: "CheckedData | None") -> Iterato
         yield say(f"{used} in place of your own data; {yours}.", data=STAND_INS[advice.task])
         return
     task = found.data.task
+    if 0 < asked.outliers < FEWEST_OUTLIERS:
+        yield say(
+            "The figures above are of {percent:g} % outliers or more. With fewer, and with gradients clipped "
+            "(train.clip), as they are by default, the losses differ less.",
+            percent=100 * FEWEST_OUTLIERS,
+        )
     if counts := getattr(task, "counts", ()):
         sizes = "{number} classes, {fewest:,} to {most:,} training samples each"
         unequal = ", unequal" if asked.imbalance else ""
@@ -184,12 +192,16 @@ def far_words(far: "FarTargets") -> str:
     """Return which targets of a column are far from the others."""
     from tudui.api.data import FAR
 
-    values = sorted(value for some in far.values.values() for value in some)
-    shown = [f"{value:g}" for value in values]
+    by_line = sorted(far.values, key=lambda one: one.line or 0)
+    shown = [
+        say("line {line}: {value:g}", line=one.line, value=one.value) if one.line else f"{one.value:g}"
+        for one in by_line
+    ]
     if len(shown) > MOST_LISTED:
-        shown = [say("{low} to {high}", low=shown[0], high=shown[-1])]
+        shown = [say("{low} to {high}", low=f"{far.values[0].value:g}", high=f"{far.values[-1].value:g}")]
+    splits = Counter(one.split for one in far.values)
     return say(
         "{name}: {number} targets are more than {far} interquartile ranges from the median: {values} ({splits}).",
-        name=far.name, number=len(values), far=FAR, values=say(", ").join(shown),
-        splits=say(", ").join(f"{split} {len(some)}" for split, some in far.values.items()),
+        name=far.name, number=len(far.values), far=FAR, values=say(", ").join(shown),
+        splits=say(", ").join(f"{split} {number}" for split, number in splits.items()),
     )  # fmt: skip

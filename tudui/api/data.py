@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tudui.api.configs import Named
 from tudui.config import Override, config_from
@@ -45,12 +45,20 @@ class Sizes:
     pixels: float  # median number of an image's pixels that become one; below 1, it is enlarged
 
 
+class FarTarget(NamedTuple):
+    """A target that is more than FAR interquartile ranges from the median, in the column's unit."""
+
+    value: float
+    split: str
+    line: int | None  # of the CSV file of a table
+
+
 @dataclass(frozen=True)
 class FarTargets:
-    """The targets of a column that are more than FAR interquartile ranges from the median, in the column's unit."""
+    """The targets of a column that are far from the others, in ascending order."""
 
     name: str
-    values: dict[str, tuple[float, ...]]  # by split, in ascending order; splits without any are left out
+    values: tuple[FarTarget, ...]
     share: float  # of the training targets
 
 
@@ -86,11 +94,15 @@ class CheckedData:
         for column, name in enumerate(self.data.task.names if self.targets else ()):
             spread = self.targets["train"][name]
             most = FAR * (spread["high"] - spread["low"])
-            values = {split: rows.targets[:, column].sort().values for split, rows in self.data.splits().items()}
-            far = {split: some[(some - spread["median"]).abs() > most].tolist() for split, some in values.items()}
-            share = len(far["train"]) / len(values["train"])
-            if any(far.values()) and most and share < MOST_FAR:
-                found.append(FarTargets(name, {split: tuple(some) for split, some in far.items() if some}, share))
+            far = []
+            for split, rows in self.data.splits().items():
+                values = rows.targets[:, column]
+                for place in ((values - spread["median"]).abs() > most).nonzero()[:, 0].tolist():
+                    line = None if self.source.lines is None else int(self.source.lines[rows.index[place]])
+                    far.append(FarTarget(float(values[place]), split, line))
+            share = sum(one.split == "train" for one in far) / len(self.data.train)
+            if far and most and share < MOST_FAR:
+                found.append(FarTargets(name, tuple(sorted(far)), share))
         return tuple(found)
 
     @property

@@ -67,12 +67,17 @@ def check(
     """
     from tudui.api.advice import far_words
     from tudui.api.data import check_data
+    from tudui.data.columns import MissingValues
     from tudui.data.folder import some_of
 
-    found = check_data(
-        name, target=asked.value("data.target") or (), labels=asked.value("data.labels"),
-        on_missing=asked.value("data.on_missing"), data_dir=asked.value("data.dir"), size=asked.value("data.size"),
-    )  # fmt: skip
+    reading = {"target": asked.value("data.target") or (), "labels": asked.value("data.labels"),
+               "data_dir": asked.value("data.dir"), "size": asked.value("data.size")}  # fmt: skip
+    refused = None
+    try:
+        found = check_data(name, on_missing=asked.value("data.on_missing"), **reading)
+    except MissingValues as error:
+        refused = error
+        found = check_data(name, on_missing="median", **reading)
     data, counts, bad = found.data, found.counts, found.source.unreadable
     if json:
         mean, std = data.preparation.mean, data.preparation.std
@@ -96,7 +101,10 @@ def check(
             _print_features(found.features)
         for line in _about(found.sizes) if found.sizes else ():
             print_line(line)
-        note(*(text for text in data.notes if not (bad and some_of(bad) in text)))  # the error below names them
+        said = [*([some_of(bad)] if bad else []), *([" missing values, of "] if refused else [])]  # by the error below
+        note(*(text for text in data.notes if not any(one in text for one in said)))
+    if refused:
+        raise refused
     if bad:
         skip = f"{tudui_command()} train --data {shlex.quote(found.name)} --set data.on_bad_image=skip"
         raise DataError(

@@ -16,7 +16,7 @@ from tudui.comparison.done import RunRecord
 from tudui.comparison.folds import together
 from tudui.comparison.outcome import Comparison, Means, Row
 from tudui.comparison.pairs import finished_in_both, pairs_of, values_of
-from tudui.comparison.statistics import HEAVY, Spread, summary
+from tudui.comparison.statistics import HEAVY, OneSample, Spread, summary
 from tudui.config.data_sets import path_in
 from tudui.config.plan import Plan
 from tudui.events import Evaluated
@@ -51,10 +51,11 @@ def collect(
         pairs=tuple(pairs_of(plan.comparison, rows, metric)),
         tuning=tuple(tuning),
     )
+    found = replace(found, heaviest=_heaviest(found))
     if metric.name in SECOND:
         found = replace(found, second=_by_second_metric(found))
     heavy = [text for one in (found, found.second) if one for text in _heavy_tailed(one)]
-    return replace(found, warnings=(*found.warnings, *heavy))
+    return replace(found, warnings=(*found.warnings, *heavy[:1]))  # the second metric has the same wild samples
 
 
 def _by_second_metric(found: Comparison) -> Comparison:
@@ -62,7 +63,8 @@ def _by_second_metric(found: Comparison) -> Comparison:
     metric = metric_named(found.task.metrics, SECOND[found.metric.name])
     settings = found.plan.comparison.model_copy(update={"metric": metric.name, "margin": None})
     pairs = tuple(pairs_of(settings, found.rows, metric))
-    return replace(found, plan=replace(found.plan, comparison=settings), metric=metric, pairs=pairs)
+    other = replace(found, plan=replace(found.plan, comparison=settings), metric=metric, pairs=pairs)
+    return replace(other, heaviest=_heaviest(other))
 
 
 def _warnings(records: Sequence[RunRecord]) -> list[str]:
@@ -102,11 +104,11 @@ def _chosen_later(plan: Plan) -> Iterator[str]:
         )
 
 
-def _heavy_tailed(comparison: Comparison) -> Iterator[str]:
-    """Yield a warning if a mean or difference of the real-valued metric of the verdicts varies with one sample."""
-    if comparison.metric.proportion:
-        return
+def _heaviest(comparison: Comparison) -> OneSample | None:
+    """Return the sample that has the largest share of the variance of a mean or difference of a real-valued metric."""
     metric, found = comparison.metric, list[tuple[float, str, Sequence[Sequence[RunRecord]]]]()
+    if metric.proportion:
+        return None
     baselines = {row.label_noise: row for row in comparison.rows if row.variant == comparison.baseline}
     for row in comparison.rows:
         known, pair = row.metrics.get(metric.name), comparison.pair_of(row)
@@ -115,15 +117,21 @@ def _heavy_tailed(comparison: Comparison) -> Iterator[str]:
         if pair and pair.found and pair.found.from_one_sample:
             both = finished_in_both(row, baselines[row.label_noise])
             found.append((pair.found.from_one_sample, f"{row.name} minus {comparison.baseline}", both))
-    share, where, sides = max(found, key=lambda one: one[0], default=(0.0, "", []))
-    if share > HEAVY:
-        first, *second = (values_of(runs, metric).mean(axis=0) for runs in sides)
-        means = first - second[0] if second else first
-        sample = _target_words(sides[0][0], int(np.abs(means - means.mean()).argmax()))
+    if not found:
+        return None
+    share, where, sides = max(found, key=lambda one: one[0])
+    first, *second = (values_of(runs, metric).mean(axis=0) for runs in sides)
+    means = first - second[0] if second else first
+    return OneSample(_target_words(sides[0][0], int(np.abs(means - means.mean()).argmax())), share, where)
+
+
+def _heavy_tailed(comparison: Comparison) -> Iterator[str]:
+    """Yield a warning if the metric varies with one sample."""
+    if (one := comparison.heaviest) and one.share > HEAVY:
         yield (
-            f"{metric.title} has heavy tails: one test {comparison.samples[:-1]} ({sample}) makes up {100 * share:.0f} "
-            f"% of the variance of {where}; above {100 * HEAVY:.0f} %, its intervals may be too short, and its "
-            "verdicts false in more than 5 % of reports; check that its target is right; more test "
+            f"{comparison.metric.title} has heavy tails: one test {comparison.samples[:-1]} ({one.target}) makes up "
+            f"{100 * one.share:.0f} % of the variance of {one.where}; above {100 * HEAVY:.0f} %, its intervals may be "
+            "too short, and its verdicts false in more than 5 % of reports; check that its target is right; more test "
             f"{comparison.samples} help"
         )
 

@@ -111,15 +111,19 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
 
 
+class MissingValues(DataError):
+    """A table that has missing values, and `data.on_missing` refuses them."""
+
+
 def about_missing(columns: Sequence[Column], rows: int, file: CsvFile, config: DataConfig) -> list[str]:
-    """Return a note on the missing values of these columns; DataError if they are refused."""
+    """Return a note on the missing values of these columns; MissingValues if they are refused."""
     lacking = [column for column in columns if column.missing]
     counts = listed([f"{column.name} {column.missing:,}" for column in lacking])
     where = f"{file.path}: missing values, of {rows:,} rows: {counts}"
     if config.on_missing == "refuse":
         line = min(column.first_missing for column in lacking)
         ways = "use --on-missing drop to leave these rows out, or --on-missing median"
-        raise DataError(f"{where} (the first on line {line}); fill them in, or {ways}")
+        raise MissingValues(f"{where} (the first on line {line}); fill them in, or {ways}")
     if config.on_missing == "drop":
         return [f"{where}; these rows are left out"]
     return [

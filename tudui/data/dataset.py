@@ -217,6 +217,7 @@ class Source:
     files: tuple[str, ...] = ()  # of each row of the store; () if images have no files of their own
     sizes: Sequence[tuple[int, int]] = ()  # heights and widths before scaling, of each image or one of all; (): files'
     features: tuple[str, ...] = ()  # names of a table's columns; () for images
+    lines: Tensor | None = None  # int64 [M]: on which line of its CSV file each row of a table begins
 
 
 @dataclass(frozen=True)

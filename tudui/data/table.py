@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -51,21 +51,25 @@ def read_table(config: DataConfig, known: Known | None = None) -> Source:
     if layout:
         columns.features = [*layout.numbers, *layout.texts]
     blocks: list[np.ndarray] = []
+    lines: list[np.ndarray] = []
     most = _most_rows(len(columns.every))
     for chunk in chain([first], chunks):
         blocks.append(_block(columns.every, chunk, file))
+        lines.append(np.array(chunk.lines))
         if len(blocks) * len(first.lines) > most:
             raise DataError(f"{file.path}: more than {most:,} rows of {len(columns.every)} columns are too large here")
     if layout is None:
         kept, left_out = _kept(columns.features, file)
         layout = Layout(*(tuple(one for one in kept if (one.kind == "numbers") == of) for of in (True, False)))
         notes += left_out
-    blocks, some = _complete(blocks, columns, layout, file, config)
+    whole, some = _complete(blocks, columns, layout, file, config)
+    blocks = [block if kept.all() else block[kept] for block, kept in zip(blocks, whole, strict=True)]
     notes += some
     rows, fewest = sum(map(len, blocks)), 1 if known else FEWEST_ROWS
     if rows < fewest:
         raise DataError(f"{file.path}: has only {rows} complete rows; at least {fewest} are needed")
-    return _source(blocks, columns, layout, file, notes)
+    of_rows = np.concatenate(lines)[np.concatenate(whole)]
+    return replace(_source(blocks, columns, layout, file, notes), lines=torch.from_numpy(of_rows))
 
 
 def _columns(file: CsvFile, first: Chunk, config: DataConfig, known: Known | None) -> tuple[_Columns, list[str]]:
@@ -128,7 +132,7 @@ def _named_as_id(name: str) -> bool:
 def _complete(
     blocks: list[np.ndarray], columns: _Columns, layout: Layout, file: CsvFile, config: DataConfig
 ) -> tuple[list[np.ndarray], list[str]]:
-    """Return the rows that `data.on_missing` keeps, and notes; DataError if it refuses missing values."""
+    """Return which rows of each block `data.on_missing` keeps, and notes; DataError if it refuses missing values."""
     needed = columns.every[: len(columns.every) - len(columns.features)]
     used = [*needed, *layout.numbers, *layout.texts]
     notes = [
@@ -141,8 +145,8 @@ def _complete(
         needed = used if config.on_missing == "drop" else needed
         place_of = {column: place for place, column in enumerate(columns.every)}
         places = [place_of[column] for column in needed]
-        blocks = [block[~np.isnan(block[:, places]).any(1)] for block in blocks]
-    return blocks, notes
+        return [~np.isnan(block[:, places]).any(1) for block in blocks], notes
+    return [np.ones(len(block), dtype=bool) for block in blocks], notes
 
 
 def _source(blocks: list[np.ndarray], columns: _Columns, layout: Layout, file: CsvFile, notes: list[str]) -> Source:

@@ -14,7 +14,7 @@ from tudui.language import say, say_recorded
 from tudui.report import for_numbers, words
 from tudui.report.document import Axis, Best, Block, Bullets, Claim, Forest, Lead, Near, Notice, Paragraph, Table
 from tudui.report.paper import table_of
-from tudui.report.protocol import held_equal
+from tudui.report.protocol import held_equal, rates_at_the_edge
 from tudui.report.words import UNKNOWN, noise_words
 from tudui.tasks import Unit
 
@@ -39,9 +39,10 @@ def answer(comparison: Comparison) -> Iterator[Block]:
 
 
 def warnings(comparison: Comparison) -> list[str]:
-    """Return all warnings, and what should be equal but is not."""
+    """Return all warnings, what should be equal but is not, and rates that may not be the best."""
     texts = [say("{text}.", text=say_recorded(text)) for text in comparison.warnings]
-    return [*texts, held_equal(comparison)] if comparison.unequal else texts
+    unequal = [held_equal(comparison)] if comparison.unequal else []
+    return [*texts, *unequal, *rates_at_the_edge(comparison)]
 
 
 def warned(comparison: Comparison) -> Iterator[Notice]:
@@ -76,6 +77,12 @@ def reasons(comparison: Comparison) -> Iterator[Block]:
     if decided & known.keys():
         yield Paragraph(say("Possible reasons, which the comparison does not test:"))
         yield Bullets(list(known.values()))
+    if comparison.task.kind == "numbers" and (clip := comparison.plan.base.train.clip):
+        text = (
+            "Gradients are clipped at a norm of {clip:g} (train.clip), which limits what outliers do to every loss. "
+            "Compare without it: --set train.clip=null."
+        )
+        yield Paragraph(say(text, clip=clip))
 
 
 def _with_difference(title: str, unit: Unit) -> str:
@@ -99,7 +106,11 @@ def advice(comparison: Comparison) -> str:
         if cell.is_best or cell.is_near
     }
     ranges = groupby(comparison.noise_levels, lambda noise: _what_to_use(comparison, noise, top))
-    return say(" ").join(_sentence(comparison, list(levels), *what) for what, levels in ranges)
+    sentences = [_sentence(comparison, list(levels), *what) for what, levels in ranges]
+    if (one := comparison.heaviest) and one.decides:
+        text = "But one test {sample} ({target}) decides the result: check it first."
+        sentences.append(say(text, sample=comparison.samples[:-1], target=one.target))
+    return say(" ").join(sentences)
 
 
 def _what_to_use(comparison: Comparison, noise: float, top: set[tuple[str, float]]) -> tuple[str, tuple[str, ...]]:
@@ -126,7 +137,7 @@ def _open_or_equal(pairs: Sequence[Pair], found: set[Verdict], baseline: str) ->
         return say("use either: {loss} is equivalent to {baseline}", loss=names, baseline=baseline)
     if found <= {Verdict.EQUIVALENT, Verdict.IDENTICAL, Verdict.WORSE}:
         return say("keep {baseline}: no other loss is better", baseline=baseline)
-    return say("undecided: no other loss is shown to be better than {baseline}", baseline=baseline)
+    return say("undecided, keep {baseline}: no other loss is shown to be better", baseline=baseline)
 
 
 def _by_size(pairs: Sequence[Pair]) -> list[Pair]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from tudui.comparison.curve import Curve
 from tudui.comparison.outcome import Comparison
 from tudui.config.data_sets import short_name
 from tudui.language import say
@@ -16,7 +15,7 @@ from tudui.report.pictures import (
     noise_picture,
     score_picture,
 )
-from tudui.report.protocol import held_equal, protocol, rates_words
+from tudui.report.protocol import chosen_value, held_equal, protocol, rates_words
 from tudui.report.tables import failures_table, losses_tables, main_table, scores_table
 from tudui.report.tuning_pictures import sensitivity_picture, tuning_picture
 from tudui.report.variance import variance_section
@@ -166,15 +165,11 @@ def _searches(comparison: Comparison) -> Iterator[Block]:
     """Yield how the learning rates and the tuned settings of the losses were found."""
     levels = comparison.noise_levels
     yield Heading(say("Learning rates"))
-    edges = [_chosen(comparison, curve, curve.chosen) for curve in comparison.tuning if curve.at_the_edge]
-    if edges:
-        text = "Chosen at the edge of the grid, so a rate beyond it may be better: {rates}."
-        yield Paragraph(say(text, rates=say("; ").join(edges)))
     yield Gallery([tuning_picture(comparison, noise) for noise in levels])
     for name in comparison.plan.comparison.tuned_parameters:
         yield Heading(say("Sensitivity to {name}", name=name))
         ends = [
-            _chosen(comparison, curve, one.chosen)
+            chosen_value(comparison, curve, one.chosen)
             for curve in comparison.tuning
             for one in curve.over
             if one.name == name and one.chosen in (one.values[0], one.values[-1])
@@ -186,9 +181,3 @@ def _searches(comparison: Comparison) -> Iterator[Block]:
             key = f"comparison.tune_values.{name}"
             yield Paragraph(say(text, key=key, values=say("; ").join(ends)))
         yield Gallery([sensitivity_picture(comparison, noise, name) for noise in levels])
-
-
-def _chosen(comparison: Comparison, curve: Curve, value: float) -> str:
-    """Return a value that was chosen, with the loss and the noise level."""
-    noise = noise_words(comparison, curve.label_noise)
-    return say("{loss} ({noise}): {value:g}", loss=curve.variant, noise=noise, value=value)

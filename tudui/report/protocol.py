@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 
+from tudui.comparison.curve import Curve
 from tudui.comparison.outcome import Comparison, settings_of_every_run
 from tudui.config.comparison import MOST_BEYOND
 from tudui.config.dump import yaml_text
 from tudui.language import say
 from tudui.report.document import Block, Bullets, Code, Folded, Heading, Paragraph
 from tudui.report.tables import differing_table, hashes_table
-from tudui.report.words import counted, inside, level_name, listed, title_of_score
+from tudui.report.words import counted, inside, level_name, listed, noise_words, title_of_score
 
 SHARED = {
     "initial_weights": "initial weights",
@@ -181,3 +182,16 @@ def _family(comparison: Comparison) -> str:
         return family
     looks = listed([str(look) for look in comparison.looks])
     return say("{family}, and for verdicts looked at after {looks} seeds", family=family, looks=looks)
+
+
+def rates_at_the_edge(comparison: Comparison) -> list[str]:
+    """Return which learning rates were chosen at the edge of the grid; [] if none were."""
+    edges = [chosen_value(comparison, curve, curve.chosen) for curve in comparison.tuning if curve.at_the_edge]
+    text = "Learning rates at the edge of the grid, so one beyond it may be better: {rates}."
+    return [say(text, rates=say("; ").join(edges))] if edges else []
+
+
+def chosen_value(comparison: Comparison, curve: Curve, value: float) -> str:
+    """Return a value that was chosen, with the loss and the noise level."""
+    noise = noise_words(comparison, curve.label_noise)
+    return say("{loss} ({noise}): {value:g}", loss=curve.variant, noise=noise, value=value)

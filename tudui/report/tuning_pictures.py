@@ -76,7 +76,8 @@ def _search_picture(
         axes.plot(values, scores, "o", markersize=4, color=style.colour)
         best = means[values.index(chosen)]
         axes.plot(chosen, best, "D", markersize=10, markerfacecolor="none", color=style.colour, mew=2)
-        ends[style] = (values[-1], means[-1])
+        last = int(np.flatnonzero(np.isfinite(means))[-1])  # a run that diverged has no score
+        ends[style] = (values[last], means[last])
     ticks = sorted({value for values, _, _ in curves.values() for value in values})
     if ticks[0] > 0:
         axes.set_xscale("log")
