@@ -268,7 +268,9 @@ def saying(compared):
         rows, pairs = [baseline], []
         for place, verdict in enumerate(verdicts):
             name = f"v{place}"
-            found = replace(pair.found, **({"difference": 0.01, "interval": (0.005, 0.015)} | more))
+            sign = -1 if (verdict == "worse") == (metric.better == "more") else 1
+            ends = tuple(sorted((sign * 0.005, sign * 0.015)))
+            found = replace(pair.found, **({"difference": sign * 0.01, "interval": ends} | more))
             if verdict == "nothing":  # no seed finished in both
                 found, verdict = None, "no_verdict"
             elif verdict == "no_verdict":

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -375,6 +376,7 @@ def test_what_was_not_held_equal_is_said(compared):
 
 BY = ", accuracy higher by 0.5 to 1.5 points (95 % interval)"
 BY_BOTH = BY.replace("interval", "intervals")
+LOWER = BY.replace("higher", "lower")
 
 
 @pytest.mark.parametrize(
@@ -382,28 +384,28 @@ BY_BOTH = BY.replace("interval", "intervals")
     [
         ({0: ["better"]}, f"Use v0: better than ce{BY}."),
         ({0: ["worse", "better", "better"]}, f"Use v1 or v2: better than ce{BY_BOTH}."),
-        ({0: OPEN * 2}, "Undecided, keep ce: no other loss is shown to be better."),
-        ({0: ["worse", *OPEN]}, "Undecided, keep ce: no other loss is shown to be better."),
-        ({0: ["worse"]}, f"Keep ce: v0 is worse{BY}."),
-        ({0: ["worse", "worse"]}, f"Keep ce: every other loss is worse{BY_BOTH}."),
+        ({0: OPEN * 2}, "Undecided: keep ce, no other loss is shown to be better."),
+        ({0: ["worse", *OPEN]}, "Undecided: keep ce, no other loss is shown to be better."),
+        ({0: ["worse"]}, f"Keep ce: v0 is worse{LOWER}."),
+        ({0: ["worse", "worse"]}, f"Keep ce: every other loss is worse{BY_BOTH.replace('higher', 'lower')}."),
         ({0: ["equivalent", "identical"]}, "Use any of them: v0 and v1 are equivalent to ce."),
         ({0: ["worse", "equivalent"]}, "Keep ce: no other loss is better."),
-        ({0: ["unstable"]}, "Undecided, keep ce: no other loss is shown to be better."),
+        ({0: ["unstable"]}, "Undecided: keep ce, no other loss is shown to be better."),
         ({0: ["no_verdict"]}, "No verdict: one seed shows no spread. Repeat the comparison with --seeds 3 or more."),
         ({0: ["nothing"]}, "No verdict: no seed finished with both ce and another loss."),
         (
             {0: OPEN, 0.4: OPEN},
-            "At every noise level, undecided, keep ce: no other loss is shown to be better.",
+            "At every noise level, undecided: keep ce, no other loss is shown to be better.",
         ),
         (
             {0: OPEN, 0.4: ["better"], 0.6: ["better"]},
-            "With no added label noise, undecided, keep ce: no other loss is shown to be better. "
+            "With no added label noise, undecided: keep ce, no other loss is shown to be better. "
             f"From 40 % of labels wrong on, use v0: better than ce{BY_BOTH}.",
         ),
         (
             {0: ["better"], 0.2: ["better"], 0.4: ["worse"]},
             f"With no added label noise and 20 % of labels wrong, use v0: better than ce{BY_BOTH}. "
-            f"With 40 % of labels wrong, keep ce: v0 is worse{BY}.",
+            f"With 40 % of labels wrong, keep ce: v0 is worse{LOWER}.",
         ),
     ],
 )
@@ -411,15 +413,26 @@ def test_the_advice(levels, says, saying):
     assert advice(over_levels(saying, levels)) == says
 
 
+def test_the_advice_says_if_a_certain_difference_does_not_matter_or_comes_from_one_sample(saying):
+    def said(**more):
+        return advice(over_levels(partial(saying, **more), {0: ["better"]}))
+
+    usual = f"Use v0: better than ce{BY}"
+    assert said(small=True) == f"{usual}, less than 1 point."
+    assert said(from_one_sample=0.4) == f"{usual}."
+    uncertain = "But most of the uncertainty comes from one test image: see the warnings."
+    assert said(from_one_sample=0.6) == f"{usual}. {uncertain}"
+
+
 def test_the_advice_names_the_levels_with_the_smallest_and_the_largest_difference(saying):
     made = over_levels(saying, {0: ["better"] * 2, 0.2: ["better"] * 2, 0.4: ["better"] * 2})
-    ends = iter([(-0.043, -0.021), (-0.05, -0.03), (0.002, 0.006), (0.004, 0.008), (0.0002, 0.001), (0.01, 0.02)])
+    ends = iter([(0.021, 0.043), (0.03, 0.05), (0.002, 0.006), (0.004, 0.008), (0.0002, 0.001), (0.01, 0.02)])
     found = [replace(pair.found, difference=sum(interval) / 2, interval=interval)
              for pair, interval in zip(made.pairs, ends, strict=True)]  # fmt: skip
     pairs = tuple(replace(pair, found=one) for pair, one in zip(made.pairs, found, strict=True))
     assert advice(replace(made, pairs=pairs)) == (
-        "At every noise level, use v1 or v0: better than ce, accuracy lower by 2.10 to 5.00 points with no added label "
-        "noise and 0.02 to 2.00 points with 40 % of labels wrong (95 % intervals)."
+        "At every noise level, use v1 or v0: better than ce, accuracy higher by 2.10 to 5.00 points with no added "
+        "label noise and 0.02 to 2.00 points with 40 % of labels wrong (95 % intervals)."
     )
 
 

@@ -13,8 +13,6 @@ from tests.conftest import ROOT
 from tudui.comparison.collect import collect
 from tudui.comparison.compare import read_comparison
 from tudui.comparison.statistics import HEAVY, from_one_sample, pair, summary, variance_parts
-from tudui.report.answer import advice
-from tudui.report.words import needed
 from tudui.tasks.classes import NLL
 
 REPORTS = 400
@@ -116,7 +114,7 @@ def test_a_comparison_warns_of_the_metric_whose_tails_are_heavy(read):
     squared = errors(0, np.arange(90)) ** 2  # the seeds hardly matter
     share = (squared.max() - squared.mean()) ** 2 / ((squared - squared.mean()) ** 2).sum()
     label = read.rows[0].runs[0].predictions["label"][5]
-    name = f"{found.task.names[0]} {label[0]:.1f}"
+    name = f"#5, {found.task.names[0]} {label[0]:.1f}"
     assert [text for text in found.warnings if "heavy tails" in text] == [
         f"squared error has heavy tails: one test row ({name}) makes up {100 * share:.0f} % of the variance of l1 "
         "minus mse; above 20 %, its intervals may be too short, and its verdicts false in more than 5 % of reports; "
@@ -124,12 +122,6 @@ def test_a_comparison_warns_of_the_metric_whose_tails_are_heavy(read):
     ]
     assert found.values["rows"][0]["metrics"]["squared_error"]["from_one_sample"] > HEAVY
     assert "from_one_sample" in found.values["pairs"][0]
-    wild = collected(read, lambda place, sample: errors(place, sample) + 500 * (sample == 5))
-    (warning,) = (text for text in wild.warnings if "heavy tails" in text)
-    assert warning.startswith("absolute error")
-    assert advice(wild).endswith(f"one test row ({name}) decides the result: check it first.")
-    assert [needed(wild, 0), needed(wild.second, 0)] == ["", ""]
-    assert "decides" not in advice(found)
     light = collected(read, lambda place, sample: 1 + 0.01 * place + 0.01 * sample)
     assert not any("heavy tails" in text for text in light.warnings)
 

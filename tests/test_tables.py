@@ -201,15 +201,18 @@ def test_data_check_shows_a_table_whose_missing_values_are_refused(prices, tudui
     place = rows[0].split(",").index("price")
     cells[11][place] = "1e6"
     prices.write_text("\n".join([rows[0], *map(",".join, cells)]) + "\n")
+    few = prices.with_name("few.csv")
+    few.write_text("a,price\n" + "".join(f"{n},{n if n % 2 else ''}\n" for n in range(30)))
     answer = tudui("data", "check", prices, "--target", "price")
     assert answer.code == 3
     assert "size 2 (the first on line 6)" in answer.err
     assert "line 13: 1e+06" in answer.err
+    assert "missing values" in tudui("data", "check", few, "--target", "price").err
     assert answer.err.count("missing values") == 1
     assert "price" in answer.out
     assert tudui("data", "check", prices, "--target", "price", "--on-missing", "drop").code == 0
     dropped = tudui("data", "check", prices, "--target", "price", "--on-missing", "drop", "--json").json()
-    assert [line for far in dropped["far_targets"] for _, _, line in far["values"]] == [13]
+    assert [one["line"] for far in dropped["far_targets"] for one in far["values"]] == [13]
 
 
 def test_missing_values_are_refused_with_their_counts(prices):

@@ -1,15 +1,19 @@
 """Check a data set."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from os import fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from tudui.api.configs import Named
 from tudui.config import Override, config_from
 from tudui.config.data_sets import FOLDER, TABLE, data_sets, path_in
 from tudui.config.own_code import is_own
+from tudui.lab.advice import MANY_OUTLIERS
+from tudui.language import say
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
 Spread = tuple[int, int, int]  # minimum, median, maximum
 FAR = 5  # interquartile ranges from the median, as `data.outlier_size`
-MOST_FAR = 0.25  # of the targets; if more are as far away, these are no outliers
+MOST_LISTED = 8  # of the targets that are far from the others
 
 
 @dataclass(frozen=True)
@@ -45,21 +49,38 @@ class Sizes:
     pixels: float  # median number of an image's pixels that become one; below 1, it is enlarged
 
 
-class FarTarget(NamedTuple):
+@dataclass(frozen=True)
+class FarTarget:
     """A target that is more than FAR interquartile ranges from the median, in the column's unit."""
 
+    line: int | None  # of the CSV file of a table
     value: float
     split: str
-    line: int | None  # of the CSV file of a table
 
 
 @dataclass(frozen=True)
 class FarTargets:
-    """The targets of a column that are far from the others, in ascending order."""
+    """The targets of a column that are far from the others, in the order of the file."""
 
     name: str
     values: tuple[FarTarget, ...]
     share: float  # of the training targets
+
+    @property
+    def words(self) -> str:
+        """Where they are, in the reader's language."""
+        shown = [
+            say("line {line}: {value:g}", line=one.line, value=one.value) if one.line else f"{one.value:g}"
+            for one in self.values[:MOST_LISTED]
+        ]
+        if more := len(self.values) - len(shown):
+            shown.append(say("{number} more", number=more))
+        splits = Counter(one.split for one in self.values)
+        return say(
+            "{name}: {number} targets are more than {far} interquartile ranges from the median: {values} ({splits}).",
+            name=self.name, number=len(self.values), far=FAR, values=say(", ").join(shown),
+            splits=say(", ").join(f"{say(split)} {number}" for split, number in splits.items()),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -87,22 +108,20 @@ class CheckedData:
             found[split] = {name: dict(zip(names, column, strict=True)) for name, column in columns}
         return found
 
-    @property
+    @cached_property
     def far_targets(self) -> tuple[FarTargets, ...]:
         """The columns with targets far from the others; () for classes. The quartiles are those of training."""
         found = []
-        for column, name in enumerate(self.data.task.names if self.targets else ()):
-            spread = self.targets["train"][name]
-            most = FAR * (spread["high"] - spread["low"])
-            far = []
+        for column, (name, spread) in enumerate(self.targets.get("train", {}).items()):
+            most, far = FAR * (spread["high"] - spread["low"]), []
             for split, rows in self.data.splits().items():
                 values = rows.targets[:, column]
                 for place in ((values - spread["median"]).abs() > most).nonzero()[:, 0].tolist():
                     line = None if self.source.lines is None else int(self.source.lines[rows.index[place]])
-                    far.append(FarTarget(float(values[place]), split, line))
+                    far.append(FarTarget(line, float(values[place]), split))
             share = sum(one.split == "train" for one in far) / len(self.data.train)
-            if far and most and share < MOST_FAR:
-                found.append(FarTargets(name, tuple(sorted(far)), share))
+            if far and most and share < MANY_OUTLIERS:
+                found.append(FarTargets(name, tuple(sorted(far, key=lambda one: one.line or 0)), share))
         return tuple(found)
 
     @property

@@ -40,7 +40,7 @@ def choose_command(
 ) -> None:
     """Say which loss to use and why, with the command that tests it; without options, print the whole guide.
 
-    With --data, the task, unequal classes and targets far from the others are read from the data.
+    With --data, the task and unequal classes are read from the data, and targets far from the others are listed.
 
     Examples:
       tudui loss choose --task classes --label-noise 0.4
@@ -68,8 +68,12 @@ def _print_advice(found: "Advised", *, json: bool) -> None:
     advice = found.advice
     best, *others = advice.choices
     if json:
-        print_json({"use": best.loss, **asdict(advice), "notes": found.notes, "command": found.command})
+        print_json(
+            {"use": best.loss, **asdict(advice), "data": found.data, "notes": found.notes, "command": found.command}
+        )
         return
+    for text in found.data:
+        _print_prose(text)
     _print_prose(say("{title}: use {loss}", title=advice.title, loss=best.loss), "bold cyan")
     _print_choice(best)
     _print_prose(say("Not good for {weak}", weak=say(advice.weak)), left=2)

@@ -65,7 +65,6 @@ def check(
       tudui data check my-images/ --size 64
       tudui data check flowers.csv --target species
     """
-    from tudui.api.advice import far_words
     from tudui.api.data import check_data
     from tudui.data.columns import MissingValues
     from tudui.data.folder import some_of
@@ -77,7 +76,10 @@ def check(
         found = check_data(name, on_missing=asked.value("data.on_missing"), **reading)
     except MissingValues as error:
         refused = error
-        found = check_data(name, on_missing="median", **reading)
+        try:
+            found = check_data(name, on_missing="median", **reading)
+        except DataError:  # too few rows have a target
+            raise error from None
     data, counts, bad = found.data, found.counts, found.source.unreadable
     if json:
         mean, std = data.preparation.mean, data.preparation.std
@@ -92,7 +94,7 @@ def check(
         print_line(data.name)
         if found.targets:
             _print_targets(found)
-            note(*map(far_words, found.far_targets))
+            note(*(far.words for far in found.far_targets))
         else:
             rows = [(label, *(f"{split[label]:,}" for split in counts.values())) for label in data.task.names]
             total = ("all", *(f"{sum(split.values()):,}" for split in counts.values()))

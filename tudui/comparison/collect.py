@@ -16,7 +16,7 @@ from tudui.comparison.done import RunRecord
 from tudui.comparison.folds import together
 from tudui.comparison.outcome import Comparison, Means, Row
 from tudui.comparison.pairs import finished_in_both, pairs_of, values_of
-from tudui.comparison.statistics import HEAVY, OneSample, Spread, summary
+from tudui.comparison.statistics import HEAVY, Spread, summary
 from tudui.config.data_sets import path_in
 from tudui.config.plan import Plan
 from tudui.events import Evaluated
@@ -51,11 +51,10 @@ def collect(
         pairs=tuple(pairs_of(plan.comparison, rows, metric)),
         tuning=tuple(tuning),
     )
-    found = replace(found, heaviest=_heaviest(found))
     if metric.name in SECOND:
         found = replace(found, second=_by_second_metric(found))
     heavy = [text for one in (found, found.second) if one for text in _heavy_tailed(one)]
-    return replace(found, warnings=(*found.warnings, *heavy[:1]))  # the second metric has the same wild samples
+    return replace(found, warnings=(*found.warnings, *heavy))
 
 
 def _by_second_metric(found: Comparison) -> Comparison:
@@ -63,8 +62,7 @@ def _by_second_metric(found: Comparison) -> Comparison:
     metric = metric_named(found.task.metrics, SECOND[found.metric.name])
     settings = found.plan.comparison.model_copy(update={"metric": metric.name, "margin": None})
     pairs = tuple(pairs_of(settings, found.rows, metric))
-    other = replace(found, plan=replace(found.plan, comparison=settings), metric=metric, pairs=pairs)
-    return replace(other, heaviest=_heaviest(other))
+    return replace(found, plan=replace(found.plan, comparison=settings), metric=metric, pairs=pairs)
 
 
 def _warnings(records: Sequence[RunRecord]) -> list[str]:
@@ -104,11 +102,11 @@ def _chosen_later(plan: Plan) -> Iterator[str]:
         )
 
 
-def _heaviest(comparison: Comparison) -> OneSample | None:
-    """Return the sample that has the largest share of the variance of a mean or difference of a real-valued metric."""
+def _heavy_tailed(comparison: Comparison) -> Iterator[str]:
+    """Yield a warning if a mean or difference of the real-valued metric of the verdicts varies with one sample."""
     metric, found = comparison.metric, list[tuple[float, str, Sequence[Sequence[RunRecord]]]]()
     if metric.proportion:
-        return None
+        return
     baselines = {row.label_noise: row for row in comparison.rows if row.variant == comparison.baseline}
     for row in comparison.rows:
         known, pair = row.metrics.get(metric.name), comparison.pair_of(row)
@@ -117,32 +115,25 @@ def _heaviest(comparison: Comparison) -> OneSample | None:
         if pair and pair.found and pair.found.from_one_sample:
             both = finished_in_both(row, baselines[row.label_noise])
             found.append((pair.found.from_one_sample, f"{row.name} minus {comparison.baseline}", both))
-    if not found:
-        return None
-    share, where, sides = max(found, key=lambda one: one[0])
-    first, *second = (values_of(runs, metric).mean(axis=0) for runs in sides)
-    means = first - second[0] if second else first
-    return OneSample(_target_words(sides[0][0], int(np.abs(means - means.mean()).argmax())), share, where)
-
-
-def _heavy_tailed(comparison: Comparison) -> Iterator[str]:
-    """Yield a warning if the metric varies with one sample."""
-    if (one := comparison.heaviest) and one.share > HEAVY:
+    share, where, sides = max(found, key=lambda one: one[0], default=(0.0, "", []))
+    if share > HEAVY:
+        first, *second = (values_of(runs, metric).mean(axis=0) for runs in sides)
+        means = first - second[0] if second else first
+        sample = _sample_words(sides[0][0], int(np.abs(means - means.mean()).argmax()))
         yield (
-            f"{comparison.metric.title} has heavy tails: one test {comparison.samples[:-1]} ({one.target}) makes up "
-            f"{100 * one.share:.0f} % of the variance of {one.where}; above {100 * HEAVY:.0f} %, its intervals may be "
-            "too short, and its verdicts false in more than 5 % of reports; check that its target is right; more test "
+            f"{metric.title} has heavy tails: one test {comparison.samples[:-1]} ({sample}) makes up {100 * share:.0f} "
+            f"% of the variance of {where}; above {100 * HEAVY:.0f} %, its intervals may be too short, and its "
+            "verdicts false in more than 5 % of reports; check that its target is right; more test "
             f"{comparison.samples} help"
         )
 
 
-def _target_words(run: RunRecord, position: int) -> str:
-    """Return the target of a test sample, by which it is found in the data."""
-    label, task = run.predictions["label"][position], run.task
-    if not isinstance(task, Numbers):
-        return task.names[int(label)]
-    values = enumerate(zip(task.names, label.tolist(), strict=True))
-    return ", ".join(f"{name} {task.unit_of(column).text(value)}" for column, (name, value) in values)
+def _sample_words(run: RunRecord, position: int) -> str:
+    """Return the number of a test sample, counted from 0, and its target if that is one number."""
+    task = run.task
+    if not isinstance(task, Numbers) or task.outputs > 1:
+        return f"#{position}"
+    return f"#{position}, {task.names[0]} {task.unit_of(0).text(float(run.predictions['label'][position, 0]))}"
 
 
 def _hashes(records: Sequence[RunRecord]) -> dict[str, Any]:

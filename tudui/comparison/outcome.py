@@ -11,7 +11,7 @@ from tudui.comparison.done import RunRecord
 from tudui.comparison.looks import looks_of
 from tudui.comparison.power import Needed
 from tudui.comparison.runs import cell_name
-from tudui.comparison.statistics import Difference, OneSample, Rate, Spread, Summary, failure_rate
+from tudui.comparison.statistics import Difference, Rate, Spread, Summary, failure_rate
 from tudui.comparison.variance import Explained
 from tudui.comparison.verdict import Flag, Verdict
 from tudui.config.plan import Plan
@@ -122,7 +122,6 @@ class Comparison:
     rows: tuple[Row, ...]
     pairs: tuple[Pair, ...]
     tuning: tuple[Curve, ...]
-    heaviest: OneSample | None = None  # None: a proportion, in which all samples count alike
     explained: tuple[Explained, ...] = ()  # with --explain-variance
     second: "Comparison | None" = None  # of numbers: the same runs by squared error, or by absolute error
 

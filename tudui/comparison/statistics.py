@@ -76,20 +76,6 @@ class Difference:
     from_one_sample: float | None  # the largest share of both that comes from one test sample
 
 
-@dataclass(frozen=True)
-class OneSample:
-    """The test sample on which a real-valued metric depends most."""
-
-    target: str  # by which it is found in the data
-    share: float  # of the variance of one mean or difference
-    where: str  # which mean or difference
-
-    @property
-    def decides(self) -> bool:
-        """Whether it has more influence than all other samples and the seeds together."""
-        return self.share > 0.5
-
-
 def summary(values: Values, metric: Metric) -> Summary:
     """Return the mean of a metric's values [S seeds, N samples] with its intervals of 95 %.
 

@@ -153,7 +153,7 @@ MSE = _spec(
     MseParameters,
     title="squared error (MSE, L2, Brier score on probabilities)",
     formula="r², r = output - target",
-    robust_to="nothing: the gradient grows with the residual",
+    robust_to="nothing: the gradient grows with the residual, unless it is clipped (train.clip)",
     source="torch.nn.functional.mse_loss; on logits: Hui, Belkin 2020",
 )
 

@@ -1,13 +1,12 @@
 """The first screen of a report: which loss to use, every verdict on one axis, and the table that papers print."""
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from matplotlib.ticker import MaxNLocator
 
 from tudui.comparison.outcome import Comparison, Pair, Row
-from tudui.comparison.statistics import ALPHA, Difference
+from tudui.comparison.statistics import ALPHA
 from tudui.comparison.verdict import Verdict
 from tudui.config.loss_spec import LossSpec, loss_specs
 from tudui.language import say, say_recorded
@@ -18,6 +17,7 @@ from tudui.report.protocol import held_equal, rates_at_the_edge
 from tudui.report.words import UNKNOWN, noise_words
 from tudui.tasks import Unit
 
+MOST_OF_ONE = 0.5  # of the variance of a difference
 MOST_ZOOM = 4  # if the differences of a level are smaller than the others' by this factor, each has an axis of its own
 
 
@@ -57,10 +57,11 @@ def forest(comparison: Comparison, noise: float) -> Forest:
     difference = _with_difference(say("difference to {baseline}", baseline=comparison.baseline), metric.unit)
     mean = words.with_unit(words.title_of_score(metric), metric.unit)
     head = (say("verdict"), say("loss"), say("{difference} (95 %)", difference=difference), mean)
-    cells = {name: cells[comparison.noise_levels.index(noise)] for name, cells in table_of(comparison).items()}
-    best = next((name for name, cell in cells.items() if cell.is_best), "")
-    behind = {name for name, cell in cells.items() if not (cell.is_best or cell.is_near or cell.is_unstable)}
-    claims = [_claim(comparison, row, best if row.variant in behind else "") for row in comparison.rows_at(noise)]
+    place, table = comparison.noise_levels.index(noise), table_of(comparison)
+    digits = _digits(comparison, noise)
+    claims = [
+        _claim(comparison, row, table[row.variant][place].worse_than, digits) for row in comparison.rows_at(noise)
+    ]
     return Forest(words.capitalised(noise_words(comparison, noise)), head, claims, _axis(comparison, noise))
 
 
@@ -77,12 +78,6 @@ def reasons(comparison: Comparison) -> Iterator[Block]:
     if decided & known.keys():
         yield Paragraph(say("Possible reasons, which the comparison does not test:"))
         yield Bullets(list(known.values()))
-    if comparison.task.kind == "numbers" and (clip := comparison.plan.base.train.clip):
-        text = (
-            "Gradients are clipped at a norm of {clip:g} (train.clip), which limits what outliers do to every loss. "
-            "Compare without it: --set train.clip=null."
-        )
-        yield Paragraph(say(text, clip=clip))
 
 
 def _with_difference(title: str, unit: Unit) -> str:
@@ -107,9 +102,9 @@ def advice(comparison: Comparison) -> str:
     }
     ranges = groupby(comparison.noise_levels, lambda noise: _what_to_use(comparison, noise, top))
     sentences = [_sentence(comparison, list(levels), *what) for what, levels in ranges]
-    if (one := comparison.heaviest) and one.decides:
-        text = "But one test {sample} ({target}) decides the result: check it first."
-        sentences.append(say(text, sample=comparison.samples[:-1], target=one.target))
+    if any(pair.found and (pair.found.from_one_sample or 0) > MOST_OF_ONE for pair in comparison.pairs):
+        text = "But most of the uncertainty comes from one test {sample}: see the warnings."
+        sentences.append(say(text, sample=comparison.samples[:-1]))
     return say(" ").join(sentences)
 
 
@@ -137,7 +132,7 @@ def _open_or_equal(pairs: Sequence[Pair], found: set[Verdict], baseline: str) ->
         return say("use either: {loss} is equivalent to {baseline}", loss=names, baseline=baseline)
     if found <= {Verdict.EQUIVALENT, Verdict.IDENTICAL, Verdict.WORSE}:
         return say("keep {baseline}: no other loss is better", baseline=baseline)
-    return say("undecided, keep {baseline}: no other loss is shown to be better", baseline=baseline)
+    return say("undecided: keep {baseline}, no other loss is shown to be better", baseline=baseline)
 
 
 def _by_size(pairs: Sequence[Pair]) -> list[Pair]:
@@ -156,21 +151,24 @@ def _size(comparison: Comparison, levels: list[float], losses: tuple[str, ...]) 
     """Return what the intervals of these losses' differences cover, at the levels with the smallest and the largest."""
     unit, every, sizes = comparison.metric.unit, [], {}
     for level in levels:
-        found = [pair.found for pair in comparison.pairs_at(level) if pair.variant in losses and pair.found]
-        ends = [math.copysign(1, one.difference) * end for one in found for end in (one.interval or (one.difference,))]
+        found = [pair for pair in comparison.pairs_at(level) if pair.variant in losses]
+        ends = [abs(end) for pair in found if pair.found and pair.found.interval for end in pair.found.interval]
         sizes[level] = min(ends), max(ends)
         every += found
-    digits = max(_digits_of(one, unit) for one in every)
+    digits = max(_digits(comparison, level) for level in levels)
     nearest, furthest = min(levels, key=lambda level: sizes[level][0]), max(levels, key=lambda level: sizes[level][1])
     shown = sorted({nearest, furthest})
     texts = [words.size_of_difference(words.between(sizes[level], unit, digits), unit) for level in shown]
     if len(shown) > 1:  # otherwise this level's range covers those of all others
         texts = [say("{size} with {noise}", size=text, noise=noise_words(comparison, level))
                  for text, level in zip(texts, shown, strict=True)]  # fmt: skip
-    metric, lower = words.title_of_score(comparison.metric), every[0].difference < 0
+    lower = any(pair.found and pair.found.difference < 0 for pair in every)
     text = "{metric} lower by {sizes} (95 % {intervals})" if lower else "{metric} higher by {sizes} (95 % {intervals})"
     intervals = say("interval" if len(every) == 1 else "intervals")
-    return say(text, metric=metric, sizes=words.listed(texts), intervals=intervals)
+    size = say(text, metric=words.title_of_score(comparison.metric), sizes=words.listed(texts), intervals=intervals)
+    if not all(pair.within_margin for pair in every):
+        return size
+    return say("{size}, less than {margin}", size=size, margin=words.margins_words(comparison))
 
 
 def levels_words(comparison: Comparison, levels: list[float]) -> str:
@@ -219,18 +217,17 @@ def _range(pairs: Sequence[Pair]) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def _claim(comparison: Comparison, row: Row, best: str) -> Claim:
-    """Return a variant's line. `best`: the loss that it is worse than although it may be better than the baseline."""
+def _claim(comparison: Comparison, row: Row, best: str, digits: int) -> Claim:
+    """Return a variant's line. `best`: the loss that it is shown to be worse than, or ""."""
     metric, pair = comparison.metric, comparison.pair_of(row)
     unit, score = metric.unit, row.metrics.get(metric.name)
-    mean = words.mean_sd(score, unit, _digits((score.mean, score.sd), unit)) if score else say("diverged")
+    mean = words.mean_sd(score, unit, digits) if score else say("diverged")
     notes = words.failures_of(row)
     if pair is None:
         return Claim(row.variant, say("baseline"), "baseline", UNKNOWN, mean, notes)
     found, ends = pair.found, None
     difference = UNKNOWN
     if found:
-        digits = _digits_of(found, unit)
         difference = words.difference(found.difference, unit, digits)
         ends = (unit.scale * found.difference,) * 3
         if found.interval:
@@ -244,12 +241,12 @@ def _claim(comparison: Comparison, row: Row, best: str) -> Claim:
     return Claim(row.variant, words.verdict_name(pair.verdict), pair.verdict, difference, mean, notes, ends)
 
 
-def _digits_of(found: Difference, unit: Unit) -> int:
-    return _digits((found.difference, *(found.interval or ())), unit)
-
-
-def _digits(numbers: Sequence[float | None], unit: Unit) -> int:
-    """Return fewer digits than usual, unless a number that is not 0 would then be shown as 0."""
+def _digits(comparison: Comparison, noise: float) -> int:
+    """Return the digits of a level's numbers: fewer than usual, unless one that is not 0 would be shown as 0."""
+    metric, unit = comparison.metric, comparison.metric.unit
+    found = [pair.found for pair in comparison.pairs_at(noise) if pair.found]
+    scores = [row.metrics[metric.name] for row in comparison.rows_at(noise) if metric.name in row.metrics]
+    numbers = [end for one in found for end in (one.difference, *(one.interval or ()))] + [one.sd for one in scores]
     hidden = any(number and not float(f"{unit.scale * number:.{unit.fewer}f}") for number in numbers)
     return unit.digits if hidden else unit.fewer
 

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 
 from tudui.comparison.outcome import Comparison, Row
+from tudui.comparison.pairs import finished_in_both, values_of
 from tudui.comparison.runs import cell_name
 from tudui.language import say, speaking_in_pictures
 from tudui.report import words
@@ -198,11 +199,12 @@ def difference_picture(comparison: Comparison, noise: float) -> Picture | None:
 
 def error_differences(baseline: Row, row: Row) -> np.ndarray:
     """Return the absolute error of each test sample minus the baseline's [N], mean over the shared seeds; else [0]."""
-    name = row.runs[0].task.metrics[0].name
-    sides = [{run.planned.seed: run.predictions[name].astype(np.float64) for run in side.finished}
-             for side in (row, baseline)]  # fmt: skip
-    shared = sorted(sides[0].keys() & sides[1].keys())
-    return np.mean([sides[0][seed] - sides[1][seed] for seed in shared], axis=0) if shared else np.zeros(0)
+    ours, theirs = finished_in_both(row, baseline)
+    if not ours:
+        return np.zeros(0)
+    metric = row.runs[0].task.metrics[0]
+    found: np.ndarray = (values_of(ours, metric).astype(np.float64) - values_of(theirs, metric)).mean(0)
+    return found
 
 
 def _predicted(row: Row, column: int) -> np.ndarray:

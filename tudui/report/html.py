@@ -21,8 +21,7 @@ def html(blocks: doc.Document) -> str:
     title = next((block.text for block in headings if block.level == 1), "")
     chapters = [block.text for block in headings if block.level == 2]
     style = Markup((HERE / "style.css").read_text())  # our own file
-    page = _template("page.html").render(title=title, style=style, chapters=chapters, blocks=blocks)
-    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", page)  # a number and its percent sign stay on one line
+    return _template("page.html").render(title=title, style=style, chapters=chapters, blocks=blocks)
 
 
 def fragment(blocks: doc.Document) -> str:
@@ -35,9 +34,14 @@ def _template(name: str) -> Template:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     filters: dict[str, Any] = {"anchor": _anchor, "base64": lambda data: b64encode(data).decode(), "size": _size}
-    environment.filters |= filters | {"path": quote}
+    environment.filters |= filters | {"path": quote, "together": _together}
     environment.globals |= {"kind": lambda block: type(block).__name__, "say": say, "language": tag()}
     return environment.get_template(name)
+
+
+def _together(text: str) -> str:
+    """Return a text in which a number and its percent sign stay on one line."""
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
 
 
 def _size(picture: bytes) -> tuple[int, int]:

@@ -28,6 +28,7 @@ class Cell:
     score: Summary | None  # of the metric of the verdicts; None: every run diverged
     pair: Pair | None  # None for the baseline
     is_best: bool  # has the best mean of its noise level
+    worse_than: str  # the best, if this variant is shown to be worse than it, or ""
     is_near: bool  # not shown to be worse than the best, and not unstable
     is_unstable: bool  # against the baseline or the best
 
@@ -60,6 +61,7 @@ def _table(comparison: Comparison, every: Sequence[Pair]) -> dict[str, list[Cell
             is_near = bool(row.finished) and row is not best and to_best not in worse and not is_unstable
             cell = Cell(
                 score=row.metrics.get(comparison.metric.name), pair=pair_of_row,
+                worse_than=to_best[2] if to_best in worse else "",
                 is_best=row is best, is_near=is_near, is_unstable=is_unstable,
             )  # fmt: skip
             table[row.variant].append(cell)

@@ -76,8 +76,8 @@ def _search_picture(
         axes.plot(values, scores, "o", markersize=4, color=style.colour)
         best = means[values.index(chosen)]
         axes.plot(chosen, best, "D", markersize=10, markerfacecolor="none", color=style.colour, mew=2)
-        last = int(np.flatnonzero(np.isfinite(means))[-1])  # a run that diverged has no score
-        ends[style] = (values[last], means[last])
+        if (finished := np.flatnonzero(np.isfinite(means))).size:  # a run that diverged has no score
+            ends[style] = (values[finished[-1]], means[finished[-1]])
     ticks = sorted({value for values, _, _ in curves.values() for value in values})
     if ticks[0] > 0:
         axes.set_xscale("log")

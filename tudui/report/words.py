@@ -280,9 +280,7 @@ def needed(comparison: Comparison, noise: float) -> str:
 
 def settling(comparison: Comparison, pair: Pair) -> list[str]:
     """Return for each size of a true difference the seeds, or the test images, that show it."""
-    parts: list[str] = []
-    if comparison.heaviest and comparison.heaviest.decides:
-        return parts  # what more seeds or samples show depends on this sample
+    parts = []
     for need in sorted(pair.needed, key=lambda need: need.seeds is None):  # what more seeds can show comes first
         size = margin_words(comparison, need.difference)
         if need.seeds is None:
