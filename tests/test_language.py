@@ -242,8 +242,8 @@ def test_the_chinese_of_a_warning_puts_in_its_values(section):
         ),
         (
             "absolute error of bias has heavy tails: one test row (#7, bias 5.20 degrees) makes up 80 % of the "
-            "variance of the mean of l1; above 50 %, its intervals may be too short, and its verdicts false in more than 5 % "
-            "of reports; check that its target is right; more test rows help",
+            "variance of the mean of l1; above 50 %, its intervals may be too short, and its verdicts false in more "
+            "than 5 % of reports; check that its target is right; more test rows help",
             "bias 的绝对误差的分布有重尾：单独一个测试样本（#7, bias 5.20 度）就占 l1 的均值的方差的 80 %；"
             "超过 50 % 时，置信区间可能偏窄，5 % 以上的报告可能有错误的结论；"
             "请检查它的目标值是否正确；也可以用更多的测试样本",
