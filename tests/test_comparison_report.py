@@ -431,7 +431,7 @@ def test_the_advice_names_the_levels_with_the_smallest_and_the_largest_differenc
              for pair, interval in zip(made.pairs, ends, strict=True)]  # fmt: skip
     pairs = tuple(replace(pair, found=one) for pair, one in zip(made.pairs, found, strict=True))
     assert advice(replace(made, pairs=pairs)) == (
-        "At every noise level, use v1 or v0: better than ce, accuracy higher by 2.10 to 5.00 points with no added "
+        "At every noise level, use v1 or v0: better than ce, accuracy higher by 2.1 to 5.0 points with no added "
         "label noise and 0.02 to 2.00 points with 40 % of labels wrong (95 % intervals)."
     )
 

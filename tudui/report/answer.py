@@ -155,10 +155,10 @@ def _size(comparison: Comparison, levels: list[float], losses: tuple[str, ...]) 
         ends = [abs(end) for pair in found if pair.found and pair.found.interval for end in pair.found.interval]
         sizes[level] = min(ends), max(ends)
         every += found
-    digits = max(_digits(comparison, level) for level in levels)
     nearest, furthest = min(levels, key=lambda level: sizes[level][0]), max(levels, key=lambda level: sizes[level][1])
     shown = sorted({nearest, furthest})
-    texts = [words.size_of_difference(words.between(sizes[level], unit, digits), unit) for level in shown]
+    ranges = [words.between(sizes[level], unit, _digits(comparison, level)) for level in shown]
+    texts = [words.size_of_difference(text, unit) for text in ranges]
     if len(shown) > 1:  # otherwise this level's range covers those of all others
         texts = [say("{size} with {noise}", size=text, noise=noise_words(comparison, level))
                  for text, level in zip(texts, shown, strict=True)]  # fmt: skip
