@@ -170,6 +170,7 @@ def test_targets_far_from_the_others_are_pointed_out(far, tmp_path, tudui):
     assert found["share"] == train / checked["images"]["train"]["all"]
     _, note, todo = chosen["data"]
     assert f"y: {len(far)} targets" in note
+    assert [f": {value}" in note for value in far[:8]] == [True] * min(len(far), 8)
     assert note.count("line ") == min(len(far), 8)
     assert note in " ".join(tudui("data", "check", path, "--target", "y").err.split())
     share = todo.partition("--outliers ")[2].partition(";")[0]

@@ -206,7 +206,7 @@ def test_data_check_shows_a_table_whose_missing_values_are_refused(prices, tudui
     answer = tudui("data", "check", prices, "--target", "price")
     assert answer.code == 3
     assert "size 2 (the first on line 6)" in answer.err
-    assert "line 13: 1e+06" in answer.err
+    assert "line 13: 1000000" in answer.err
     assert "missing values" in tudui("data", "check", few, "--target", "price").err
     assert answer.err.count("missing values") == 1
     assert "price" in answer.out

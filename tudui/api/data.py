@@ -70,7 +70,7 @@ class FarTargets:
     def words(self) -> str:
         """Where they are, in the reader's language."""
         shown = [
-            say("line {line}: {value:g}", line=one.line, value=one.value) if one.line else f"{one.value:g}"
+            say("line {line}: {value:.7g}", line=one.line, value=one.value) if one.line else f"{one.value:.7g}"
             for one in self.values[:MOST_LISTED]
         ]
         if more := len(self.values) - len(shown):
